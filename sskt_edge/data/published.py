@@ -1,0 +1,78 @@
+"""STL10, CIFAR10 and CIFAR100 through torchvision, which checks each file's MD5 before it opens it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torchvision import datasets
+
+from sskt_edge.data.arrays import ArrayReader, Arrays
+from sskt_edge.errors import DataError
+from sskt_edge.recipe.models import Data
+
+_LAYOUT = {
+    "stl10": "stl10_binary/ with train_X.bin, train_y.bin, test_X.bin, test_y.bin, unlabeled_X.bin, class_names.txt, "
+    "fold_indices.txt (stl10_binary.tar.gz of cs.stanford.edu/~acoates/stl10)",
+    "cifar10": "cifar-10-batches-py/ with data_batch_1 … data_batch_5, test_batch, batches.meta "
+    "(cifar-10-python.tar.gz of www.cs.toronto.edu/~kriz/cifar.html)",
+    "cifar100": "cifar-100-python/ with train, test, meta "
+    "(cifar-100-python.tar.gz of www.cs.toronto.edu/~kriz/cifar.html)",
+}
+
+
+def open_stl10(data: Data) -> ArrayReader:
+    """STL10: 5,000 training and 8,000 test images of 96×96, 10 classes.
+
+    Raises:
+        DataError: it is not there and cannot be fetched.
+    """
+
+    def arrays(found: Any) -> Arrays:
+        return np.ascontiguousarray(found.data.transpose(0, 2, 3, 1)), found.labels.astype(np.int64)
+
+    train = _found(data, datasets.STL10, split="train")
+    return ArrayReader(data, train.classes, arrays(train), lambda: arrays(_found(data, datasets.STL10, split="test")))
+
+
+def open_cifar10(data: Data) -> ArrayReader:
+    """CIFAR10: 50,000 training and 10,000 test images of 32×32, 10 classes.
+
+    Raises:
+        DataError: it is not there and cannot be fetched.
+    """
+    return _open_cifar(data, datasets.CIFAR10)
+
+
+def open_cifar100(data: Data) -> ArrayReader:
+    """CIFAR100: 50,000 training and 10,000 test images of 32×32, 100 classes.
+
+    Raises:
+        DataError: it is not there and cannot be fetched.
+    """
+    return _open_cifar(data, datasets.CIFAR100)
+
+
+def _open_cifar(data: Data, kind: type[datasets.CIFAR10]) -> ArrayReader:
+    def arrays(found: Any) -> Arrays:
+        return found.data, np.asarray(found.targets, dtype=np.int64)
+
+    train = _found(data, kind, train=True)
+    return ArrayReader(data, train.classes, arrays(train), lambda: arrays(_found(data, kind, train=False)))
+
+
+def _found(data: Data, kind: Any, **part: Any) -> Any:
+    """The data set if its files are there and whole, else fetched, else a message with the layout."""
+    try:
+        return kind(data.root, download=False, **part)
+    except (RuntimeError, OSError):  # torchvision's "not found or corrupted"
+        pass
+    try:
+        return kind(data.root, download=True, **part)
+    except (RuntimeError, OSError) as error:
+        raise DataError(
+            f"data.name = '{data.name}': its files are not in '{data.root}' (or are not the published ones, by MD5), "
+            f"and they could not be fetched: {str(error).splitlines()[0]}. Put them there by hand: "
+            f"'{Path(data.root).resolve().name}/{_LAYOUT[data.name]}', or set data.root."
+        ) from error

@@ -1,0 +1,54 @@
+"""Data sets by name: each is a reader that gives its training images at once, and its test images only when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from sskt_edge.data.folder import FolderReader
+from sskt_edge.data.images import ImageSet
+from sskt_edge.data.packaged import open_digits, open_mnist5k
+from sskt_edge.data.published import open_cifar10, open_cifar100, open_stl10
+from sskt_edge.recipe.models import Data
+from sskt_edge.runtime.progress import Progress
+
+
+class Reader(Protocol):
+    """A data set that has been found and looked at, but not yet decoded.
+
+    Attributes:
+        classes: names, in the order of the labels.
+        own_side: the side of its largest image's square, in pixels.
+        skipped: what was skipped as unreadable, one line each.
+    """
+
+    classes: tuple[str, ...]
+    own_side: int
+    skipped: list[str]
+
+    def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
+        """The training images within the budget, and the validation images if the recipe keeps some."""
+
+    def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
+        """The test images. The loop asks once, at its end."""
+
+
+# Keep in step with recipe.names.DataSetName.
+DATA_SETS: dict[str, Callable[[Data], Reader]] = {
+    "imagefolder": FolderReader,
+    "stl10": open_stl10,
+    "cifar10": open_cifar10,
+    "cifar100": open_cifar100,
+    "mnist5k": open_mnist5k,
+    "digits": open_digits,
+}
+
+
+def open_data(data: Data) -> Reader:
+    """The reader of a recipe's data set.
+
+    Raises:
+        DataError: it is not there, or not as it must be.
+        MissingExtraError: the package that ships it is not installed.
+    """
+    return DATA_SETS[data.name](data)

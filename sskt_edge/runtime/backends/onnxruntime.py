@@ -1,0 +1,151 @@
+"""An ONNX file, given as bytes, run by ONNX Runtime on the CPU or on CUDA."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.errors import InputError, MissingExtraError, NetworkError
+from sskt_edge.runtime.onnx_wire import refuse_external_data
+from sskt_edge.runtime.session import check_images
+
+# TF32 off: fp32 means fp32.
+_PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
+    "cpu": ("CPUExecutionProvider", {}),
+    "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
+}
+_ERRORS_ONLY = 3
+
+
+class OnnxRuntimeSession:
+    """A network that takes uint8 [N,H,W,3] and gives float32 [N,classes], with a dynamic batch.
+
+    Args:
+        content: the bytes of the ONNX file.
+        height: H of the images.
+        width: W of the images.
+        max_batch: more images than this are run in several batches.
+        provider: "cpu", "cuda", or "auto": CUDA if it is there, else the CPU.
+        threads: threads of one run; 0 leaves it to ONNX Runtime.
+        precision: what the graph computes in, for the record.
+
+    Raises:
+        BundleError: the file is broken or names external data.
+        NetworkError: ONNX Runtime does not take the network, or its input or output has another form.
+        InputError: the provider is unknown or does not start.
+        MissingExtraError: onnxruntime, or one with that provider, is not installed.
+    """
+
+    backend = "onnxruntime"
+
+    def __init__(
+        self,
+        content: bytes,
+        height: int,
+        width: int,
+        max_batch: int,
+        *,
+        provider: str = "auto",
+        threads: int = 0,
+        precision: str = "fp32",
+    ) -> None:
+        refuse_external_data(content, "the ONNX file")
+        ort = _import()
+        self.height, self.width, self.max_batch, self.precision = height, width, max_batch, precision
+        self.versions = {"onnxruntime": str(ort.__version__)}
+        options = ort.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.intra_op_num_threads = threads
+        # Else bytes that pose as ONNX Runtime's own format would be read as that, past the check above.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        wanted = _wanted(provider, ort.get_available_providers())
+        try:
+            self._session = ort.InferenceSession(content, options, providers=[_PROVIDERS[name] for name in wanted])
+        except Exception as error:  # its exceptions share no base class
+            raise NetworkError(f"ONNX Runtime does not take the network: {_first_line(error)}") from error
+        # A provider that cannot start only leaves a line in the log, and the next one takes over.
+        running = self._session.get_providers()
+        self.provider = next(name for name, (long, _) in _PROVIDERS.items() if long == running[0])
+        if provider not in ("auto", self.provider):
+            raise InputError(
+                f"Provider '{provider}' is installed but does not start on this machine; what runs: "
+                f"{', '.join(running)}. Check the driver and the CUDA and cuDNN libraries, or use provider 'cpu'."
+            )
+        self._input = _check_form(self._session, height, width)
+
+    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """uint8 [N,H,W,3] → float32 [N,classes].
+
+        Raises:
+            DataError: images of another type or shape.
+            NetworkError: ONNX Runtime fails.
+        """
+        check_images(images, self.height, self.width)
+        parts = [self._run(images[at : at + self.max_batch]) for at in range(0, len(images), self.max_batch)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        try:
+            logits = self._session.run(None, {self._input: images})[0]
+        except Exception as error:
+            raise NetworkError(f"ONNX Runtime failed on {len(images)} images: {_first_line(error)}") from error
+        if logits.ndim != 2 or len(logits) != len(images):
+            raise NetworkError(f"The network answered {list(logits.shape)}, expected [{len(images)},classes].")
+        return np.asarray(logits, dtype=np.float32)
+
+
+def _import() -> ModuleType:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError(
+            "This needs onnxruntime, which is not installed. "
+            "pip install 'sskt-edge[cpu]' (or 'sskt-edge[gpu]' for CUDA, not both)."
+        ) from error
+    module: ModuleType = onnxruntime
+    return module
+
+
+def _wanted(provider: str, present: list[str]) -> list[str]:
+    """Short names of the providers to ask for, the first one first."""
+    if provider != "auto" and provider not in _PROVIDERS:
+        raise InputError(f"Unknown provider '{provider}'. Known: auto, {', '.join(_PROVIDERS)}.")
+    if provider == "cpu" or (provider == "auto" and _PROVIDERS["cuda"][0] not in present):
+        return ["cpu"]
+    if _PROVIDERS["cuda"][0] not in present:
+        raise MissingExtraError(
+            f"Provider 'cuda' is not in this onnxruntime; it has: {', '.join(present)}. "
+            "pip uninstall onnxruntime; pip install 'sskt-edge[gpu]'. Or use provider 'cpu'."
+        )
+    return ["cuda", "cpu"]
+
+
+def _check_form(session: Any, height: int, width: int) -> str:
+    """The input's name, if the network has the one form that a session takes."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    got = ", ".join(f"{it.name}: {it.type} {it.shape}" for it in (*inputs, *outputs))
+    fits = (
+        len(inputs) == len(outputs) == 1
+        and inputs[0].type == "tensor(uint8)"
+        and outputs[0].type == "tensor(float)"
+        and len(inputs[0].shape) == 4
+        and len(outputs[0].shape) in (0, 2)  # 0: ONNX Runtime does not know it
+        and not isinstance(inputs[0].shape[0], int)
+        and all(
+            not isinstance(is_, int) or is_ == must
+            for is_, must in zip(inputs[0].shape[1:], (height, width, 3), strict=True)
+        )
+    )
+    if not fits:
+        raise NetworkError(
+            f"The network has another form: got {got}; expected one input uint8 [N,{height},{width},3] and one output "
+            "float32 [N,classes], N dynamic. Put scaling and layout inside the graph and export it again."
+        )
+    return str(inputs[0].name)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,127 @@
+"""The one reader of images: whatever a file holds becomes upright 8-bit RGB, then one square."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from sskt_edge.errors import DataError
+
+MAX_PIXELS = 178_956_970 // 2
+"""An image of more pixels is refused before it is decoded (a small file may unfold to all of the memory)."""
+
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(content: bytes, where: str) -> Image.Image:
+    """The bytes of an image file → an upright RGB image (of an animation, its first frame).
+
+    Transparency is laid on white, 16-bit grey is scaled to 8 bits, the camera's EXIF orientation is applied.
+
+    Args:
+        content: the file's bytes.
+        where: the file's name, for messages.
+
+    Raises:
+        DataError: empty, truncated, too large, of an unknown format, or with values of an unknown range.
+    """
+    if not content:
+        raise DataError(f"'{where}' is empty (0 bytes). Fetch the file again, or remove it.")
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            image.load()
+            turn = _UPRIGHT.get(_orientation(image))
+            rgb = _rgb(image, where)
+            return rgb if turn is None else rgb.transpose(turn)
+    except DataError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(
+            f"'{where}' unfolds to more than the {MAX_PIXELS} pixels that are read. Scale the image down, or remove it."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"'{where}' is not an image that can be read ({len(content)} bytes). Known formats: {', '.join(_FORMATS)}."
+        ) from error
+    except Exception as error:  # Pillow's readers meet a broken file with any kind of exception.
+        reason = str(error) or type(error).__name__
+        raise DataError(f"'{where}' is broken or truncated: {reason}. Fetch the file again, or remove it.") from error
+
+
+def to_square(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
+    """Resize the short side to `side` (bilinear, antialiased), cut out the centre. RGB → uint8 [side,side,3].
+
+    The cut is made while resizing, so a long thin image costs no more than a square one.
+    """
+    width, height = image.size
+    short = min(width, height)
+    wide, high = side * width // short, side * height // short
+    left, top = round((wide - side) / 2), round((high - side) / 2)
+    box = (left * width / wide, top * height / high, (left + side) * width / wide, (top + side) * height / high)
+    return np.array(image.resize((side, side), Image.Resampling.BILINEAR, box=box), dtype=np.uint8)
+
+
+def read_image(path: Path) -> tuple[bytes, Image.Image]:
+    """A file's bytes and its upright RGB image, read once.
+
+    Raises:
+        DataError: the file is missing or cannot be read as an image.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read: {error.strerror or error}. Check the path.") from error
+    return content, decode(content, str(path))
+
+
+def read_square(path: Path, side: int) -> npt.NDArray[np.uint8]:
+    """An image file → uint8 [side,side,3].
+
+    Raises:
+        DataError: the file is missing or cannot be read as an image.
+    """
+    return to_square(read_image(path)[1], side)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1, upright, where a broken EXIF block hides it (the pixels are still good)."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        return 1
+
+
+def _rgb(image: Image.Image, where: str) -> Image.Image:
+    """Any mode of Pillow → RGB."""
+    if image.mode == "F":
+        raise DataError(f"'{where}' holds floats, whose range is unknown. Save it with 8 or 16 bits a channel.")
+    if image.mode.startswith("I"):
+        return _grey_from_16_bits(image, where).convert("RGB")
+    if image.has_transparency_data:
+        page = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(page, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _grey_from_16_bits(image: Image.Image, where: str) -> Image.Image:
+    """0…65535 → 0…255, rounded. Pillow's own conversion would clip at 255."""
+    values = np.asarray(image).astype(np.int64)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise DataError(f"'{where}' holds values from {low} to {high}; expected 0 to 65535. Save it with 8 or 16 bits.")
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))

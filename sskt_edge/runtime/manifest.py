@@ -1,0 +1,190 @@
+"""What a bundle says of itself: manifest.json as frozen models, checked as a whole before any other file is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from sskt_edge.errors import BundleError
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+def _inside(name: str) -> str:
+    """A relative POSIX path that stays inside its folder on every system."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or any(sign in name for sign in "\\:\0"):
+        raise ValueError(f"'{name}' is not a plain relative path inside the bundle")
+    return name
+
+
+def _one_part(name: str) -> str:
+    if PurePosixPath(_inside(name)).name != name:
+        raise ValueError(f"'{name}' is a path; expected a folder's name only")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_inside)]
+FolderName = Annotated[str, AfterValidator(_one_part)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Tool(_Frozen):
+    """What wrote the bundle."""
+
+    name: str
+    version: str
+
+
+class Lineage(_Frozen):
+    """What the bundle was made from, by hash; `sources` maps each source's name to what identifies it."""
+
+    recipe_sha256: Sha256
+    data_sha256: Sha256
+    run: FolderName
+    weights_sha256: Sha256
+    onnx_sha256: Sha256
+    sources: dict[str, str]
+
+
+class Batch(_Frozen):
+    """The batch sizes that the network is made for."""
+
+    min: PositiveInt
+    opt: PositiveInt
+    max: PositiveInt
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Batch:
+        if not self.min <= self.opt <= self.max:
+            raise ValueError(f"expected min <= opt <= max, got {self.min}, {self.opt}, {self.max}")
+        return self
+
+
+class InputSpec(_Frozen):
+    """What the network takes: uint8 [N,height,width,3]; the one reader makes squares."""
+
+    height: PositiveInt
+    width: PositiveInt
+    channels: Literal[3] = 3
+    dtype: Literal["uint8"] = "uint8"
+    layout: Literal["NHWC"] = "NHWC"
+    batch: Batch
+
+    @model_validator(mode="after")
+    def _square(self) -> InputSpec:
+        if self.height != self.width:
+            raise ValueError(f"expected a square, got {self.height} x {self.width}")
+        return self
+
+
+class Accuracy(_Frozen):
+    """The trained network's own accuracy on its whole test set, as shares of one."""
+
+    images: PositiveInt
+    top1: Share
+    top5: Share | None
+
+
+class Tolerances(_Frozen):
+    """How far a session's logits may be from the trained network's."""
+
+    fp32_max_abs: Annotated[float, Field(gt=0)]
+
+
+class PrecisionRecord(_Frozen):
+    """One precision's file, and the parity that was measured with it: max_abs, top1_agreement."""
+
+    file: FileName
+    sha256: Sha256
+    bytes: NonNegativeInt
+    parity: dict[str, float]
+    backend: str
+    provider: str
+    versions: dict[str, str]
+
+
+class FileRecord(_Frozen):
+    """A file's content, by hash, and its size."""
+
+    sha256: Sha256
+    bytes: NonNegativeInt
+
+
+class Manifest(_Frozen):
+    """manifest.json. Every file of the bundle but this one stands in `files`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    created: AwareDatetime
+    tool: Tool
+    lineage: Lineage
+    input: InputSpec
+    classes: Annotated[list[str], Field(min_length=1)]
+    target: str
+    parameters: NonNegativeInt
+    macs: NonNegativeInt
+    test: Accuracy | None
+    parity: Tolerances
+    precisions: dict[str, PrecisionRecord]
+    libraries: dict[str, str]
+    files: dict[FileName, FileRecord]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Manifest:
+        """The chain of hashes holds and nothing that is needed is left out."""
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes: a name stands there twice")
+        if "fp32" not in self.precisions:
+            raise ValueError("precisions: 'fp32' is missing")
+        for name, record in self.precisions.items():
+            if self.files.get(record.file) != FileRecord(sha256=record.sha256, bytes=record.bytes):
+                raise ValueError(f"precisions.{name}: files does not list '{record.file}' with the same hash and size")
+        if self.lineage.onnx_sha256 != self.precisions["fp32"].sha256:
+            raise ValueError("lineage.onnx_sha256 is not the hash of the fp32 file")
+        return self
+
+    def as_bytes(self) -> bytes:
+        """The content of manifest.json."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+
+def parse(content: bytes) -> Manifest:
+    """The content of manifest.json → Manifest.
+
+    Raises:
+        BundleError: no JSON, of a newer schema, a key missing, unknown or with a wrong value, or a broken chain.
+    """
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"manifest.json is no JSON: {error}. Copy the bundle again, or export it again.") from error
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BundleError(
+            f"manifest.json has schema version {version}; this sskt-edge reads up to {SCHEMA_VERSION}. "
+            "Upgrade it: pip install --upgrade sskt-edge."
+        )
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
+        raise BundleError(f"manifest.json is not valid: {found}. Copy the bundle again, or export it again.") from error

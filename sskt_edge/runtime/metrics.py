@@ -1,0 +1,106 @@
+"""Accuracy from logits, in numpy.
+
+All shares are of one. Of equal logits the lower class number comes first, as argmax has it. An image with a logit that
+is not finite is wrong, whatever its other logits say, and is in no column of the confusion matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.errors import DataError
+
+Logits = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How right the answers are.
+
+    Attributes:
+        images: how many images.
+        top1: share of images whose class comes first.
+        top5: share of images whose class is among the first five; None where there are no more than five classes.
+        per_class: float64 [C], the share that is right of each class; NaN for a class without images.
+        confusion: int64 [C,C], rows are the truth, columns the answer.
+        not_finite: how many images have a logit that is not finite.
+    """
+
+    images: int
+    top1: float
+    top5: float | None
+    per_class: npt.NDArray[np.float64]
+    confusion: npt.NDArray[np.int64]
+    not_finite: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON; NaN becomes None."""
+        return {
+            "images": self.images,
+            "top1": self.top1,
+            "top5": self.top5,
+            "per_class": [None if np.isnan(share) else float(share) for share in self.per_class],
+            "confusion": self.confusion.tolist(),
+            "not_finite": self.not_finite,
+        }
+
+
+def predictions(logits: Logits) -> npt.NDArray[np.int64]:
+    """[N,C] → int64 [N]: the first class, or -1 where a logit is not finite."""
+    return np.where(np.isfinite(logits).all(axis=1), np.argmax(logits, axis=1), -1)
+
+
+def top_k(logits: Logits, labels: Labels, k: int) -> float:
+    """The share of images whose true class is among the first k. [N,C], [N] → 0…1."""
+    _check(logits, labels)
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    earlier = np.arange(logits.shape[1]) < labels[:, None]
+    before = (logits > own) | ((logits == own) & earlier)
+    return float(np.mean((before.sum(axis=1) < k) & np.isfinite(logits).all(axis=1)))
+
+
+def confusion(logits: Logits, labels: Labels, classes: int) -> npt.NDArray[np.int64]:
+    """How often each class (row) was answered as each (column). [N,C], [N] → int64 [C,C]."""
+    _check(logits, labels, classes)
+    answers = predictions(logits)
+    sure = answers >= 0
+    counts = np.bincount(labels[sure] * classes + answers[sure], minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64)
+
+
+def per_class(logits: Logits, labels: Labels, classes: int) -> npt.NDArray[np.float64]:
+    """The share that is right of each class, NaN for a class without images. [N,C], [N] → float64 [C]."""
+    right = np.diagonal(confusion(logits, labels, classes))
+    total = np.bincount(labels, minlength=classes)
+    shares = np.full(classes, np.nan)
+    np.divide(right, total, out=shares, where=total > 0)
+    return shares
+
+
+def scores(logits: Logits, labels: Labels, classes: int) -> Scores:
+    """All of it. [N,C], [N] → Scores.
+
+    Raises:
+        DataError: shapes that do not fit, labels out of range, or no images.
+    """
+    return Scores(
+        images=len(labels),
+        top1=top_k(logits, labels, 1),
+        top5=top_k(logits, labels, 5) if classes > 5 else None,
+        per_class=per_class(logits, labels, classes),
+        confusion=confusion(logits, labels, classes),
+        not_finite=int((~np.isfinite(logits)).any(axis=1).sum()),
+    )
+
+
+def _check(logits: Logits, labels: Labels, classes: int | None = None) -> None:
+    shape = (len(labels), logits.shape[-1] if classes is None else classes)
+    if logits.shape != shape or labels.ndim != 1 or len(labels) == 0:
+        raise DataError(f"Got logits {list(logits.shape)} for labels {list(labels.shape)}; expected [N,classes], [N].")
+    if labels.min() < 0 or labels.max() >= shape[1]:
+        raise DataError(f"Labels go from {labels.min()} to {labels.max()}; expected 0 to {shape[1] - 1}.")

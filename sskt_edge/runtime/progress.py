@@ -1,0 +1,50 @@
+"""What long work tells whoever is watching. The command line draws bars; a library call is quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Bar(Protocol):
+    """One piece of work that advances."""
+
+    def advance(self, steps: int = 1) -> None:
+        """`steps` more of the total are done."""
+
+    def note(self, text: str) -> None:
+        """Show a short text beside the bar (a loss, an accuracy)."""
+
+
+class Progress(Protocol):
+    """Where bars and lines go."""
+
+    def bar(self, what: str, total: int) -> AbstractContextManager[Bar]:
+        """A bar for `total` steps of `what`; it is gone when the context ends."""
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+
+
+class _QuietBar:
+    def advance(self, steps: int = 1) -> None:
+        """Nothing to draw."""
+
+    def note(self, text: str) -> None:
+        """Nothing to draw."""
+
+
+class Quiet:
+    """Progress that shows nothing."""
+
+    @contextmanager
+    def bar(self, what: str, total: int) -> Iterator[Bar]:  # noqa: ARG002 (the protocol's names)
+        """A bar that draws nothing."""
+        yield _QuietBar()
+
+    def say(self, line: str) -> None:
+        """Say nothing."""
+
+
+QUIET: Progress = Quiet()

@@ -1,0 +1,1 @@
+"""Frozen heavy networks and what they say of the images."""

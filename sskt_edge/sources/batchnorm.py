@@ -1,0 +1,56 @@
+"""BatchNorm statistics taken anew on the user's own images, once; then the source is frozen again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from sskt_edge.errors import DataError, NetworkError
+from sskt_edge.sources.source import Source, TorchSource, identity_of
+
+
+def recalibrate(source: Source, batches: Iterable[NDArray[np.uint8]]) -> None:
+    """Replace the BatchNorm statistics of a source by those of the images, in one pass, in place.
+
+    As torch.optim.swa_utils.update_bn, but nothing except BatchNorm leaves eval mode (no dropout, no stochastic depth,
+    no random numbers), and a batch weighs as much as it has images, so that a small last one does not distort the mean.
+    The new identity names the frozen source and the batches, so it is the same on every device.
+
+    Args:
+        source: the source to change.
+        batches: uint8 [B,S,S,3] each.
+
+    Raises:
+        DataError: there are no images.
+        NetworkError: the network has no BatchNorm.
+    """
+    network = source.network.modules() if isinstance(source, TorchSource) else ()
+    norms = [module for module in network if isinstance(module, _BatchNorm)]
+    if not isinstance(source, TorchSource) or not norms:
+        raise NetworkError(
+            f"sources.{source.name}.batchnorm = 'recalibrated': this network has no BatchNorm. Set it to 'frozen'."
+        )
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.train()
+    digest, seen = hashlib.sha256(), 0
+    try:
+        for images in batches:
+            seen += len(images)
+            for norm in norms:
+                norm.momentum = len(images) / seen
+            source.forward(images)
+            digest.update(str(images.shape).encode())
+            digest.update(images.tobytes())
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+    if not seen:
+        raise DataError(f"Source '{source.name}' got no images to take BatchNorm statistics from. Check data.root.")
+    source.identity = identity_of(frozen=source.identity, batchnorm="recalibrated", images=digest.hexdigest())

@@ -1,0 +1,41 @@
+"""A network of a library with weights from a file: how many classes it has is read from the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from sskt_edge.errors import CheckpointError
+from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.targets.weights import load_weights, read_weights
+
+_USUAL = 1000
+
+
+def network_from_checkpoint(part: SourcePart, checkpoint: str, build: Callable[[int], nn.Module]) -> nn.Module:
+    """Build a network with as many classes as the file has, and load all of it.
+
+    Args:
+        part: the recipe's source.
+        checkpoint: the weights file.
+        build: number of classes → the network, initialised in any way.
+
+    Raises:
+        CheckpointError: the file is missing, broken, or of another network or another number of classes.
+    """
+    weights = read_weights(Path(checkpoint))
+    network = build(_USUAL)
+    # The last weight of every classifier in torchvision and timm is that of its last layer; a file may be in any order.
+    last = [key for key in network.state_dict() if key.endswith(".weight")][-1]
+    found = len(weights[last]) if last in weights else None
+    if found and part.classes not in (None, found):
+        raise CheckpointError(
+            f"sources.{part.name}.classes = {part.classes}, but '{checkpoint}' has {found} classes. "
+            f"Leave classes out, or name another file."
+        )
+    if found not in (None, _USUAL):
+        network = build(found)
+    load_weights(network, weights, checkpoint)
+    return network

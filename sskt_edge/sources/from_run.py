@@ -1,0 +1,20 @@
+"""run/<path>: a network that sskt-edge itself has trained teaches the next one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from sskt_edge.data.pixels import Pixels
+from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.sources.source import TorchSource
+from sskt_edge.targets.run_folder import read_run
+
+
+def open_run(part: SourcePart, device: torch.device) -> TorchSource:
+    """The stripped network of a finished run, with the run's own preprocessing."""
+    run = read_run(Path(part.model.partition("/")[2]))
+    own = run.pixels
+    pixels = Pixels(part.input_size or own.size, part.mean or own.mean, part.std or own.std)
+    return TorchSource(part.name, f"run/{run.recipe.target.model}", run.network, pixels, device)

@@ -1,0 +1,50 @@
+"""torchvision/<name>: with published weights, or with those of a file."""
+
+from __future__ import annotations
+
+import torch
+from torchvision import models
+
+from sskt_edge.data.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
+from sskt_edge.errors import NetworkError, RecipeError, nearest
+from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.sources.checkpoint import network_from_checkpoint
+from sskt_edge.sources.source import TorchSource
+from sskt_edge.targets.build import fetch_torchvision, torchvision_weights
+
+_USUAL_SIZE = 224
+# Their published weights want the input scaled inside the network, and their files do not say so.
+_NOT_FROM_FILES = ("googlenet", "inception_v3")
+
+
+def open_torchvision(part: SourcePart, device: torch.device) -> TorchSource:
+    """A network of torchvision; published weights bring their own size, mean and std, a file has ImageNet's and 224."""
+    name = part.model.partition("/")[2]
+    known = models.list_models(module=models)
+    if name not in known:
+        raise NetworkError(
+            f"sources.{part.name}.model: torchvision has no image classifier '{name}'. {nearest(name, known)}"
+            f"Known: {', '.join(known)}."
+        )
+    if part.weights and part.checkpoint:
+        raise RecipeError(f"sources.{part.name}: weights and checkpoint exclude each other; leave one out.")
+    if part.weights:
+        published = torchvision_weights(name, part.weights)
+        network = fetch_torchvision(name, published)
+        own = published.transforms()
+        size, mean, std = own.crop_size[0], own.mean, own.std
+    elif part.checkpoint:
+        if name in _NOT_FROM_FILES:
+            raise NetworkError(f"sources.{part.name}.checkpoint: {name} is served with published weights = … alone.")
+        network = network_from_checkpoint(
+            part, part.checkpoint, lambda classes: models.get_model(name, num_classes=classes)
+        )
+        size, mean, std = _USUAL_SIZE, IMAGENET_MEAN, IMAGENET_STD
+    else:
+        have = ", ".join(models.get_model_weights(name).__members__)
+        raise NetworkError(
+            f"sources.{part.name}: {part.model} without weights knows nothing that it could teach. "
+            f"Give checkpoint = FILE, or weights = one of: {have or 'none published'}."
+        )
+    pixels = Pixels(part.input_size or size, part.mean or mean, part.std or std)
+    return TorchSource(part.name, part.model, network, pixels, device)

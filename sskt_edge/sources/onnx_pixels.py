@@ -1,0 +1,153 @@
+"""Preprocessing prepended to an ONNX graph of others, so that it takes bytes as every session does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from sskt_edge.data.pixels import Pixels
+from sskt_edge.errors import NetworkError
+
+# Resize takes its sizes alone from this opset on.
+_RESIZE_OPSET = 13
+_PREFIX = "sskt_edge_pixels"
+
+
+@dataclass(frozen=True)
+class OnnxForm:
+    """What an ONNX network takes.
+
+    Attributes:
+        input: the input's name.
+        takes_bytes: uint8 [B,S,S,3]; else float32 [B,3,S,S].
+        size: S; None if any.
+        batch: B; None if any.
+    """
+
+    input: str
+    takes_bytes: bool
+    size: int | None
+    batch: int | None
+
+
+def onnx_form(model: onnx.ModelProto, where: str) -> OnnxForm:
+    """What the network takes.
+
+    Raises:
+        NetworkError: anything but one batch of square images, or no logits as first output.
+    """
+    given = {tensor.name for tensor in model.graph.initializer}  # old files list the weights as inputs too
+    inputs = [value for value in model.graph.input if value.name not in given]
+    first = model.graph.output[0] if model.graph.output else None
+    if len(inputs) == 1 and first is not None and _gives_logits(first):
+        kind, shape = inputs[0].type.tensor_type.elem_type, _shape(inputs[0])
+        for takes, takes_bytes, channels, sides in (
+            (TensorProto.UINT8, True, 3, (1, 2)),
+            (TensorProto.FLOAT, False, 1, (2, 3)),
+        ):
+            if kind == takes and len(shape) == 4 and shape[channels] == 3 and shape[sides[0]] == shape[sides[1]]:
+                return OnnxForm(inputs[0].name, takes_bytes, shape[sides[0]], shape[0])
+    got = "; ".join(_written(value) for value in (*inputs, *model.graph.output)) or "nothing"
+    raise NetworkError(
+        f"'{where}': got {got}; expected one input, uint8 [B,S,S,3] or float [B,3,S,S], and logits, float [B,classes], "
+        f"as first output. Export the network in one of these forms."
+    )
+
+
+def onnx_with_pixels(model: onnx.ModelProto, form: OnnxForm, side: int, size: int, pixels: Pixels | None) -> bytes:
+    """The network with its first output alone, taking uint8 [N,side,side,3] with a symbolic N.
+
+    Args:
+        model: the network; it is not changed.
+        form: what it takes.
+        side: of the images that come.
+        size: of the network's own input; resized to as Pixels resizes.
+        pixels: mean and std of a network that takes floats; None for one that takes bytes.
+
+    Raises:
+        NetworkError: the graph is too old to resize in it.
+    """
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    graph = changed.graph
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
+    if side != size and opset < _RESIZE_OPSET:
+        raise NetworkError(
+            f"This ONNX file has opset {opset}; to resize images from {side} to {size} inside it needs "
+            f"{_RESIZE_OPSET}. Export it again, or set labels.see = 'native', which resizes outside."
+        )
+    nodes = _nodes(form.input, side, size, pixels)
+    own = list(graph.node)
+    del graph.node[:], graph.output[1:], graph.value_info[:]
+    graph.node.extend([*nodes, *own])
+    graph.output[0].type.tensor_type.ClearField("shape")
+    images = helper.make_tensor_value_info(f"{_PREFIX}_images", TensorProto.UINT8, ["N", side, side, 3])
+    place = next(at for at, value in enumerate(graph.input) if value.name == form.input)
+    graph.input[place].CopyFrom(images)
+    return bytes(changed.SerializeToString())
+
+
+def _nodes(output: str, side: int, size: int, pixels: Pixels | None) -> list[onnx.NodeProto]:
+    """The nodes from the images to the network's own input."""
+    chain = _Chain(f"{_PREFIX}_images")
+    if side != size or pixels is not None:
+        chain.add("Cast", to=TensorProto.FLOAT)
+        chain.add("Transpose", perm=[0, 3, 1, 2])
+    if side != size:
+        # Scales would lose a pixel to rounding, so the sizes are given, of which the batch's is known only when run.
+        start = chain.last
+        chain.add("Shape")
+        chain.add("Slice", chain.constant(np.array([0])), chain.constant(np.array([1])))
+        chain.add("Concat", chain.constant(np.array([3, size, size])), axis=0)
+        sizes, chain.last = chain.last, start
+        chain.add("Resize", "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel")
+    if pixels is not None:
+        chain.add("Mul", chain.constant(pixels.scale.numpy()))
+        chain.add("Add", chain.constant(pixels.shift.numpy()))
+    elif side != size:
+        chain.add("Round")
+        chain.add("Transpose", perm=[0, 2, 3, 1])
+        chain.add("Cast", to=TensorProto.UINT8)
+    chain.add("Identity")
+    chain.nodes[-1].output[0] = output
+    return chain.nodes
+
+
+class _Chain:
+    """Nodes in a row, each on the output of the one before."""
+
+    def __init__(self, first: str) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.last = first
+
+    def constant(self, value: np.ndarray[Any, Any]) -> str:
+        """A Constant node (an initializer would have to be an input too in old files); its output's name."""
+        name = f"{_PREFIX}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value)))
+        return name
+
+    def add(self, kind: str, *others: str, **attributes: Any) -> None:
+        """A node on the last output and on `others`."""
+        name = f"{_PREFIX}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, [self.last, *others], [name], **attributes))
+        self.last = name
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int | None]:
+    """The dimensions, None where one is symbolic."""
+    dims = value.type.tensor_type.shape.dim
+    return [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims]
+
+
+def _gives_logits(value: onnx.ValueInfoProto) -> bool:
+    kind = value.type.tensor_type
+    return kind.elem_type == TensorProto.FLOAT and (not kind.HasField("shape") or len(kind.shape.dim) == 2)
+
+
+def _written(value: onnx.ValueInfoProto) -> str:
+    kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+    return f"{value.name}: {kind} [{','.join('?' if side is None else str(side) for side in _shape(value))}]"

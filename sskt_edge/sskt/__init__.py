@@ -1,0 +1,1 @@
+"""The method, equation by equation."""

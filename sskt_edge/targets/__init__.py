@@ -1,0 +1,1 @@
+"""Compact networks, and where their stages are."""

@@ -1,0 +1,78 @@
+"""A target as a recipe asks for it: fresh, or from pretrained weights with a new last layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from sskt_edge.errors import DownloadError, NetworkError, nearest
+from sskt_edge.recipe.models import Target
+from sskt_edge.targets.registry import TARGETS, TargetSpec
+from sskt_edge.targets.weights import load_weights, read_weights
+
+
+def build_target(target: Target, classes: int, seed: int) -> nn.Module:
+    """The primary network, initialised from `seed`, or from the weights that the recipe names.
+
+    Raises:
+        CheckpointError: the weights do not fit.
+        DownloadError: published weights could not be fetched.
+        NetworkError: there are no published weights of that name.
+    """
+    spec = TARGETS[target.model]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = spec.build(classes)
+    if target.checkpoint:
+        _load_but_last(network, spec, read_weights(Path(target.checkpoint)), target.checkpoint)
+    elif target.weights:
+        published = fetch_torchvision(target.model, torchvision_weights(target.model, target.weights))
+        _load_but_last(network, spec, published.state_dict(), target.weights)
+    return network
+
+
+def torchvision_weights(name: str, weights: str) -> models.WeightsEnum:
+    """The published weights `weights` of torchvision's network `name`, not yet fetched.
+
+    Raises:
+        NetworkError: torchvision has none of that name.
+    """
+    try:
+        known = models.get_model_weights(name)
+    except ValueError:
+        raise NetworkError(f"'{name}' has no published weights in torchvision; use checkpoint = FILE.") from None
+    if weights not in known.__members__:
+        raise NetworkError(
+            f"torchvision has no weights '{weights}' of {name}. {nearest(weights, known.__members__)}"
+            f"Known: {', '.join(known.__members__) or 'none'}."
+        )
+    found: models.WeightsEnum = known[weights]
+    return found
+
+
+def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
+    """Torchvision's network `name` with published weights, from the local cache or the net; the file's hash is checked.
+
+    Raises:
+        DownloadError: they are not cached and could not be fetched.
+    """
+    try:
+        network: nn.Module = models.get_model(name, weights=weights)
+    except (URLError, OSError, RuntimeError) as error:
+        where = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+        raise DownloadError(
+            f"The weights {weights} are not on this machine and could not be fetched from {weights.url}: {error}. "
+            f"Fetch the file elsewhere and put it at '{where}', or name it as checkpoint = FILE in the recipe."
+        ) from error
+    return network
+
+
+def _load_but_last(network: nn.Module, spec: TargetSpec, state: dict[str, Tensor], where: str) -> None:
+    """Load everything but the last layer, which stays as it was initialised."""
+    own = network.state_dict()
+    last = (f"{spec.last_layer}.weight", f"{spec.last_layer}.bias")
+    load_weights(network, {**state, **{key: own[key] for key in last}}, where)

@@ -1,0 +1,42 @@
+"""The logits that all else is held against: CPU, fp32, one layout, one batch size, so that they repeat to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sskt_edge.data.pixels import Pixels
+from sskt_edge.runtime.progress import QUIET, Progress
+
+_BATCH = 64
+
+
+def reference_logits(
+    network: nn.Module,
+    pixels: Pixels,
+    images: NDArray[np.uint8],
+    progress: Progress = QUIET,
+    forward: Callable[[Tensor], Tensor] | None = None,
+) -> NDArray[np.float32]:
+    """uint8 [N,S,S,3] → float32 [N,classes], by the network in eval mode on the CPU in fp32.
+
+    Args:
+        network: moved to the CPU and to the contiguous layout, and left there.
+        pixels: its preprocessing.
+        images: the network's own input, N at least 1.
+        progress: draws the bar.
+        forward: what to call instead of `network` itself, such as its whole with branches.
+    """
+    network.to(device="cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    pixels.to("cpu")
+    answers = []
+    with torch.inference_mode(), progress.bar("torch, fp32", len(images)) as bar:
+        for start in range(0, len(images), _BATCH):
+            batch = torch.from_numpy(images[start : start + _BATCH])
+            answers.append((forward or network)(pixels(batch)).numpy())
+            bar.advance(len(batch))
+    return np.concatenate(answers)

@@ -1,0 +1,200 @@
+"""What a run leaves behind: where each thing lies in its folder, and how a finished run is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from torch import nn
+
+from sskt_edge.data.pixels import Pixels
+from sskt_edge.errors import BundleError, RunError, nearest
+from sskt_edge.recipe.load import load_recipe
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.files import sha256_of
+from sskt_edge.runtime.golden import Golden, golden_from_bytes
+from sskt_edge.runtime.manifest import Accuracy
+from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.weights import load_weights
+
+
+class Cost(BaseModel):
+    """Parameters, and multiply-accumulates of one image."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    parameters: int
+    macs: int
+
+
+class Result(BaseModel):
+    """result.json, written last: a run that has it is finished."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    classes: tuple[str, ...]
+    recipe_sha256: str
+    data_sha256: str
+    sources: dict[str, str]
+    kept: str  # "last" or "best"
+    kept_epoch: int
+    test: Accuracy
+    validation_top1: float | None
+    primary: Cost
+    branches: Cost
+    primary_sha256: str
+    golden_sha256: str
+    seconds: float
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The places in a run's folder."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was run, every default written out."""
+        return self.path / "recipe.toml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, device, precision."""
+        return self.path / "environment.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What was said, with the time."""
+        return self.path / "log.txt"
+
+    @property
+    def last(self) -> Path:
+        """The state of training, to go on from."""
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The state with the best validation accuracy."""
+        return self.path / "checkpoints" / "best.safetensors"
+
+    @property
+    def primary(self) -> Path:
+        """The stripped network's weights."""
+        return self.path / "primary.safetensors"
+
+    @property
+    def golden(self) -> Path:
+        """Test images and the logits that were recorded before the branches were stripped."""
+        return self.path / "golden.safetensors"
+
+    @property
+    def result(self) -> Path:
+        """Written last."""
+        return self.path / "result.json"
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A finished run, read back: the primary network in eval mode with all that belongs to it."""
+
+    folder: RunFolder
+    recipe: Recipe
+    result: Result
+    network: nn.Module
+    pixels: Pixels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the logits."""
+        return self.result.classes
+
+    @property
+    def weights_sha256(self) -> str:
+        """The hash of the stripped weights' file."""
+        return self.result.primary_sha256
+
+    def golden(self) -> Golden:
+        """The golden images with the logits that were recorded before stripping.
+
+        Raises:
+            RunError: the file is missing or changed.
+        """
+        size = self.recipe.data.image_size
+        _verify(self.folder.golden, self.result.golden_sha256)
+        try:
+            return golden_from_bytes(self.folder.golden.read_bytes(), size, size, len(self.classes))
+        except BundleError as error:
+            raise RunError(f"'{self.folder.golden}': {error}") from error
+
+
+def read_run(path: Path) -> TrainedNetwork:
+    """Read a finished run.
+
+    Raises:
+        RunError: no run there, not finished, or a file is missing or changed.
+    """
+    folder = RunFolder(path)
+    if not folder.recipe.is_file():
+        raise RunError(f"No run at '{path}': it has no recipe.toml. {_nearby(path)}Make one: sskt-edge train RECIPE.")
+    if not folder.result.is_file():
+        raise RunError(f"The run '{path}' is not finished. Go on with: sskt-edge train {path} --resume.")
+    try:
+        result = Result.model_validate_json(folder.result.read_bytes())
+    except ValidationError as error:
+        raise RunError(f"'{folder.result}' is broken: {error.errors()[0]['msg']}. Train again.") from error
+    recipe = load_recipe(str(folder.recipe))
+    network = TARGETS[recipe.target.model].build(len(result.classes))
+    _verify(folder.primary, result.primary_sha256)
+    try:
+        weights = safetensors.torch.load(folder.primary.read_bytes())
+    except SafetensorError as error:
+        raise RunError(f"'{folder.primary}' is broken: {error}. Train again.") from error
+    load_weights(network, weights, str(folder.primary))
+    network.eval().requires_grad_(False)
+    pixels = Pixels(recipe.data.image_size, recipe.target.mean, recipe.target.std)
+    return TrainedNetwork(folder, recipe, result, network, pixels)
+
+
+def find_runs(runs: Path) -> list[RunFolder]:
+    """The runs in a folder, the newest first."""
+    found = [RunFolder(recipe.parent) for recipe in runs.glob("*/recipe.toml")]
+    return sorted(found, key=lambda run: (run.recipe.stat().st_mtime_ns, run.path.name), reverse=True)
+
+
+def find_newest_run(runs: Path) -> Path:
+    """The newest finished run.
+
+    Raises:
+        RunError: there is none.
+    """
+    found = find_runs(runs)
+    for run in found:
+        if run.result.is_file():
+            return run.path
+    if found:
+        raise RunError(
+            f"No finished run in '{runs}'; '{found[0].path}' was not finished. "
+            f"Go on with: sskt-edge train {found[0].path} --resume."
+        )
+    raise RunError(f"No run in '{runs}'. Make one: sskt-edge train RECIPE; the shipped recipes: sskt-edge recipe list.")
+
+
+def _verify(file: Path, sha256: str) -> None:
+    if not file.is_file():
+        raise RunError(f"'{file}' is missing. Train again, or copy the run again.")
+    if sha256_of(file) != sha256:
+        raise RunError(f"'{file}' was changed after training: its SHA-256 differs. Train again, or copy the run again.")
+
+
+def _nearby(path: Path) -> str:
+    around = path.parent.iterdir() if path.parent.is_dir() else []
+    return nearest(path.name, sorted(other.name for other in around))

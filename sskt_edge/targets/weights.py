@@ -1,0 +1,108 @@
+"""Weights from files that others made. No file can run code: safetensors, or torch's own format with weights_only."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sskt_edge.errors import CheckpointError
+
+# Where training scripts put the weights inside a checkpoint, and what wrappers prepend to their names.
+_INSIDE = ("state_dict", "model", "model_state_dict")
+_WRAPPERS = ("module.", "_orig_mod.")
+_OLD_DENSENET = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.(\d)\.")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict of a checkpoint file: a .safetensors, or torch's .pth, .pt, .pth.tar.
+
+    A checkpoint that holds more (epoch, optimizer) gives its "state_dict" or "model"; DataParallel's `module.` is taken
+    off, and DenseNets of old torchvision (`norm.1`) get today's names (`norm1`).
+
+    Raises:
+        CheckpointError: missing, broken, without weights, or in need of pickle code, which is never run.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"No weights file '{path}'. Check the path; it is relative to the current folder.")
+    tree = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    for name in _INSIDE:
+        if isinstance(tree, Mapping) and isinstance(tree.get(name), Mapping):
+            tree = tree[name]
+            break
+    weights = {_bare(str(key)): value for key, value in _items(tree) if isinstance(value, Tensor)}
+    if not weights:
+        raise CheckpointError(f"'{path}' holds no weights: expected a state dict of tensors. Got: {_summary(tree)}.")
+    return weights
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
+    """Load all of `weights` into all of `network`, or nothing.
+
+    Raises:
+        CheckpointError: names or shapes differ; the first ones are listed.
+    """
+    own = network.state_dict()
+    # Checkpoints older than PyTorch 0.4 do not count batches; nothing in evaluation uses the count.
+    counters = {key for key in own if key.endswith("num_batches_tracked")}
+    missing = [key for key in own if key not in weights and key not in counters]
+    unknown = [key for key in weights if key not in own]
+    shapes = [
+        f"{key} is {tuple(value.shape)}, must be {tuple(own[key].shape)}"
+        for key, value in weights.items()
+        if key in own and value.shape != own[key].shape
+    ]
+    if missing or unknown or shapes:
+        faults = [
+            f"{len(faulty)} {kind}: {'; '.join(faulty[:3])}{' …' if len(faulty) > 3 else ''}"
+            for kind, faulty in (("missing", missing), ("unknown", unknown), ("of another shape", shapes))
+            if faulty
+        ]
+        raise CheckpointError(
+            f"The weights of '{where}' do not fit this network: {'. '.join(faults)}. "
+            f"Check the network's name and the number of classes."
+        )
+    network.load_state_dict({**own, **weights})
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"'{path}' is not a whole safetensors file: {error}. Fetch it again.") from error
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"'{path}' was not opened: it is no plain weights file; reading it could run code that it carries. "
+            f"If you trust it, save its state dict alone where you do: torch.save(model.state_dict(), FILE). "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"'{path}' is not a whole weights file: {reason}. Fetch it again.") from error
+
+
+def _items(tree: Any) -> list[tuple[Any, Any]]:
+    return list(tree.items()) if isinstance(tree, Mapping) else []
+
+
+def _bare(key: str) -> str:
+    for wrapper in _WRAPPERS:
+        key = key.removeprefix(wrapper)
+    return _OLD_DENSENET.sub(r"\1\2.", key)
+
+
+def _summary(tree: Any) -> str:
+    return f"the keys {[str(key) for key in tree][:5]}" if isinstance(tree, Mapping) else f"a {type(tree).__name__}"

@@ -1,0 +1,117 @@
+"""Where training runs and in which precision."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sskt_edge.errors import RecipeError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+# bf16 must be at least so much faster than fp32 to be taken, so that noise does not decide between equals.
+_WORTH_IT = 1.15
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a recipe names; "auto" is CUDA, else MPS, else the CPU.
+
+    Raises:
+        RecipeError: it is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, present in there.items() if present))
+    if not there[name]:
+        present = ", ".join(kind for kind, is_there in there.items() if is_there)
+        raise RecipeError(f"train.device = '{name}': this machine has none. Here: {present}; or leave it to 'auto'.")
+    return torch.device(name)
+
+
+def choose_precision(asked: str, device: torch.device, step: Callable[[Precision], None]) -> tuple[Precision, str]:
+    """The precision of the forward pass, and why.
+
+    Args:
+        asked: the recipe's word; "auto" takes bf16 (else fp16) on CUDA, and bf16 on a CPU with bf16 instructions if a
+            training step is measured to be faster in it.
+        device: where training runs.
+        step: does one training step in the given precision, changing nothing that is kept.
+
+    Raises:
+        RecipeError: the device cannot train in it.
+    """
+    if asked == "fp16" and device.type != "cuda":
+        raise RecipeError(f"train.precision = 'fp16' needs CUDA; on {device.type} take 'bf16', 'fp32' or 'auto'.")
+    if asked != "auto":
+        return asked, "as the recipe says"  # type: ignore[return-value]
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16", "this GPU has it"
+        return "fp16", "this GPU has no bf16"
+    if device.type == "cpu" and has_fast_bf16():
+        faster = _seconds(step, "fp32") / _seconds(step, "bf16")
+        return "bf16" if faster >= _WORTH_IT else "fp32", f"bf16 measured {faster:.2f} × as fast as fp32"
+    return "fp32", f"this {device.type} has no fast bf16"
+
+
+def has_fast_bf16() -> bool:
+    """Whether this CPU computes in bf16 by instructions of its own (AVX-512 BF16 or AMX)."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def trial_step(
+    network: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device
+) -> Callable[[Precision], None]:
+    """A training step on a copy of `network`, for choose_precision: forward in the given precision, then backward."""
+    trial = copy.deepcopy(network)
+
+    def step(precision: Precision) -> None:
+        with torch.random.fork_rng(devices=[]):
+            with autocast(device, precision):
+                value = loss(trial)
+            value.backward()  # type: ignore[no-untyped-call]
+            trial.zero_grad()
+
+    return step
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """The context in which the forward pass runs."""
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    return torch.autocast(device.type, dtype=dtype, enabled=precision != "fp32")
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Deterministic kernels and full fp32 (no TF32) inside; the process's settings are put back after."""
+    deterministic, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, False, False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+
+
+def _seconds(step: Callable[[Precision], None], precision: Precision) -> float:
+    """The median of three steps after one to warm up."""
+    step(precision)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        step(precision)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)

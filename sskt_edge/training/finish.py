@@ -1,0 +1,102 @@
+"""The end of a training: read the test set, once; record the logits; strip; write the result last."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import safetensors.torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sskt_edge.data.images import ImageSet
+from sskt_edge.data.readers import Reader
+from sskt_edge.data.split import rank
+from sskt_edge.errors import RunError
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.files import write_atomically
+from sskt_edge.runtime.golden import Golden, pixel_hashes
+from sskt_edge.runtime.manifest import Accuracy
+from sskt_edge.runtime.metrics import scores
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.sskt.network import BranchedTarget, cost, strip
+from sskt_edge.targets.reference import reference_logits
+from sskt_edge.targets.run_folder import Cost, Result, RunFolder
+from sskt_edge.training.environment import read_environment
+from sskt_edge.training.loop import Setting
+from sskt_edge.training.state import Position, load_state
+
+
+def finish(
+    recipe: Recipe,
+    reader: Reader,
+    network: BranchedTarget,
+    setting: Setting,
+    position: Position,
+    folder: RunFolder,
+    progress: Progress,
+) -> None:
+    """Choose the checkpoint, test it, strip it, write it.
+
+    Raises:
+        RunError: the trained network does not give finite numbers.
+        StorageError: the disk does not take the files; the training's state is whole.
+    """
+    kept_epoch = position.epoch
+    if recipe.train.keep == "best":
+        kept_epoch = load_state(folder.best, network).epoch
+    golden = _record(recipe, reader, network, setting, progress)
+    found = scores(golden.test_logits, golden.test_labels, len(reader.classes))
+    if found.not_finite:
+        raise RunError(f"The trained network's logits are not finite for {found.not_finite} test images. Train again.")
+    with_branches = cost(network, recipe.data.image_size)
+    primary = strip(network)
+    alone = cost(primary, recipe.data.image_size)
+    weights = {key: value.contiguous() for key, value in primary.state_dict().items()}
+    primary_bytes, golden_bytes = safetensors.torch.save(weights), golden.as_bytes()
+    write_atomically(folder.primary, primary_bytes)
+    write_atomically(folder.golden, golden_bytes)
+    environment = read_environment(folder)
+    result = Result(
+        name=recipe.name,
+        classes=reader.classes,
+        recipe_sha256=environment.recipe_sha256,
+        data_sha256=environment.data_sha256,
+        sources=environment.sources,
+        kept=recipe.train.keep,
+        kept_epoch=kept_epoch,
+        test=Accuracy(images=found.images, top1=found.top1, top5=found.top5),
+        validation_top1=position.best_top1,
+        primary=Cost(parameters=alone.parameters, macs=alone.macs),
+        branches=Cost(parameters=with_branches.parameters - alone.parameters, macs=with_branches.macs - alone.macs),
+        primary_sha256=hashlib.sha256(primary_bytes).hexdigest(),
+        golden_sha256=hashlib.sha256(golden_bytes).hexdigest(),
+        seconds=position.seconds,
+        environment=environment.machine.packages,
+    )
+    write_atomically(folder.result, result.model_dump_json(indent=2).encode() + b"\n")
+
+
+def _record(recipe: Recipe, reader: Reader, network: BranchedTarget, setting: Setting, progress: Progress) -> Golden:
+    """The test set's logits, by the network as it was trained, its branches still on."""
+    size = recipe.data.image_size
+    test: ImageSet = reader.test([size], progress)
+
+    def forward(images: Tensor) -> Tensor:
+        logits: Tensor = network(images)[0]
+        return logits
+
+    def logits_of(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return reference_logits(network, setting.pixels, images, progress, forward)
+
+    # Drawn by content, so that classes mix and every export of this test set shows the same images.
+    rows = np.sort(rank(test.hashes, seed=0)[: recipe.export.golden])
+    images = test.squares[size]
+    return Golden(
+        images=images[rows],
+        labels=test.labels[rows],
+        logits=logits_of(images[rows]),
+        test_pixels=pixel_hashes(images),
+        test_labels=test.labels,
+        test_logits=logits_of(images),
+    )

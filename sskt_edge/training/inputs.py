@@ -1,0 +1,76 @@
+"""Everything that a recipe names, opened: what can be wrong with it is met here, before a file is written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sskt_edge.data.images import ImageSet
+from sskt_edge.data.readers import Reader, open_data
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.sources.batchnorm import recalibrate
+from sskt_edge.sources.labels import native_side
+from sskt_edge.sources.source import Source, TorchSource
+from sskt_edge.sources.zoo import open_source
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The images in memory and the sources, frozen.
+
+    Attributes:
+        reader: the data set, which still has the test images to give.
+        images: the training images, with the target's square and each source's.
+        validation: with the target's square, or None.
+        sources: those that take part.
+        sides: source → the side of the square that it sees.
+    """
+
+    reader: Reader
+    images: ImageSet
+    validation: ImageSet | None
+    sources: tuple[Source, ...]
+    sides: dict[str, int]
+
+    def data_sha256(self) -> str:
+        """The identity of the training images: their classes, labels and contents, in order."""
+        digest = hashlib.sha256("\0".join(self.reader.classes).encode())
+        digest.update(self.images.labels.tobytes())
+        digest.update(self.images.hashes.tobytes())
+        return digest.hexdigest()
+
+
+def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inputs:
+    """Find the data, open the sources, decode the training images, recalibrate BatchNorm where asked.
+
+    Raises:
+        InputError: something is not there or does not fit.
+        DownloadError: published weights or data could not be fetched.
+    """
+    reader = open_data(recipe.data)
+    sources = tuple(open_source(part, device) for part in recipe.active_sources)
+    size = recipe.data.image_size
+    native = recipe.labels.see == "native"
+    sides = {s.name: native_side(s.input_size, reader.own_side, size) if native else size for s in sources}
+    images, validation = reader.training(list(dict.fromkeys([size, *sides.values()])), progress)
+    for part, source in zip(recipe.active_sources, sources, strict=True):
+        # An ONNX source with recalibration was refused when it was opened.
+        if part.batchnorm == "recalibrated" and isinstance(source, TorchSource):
+            squares = images.squares[sides[source.name]]
+            recalibrate(source, _in_batches(squares, recipe.labels.batch_size, source.name, progress))
+    return Inputs(reader, images, validation, sources, sides)
+
+
+def _in_batches(squares: NDArray[np.uint8], size: int, name: str, progress: Progress) -> Iterator[NDArray[np.uint8]]:
+    """The images as they are, `size` at a time."""
+    with progress.bar(f"{name}, BatchNorm", len(squares)) as bar:
+        for start in range(0, len(squares), size):
+            batch = squares[start : start + size]
+            yield batch
+            bar.advance(len(batch))

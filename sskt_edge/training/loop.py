@@ -1,0 +1,225 @@
+"""The training loop: views, soft labels, one step after another, and a state from which it goes on bit for bit."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sskt_edge.data.batches import epoch_batches, steps_per_epoch
+from sskt_edge.data.cut import cut_views
+from sskt_edge.data.images import ImageSet
+from sskt_edge.data.pixels import Pixels
+from sskt_edge.errors import DivergenceError
+from sskt_edge.recipe.models import Train
+from sskt_edge.runtime.progress import Bar, Progress
+from sskt_edge.sources.labels import SoftLabels
+from sskt_edge.sskt.losses import AuxiliaryLoss, total_loss
+from sskt_edge.sskt.network import BranchedTarget
+from sskt_edge.targets.run_folder import RunFolder
+from sskt_edge.training.device import Precision, autocast
+from sskt_edge.training.optimizer import build_optimizer, learning_rate
+from sskt_edge.training.run_log import RunLog
+from sskt_edge.training.signals import StopRequested, StopSignal
+from sskt_edge.training.state import Position, load_state, save_state
+
+# Reading a loss stalls a GPU: there it is done for so many steps at once.
+_CHECK_EVERY = 20
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a training works with; nothing of it changes.
+
+    Attributes:
+        train: the recipe's part.
+        images: the training images, with the target's square.
+        validation: images that choose the best checkpoint, or None.
+        labels: views and soft labels of every epoch.
+        auxiliary: source → its loss.
+        pixels: the target's preprocessing.
+        device: where it runs.
+        precision: of the forward pass.
+    """
+
+    train: Train
+    images: ImageSet
+    validation: ImageSet | None
+    labels: SoftLabels
+    auxiliary: Mapping[str, AuxiliaryLoss]
+    pixels: Pixels
+    device: torch.device
+    precision: Precision
+
+
+class Trainer:
+    """One training of one branched target, in one run folder."""
+
+    def __init__(self, network: BranchedTarget, setting: Setting, folder: RunFolder) -> None:
+        """Take `network` to its device; if the folder has a state, go on from there."""
+        layout = torch.channels_last if setting.train.channels_last else torch.contiguous_format
+        self.network = network.to(device=setting.device, memory_format=layout)  # type: ignore[call-overload]
+        self._setting, self._folder, self._layout = setting, folder, layout
+        self._pixels = setting.pixels.to(setting.device)
+        self._optimizer = build_optimizer(setting.train.optimizer, network)
+        self._scaler = torch.amp.GradScaler(setting.device.type, enabled=setting.precision == "fp16")
+        self.position = Position()
+        if folder.last.is_file():
+            self.position = load_state(folder.last, network, self._optimizer)
+            if self.position.scale is not None:
+                self._scaler.load_state_dict({**self._scaler.state_dict(), "scale": self.position.scale})
+        self._count = len(setting.images)
+        self._steps = steps_per_epoch(self._count, setting.train.batch_size)
+        self._pending: list[dict[str, Tensor]] = []
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self._setting.device
+
+    def run(self, log: RunLog, progress: Progress, stop: StopSignal) -> None:
+        """Train to the last epoch.
+
+        Raises:
+            StopRequested: a signal came; the state is saved.
+            DivergenceError: a loss is not a finite number.
+        """
+        with progress.bar("train", self._setting.train.epochs * self._steps) as bar:
+            bar.advance(self.position.epoch * self._steps + self.position.step)
+            while self.position.epoch < self._setting.train.epochs:
+                start = time.perf_counter()
+                try:
+                    self._epoch(bar, stop)
+                except StopRequested:
+                    self._read_pending()
+                    self.position.seconds += time.perf_counter() - start
+                    self._save(self._folder.last)
+                    raise
+                seconds = time.perf_counter() - start
+                self.position.seconds += seconds
+                line = self._finish_epoch(seconds)
+                log.metrics(line)
+                self._save(self._folder.last)
+                bar.note(f"epoch {self.position.epoch}  loss {line['loss']:.3f}  right {line['train_top1']:.1%}")
+
+    def _epoch(self, bar: Bar, stop: StopSignal) -> None:
+        """The batches of the current epoch that are still to do."""
+        setting, epoch = self._setting, self.position.epoch
+        views, soft = setting.labels.views_of(epoch), setting.labels.of_epoch(epoch)
+        batches = epoch_batches(self._count, setting.train.batch_size, setting.train.seed, epoch)
+        self.network.train()
+        while self.position.step < len(batches):
+            stop.raise_if_set()
+            rows = batches[self.position.step]
+            self._step(rows, views[rows], {name: logits[rows] for name, logits in soft.items()})
+            self.position.step += 1
+            last = self.position.step == len(batches)
+            if self._setting.device.type == "cpu" or last or len(self._pending) == _CHECK_EVERY:
+                self._read_pending()
+            bar.advance()
+
+    def _step(self, rows: NDArray[np.intp], views: NDArray[np.int32], soft: Mapping[str, NDArray[np.float32]]) -> None:
+        """One batch: equation (4)."""
+        setting, side = self._setting, self._setting.pixels.size
+        step = self.position.epoch * self._steps + self.position.step
+        # Dropout draws from a generator set anew for each step: there is no random state to save.
+        torch.manual_seed(int(np.random.SeedSequence([setting.train.seed, step]).generate_state(1, np.uint64)[0] >> 1))
+        rate = learning_rate(
+            setting.train.optimizer.lr, setting.train.schedule, setting.train.epochs, self._steps, step
+        )
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        images = self._to_device(cut_views(setting.images.squares[side], rows, views, side))
+        labels = self._to_device(setting.images.labels[rows])
+        with autocast(setting.device, setting.precision):
+            primary, branches = self.network(self._pixels(images).contiguous(memory_format=self._layout))
+        sources = {name: self._to_device(logits) for name, logits in soft.items()}
+        terms = total_loss(primary, labels, branches, sources, setting.auxiliary)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        right = (primary.detach().argmax(dim=1) == labels).sum()
+        self._pending.append({name: term.detach() * len(rows) for name, term in terms.items()} | {"right": right})
+
+    def _read_pending(self) -> None:
+        """Add up the losses of the steps since the last reading; stop if one is not finite."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        names = list(pending[0])
+        table = torch.stack([torch.stack([step[name].float() for name in names]) for step in pending]).cpu().tolist()
+        for place, values in enumerate(table):
+            terms = dict(zip(names, values, strict=True))
+            if not all(map(math.isfinite, values)):
+                self._diverged(self.position.step - len(table) + place, terms)
+            self.position.right += int(terms.pop("right"))
+            for name, value in terms.items():
+                self.position.sums[name] = self.position.sums.get(name, 0.0) + value
+
+    def _diverged(self, step: int, terms: dict[str, float]) -> None:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in terms.items() if name != "right")
+        halved = self._setting.train.optimizer.lr / 2
+        raise DivergenceError(
+            f"The loss is not a finite number at epoch {self.position.epoch + 1}, step {step + 1} (summed over the "
+            f"batch: {shown}). Try a lower rate: --set train.optimizer.lr={halved:g}; full precision: "
+            f"--set train.precision=fp32; or a smaller sskt.alpha. The state before this epoch is in "
+            f"'{self._folder.last}'."
+        )
+
+    def _finish_epoch(self, seconds: float) -> dict[str, Any]:
+        """Validate, move to the next epoch, and give this one's figures."""
+        position, count = self.position, self._count
+        line: dict[str, Any] = {"epoch": position.epoch + 1, "lr": self._optimizer.param_groups[0]["lr"]}
+        line["loss"] = position.sums["total"] / count
+        line |= {f"loss_{name}": value / count for name, value in position.sums.items() if name != "total"}
+        line |= {"train_top1": position.right / count, "seconds": seconds, "images_per_second": count / seconds}
+        position.epoch, position.step, position.sums, position.right = position.epoch + 1, 0, {}, 0
+        if self._setting.validation is not None:
+            line["validation_top1"] = top1 = self._validate(self._setting.validation)
+            if position.best_top1 is None or top1 > position.best_top1:
+                position.best_top1, position.best_epoch = top1, position.epoch
+                self._save(self._folder.best)
+        return line
+
+    def _validate(self, images: ImageSet) -> float:
+        """The share of the validation images whose class comes first, in fp32."""
+        self.network.eval()
+        squares, right = images.squares[self._setting.pixels.size], 0
+        with torch.inference_mode():
+            for start in range(0, len(images), self._setting.train.batch_size):
+                part = slice(start, start + self._setting.train.batch_size)
+                logits = self.network.primary(self._pixels(self._to_device(squares[part])))
+                right += int((logits.argmax(dim=1).cpu().numpy() == images.labels[part]).sum())
+        return right / len(images)
+
+    def _save(self, path: Path) -> None:
+        self.position.scale = self._scaler.get_scale() if self._scaler.is_enabled() else None
+        save_state(path, self.network, self._optimizer, self.position)
+
+    def _to_device(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self._setting.device)
+
+
+def trial_loss(setting: Setting, classes: int) -> Callable[[nn.Module], Tensor]:
+    """A loss on blank images of the recipe's size and batch, to measure a training step with."""
+    count, size = min(setting.train.batch_size, len(setting.images)), setting.pixels.size
+    images = torch.zeros(count, 3, size, size, device=setting.device).contiguous(memory_format=torch.channels_last)
+    labels = torch.arange(count, device=setting.device) % classes
+
+    def loss(network: nn.Module) -> Tensor:
+        primary, branches = network(images)
+        value = nn.functional.cross_entropy(primary.float(), labels)
+        for branch in branches.values():
+            value = value + branch.float().square().mean()
+        return value
+
+    return loss

@@ -1,0 +1,78 @@
+"""The state of a training in one safetensors file: weights, optimizer, and where in which epoch it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from sskt_edge.errors import RunError
+from sskt_edge.runtime.files import write_atomically
+
+
+class Position(BaseModel):
+    """Where training stands: `step` batches of epoch `epoch` are done (both from 0).
+
+    Attributes:
+        sums: of each loss term, times the images of its batch, over this epoch so far.
+        right: training images of this epoch so far whose class came first.
+        seconds: of training, all sessions together.
+        scale: of the loss, where fp16 needs one.
+        best_top1: of the best validation so far, and its epoch.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = {}
+    right: int = 0
+    seconds: float = 0.0
+    scale: float | None = None
+    best_top1: float | None = None
+    best_epoch: int | None = None
+
+
+def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, position: Position) -> None:
+    """Write all of it atomically.
+
+    Raises:
+        StorageError: the disk does not take it; the file that stood there is whole.
+    """
+    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
+    for number, slots in optimizer.state_dict()["state"].items():
+        for key, value in slots.items():
+            if value is not None:
+                tensors[f"optimizer.{number}.{key}"] = value
+    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    write_atomically(path, safetensors.torch.save(plain, {"position": position.model_dump_json()}))
+
+
+def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Position:
+    """Put a saved state back into `network` and `optimizer`.
+
+    Raises:
+        RunError: the file is broken or of another network.
+    """
+    weights: dict[str, Tensor] = {}
+    slots: dict[int, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            position = Position.model_validate_json(file.metadata()["position"])
+            for name in file.keys():  # noqa: SIM118 (no mapping: it cannot be iterated)
+                part, _, key = name.partition(".")
+                if part == "network":
+                    weights[key] = file.get_tensor(name)
+                elif optimizer is not None:
+                    number, _, slot = key.partition(".")
+                    slots.setdefault(int(number), {})[slot] = file.get_tensor(name)
+        network.load_state_dict(weights)
+        if optimizer is not None:
+            optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"The checkpoint '{path}' cannot be read: {reason}. Start the training anew.") from error
+    return position

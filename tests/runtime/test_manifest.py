@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sskt_edge.errors import BundleError
+from sskt_edge.runtime.manifest import parse
+from tests.runtime.tiny import manifest_of
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def plain() -> dict[str, Any]:
+    return manifest_of({"model.onnx": b"model", "golden.safetensors": b"golden"})
+
+
+def test_a_manifest_is_the_same_after_writing_and_parsing() -> None:
+    manifest = parse(json.dumps(plain()).encode())
+    assert parse(manifest.as_bytes()) == manifest
+    assert manifest.created.isoformat() == "2026-01-02T03:04:05+00:00"
+
+
+def test_a_newer_schema_asks_for_an_upgrade_whatever_else_it_holds() -> None:
+    with pytest.raises(BundleError, match=r"schema version 2; .*reads up to 1.*pip install --upgrade sskt-edge"):
+        parse(b'{"schema_version": 2, "unheard_of": true}')
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000], ids=["empty", "cut", "bytes", "deep"])
+def test_what_is_no_json_is_refused(content: bytes) -> None:
+    with pytest.raises(BundleError, match="no JSON"):
+        parse(content)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"null", b"{}", b'{"schema_version": "x"}'])
+def test_json_that_is_no_manifest_is_refused(content: bytes) -> None:
+    with pytest.raises(BundleError, match="not valid"):
+        parse(content)
+
+
+@pytest.mark.parametrize("key", sorted(plain().keys() - {"schema_version"}))
+def test_a_missing_key_is_named(key: str) -> None:
+    raw = plain()
+    del raw[key]
+    with pytest.raises(BundleError, match=f"{key}: Field required"):
+        parse(json.dumps(raw).encode())
+
+
+CHANGES: dict[str, tuple[Change, str]] = {
+    "unknown key": (lambda m: m.update(extra=1), "extra: Extra inputs"),
+    "unknown inner key": (lambda m: m["input"].update(mean=0), "input.mean: Extra inputs"),
+    "other layout": (lambda m: m["input"].update(layout="NCHW"), "input.layout"),
+    "no square": (lambda m: m["input"].update(width=9), "expected a square, got 8 x 9"),
+    "batch order": (lambda m: m["input"]["batch"].update(opt=9), "expected min <= opt <= max, got 1, 9, 5"),
+    "no class": (lambda m: m.update(classes=[]), "classes"),
+    "class twice": (lambda m: m.update(classes=["a", "a"]), "stands there twice"),
+    "percent": (lambda m: m["test"].update(top1=76.9), "test.top1"),
+    "no number": (lambda m: m["parity"].update(fp32_max_abs=float("nan")), "finite"),
+    "no hash": (lambda m: m["lineage"].update(data_sha256="abc"), "lineage.data_sha256"),
+    "a path for the run": (lambda m: m["lineage"].update(run="runs/x"), "folder's name only"),
+    "no fp32": (lambda m: m.update(precisions={}), "'fp32' is missing"),
+    "broken chain": (lambda m: m["lineage"].update(onnx_sha256="0" * 64), "not the hash of the fp32 file"),
+    "unlisted model": (lambda m: m["files"].pop("model.onnx"), "does not list 'model.onnx'"),
+    "other size": (lambda m: m["files"]["model.onnx"].update(bytes=1), "same hash and size"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_manifest_that_does_not_hold_is_refused(name: str) -> None:
+    change, message = CHANGES[name]
+    raw = plain()
+    change(raw)
+    with pytest.raises(BundleError, match=message):
+        parse(json.dumps(raw).encode())
+
+
+@pytest.mark.parametrize(
+    "name", ["../model.onnx", "a/../../b", "/etc/passwd", "a//b", "./a", "a/", "", "a\\b", "C:a", "a\0b", ".."]
+)
+def test_a_file_name_that_leaves_the_bundle_is_refused(name: str) -> None:
+    raw = plain()
+    raw["files"][name] = raw["files"]["model.onnx"]
+    with pytest.raises(BundleError, match="not a plain relative path"):
+        parse(json.dumps(raw).encode())

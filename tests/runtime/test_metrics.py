@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from sskt_edge.errors import DataError
+from sskt_edge.runtime.metrics import confusion, per_class, predictions, scores, top_k
+
+# Answers by hand: 0, 2, 1, 0.
+LOGITS = np.array([[3, 1, 2], [0, 1, 5], [2, 9, 1], [7, 6, 5]], dtype=np.float32)
+LABELS = np.array([0, 1, 1, 2])
+
+
+@pytest.mark.parametrize("k,expected", [(1, 2 / 4), (2, 3 / 4), (3, 1.0), (9, 1.0)])
+def test_top_k_is_the_share_worked_by_hand(k: int, expected: float) -> None:
+    assert top_k(LOGITS, LABELS, k) == expected
+
+
+def test_confusion_has_the_truth_in_rows() -> None:
+    assert confusion(LOGITS, LABELS, 3).tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 0]]
+
+
+def test_per_class_is_nan_for_a_class_without_images() -> None:
+    shares = per_class(np.pad(LOGITS, ((0, 0), (0, 1))), LABELS, 4)
+    assert shares[:3].tolist() == [1.0, 0.5, 0.0] and np.isnan(shares[3])
+
+
+def test_of_equal_logits_the_lower_class_comes_first() -> None:
+    flat = np.zeros((3, 3), dtype=np.float32)
+    labels = np.array([0, 1, 2])
+    assert [top_k(flat, labels, k) for k in (1, 2, 3)] == [1 / 3, 2 / 3, 1.0]
+    assert predictions(flat).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_logits_that_are_not_finite_never_count_as_right(bad: float, place: int) -> None:
+    logits = LOGITS.copy()
+    logits[0, place] = bad
+    found = scores(logits, LABELS, 3)
+    assert found.top1 == 1 / 4 and found.not_finite == 1
+    assert top_k(logits, LABELS, 3) == 3 / 4
+    assert found.per_class.tolist() == [0.0, 0.5, 0.0]
+    assert found.confusion.tolist() == [[0, 0, 0], [0, 1, 1], [1, 0, 0]]
+
+
+def test_top5_needs_more_than_five_classes() -> None:
+    assert scores(LOGITS, LABELS, 3).top5 is None
+    logits = np.arange(12, dtype=np.float32).reshape(2, 6)  # the class 0 comes last
+    assert scores(logits, np.array([0, 1]), 6).top5 == 1 / 2
+
+
+def test_scores_are_plain_json() -> None:
+    found = scores(np.pad(LOGITS, ((0, 0), (0, 1))), LABELS, 4).as_json()
+    assert json.loads(json.dumps(found, allow_nan=False))["per_class"] == [1.0, 0.5, 0.0, None]
+
+
+@pytest.mark.parametrize(
+    "labels", [np.array([0, 1]), np.array([0, 1, 1, 3]), np.array([-1, 0, 0, 0])], ids=["fewer", "above", "below"]
+)
+def test_labels_that_do_not_fit_are_refused(labels: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+    with pytest.raises(DataError, match="expected"):
+        scores(LOGITS, labels, 3)
+
+
+def test_no_images_are_refused() -> None:
+    with pytest.raises(DataError, match="expected"):
+        scores(LOGITS[:0], LABELS[:0], 3)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sskt_edge.runtime.folder import list_classes, load
+from sskt_edge.runtime.progress import QUIET, Bar
+from tests.runtime.tiny import SIDE
+
+
+class Count:
+    """Progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.total: dict[str, int] = {}
+        self.done = 0
+
+    @contextmanager
+    def bar(self, what: str, total: int) -> Iterator[Bar]:
+        self.total[what] = total
+        yield self
+
+    def advance(self, steps: int = 1) -> None:
+        self.done += steps
+
+    def note(self, text: str) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+
+def test_a_bar_reaches_its_total(images_path: Path) -> None:
+    count = Count()
+    load(list_classes(images_path), [SIDE], progress=count)
+    assert count.total == {"images": 12} and count.done == 12
+
+
+def test_a_library_call_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    QUIET.say("a line")
+    with QUIET.bar("work", 2) as bar:
+        bar.advance()
+        bar.note("half")
+    assert capfd.readouterr() == ("", "")
