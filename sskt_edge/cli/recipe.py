@@ -55,7 +55,7 @@ def check(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -
         "data": f"{loaded.data.name} in '{loaded.data.root}', {loaded.data.image_size} × {loaded.data.image_size}",
         "target": loaded.target.model,
         "sources": ", ".join(f"{s.name} ({s.model})" for s in loaded.active_sources) or "none",
-        "training": f"{loaded.train.epochs} epochs, batches of {loaded.train.batch_size}, {loaded.train.optimizer.name}",
+        "training": f"{loaded.train.epochs} epochs, batches of {loaded.train.batch_size}",
         "sha256": recipe_sha256(loaded),
     }
     show(f"{loaded.name} is a valid recipe", rows, [f"sskt-edge train {recipe}"])

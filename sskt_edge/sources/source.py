@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import NetworkError
 from sskt_edge.runtime.session import check_images
+from sskt_edge.targets.exact import exact
 
 
 class Source(Protocol):
@@ -93,7 +92,7 @@ class TorchSource:
     def forward(self, images: NDArray[np.uint8]) -> Tensor:
         """uint8 [B,S,S,3] → what the network gives, on the device."""
         check_images(images, images.shape[1], images.shape[1])
-        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False), _full_fp32():
+        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False), exact():
             # A copy, as torch takes neither read-only nor mirrored arrays.
             planes = self.pixels(torch.from_numpy(images.copy()).to(self.device))
             answer: Tensor = self.network(planes.contiguous(memory_format=torch.channels_last))
@@ -118,15 +117,3 @@ def _weights_sha256(network: nn.Module) -> str:
         digest.update(f"{key} {value.dtype} {tuple(value.shape)} ".encode())
         digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-@contextmanager
-def _full_fp32() -> Iterator[None]:
-    """No TF32 and no search for fast kernels inside; the process's settings are put back after."""
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32
-    cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32 = False, False, True, False
-    try:
-        yield
-    finally:
-        cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32 = before

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 
@@ -17,6 +14,7 @@ from sskt_edge.sources.from_run import open_run
 from sskt_edge.sources.from_timm import open_timm
 from sskt_edge.sources.from_torchvision import open_torchvision
 from sskt_edge.sources.source import Source
+from sskt_edge.targets.weights import no_pickles
 
 OPENERS: dict[str, Callable[[SourcePart, torch.device], Source]] = {
     "torchvision": open_torchvision,
@@ -46,7 +44,7 @@ def open_source(part: SourcePart, device: torch.device) -> Source:
     for key in ("weights", "checkpoint"):
         if getattr(part, key) is not None and key not in _SERVED.get(kind, ()):
             raise RecipeError(f"sources.{part.name}.{key}: a {kind}/ source brings its own weights. Leave {key} out.")
-    with torch.random.fork_rng(devices=[]), _no_pickles():
+    with torch.random.fork_rng(devices=[]), no_pickles():
         source = OPENERS[kind](part, device)
     if part.classes not in (None, source.classes):
         raise CheckpointError(
@@ -54,27 +52,3 @@ def open_source(part: SourcePart, device: torch.device) -> Source:
             f"Leave classes out, or name other weights."
         )
     return source
-
-
-@contextmanager
-def _no_pickles() -> Iterator[None]:
-    """No torch.load inside runs pickle code, whatever its caller asks for.
-
-    torchvision, and timm of some versions, read cached files without weights_only; a cached file is not hashed again.
-    """
-    forced = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "0"}
-    before = {key: os.environ.get(key) for key in forced}
-    os.environ.update(forced)
-    try:
-        yield
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"Weights that were fetched earlier were not opened: reading them could run code that they carry. "
-            f"Remove them from '{torch.hub.get_dir()}/checkpoints'. ({str(error).splitlines()[0]})"
-        ) from error
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value

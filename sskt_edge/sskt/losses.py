@@ -44,9 +44,11 @@ def distillation(branch: Tensor, source: Tensor, temperature: float, reduction: 
     divergence = F.kl_div(
         F.log_softmax(branch / temperature, dim=1),
         F.log_softmax(source / temperature, dim=1),
-        reduction=reduction,
+        reduction="batchmean",
         log_target=True,
     )
+    if reduction == "mean":  # done here: torch warns that its own "mean" will come to be "batchmean"
+        divergence = divergence / branch.shape[1]
     return temperature**2 * divergence
 
 

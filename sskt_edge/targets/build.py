@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from urllib.error import URLError
 
@@ -9,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from sskt_edge.errors import DownloadError, NetworkError, nearest
+from sskt_edge.errors import CheckpointError, DownloadError, NetworkError, nearest
 from sskt_edge.recipe.models import Target
 from sskt_edge.targets.registry import TARGETS, TargetSpec
-from sskt_edge.targets.weights import load_weights, read_weights
+from sskt_edge.targets.weights import load_weights, no_pickles, read_weights
 
 
 def build_target(target: Target, classes: int, seed: int) -> nn.Module:
@@ -55,13 +56,22 @@ def torchvision_weights(name: str, weights: str) -> models.WeightsEnum:
 
 
 def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
-    """Torchvision's network `name` with published weights, from the local cache or the net; the file's hash is checked.
+    """Torchvision's network `name` with published weights, from the local cache or the net.
+
+    A file that is fetched is held against its hash; one from the cache can at least run no code.
 
     Raises:
+        CheckpointError: the cached file is no plain weights file.
         DownloadError: they are not cached and could not be fetched.
     """
     try:
-        network: nn.Module = models.get_model(name, weights=weights)
+        with no_pickles():
+            network: nn.Module = models.get_model(name, weights=weights)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"The cached file of {weights} in '{torch.hub.get_dir()}' is no plain weights file; it was not opened. "
+            f"Remove it, and it is fetched again. ({str(error).splitlines()[0]})"
+        ) from error
     except (URLError, OSError, RuntimeError) as error:
         where = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         raise DownloadError(

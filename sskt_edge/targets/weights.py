@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,30 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], where: str) 
     network.load_state_dict({**own, **weights})
 
 
+@contextmanager
+def no_pickles() -> Iterator[None]:
+    """No torch.load inside runs pickle code, whatever its caller asks for.
+
+    torchvision, and timm of some versions, read cached files without weights_only; a cached file is not hashed again.
+    """
+    forced = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "0"}
+    before = {key: os.environ.get(key) for key in forced}
+    os.environ.update(forced)
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"Weights that were fetched earlier were not opened: reading them could run code that they carry. "
+            f"Remove them from '{torch.hub.get_dir()}/checkpoints'. ({str(error).splitlines()[0]})"
+        ) from error
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
@@ -99,8 +125,8 @@ def _items(tree: Any) -> list[tuple[Any, Any]]:
 
 
 def _bare(key: str) -> str:
-    for wrapper in _WRAPPERS:
-        key = key.removeprefix(wrapper)
+    while key.startswith(_WRAPPERS):
+        key = key.partition(".")[2]
     return _OLD_DENSENET.sub(r"\1\2.", key)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import statistics
+import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -18,6 +17,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 # bf16 must be at least so much faster than fp32 to be taken, so that noise does not decide between equals.
 _WORTH_IT = 1.15
+_FEWEST_TURNS, _MOST_TURNS, _LONG_ENOUGH = 3, 10, 2.0
 
 
 def choose_device(name: str) -> torch.device:
@@ -56,7 +56,7 @@ def choose_precision(asked: str, device: torch.device, step: Callable[[Precision
             return "bf16", "this GPU has it"
         return "fp16", "this GPU has no bf16"
     if device.type == "cpu" and has_fast_bf16():
-        faster = _seconds(step, "fp32") / _seconds(step, "bf16")
+        faster = _times_faster(step)
         return "bf16" if faster >= _WORTH_IT else "fp32", f"bf16 measured {faster:.2f} × as fast as fp32"
     return "fp32", f"this {device.type} has no fast bf16"
 
@@ -88,30 +88,18 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     return torch.autocast(device.type, dtype=dtype, enabled=precision != "fp32")
 
 
-@contextmanager
-def exact() -> Iterator[None]:
-    """Deterministic kernels and full fp32 (no TF32) inside; the process's settings are put back after."""
-    deterministic, warn_only = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, False, False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+def _times_faster(step: Callable[[Precision], None]) -> float:
+    """How many times faster a step is in bf16 than in fp32: the quickest of several, taken in turn.
 
-
-def _seconds(step: Callable[[Precision], None], precision: Precision) -> float:
-    """The median of three steps after one to warm up."""
-    step(precision)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        step(precision)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    The quickest, since other programs can only slow a step down; in turn, since a machine's speed drifts.
+    """
+    quickest: dict[Precision, float] = {"fp32": math.inf, "bf16": math.inf}
+    start = time.perf_counter()
+    for turn in range(_MOST_TURNS):
+        for precision, best in quickest.items():
+            before = time.perf_counter()
+            step(precision)
+            quickest[precision] = min(best, time.perf_counter() - before)
+        if turn >= _FEWEST_TURNS - 1 and time.perf_counter() - start > _LONG_ENOUGH:
+            break
+    return quickest["fp32"] / quickest["bf16"]

@@ -18,9 +18,10 @@ from sskt_edge.sources.labels import LabelPlan, SoftLabels
 from sskt_edge.sskt.losses import AuxiliaryLoss
 from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.build import build_target
+from sskt_edge.targets.exact import exact
 from sskt_edge.targets.registry import TARGETS, check_size
 from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, read_run
-from sskt_edge.training.device import choose_device, choose_precision, exact, trial_step
+from sskt_edge.training.device import choose_device, choose_precision, trial_step
 from sskt_edge.training.environment import (
     new_environment,
     new_run_folder,

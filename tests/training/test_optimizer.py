@@ -1,0 +1,55 @@
+"""Learning rates worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from sskt_edge.recipe.models import AdamW, Cosine, Sgd, Steps
+from sskt_edge.training.optimizer import build_optimizer, learning_rate
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [(0, 0.1), (59 * 40 + 39, 0.1), (60 * 40, 0.02), (120 * 40, 0.004), (160 * 40, 0.0008), (200 * 40 - 1, 0.0008)],
+)
+def test_steps_follow_table_1_of_the_paper(step: int, rate: float) -> None:
+    schedule = Steps(name="steps", milestones=(60, 120, 160, 200), gamma=0.2)
+    assert learning_rate(0.1, schedule, 200, 40, step) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 1.0), (50, 0.5), (25, 0.853553390593), (99, 0.00024671981713)])
+def test_cosine_goes_from_the_rate_to_nothing(step: int, rate: float) -> None:
+    assert learning_rate(1.0, Cosine(), 10, 10, step) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.05), (19, 1.0), (20, 1.0), (60, 0.5)])
+def test_a_warm_up_rises_evenly_and_the_cosine_follows(step: int, rate: float) -> None:
+    assert learning_rate(1.0, Cosine(warmup_epochs=2), 10, 10, step) == pytest.approx(rate)
+
+
+def test_a_warm_up_as_long_as_the_training_is_no_error() -> None:
+    assert learning_rate(1.0, Cosine(warmup_epochs=50), 10, 10, 99) == pytest.approx(1.0)
+
+
+def test_sgd_moves_by_equation_4_with_momentum_and_decay() -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, 2.0)
+    optimizer = build_optimizer(Sgd(lr=0.1, momentum=0.9, weight_decay=0.5), layer)
+    for _ in range(2):
+        optimizer.zero_grad()
+        layer(torch.ones(1, 1)).backward()
+        optimizer.step()
+    # g = 1 + 0.5·2 = 2; w = 2 - 0.1·2 = 1.8; g = 1 + 0.5·1.8 = 1.9; v = 0.9·2 + 1.9 = 3.7; w = 1.8 - 0.37
+    assert layer.weight.item() == pytest.approx(1.43)
+
+
+def test_adamw_decays_apart_from_the_gradient() -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, 2.0)
+    optimizer = build_optimizer(AdamW(name="adamw", lr=0.1, weight_decay=0.5), layer)
+    layer(torch.ones(1, 1)).backward()
+    optimizer.step()
+    # decay: 2·(1 - 0.1·0.5) = 1.9; the first step of Adam is lr: 1.9 - 0.1
+    assert layer.weight.item() == pytest.approx(1.8, rel=1e-5)

