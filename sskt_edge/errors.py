@@ -21,7 +21,10 @@ Interrupted stands apart: the work was saved after SIGINT (exit code 130) or SIG
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+
+_CLOSE = 0.5
 
 
 class SsktEdgeError(Exception):
@@ -94,5 +97,10 @@ class Interrupted(SsktEdgeError):  # noqa: N818 (it is no error: the work was sa
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`Nearest: 'x'. ` if one of `known` is close to `name`, else nothing: a sentence for the middle of a message."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"Nearest: '{close[0]}'. " if close else ""
+
+    def closeness(other: str) -> tuple[float, int]:
+        # Of equally close names the one that begins the same: people mistake the end of a name.
+        return difflib.SequenceMatcher(None, name, other).ratio(), len(os.path.commonprefix([name, other]))  # noqa: RUF071
+
+    best = max(known, key=closeness, default="")
+    return f"Nearest: '{best}'. " if closeness(best)[0] >= _CLOSE else ""

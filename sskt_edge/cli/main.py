@@ -35,32 +35,17 @@ _TRAIN_PACKAGES = {"torch", "torchvision", "timm", "onnx", "onnxscript", "tensor
 
 def main() -> NoReturn:
     """Run a verb. Exit codes: 0 done, 1 a check did not hold or the work failed, 2 wrong input, 130 and 143 signals."""
-    signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(_exit_code())
-
-
-def _exit_code() -> int:
-    import click
-
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stopped)
     try:
-        code = app(standalone_mode=False)
-        return code if isinstance(code, int) else 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        return _say(Interrupted("Interrupted; finished files are whole, unfinished ones were removed.", signal.SIGINT))
+        app()
     except SsktEdgeError as error:
-        return _say(error)
+        sys.exit(_say(error))
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _TRAIN_PACKAGES:
             raise
-        return _say(
-            MissingExtraError(f"This needs {error.name}, which is not installed: pip install 'sskt-edge[train]'")
-        )
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        sys.stderr.close()
-        return 0
+        sys.exit(_say(MissingExtraError(f"This needs {error.name}. Install it with: pip install 'sskt-edge[train]'")))
+    sys.exit(0)
 
 
 def _say(error: SsktEdgeError) -> int:
@@ -74,9 +59,9 @@ def _say(error: SsktEdgeError) -> int:
     return error.exit_code
 
 
-def _terminated(signum: int, _: FrameType | None) -> NoReturn:
-    """SIGTERM unwinds as an error does, so that temporary files are removed."""
-    raise Interrupted("Terminated; finished files are whole, unfinished ones were removed.", signum)
+def _stopped(signum: int, _: FrameType | None) -> NoReturn:
+    """A signal unwinds as an error does, so that temporary files are removed."""
+    raise Interrupted("Stopped; finished files are whole, unfinished ones were removed.", signum)
 
 
 if __name__ == "__main__":

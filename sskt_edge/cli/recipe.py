@@ -19,6 +19,7 @@ def list_(json_: JsonFlag = False) -> None:
     """The shipped recipes, each with the first line of its head."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from sskt_edge.recipe.load import read_text
     from sskt_edge.recipe.shipped import head_of, shipped_recipes
@@ -29,7 +30,7 @@ def list_(json_: JsonFlag = False) -> None:
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, head in heads.items():
-        table.add_row(f"[bold]{name}[/]", head[0] if head else "")
+        table.add_row(Text(name, style="bold"), Text(head[0] if head else ""))
     Console().print(table, highlight=False)
 
 

@@ -21,12 +21,14 @@ def train(
     """Train a target as a recipe says, with what its sources see."""
     from sskt_edge.recipe.load import load_recipe
     from sskt_edge.runtime.progress import QUIET
-    from sskt_edge.training.resume import unfinished_run
-    from sskt_edge.training.train import train as train_recipe
 
     start = time.monotonic()
     started = Path(recipe) / "recipe.toml"
     loaded = load_recipe(str(started) if resume and started.is_file() else recipe, set_ or ())
+    # Seconds of imports, which a mistake in the recipe need not wait for.
+    from sskt_edge.training.resume import unfinished_run
+    from sskt_edge.training.train import train as train_recipe
+
     going_on = unfinished_run(loaded, recipe, runs) if resume else None
     run = train_recipe(loaded, runs, going_on, QUIET if json_ else Bars())
     result = run.result

@@ -39,7 +39,7 @@ _LIBRARIES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "nump
 _ONNX_FILE = "model.onnx"
 
 
-def bundle_from_run(run: TrainedNetwork, path: Path, progress: Progress = QUIET) -> tuple[Bundle, Parity]:
+def bundle_from_run(run: TrainedNetwork, path: Path | str, progress: Progress = QUIET) -> tuple[Bundle, Parity]:
     """Export a finished run into a bundle folder at `path`; a bundle that stood there is replaced at the very end.
 
     Returns:
@@ -50,6 +50,7 @@ def bundle_from_run(run: TrainedNetwork, path: Path, progress: Progress = QUIET)
         ParityError: the stripped weights, or the ONNX file, answer otherwise than the network did; nothing is written.
         StorageError: the disk does not take the bundle; an older one is whole.
     """
+    path = Path(path)
     if path.exists() and not (path / MANIFEST).is_file():
         raise BundleError(f"'{path}' exists and is no bundle; it is not overwritten. Name another folder: --out DIR.")
     golden = run.golden()

@@ -89,13 +89,13 @@ def read_image(path: Path) -> tuple[bytes, Image.Image]:
     return content, decode(content, str(path))
 
 
-def read_square(path: Path, side: int) -> npt.NDArray[np.uint8]:
+def read_square(path: Path | str, side: int) -> npt.NDArray[np.uint8]:
     """An image file → uint8 [side,side,3].
 
     Raises:
         DataError: the file is missing or cannot be read as an image.
     """
-    return to_square(read_image(path)[1], side)
+    return to_square(read_image(Path(path))[1], side)
 
 
 def _orientation(image: Image.Image) -> int:

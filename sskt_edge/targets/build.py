@@ -73,9 +73,15 @@ def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
             f"Remove it, and it is fetched again. ({str(error).splitlines()[0]})"
         ) from error
     except (URLError, OSError, RuntimeError) as error:
+        if "loading state_dict" in str(error):
+            raise CheckpointError(
+                f"The cached file of {weights} in '{torch.hub.get_dir()}' holds another network's weights. "
+                f"Remove it, and it is fetched again."
+            ) from error
+        why = str(error).splitlines()[0]
         where = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         raise DownloadError(
-            f"The weights {weights} are not on this machine and could not be fetched from {weights.url}: {error}. "
+            f"The weights {weights} are not on this machine and could not be fetched from {weights.url}: {why}. "
             f"Fetch the file elsewhere and put it at '{where}', or name it as checkpoint = FILE in the recipe."
         ) from error
     return network

@@ -136,12 +136,13 @@ class TrainedNetwork:
             raise RunError(f"'{self.folder.golden}': {error}") from error
 
 
-def read_run(path: Path) -> TrainedNetwork:
+def read_run(path: Path | str) -> TrainedNetwork:
     """Read a finished run.
 
     Raises:
         RunError: no run there, not finished, or a file is missing or changed.
     """
+    path = Path(path)
     folder = RunFolder(path)
     if not folder.recipe.is_file():
         raise RunError(f"No run at '{path}': it has no recipe.toml. {_nearby(path)}Make one: sskt-edge train RECIPE.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,7 +114,7 @@ def _read_torch(path: Path) -> Any:
             f"If you trust it, save its state dict alone where you do: torch.save(model.state_dict(), FILE). "
             f"({str(error).splitlines()[0]})"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # torch's reader meets a broken file with any kind of exception
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"'{path}' is not a whole weights file: {reason}. Fetch it again.") from error
 

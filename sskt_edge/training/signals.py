@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from sskt_edge.errors import Interrupted
+
 
 class StopRequested(BaseException):
     """A signal came; raised where it is safe to save. A BaseException, so that no handler of faults takes it."""
@@ -43,5 +45,5 @@ class StopSignal:
 
     def _handle(self, signum: int, _: FrameType | None) -> None:
         if self._signum is not None and signum == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise Interrupted("Stopped at once; the last saved state is whole.", signum)
         self._signum = signum

@@ -37,7 +37,7 @@ from sskt_edge.training.signals import StopRequested, StopSignal
 
 
 def train(
-    recipe: Recipe, runs: Path = Path("runs"), resume: Path | None = None, progress: Progress = QUIET
+    recipe: Recipe, runs: Path | str = "runs", resume: Path | str | None = None, progress: Progress = QUIET
 ) -> TrainedNetwork:
     """Train as a recipe says, into a new folder of `runs`, or go on in the run folder `resume`.
 
@@ -58,9 +58,9 @@ def train(
         network = _branched_target(recipe, inputs)
         setting = _setting(recipe, inputs, device, progress, stop)
         if resume is None:
-            folder, setting = _start(recipe, inputs, network, setting, runs)
+            folder, setting = _start(recipe, inputs, network, setting, Path(runs))
         else:
-            folder = RunFolder(resume)
+            folder = RunFolder(Path(resume))
             refuse_other_inputs(folder, recipe, inputs)
             setting = replace(setting, precision=read_environment(folder).precision)
         trainer = Trainer(network, setting, folder)

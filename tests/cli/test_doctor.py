@@ -1,0 +1,37 @@
+"""What the machine has, as the metadata of its packages says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.run import sskt_edge
+
+
+def test_doctor_finds_every_verb_ready_here(tmp_path: Path) -> None:
+    machine = json.loads(sskt_edge("doctor", "--json", cwd=tmp_path).stdout)
+    assert set(machine["verbs"].values()) == {"ready"}
+    assert "CPUExecutionProvider" in machine["providers"]
+    assert machine["warnings"] == []
+
+
+def test_both_onnxruntimes_at_once_are_a_warning_with_what_to_do(tmp_path: Path) -> None:
+    info = tmp_path / "site" / "onnxruntime_gpu-1.30.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.30.0\n")
+    done = sskt_edge("doctor", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
+    assert done.returncode == 0
+    assert "both installed" in done.stdout
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in done.stdout
+
+
+def test_networks_lists_every_name_that_a_recipe_may_use(tmp_path: Path) -> None:
+    from typing import get_args
+
+    from sskt_edge.recipe.names import DataSetName, TargetName
+    from sskt_edge.sources.zoo import OPENERS
+
+    listed = json.loads(sskt_edge("networks", "--json", cwd=tmp_path).stdout)
+    assert set(listed["targets"]) == set(get_args(TargetName))
+    assert set(listed["data sets"]) == set(get_args(DataSetName))
+    assert {name.partition("/")[0] for name in listed["sources"]} == set(OPENERS)

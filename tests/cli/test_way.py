@@ -1,0 +1,148 @@
+"""The whole way by the command line: a folder of images, a recipe for it, a run, a bundle, an evaluation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from sskt_edge.recipe import load_recipe
+from sskt_edge.runtime.bundle import MANIFEST
+from tests.cli.run import sskt_edge
+
+
+def write_digits(root: Path, per_class: int) -> None:
+    """scikit-learn's digits 0, 1 and 2 as PNG files, in one folder a class."""
+    images, labels = load_digits(return_X_y=True)
+    for label in range(3):
+        folder = root / f"digit {label}"
+        folder.mkdir(parents=True)
+        for number, flat in enumerate(images[labels == label][:per_class]):
+            image = Image.fromarray((flat.reshape(8, 8) * 15).astype(np.uint8))
+            image.resize((40, 32)).save(folder / f"{number}.png")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a user has written a recipe, trained it and exported the run."""
+    cwd = tmp_path_factory.mktemp("user")
+    write_digits(cwd / "my photos", 25)
+    for words in (
+        ("recipe", "new", "--data", "my photos", "--out", "mine.toml"),
+        ("train", "mine.toml", "--set", "train.epochs=12", "--set", "labels.views=1", "--set", "train.batch_size=20"),
+        ("export",),
+    ):
+        done = sskt_edge(*words, cwd=cwd)
+        assert done.returncode == 0, done.stderr
+        assert "next: sskt-edge" in done.stdout
+    return cwd
+
+
+def test_the_new_recipe_says_what_the_folder_holds(place: Path) -> None:
+    text = (place / "mine.toml").read_text()
+    assert "75 images in 3 classes" in text
+    assert load_recipe(str(place / "mine.toml")).data.root == "my photos"
+
+
+def test_a_new_recipe_overwrites_nothing(place: Path) -> None:
+    done = sskt_edge("recipe", "new", "--data", "my photos", "--out", "mine.toml", cwd=place)
+    assert done.returncode == 2
+    assert "'mine.toml' exists" in done.stderr
+
+
+def test_eval_finds_the_newest_bundle_and_it_holds(place: Path) -> None:
+    done = sskt_edge("eval", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "evaluating the newest bundle, bundles" in done.stderr
+    assert "holds on this machine" in done.stdout
+    assert "100.00% same class" in done.stdout
+
+
+def test_eval_of_the_folder_knows_the_test_images_in_it(place: Path) -> None:
+    (bundle,) = (place / "bundles").iterdir()
+    done = sskt_edge("eval", str(bundle), "--data", "my photos", "--json", cwd=place)
+    report = json.loads(done.stdout)
+    assert report["scores"]["images"] == 75
+    assert report["parity"]["images"] == 15  # a fifth was held out
+    assert report["parity"]["max_abs"] <= 1e-4
+    assert report["provider"] == "cpu"
+    assert np.sum(report["scores"]["confusion"]) == 75
+
+
+def test_eval_fails_with_1_and_the_tolerance_that_would_pass(place: Path, tmp_path: Path) -> None:
+    """A golden set of another network, with a manifest that agrees with it."""
+    (bundle,) = (place / "bundles").iterdir()
+    other = tmp_path / "other"
+    shutil.copytree(bundle, other)
+    arrays = safetensors.numpy.load((other / "golden.safetensors").read_bytes())
+    arrays["logits"] = arrays["logits"] + np.float32(0.25)
+    content = safetensors.numpy.save(arrays)
+    (other / "golden.safetensors").write_bytes(content)
+    manifest = json.loads((other / MANIFEST).read_text())
+    import hashlib
+
+    manifest["files"]["golden.safetensors"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    (other / MANIFEST).write_text(json.dumps(manifest))
+    done = sskt_edge("eval", str(other), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "does NOT hold" in done.stdout
+    assert "a tolerance of 0.25 would pass" in done.stdout
+
+
+def test_a_changed_bundle_is_refused(place: Path, tmp_path: Path) -> None:
+    (bundle,) = (place / "bundles").iterdir()
+    shutil.copytree(bundle, tmp_path / "cut")
+    file = tmp_path / "cut" / "model.onnx"
+    file.write_bytes(file.read_bytes()[:-1])
+    done = sskt_edge("eval", "cut", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cut or changed" in done.stderr
+
+
+def test_predict_names_the_class(place: Path) -> None:
+    (bundle,) = (place / "bundles").iterdir()
+    image = "my photos/digit 0/0.png"
+    done = sskt_edge("predict", str(bundle), image, "--json", cwd=place)
+    (answer,) = json.loads(done.stdout)
+    assert answer["image"] == image
+    assert sum(answer["classes"].values()) == pytest.approx(1, abs=1e-6)
+    table = sskt_edge("predict", str(bundle), image, cwd=place)
+    likeliest = max(answer["classes"], key=answer["classes"].__getitem__)
+    assert f"{likeliest} {answer['classes'][likeliest]:.1%}" in table.stdout
+
+
+def test_predict_of_a_file_that_is_no_image_names_it(place: Path) -> None:
+    (bundle,) = (place / "bundles").iterdir()
+    done = sskt_edge("predict", str(bundle), "mine.toml", cwd=place)
+    assert done.returncode == 2
+    assert "'mine.toml' is not an image" in done.stderr
+
+
+def test_export_again_replaces_the_bundle_and_gives_the_same_network(place: Path) -> None:
+    (bundle,) = (place / "bundles").iterdir()
+    before = (bundle / "model.onnx").read_bytes()
+    done = sskt_edge("export", "--json", cwd=place)
+    assert json.loads(done.stdout)["bundle"] == f"bundles/{bundle.name}"
+    assert (bundle / "model.onnx").read_bytes() == before
+    assert [path.name for path in (place / "bundles").iterdir()] == [bundle.name]
+
+
+def test_export_does_not_overwrite_what_is_no_bundle(place: Path) -> None:
+    done = sskt_edge("export", "--out", "my photos", cwd=place)
+    assert done.returncode == 2
+    assert "is no bundle" in done.stderr
+
+
+def test_train_with_json_gives_the_result(place: Path) -> None:
+    told = ("--set", "train.epochs=1", "--set", "sskt.method=scratch", "--runs", "others")
+    done = sskt_edge("train", "mine.toml", *told, "--json", cwd=place)
+    result = json.loads(done.stdout)
+    assert (place / result["run"] / "result.json").is_file()
+    assert result["test"]["images"] == 15
+    assert done.stderr == ""

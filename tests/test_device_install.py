@@ -1,0 +1,89 @@
+"""What a device installs: the base package and onnxruntime, in an environment without torch, on the oldest Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sskt_edge.recipe.shipped import shipped_recipes
+from sskt_edge.runtime.bundle import Bundle
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def oldest_python() -> str:
+    """Python 3.10 where this machine has one that starts, else the one that runs the tests."""
+    found = shutil.which("python3.10")
+    if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+        return found
+    return sys.executable
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of a fresh environment with the base install and onnxruntime alone."""
+    home = tmp_path_factory.mktemp("device")
+    subprocess.run([oldest_python(), "-m", "venv", home], check=True)
+    subprocess.run(
+        [home / "bin" / "python", "-m", "pip", "install", "--quiet", f"{REPOSITORY}[cpu]"], check=True, cwd=home
+    )
+    return home / "bin"
+
+
+def run(device: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [str(device / words[0]), *words[1:]]
+    return subprocess.run(command, cwd=device, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_device_has_neither_torch_nor_onnx(device: Path) -> None:
+    for package in ("torch", "torchvision", "onnx", "timm"):
+        assert run(device, "python", "-c", f"import {package}").returncode == 1
+
+
+def test_a_bundle_made_here_evaluates_there(device: Path, tiny_bundle: Bundle) -> None:
+    done = run(device, "sskt-edge", "eval", str(tiny_bundle.path), "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["passed"]
+    assert report["parity"]["max_abs"] <= 1e-4
+    assert report["parity"]["top1_agreement"] == 1
+
+
+def test_a_photograph_is_classified_there(device: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:
+    image = tmp_path / "image.png"
+    Image.fromarray(np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)).save(image)
+    done = run(device, "sskt-edge", "predict", str(tiny_bundle.path), str(image), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["image"] == str(image)
+
+
+def test_the_wheel_carries_the_recipes(device: Path) -> None:
+    done = run(device, "sskt-edge", "recipe", "list", "--json")
+    assert set(json.loads(done.stdout)) == set(shipped_recipes())
+
+
+def test_what_needs_torch_says_how_to_install_it(device: Path, tiny_bundle: Bundle) -> None:
+    for words in (("train", "quickstart"), ("export",)):
+        done = run(device, "sskt-edge", *words)
+        assert done.returncode == 2
+        assert "pip install 'sskt-edge[train]'" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_python_sees_the_runtime_there(device: Path, tiny_bundle: Bundle) -> None:
+    script = (
+        "import sys, numpy, sskt_edge; b = sskt_edge.open_bundle(sys.argv[1]); "
+        "print(b.session().run(b.golden().images[:3]).shape, 'torch' in sys.modules)"
+    )
+    done = run(device, "python", "-c", script, str(tiny_bundle.path))
+    assert done.stdout.split(")")[0] == "(3, 10", done.stderr
+    assert "False" in done.stdout
