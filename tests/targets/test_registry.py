@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sskt_edge.errors import NetworkError
+from sskt_edge.recipe.names import TargetName
+from sskt_edge.targets.registry import TARGETS, check_size
+
+
+def traced(network: nn.Module, paths: list[str], images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """One forward pass: path → the output itself, and a copy made at the moment it came."""
+    outputs: dict[str, Tensor] = {}
+    copies: dict[str, Tensor] = {}
+
+    def keep(path: str) -> None:
+        def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            outputs[path], copies[path] = output, output.clone()
+
+        network.get_submodule(path).register_forward_hook(hook)
+
+    for path in paths:
+        keep(path)
+    with torch.no_grad():
+        network(images)
+    return outputs, copies
+
+
+def test_the_registry_and_the_recipe_know_the_same_names() -> None:
+    assert tuple(TARGETS) == get_args(TargetName)
+
+
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_stages_are_where_and_as_wide_as_the_registry_says(name: str) -> None:
+    spec = TARGETS[name]
+    images = torch.rand(1, 3, spec.smallest, spec.smallest)
+
+    outputs, copies = traced(spec.build(7).eval(), list(spec.stages), images)
+
+    assert {path: output.shape[1] for path, output in outputs.items()} == spec.stages
+    assert list(outputs) == list(spec.stages), "stages go from the image to the logits"
+    # Later layers must not write into what a branch will read.
+    assert all(torch.equal(outputs[path], copies[path]) for path in outputs)
+    sides = [output.shape[-1] for output in outputs.values()]
+    assert min(sides) >= 1
+    assert sides == sorted(sides, reverse=True)
+
+
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_the_head_takes_the_pooled_feature_and_the_last_layer_gives_the_logits(name: str) -> None:
+    spec = TARGETS[name]
+    network = spec.build(7).eval()
+    last = network.get_submodule(spec.last_layer)
+    seen: list[Tensor] = []
+    network.get_submodule(spec.head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+
+    with torch.no_grad():
+        logits = network(torch.rand(2, 3, spec.smallest, spec.smallest))
+
+        assert isinstance(last, nn.Linear)
+        assert seen[0].shape == (2, last.in_features)
+        assert logits.shape == (2, 7)
+        assert torch.equal(logits, last(seen[0]))
+
+
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_it_trains_at_its_smallest_size(name: str) -> None:
+    spec = TARGETS[name]
+    check_size(name, spec.smallest)
+
+    spec.build(3).train()(torch.rand(2, 3, spec.smallest, spec.smallest)).sum().backward()
+
+
+def test_the_taps_are_those_of_the_supplement() -> None:
+    widths = {name: tuple(spec.stages.values()) for name, spec in TARGETS.items()}
+
+    assert widths == {
+        "resnet20": (16, 32, 64),
+        "resnet32": (16, 32, 64),
+        "resnet44": (16, 32, 64),
+        "resnet56": (16, 32, 64),
+        "mobilenet_v2": (16, 24, 32, 64, 96, 320),
+        "resnet18": (64, 128, 256, 512),
+        "resnet34": (64, 128, 256, 512),
+        "resnet50": (256, 512, 1024, 2048),
+        "densenet121": (128, 256, 512),
+    }
+
+
+def test_an_image_that_is_too_small_is_refused_with_targets_that_take_it() -> None:
+    with pytest.raises(NetworkError, match=r"image_size = 31: mobilenet_v2 needs images of at least 32") as caught:
+        check_size("mobilenet_v2", 31)
+
+    assert "resnet20, resnet32, resnet44, resnet56" in str(caught.value)
+    assert "densenet121" not in str(caught.value)
+
+
+def test_an_image_that_no_target_takes_offers_none() -> None:
+    with pytest.raises(NetworkError) as caught:
+        check_size("resnet20", 7)
+
+    assert str(caught.value).endswith("Raise data.image_size.")

@@ -1,0 +1,30 @@
+"""Real photographs, where there are some: the shipped recipe's way, shortened, and parity on every test image."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import sskt_edge
+from sskt_edge.runtime.evaluate import evaluate_folder
+
+FLOWERS = os.environ.get("SSKT_EDGE_FLOWERS")
+
+pytestmark = pytest.mark.skipif(not FLOWERS, reason="SSKT_EDGE_FLOWERS names no folder with train/ and test/")
+
+
+@pytest.mark.parametrize("change", [("data.image_size=64",), ("target.model=mobilenet_v2", "data.image_size=96")])
+def test_the_bundle_answers_as_the_trained_network_on_every_test_image(change: tuple[str, ...], tmp_path: Path) -> None:
+    short = ("data.per_class=4", "labels.views=1", "labels.batch_size=4", "train.epochs=3", "train.precision=fp32")
+    recipe = sskt_edge.load_recipe("flowers", [f"data.root={FLOWERS}", *short, *change])
+    run = sskt_edge.train(recipe, tmp_path / "runs")
+    bundle, _ = sskt_edge.export(run, tmp_path / "bundle")
+    report = evaluate_folder(bundle, bundle.session(), Path(str(FLOWERS)))
+    assert report.passed
+    assert report.parity is not None
+    assert report.parity.images == report.scores.images == run.result.test.images
+    assert report.parity.max_abs <= 1e-4
+    assert report.parity.top1_agreement == 1
+    assert report.scores.top1 == run.result.test.top1
