@@ -48,6 +48,8 @@ def train(
         f"{short_count(result.branches.macs)} multiply-accumulates an image",
         "run": str(run.folder.path),
     }
+    if result.skipped_images:
+        rows["skipped"] = f"{result.skipped_images} images that cannot be read; those of the training: environment.json"
     if not result.sources:
         del rows["dropped"]
     show(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def epoch_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.intp]]:
-    """Rows 0…count-1 in an order drawn from (seed, epoch), cut into batches of at most `batch_size`.
+    """Rows 0…count-1 in an order drawn from (seed, epoch), cut into batches of `batch_size` or a little less.
 
     The batches are even (their sizes differ by one at most): every image is seen, and no small last batch spoils the
     statistics of BatchNorm.
@@ -17,5 +17,5 @@ def epoch_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[ND
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """How many batches an epoch has."""
-    return -(-count // batch_size)
+    """How many batches an epoch has: as few as hold all images, and never one of a single image."""
+    return max(1, min(-(-count // batch_size), count // 2))

@@ -68,11 +68,15 @@ def _found(data: Data, kind: Any, **part: Any) -> Any:
         return kind(data.root, download=False, **part)
     except (RuntimeError, OSError):  # torchvision's "not found or corrupted"
         pass
+    root = Path(data.root)
+    made = not root.exists()
     try:
         return kind(data.root, download=True, **part)
     except (RuntimeError, OSError) as error:
+        if made and root.is_dir() and not any(root.iterdir()):  # torchvision makes it before it has anything to put in
+            root.rmdir()
         raise DataError(
             f"data.name = '{data.name}': its files are not in '{data.root}' (or are not the published ones, by MD5), "
             f"and they could not be fetched: {str(error).splitlines()[0]}. Put them there by hand: "
-            f"'{Path(data.root).resolve().name}/{_LAYOUT[data.name]}', or set data.root."
+            f"'{root.resolve().name}/{_LAYOUT[data.name]}', or set data.root."
         ) from error

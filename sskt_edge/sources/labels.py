@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.errors import RecipeError
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.sources.source import Source
 
@@ -89,6 +91,32 @@ class SoftLabels:
                 logits[rows] = source.logits(cut_views(images, filled, views[filled], side))[: len(rows)]
                 bar.advance(len(rows))
         return logits
+
+
+def check_memory(sources: Sequence[Source], images: int, views: int | Literal["fresh"]) -> None:
+    """Refuse soft labels that do not fit into the free memory, before hours are spent on filling it.
+
+    Raises:
+        RecipeError: they do not fit; how many views would is said.
+    """
+    one_view = 4 * images * sum(source.classes for source in sources)
+    free = _free_memory()
+    count = 1 if views == "fresh" else views
+    if free is not None and one_view * count > free:
+        raise RecipeError(
+            f"labels.views = {views}: the soft labels of {images:,} images take {one_view * count / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB of memory are free. Up to {free // one_view} views fit; 'fresh' keeps one at a time."
+        )
+
+
+def _free_memory() -> int | None:
+    """Bytes that can be had without swapping; None where the system does not say."""
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as file:
+            lines = dict(line.split(":", 1) for line in file)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 def native_side(input_size: int, own_side: int, image_size: int) -> int:

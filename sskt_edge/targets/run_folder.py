@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
+import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from torch import nn
@@ -46,6 +47,7 @@ class Result(BaseModel):
     branches: Cost
     primary_sha256: str
     golden_sha256: str
+    skipped_images: int
     seconds: float
     environment: dict[str, str]
 
@@ -153,7 +155,8 @@ def read_run(path: Path | str) -> TrainedNetwork:
     except ValidationError as error:
         raise RunError(f"'{folder.result}' is broken: {error.errors()[0]['msg']}. Train again.") from error
     recipe = load_recipe(str(folder.recipe))
-    network = TARGETS[recipe.target.model].build(len(result.classes))
+    with torch.random.fork_rng(devices=[]):
+        network = TARGETS[recipe.target.model].build(len(result.classes))
     _verify(folder.primary, result.primary_sha256)
     try:
         weights = safetensors.torch.load(folder.primary.read_bytes())

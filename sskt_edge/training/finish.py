@@ -12,7 +12,7 @@ from torch import Tensor
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.split import rank
-from sskt_edge.errors import RunError
+from sskt_edge.errors import DataError, RunError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.golden import Golden, pixel_hashes
@@ -45,7 +45,13 @@ def finish(
     kept_epoch = position.epoch
     if recipe.train.keep == "best":
         kept_epoch = load_state(folder.best, network).epoch
-    golden = _record(recipe, reader, network, setting, progress)
+    try:
+        golden = _record(recipe, reader, network, setting, progress)
+    except DataError as error:
+        raise DataError(
+            f"{error} The training is done and saved: mend the test images, "
+            f"then sskt-edge train {folder.path} --resume."
+        ) from error
     found = scores(golden.test_logits, golden.test_labels, len(reader.classes))
     if found.not_finite:
         raise RunError(f"The trained network's logits are not finite for {found.not_finite} test images. Train again.")
@@ -71,6 +77,7 @@ def finish(
         branches=Cost(parameters=with_branches.parameters - alone.parameters, macs=with_branches.macs - alone.macs),
         primary_sha256=hashlib.sha256(primary_bytes).hexdigest(),
         golden_sha256=hashlib.sha256(golden_bytes).hexdigest(),
+        skipped_images=len(reader.skipped),
         seconds=position.seconds,
         environment=environment.machine.packages,
     )

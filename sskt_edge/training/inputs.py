@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.readers import Reader, open_data
+from sskt_edge.errors import DataError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.sources.batchnorm import recalibrate
-from sskt_edge.sources.labels import native_side
+from sskt_edge.sources.labels import check_memory, native_side
 from sskt_edge.sources.source import Source, TorchSource
 from sskt_edge.sources.zoo import open_source
 
@@ -59,6 +60,9 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     native = recipe.labels.see == "native"
     sides = {s.name: native_side(s.input_size, reader.own_side, size) if native else size for s in sources}
     images, validation = reader.training(list(dict.fromkeys([size, *sides.values()])), progress)
+    if len(images) < 2:
+        raise DataError(f"data: {len(images)} training image; BatchNorm needs at least two. Add images.")
+    check_memory(sources, len(images), recipe.labels.views)
     for part, source in zip(recipe.active_sources, sources, strict=True):
         # An ONNX source with recalibration was refused when it was opened.
         if part.batchnorm == "recalibrated" and isinstance(source, TorchSource):

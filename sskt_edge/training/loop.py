@@ -171,8 +171,7 @@ class Trainer:
         raise DivergenceError(
             f"The loss is not a finite number at epoch {self.position.epoch + 1}, step {step + 1} (summed over the "
             f"batch: {shown}). Try a lower rate: --set train.optimizer.lr={halved:g}; full precision: "
-            f"--set train.precision=fp32; or a smaller sskt.alpha. The state before this epoch is in "
-            f"'{self._folder.last}'."
+            f"--set train.precision=fp32; or a smaller sskt.alpha. What was logged is in '{self._folder.path}'."
         )
 
     def _finish_epoch(self, seconds: float) -> dict[str, Any]:

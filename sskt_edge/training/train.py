@@ -53,7 +53,8 @@ def train(
     check_size(recipe.target.model, recipe.data.image_size)
     device = choose_device(recipe.train.device)
     stop = StopSignal()
-    with exact():
+    cuda = [device] if device.type == "cuda" else []
+    with exact(), torch.random.fork_rng(devices=cuda):
         inputs = open_inputs(recipe, device, progress)
         network = _branched_target(recipe, inputs)
         setting = _setting(recipe, inputs, device, progress, stop)

@@ -48,6 +48,7 @@ def write_run(path: Path) -> torch.nn.Module:
         branches=cost,
         primary_sha256=hashlib.sha256(primary).hexdigest(),
         golden_sha256="0" * 64,
+        skipped_images=0,
         seconds=1.0,
         environment={},
     )

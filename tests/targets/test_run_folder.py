@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from sskt_edge.errors import RunError
+from sskt_edge.errors import CheckpointError, RunError
 from sskt_edge.targets.reference import reference_logits
 from sskt_edge.targets.run_folder import TrainedNetwork, find_newest_run, find_runs, read_run
 
@@ -116,7 +116,7 @@ def test_a_result_of_other_classes_than_its_weights_is_refused(run: Path) -> Non
     result["classes"] = result["classes"][:-1]
     (run / "result.json").write_text(json.dumps(result))
 
-    with pytest.raises(Exception, match=r"fc.weight is \(10, 64\), must be \(9, 64\)"):
+    with pytest.raises(CheckpointError, match=r"fc.weight is \(10, 64\), must be \(9, 64\)"):
         read_run(run)
 
 

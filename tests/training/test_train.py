@@ -199,11 +199,12 @@ def test_a_training_from_python_reads_back(trained: TrainedNetwork) -> None:
 
 
 def test_seeds_do_not_leak_into_the_caller(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
-    threads, environment = torch.get_num_threads(), dict(os.environ)
+    threads, environment, random = torch.get_num_threads(), dict(os.environ), torch.get_rng_state()
     deterministic = torch.are_deterministic_algorithms_enabled()
     train(recipe(tiny_run.folder.path, "train.epochs=1"), tmp_path)
     assert torch.get_num_threads() == threads
     assert dict(os.environ) == environment
+    assert torch.equal(torch.get_rng_state(), random)
     assert torch.are_deterministic_algorithms_enabled() == deterministic
 
 

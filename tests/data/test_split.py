@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sskt_edge.data.split import budget, hold_out, rank
+from tests.data.small import hashes_of
+
+LABELS = np.array([0] * 40 + [1] * 10 + [2] * 3, dtype=np.int64)
+HASHES = hashes_of(len(LABELS))
+
+
+def test_the_order_depends_on_content_and_seed_not_on_places() -> None:
+    order = rank(HASHES, seed=4)
+    shuffled = np.random.default_rng(0).permutation(len(HASHES))
+
+    assert sorted(order.tolist()) == list(range(len(HASHES)))
+    assert np.array_equal(HASHES[order], HASHES[shuffled][rank(HASHES[shuffled], 4)])
+    assert not np.array_equal(order, rank(HASHES, seed=5))
+
+
+@pytest.mark.parametrize("place", [0, 20, 53])
+def test_one_image_more_moves_no_other_past_another(place: int) -> None:
+    more = np.insert(HASHES, place, 200, axis=0)
+
+    kept = [row for row in rank(more, 4).tolist() if row != place]
+
+    assert [row - (row > place) for row in kept] == rank(HASHES, 4).tolist()
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.2, [8, 2, 1]), (0.05, [2, 1, 1]), (0.5, [20, 5, 2]), (0.01, [1, 1, 1])]
+)
+def test_hold_out_takes_its_share_of_each_class_and_at_least_one(share: float, expected: list[int]) -> None:
+    kept, held = hold_out(LABELS, rank(HASHES, 0), share)
+
+    assert [int((LABELS[held] == label).sum()) for label in range(3)] == expected
+    assert sorted([*kept, *held]) == list(range(len(LABELS)))
+    assert kept.tolist() == sorted(kept) and held.tolist() == sorted(held)
+
+
+def test_hold_out_depends_on_content_alone() -> None:
+    shuffled = np.random.default_rng(0).permutation(len(HASHES))
+    _, held = hold_out(LABELS, rank(HASHES, 0), 0.3)
+    _, held_shuffled = hold_out(LABELS[shuffled], rank(HASHES[shuffled], 0), 0.3)
+
+    assert {HASHES[row].tobytes() for row in held} == {HASHES[shuffled][row].tobytes() for row in held_shuffled}
+
+
+def test_hold_out_stays_within_the_rows_that_it_is_given() -> None:
+    order = rank(HASHES, 0)[::2]
+
+    kept, held = hold_out(LABELS, order, 0.3)
+
+    assert sorted([*kept, *held]) == sorted(order)
+
+
+def test_one_image_more_moves_at_most_one_other_into_or_out_of_the_test() -> None:
+    _, held = hold_out(LABELS, rank(HASHES, 0), 0.2)
+    more, labels = np.append(HASHES, np.full((1, 32), 200, np.uint8), axis=0), np.append(LABELS, 0)
+
+    _, held_more = hold_out(labels, rank(more, 0), 0.2)
+
+    assert len(set(held.tolist()) ^ set(held_more.tolist())) <= 2
+
+
+def test_a_budget_takes_the_first_of_each_class_and_a_larger_one_contains_it() -> None:
+    order = rank(HASHES, 0)
+
+    few, more = budget(LABELS, order, 5), budget(LABELS, order, 12)
+
+    assert np.bincount(LABELS[few]).tolist() == [5, 5, 3]
+    assert np.bincount(LABELS[more]).tolist() == [12, 10, 3]
+    assert set(few.tolist()) < set(more.tolist())
+    assert set(few[LABELS[few] == 0].tolist()) == set([row for row in order if LABELS[row] == 0][:5])
+
+
+def test_a_budget_of_0_takes_all() -> None:
+    assert budget(LABELS, rank(HASHES, 0), 0).tolist() == list(range(len(LABELS)))
