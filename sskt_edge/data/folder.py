@@ -23,7 +23,7 @@ class FolderReader:
     """An image folder that has been listed.
 
     Raises:
-        DataError: the folder is missing or empty, or train and test have other classes.
+        DataError: the folder is missing or empty, train and test have other classes, or a class has too few images.
     """
 
     def __init__(self, data: Data) -> None:
@@ -41,6 +41,7 @@ class FolderReader:
             self._test = _pick(train, test_rows)
         self.classes = train.classes
         self._train, self._validation = self._choose(_pick(train, train_rows))
+        _every_class_trains(self._train)
         self.own_side = max(_short_side(path) for path in self._train.paths)
 
     def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
@@ -67,11 +68,6 @@ class FolderReader:
     def _load(self, listing: FolderListing, sides: Sequence[int], progress: Progress) -> ImageSet:
         loaded = load(listing, sides, self._data.skip_bad, progress)
         self.skipped += loaded.skipped
-        missing = [name for label, name in enumerate(self.classes) if label not in loaded.labels]
-        if missing:
-            raise DataError(
-                f"No readable image is left in class '{missing[0]}' of '{listing.root}'. Mend or add images."
-            )
         hashes = np.frombuffer(b"".join(loaded.hashes), dtype=np.uint8).reshape(-1, 32)
         return ImageSet(loaded.squares, loaded.labels, hashes)
 
@@ -92,6 +88,15 @@ def _short_side(path: Path) -> int:
             return min(image.size)
     except Exception:  # Pillow raises many kinds for broken files; decoding reports them properly
         return 0
+
+
+def _every_class_trains(train: FolderListing) -> None:
+    missing = [name for label, name in enumerate(train.classes) if label not in train.labels]
+    if missing:
+        raise DataError(
+            f"Class '{missing[0]}' of '{train.root}' has too few images: none is left to train with, as the test and "
+            f"the validation take at least one each. Add images of it, or remove the class."
+        )
 
 
 def _same_classes(train: FolderListing, test: FolderListing) -> None:

@@ -36,7 +36,7 @@ class Survey:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {**asdict(self), "root": str(self.root)}
 
 
 def survey(root: Path, progress: Progress = QUIET) -> Survey:

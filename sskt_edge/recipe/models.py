@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName, TargetName
 
@@ -36,7 +35,7 @@ class Augment(_Part):
         return given
 
     @model_validator(mode="after")
-    def _area(self) -> Self:
+    def _area(self) -> Augment:
         if self.random_resized_crop and not 0 < self.random_resized_crop[0] <= self.random_resized_crop[1] <= 1:
             raise ValueError("random_resized_crop: shares of the area, 0 < smallest <= largest <= 1")
         return self
@@ -64,7 +63,7 @@ class Data(_Part):
         return given
 
     @model_validator(mode="after")
-    def _padding_is_small(self) -> Self:
+    def _padding_is_small(self) -> Data:
         if self.augment.crop_padding >= self.image_size:
             raise ValueError(f"augment.crop_padding must be smaller than image_size = {self.image_size}")
         return self
@@ -80,7 +79,7 @@ class Target(_Part):
     std: Triple = Field((0.229, 0.224, 0.225), description="of the input's channels")
 
     @model_validator(mode="after")
-    def _one_start(self) -> Self:
+    def _one_start(self) -> Target:
         if self.weights and self.checkpoint:
             raise ValueError("weights and checkpoint exclude each other; leave one out")
         return self
@@ -165,7 +164,7 @@ class Steps(_Part):
     gamma: float = Field(0.2, gt=0, le=1)
 
     @model_validator(mode="after")
-    def _ascending(self) -> Self:
+    def _ascending(self) -> Steps:
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError("milestones must ascend")
         return self
@@ -196,7 +195,7 @@ class Batch(_Part):
     max: int = Field(64, ge=1)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _ordered(self) -> Batch:
         if not self.min <= self.opt <= self.max:
             raise ValueError(f"batch: min <= opt <= max must hold, got {self.min}, {self.opt}, {self.max}")
         return self
@@ -230,7 +229,7 @@ class Recipe(_Part):
     export: Export = Export()
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _fits_together(self) -> Recipe:
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"sources: every source needs a name of its own, got {names}")

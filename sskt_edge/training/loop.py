@@ -60,14 +60,17 @@ class Setting:
     precision: Precision
 
 
+def layout(train: Train) -> torch.memory_format:
+    """How images and weights lie in memory."""
+    return torch.channels_last if train.channels_last else torch.contiguous_format
+
+
 class Trainer:
     """One training of one branched target, in one run folder."""
 
     def __init__(self, network: BranchedTarget, setting: Setting, folder: RunFolder) -> None:
-        """Take `network` to its device; if the folder has a state, go on from there."""
-        layout = torch.channels_last if setting.train.channels_last else torch.contiguous_format
-        self.network = network.to(device=setting.device, memory_format=layout)  # type: ignore[call-overload]
-        self._setting, self._folder, self._layout = setting, folder, layout
+        """Train `network`, which is on its device in its layout; if the folder has a state, go on from there."""
+        self.network, self._setting, self._folder = network, setting, folder
         self._pixels = setting.pixels.to(setting.device)
         self._optimizer = build_optimizer(setting.train.optimizer, network)
         self._scaler = torch.amp.GradScaler(setting.device.type, enabled=setting.precision == "fp16")
@@ -140,7 +143,7 @@ class Trainer:
         images = self._to_device(cut_views(setting.images.squares[side], rows, views, side))
         labels = self._to_device(setting.images.labels[rows])
         with autocast(setting.device, setting.precision):
-            primary, branches = self.network(self._pixels(images).contiguous(memory_format=self._layout))
+            primary, branches = self.network(self._pixels(images).contiguous(memory_format=layout(setting.train)))
         sources = {name: self._to_device(logits) for name, logits in soft.items()}
         terms = total_loss(primary, labels, branches, sources, setting.auxiliary)
         self._optimizer.zero_grad(set_to_none=True)
@@ -211,7 +214,7 @@ class Trainer:
 def trial_loss(setting: Setting, classes: int) -> Callable[[nn.Module], Tensor]:
     """A loss on blank images of the recipe's size and batch, to measure a training step with."""
     count, size = min(setting.train.batch_size, len(setting.images)), setting.pixels.size
-    images = torch.zeros(count, 3, size, size, device=setting.device).contiguous(memory_format=torch.channels_last)
+    images = torch.zeros(count, 3, size, size, device=setting.device).contiguous(memory_format=layout(setting.train))
     labels = torch.arange(count, device=setting.device) % classes
 
     def loss(network: nn.Module) -> Tensor:

@@ -31,7 +31,7 @@ from sskt_edge.training.environment import (
 )
 from sskt_edge.training.finish import finish
 from sskt_edge.training.inputs import Inputs, open_inputs
-from sskt_edge.training.loop import Setting, Trainer, trial_loss
+from sskt_edge.training.loop import Setting, Trainer, layout, trial_loss
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
 
@@ -57,6 +57,7 @@ def train(
     with exact(), torch.random.fork_rng(devices=cuda):
         inputs = open_inputs(recipe, device, progress)
         network = _branched_target(recipe, inputs)
+        network.to(device=device, memory_format=layout(recipe.train))  # type: ignore[call-overload]
         setting = _setting(recipe, inputs, device, progress, stop)
         if resume is None:
             folder, setting = _start(recipe, inputs, network, setting, Path(runs))

@@ -1,0 +1,58 @@
+"""What a person sees in a terminal, and what a program reads."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sskt_edge.cli.output import short_count, short_time
+from sskt_edge.targets.run_folder import TrainedNetwork
+from tests.training.small import text
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(3.24, "3.2 s"), (60, "1 min 0 s"), (135.9, "2 min 15 s")])
+def test_times_are_short(seconds: float, said: str) -> None:
+    assert short_time(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(900, "900"), (269_722, "0.27 M"), (40_600_000, "40.6 M"), (4_100_000_000, "4.10 G")]
+)
+def test_counts_are_short(count: float, said: str) -> None:
+    assert short_count(count) == said
+
+
+def test_a_terminal_gets_bars_that_go_away_and_results_that_stay(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(text(tiny_run.folder.path))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sskt_edge.cli.main", "train", "small.toml"],
+        cwd=tmp_path,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "150"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # the other end was closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(ours)
+    result, _ = process.communicate()
+    assert process.returncode == 0
+    for bar in (b"teacher, view 1 of 2", b"train", b"torch, fp32"):
+        assert bar in shown
+    assert b"\x1b[2K" in shown  # lines that are cleared again
+    assert "\x1b" not in result
+    assert "test accuracy" in result

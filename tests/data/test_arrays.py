@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sskt_edge.data.arrays import ArrayReader, Arrays, array_hashes
+from sskt_edge.recipe.models import Data
+from sskt_edge.runtime.images import to_square
+from sskt_edge.runtime.progress import QUIET
+from tests.data.small import rows_of
+
+LABELS = np.tile(np.arange(3, dtype=np.int64), 8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
+TEST = IMAGES[::-1][:6].copy(), LABELS[:6].copy()
+
+
+def reader(**keys: Any) -> ArrayReader:
+    data = Data.model_validate({"name": "digits", "image_size": 8, **keys})
+    return ArrayReader(data, ["a", "b", "c"], (IMAGES, LABELS), lambda: TEST)
+
+
+def test_all_images_come_in_their_own_order() -> None:
+    images, validation = reader().training([8], QUIET)
+
+    assert validation is None
+    assert np.array_equal(images.squares[8], IMAGES)
+    assert np.array_equal(images.labels, LABELS)
+    assert np.array_equal(images.hashes, array_hashes(IMAGES))
+
+
+def test_budget_and_validation_are_stratified_and_disjoint() -> None:
+    images, validation = reader(per_class=4, validation=0.25).training([8], QUIET)
+
+    assert validation is not None
+    assert np.bincount(images.labels).tolist() == [4, 4, 4]
+    assert np.bincount(validation.labels).tolist() == [2, 2, 2]
+    assert not rows_of(images.squares[8]) & rows_of(validation.squares[8])
+
+
+def test_the_split_seed_chooses_the_images() -> None:
+    one, same, other = (reader(per_class=3, split_seed=seed).training([8], QUIET)[0] for seed in (1, 1, 2))
+
+    assert np.array_equal(one.hashes, same.hashes)
+    assert not np.array_equal(one.hashes, other.hashes)
+
+
+def test_labels_stay_with_their_images() -> None:
+    images, validation = reader(per_class=3, validation=0.25).training([8], QUIET)
+    label_of = dict(zip(rows_in_order(IMAGES), LABELS.tolist(), strict=True))
+
+    for part in (images, validation):
+        assert part is not None
+        assert [label_of[row] for row in rows_in_order(part.squares[8])] == part.labels.tolist()
+
+
+def rows_in_order(images: np.typing.NDArray[np.uint8]) -> list[bytes]:
+    return [image.tobytes() for image in images]
+
+
+@pytest.mark.parametrize("side", [16, 5])
+def test_another_side_is_resized_by_the_one_reader(side: int) -> None:
+    images, _ = reader().training([8, side], QUIET)
+
+    assert np.array_equal(images.squares[8], IMAGES)
+    for row in (0, 23):
+        assert np.array_equal(images.squares[side][row], to_square(Image.fromarray(IMAGES[row]), side))
+
+
+def test_hashes_are_of_the_images_whatever_they_are_resized_to() -> None:
+    small, large = (reader().training([side], QUIET)[0] for side in (8, 16))
+
+    assert np.array_equal(small.hashes, large.hashes)
+
+
+def test_the_test_array_is_made_only_when_asked_for() -> None:
+    asked: list[int] = []
+
+    def test() -> Arrays:
+        asked.append(1)
+        return TEST
+
+    made = ArrayReader(Data(name="digits", image_size=8), ["a", "b", "c"], (IMAGES, LABELS), test)
+    made.training([8], QUIET)
+    assert not asked
+
+    assert np.array_equal(made.test([8], QUIET).squares[8], TEST[0])
+    assert asked

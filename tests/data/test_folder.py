@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sskt_edge.data.folder import FolderReader
+from sskt_edge.data.images import ImageSet
+from sskt_edge.errors import DataError
+from sskt_edge.runtime.images import read_square
+from sskt_edge.runtime.progress import QUIET
+from tests.data.small import folder_data, write_classes
+
+
+def training(root: Path, **keys: object) -> tuple[ImageSet, ImageSet | None]:
+    return FolderReader(folder_data(root, **keys)).training([16], QUIET)
+
+
+def contents(images: ImageSet | None) -> set[bytes]:
+    assert images is not None
+    return {row.tobytes() for row in images.hashes}
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Path:
+    return write_classes(tmp_path / "single", {"cat": 20, "dog": 10, "emu": 5})
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    write_classes(tmp_path / "split" / "train", {"cat": 6, "dog": 4})
+    write_classes(tmp_path / "split" / "test", {"cat": 2, "dog": 3}, first=100)
+    return tmp_path / "split"
+
+
+def test_train_and_test_folders_are_taken_as_they_are(split: Path) -> None:
+    reader = FolderReader(folder_data(split))
+    images, validation = reader.training([16, 8], QUIET)
+    test = reader.test([16], QUIET)
+
+    assert reader.classes == ("cat", "dog")
+    assert validation is None
+    assert images.labels.tolist() == [0] * 6 + [1] * 4
+    assert test.labels.tolist() == [0] * 2 + [1] * 3
+    file = split / "train" / "dog" / "001.png"
+    for side in (16, 8):
+        assert np.array_equal(images.squares[side][7], read_square(file, side))
+    assert images.hashes[7].tobytes() == hashlib.sha256(file.read_bytes()).digest()
+
+
+def test_a_single_folder_is_split_into_the_share_of_each_class(single: Path) -> None:
+    reader = FolderReader(folder_data(single, test_share=0.2))
+    images, test = reader.training([16], QUIET)[0], reader.test([16], QUIET)
+
+    assert np.bincount(images.labels).tolist() == [16, 8, 4]
+    assert np.bincount(test.labels).tolist() == [4, 2, 1]
+    assert not contents(images) & contents(test)
+
+
+def test_the_split_depends_on_seed_and_content_not_on_names(single: Path, tmp_path: Path) -> None:
+    def test_of(root: Path, **keys: object) -> set[bytes]:
+        return contents(FolderReader(folder_data(root, **keys)).test([16], QUIET))
+
+    renamed = shutil.copytree(single, tmp_path / "renamed")
+    for path in sorted(renamed.rglob("*.png")):
+        path.rename(path.with_name(f"{hashlib.md5(path.name.encode()).hexdigest()}.png"))
+
+    assert test_of(single) == test_of(single) == test_of(renamed)
+    assert test_of(single, split_seed=1) != test_of(single)
+
+
+@pytest.mark.parametrize("keys", [{}, {"per_class": 3}, {"validation": 0.25}, {"validation": 0.25, "per_class": 3}])
+def test_budget_and_validation_leave_the_test_images_alone(single: Path, keys: dict[str, object]) -> None:
+    everything = FolderReader(folder_data(single)).test([16], QUIET)
+    reader = FolderReader(folder_data(single, **keys))
+
+    assert np.array_equal(reader.test([16], QUIET).hashes, everything.hashes)
+    images, validation = reader.training([16], QUIET)
+    assert not contents(images) & contents(everything)
+    assert validation is None or not contents(validation) & contents(everything)
+
+
+def test_a_budget_is_a_number_of_images_a_class(single: Path) -> None:
+    images, _ = training(single, per_class=6)
+
+    assert np.bincount(images.labels).tolist() == [6, 6, 4]
+    assert contents(images) <= contents(training(single)[0])
+
+
+def test_validation_images_are_a_share_of_each_class_and_never_train(single: Path) -> None:
+    images, validation = training(single, validation=0.25)
+
+    assert validation is not None
+    assert np.bincount(validation.labels).tolist() == [4, 2, 1]
+    assert not contents(images) & contents(validation)
+    assert contents(images) | contents(validation) == contents(training(single)[0])
+    assert set(validation.squares) == {16}
+
+
+def test_a_budget_does_not_change_the_validation_images(single: Path) -> None:
+    _, validation = training(single, validation=0.25)
+    _, same = training(single, validation=0.25, per_class=2)
+
+    assert contents(validation) == contents(same)
+
+
+def test_classes_that_differ_between_train_and_test_are_listed(split: Path) -> None:
+    (split / "test" / "dog").rename(split / "test" / "dogs")
+
+    with pytest.raises(DataError, match=r"only in train: \['dog'\]; only in test: \['dogs'\]"):
+        FolderReader(folder_data(split))
+
+
+def test_a_class_without_images_is_named(single: Path) -> None:
+    (single / "fox").mkdir()
+
+    with pytest.raises(DataError, match=r"no images for class 'fox'"):
+        FolderReader(folder_data(single))
+
+
+@pytest.mark.parametrize(("images", "keys"), [(1, {}), (2, {"validation": 0.1})])
+def test_a_class_of_which_nothing_is_left_to_train_is_named_at_once(
+    tmp_path: Path, images: int, keys: dict[str, object]
+) -> None:
+    root = write_classes(tmp_path / "few", {"cat": 5, "dog": images})
+
+    with pytest.raises(DataError, match=r"Class 'dog' of .* has too few images: none is left to train with"):
+        FolderReader(folder_data(root, **keys))
+
+
+def test_an_unreadable_image_stops_and_says_how_to_skip_it(single: Path) -> None:
+    (single / "cat" / "broken.png").write_bytes(b"not a picture")
+
+    with pytest.raises(DataError, match=r"broken.png.*data.skip_bad = true"):
+        reader = FolderReader(folder_data(single))
+        reader.training([16], QUIET)
+        reader.test([16], QUIET)
+
+
+def test_unreadable_images_are_skipped_and_counted_where_asked(single: Path) -> None:
+    for number in range(4):
+        (single / "cat" / f"broken{number}.png").write_bytes(b"not a picture %d" % number)
+    reader = FolderReader(folder_data(single, skip_bad=True))
+
+    images, test = reader.training([16], QUIET)[0], reader.test([16], QUIET)
+
+    assert len(images) + len(test) == 35
+    assert len(reader.skipped) == 4
+    assert all("broken" in line for line in reader.skipped)
+    assert len(images.squares[16]) == len(images.labels) == len(images.hashes)
+
+
+def test_a_class_of_which_nothing_can_be_read_is_named(split: Path) -> None:
+    for path in (split / "train" / "dog").iterdir():
+        path.write_bytes(path.name.encode())
+
+    with pytest.raises(DataError, match=r"'dog'"):
+        training(split, skip_bad=True)
+
+
+def test_its_own_side_is_the_largest_short_side_of_the_training_images(split: Path) -> None:
+    Image.new("RGB", (90, 40)).save(split / "train" / "cat" / "wide.png")
+    Image.new("RGB", (300, 200)).save(split / "test" / "cat" / "test.png")
+
+    assert FolderReader(folder_data(split)).own_side == 40
+
+
+def test_a_missing_folder_offers_the_nearest(single: Path) -> None:
+    with pytest.raises(DataError, match=r"No folder of images at '.*singel'. Nearest: 'single'"):
+        FolderReader(folder_data(single.parent / "singel"))

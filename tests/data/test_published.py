@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sskt_edge.data.readers import open_data
+from sskt_edge.errors import DataError
+from sskt_edge.recipe.models import Data
+from sskt_edge.runtime.progress import QUIET
+from tests.fabricate import (
+    CIFAR10_CLASSES,
+    CIFAR100_CLASSES,
+    STL10_CLASSES,
+    fabricate_cifar10,
+    fabricate_cifar100,
+    fabricate_stl10,
+    fabricated,
+)
+
+Fabricate = Callable[[Path, pytest.MonkeyPatch, int], None]
+PUBLISHED: dict[str, tuple[Fabricate, tuple[str, ...], int, str]] = {
+    "stl10": (fabricate_stl10, STL10_CLASSES, 96, "stl10_binary"),
+    "cifar10": (fabricate_cifar10, CIFAR10_CLASSES, 32, "cifar-10-batches-py"),
+    "cifar100": (fabricate_cifar100, CIFAR100_CLASSES, 32, "cifar-100-python"),
+}
+
+
+def data_of(name: str, root: Path, **keys: object) -> Data:
+    return Data.model_validate({"name": name, "root": str(root), **keys})
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_the_published_files_give_images_upright_with_their_labels(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fabricate, classes, side, _ = PUBLISHED[name]
+    fabricate(tmp_path, monkeypatch, 3)
+
+    reader = open_data(data_of(name, tmp_path))
+
+    assert reader.classes == classes
+    assert reader.own_side == side
+    for split, images in (("train", reader.training([side], QUIET)[0]), ("test", reader.test([side], QUIET))):
+        expected, labels = fabricated(len(classes), 3, side, split)
+        assert np.array_equal(images.squares[side], expected)
+        assert np.array_equal(images.labels, labels)
+        assert images.squares[side].flags.c_contiguous or name != "stl10"
+
+
+def test_budget_and_validation_are_cut_from_the_training_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fabricate_cifar10(tmp_path, monkeypatch, per_class=5)
+
+    images, validation = open_data(data_of("cifar10", tmp_path, per_class=2, validation=0.2)).training([32], QUIET)
+
+    assert np.bincount(images.labels).tolist() == [2] * 10
+    assert validation is not None
+    assert np.bincount(validation.labels).tolist() == [1] * 10
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_a_data_set_that_is_not_there_says_the_layout_and_leaves_nothing_behind(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere(monkeypatch)
+    folder = PUBLISHED[name][3]
+
+    with pytest.raises(DataError, match=rf"its files are not in '.*absent'.*could not be fetched.*'absent/{folder}/"):
+        open_data(data_of(name, tmp_path / "absent"))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere(monkeypatch)
+
+    with pytest.raises(DataError):
+        open_data(data_of("cifar10", tmp_path))
+
+    assert tmp_path.is_dir()
+
+
+def test_a_changed_file_is_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CIFAR's files are pickles: one that is not the published one could run code."""
+    nowhere(monkeypatch)
+    fabricate_cifar10(tmp_path, monkeypatch)
+    ran = tmp_path / "ran"
+    (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(
+        f"cos\nsystem\n(S'touch {ran.as_posix()}'\ntR.".encode()
+    )
+
+    with pytest.raises(DataError, match="not the published ones, by MD5"):
+        open_data(data_of("cifar10", tmp_path))
+
+    assert not ran.exists()
+
+
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every download goes to a port of this machine where nobody listens: refused at once, with or without a net."""
+    for proxy in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(proxy, raising=False)
+    from torchvision import datasets
+
+    for kind in (datasets.STL10, datasets.CIFAR10, datasets.CIFAR100):
+        monkeypatch.setattr(kind, "url", "http://127.0.0.1:9/data.tar.gz")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sskt_edge.data.survey import survey
+from sskt_edge.errors import DataError
+from tests.data.small import write_classes
+
+
+def test_a_single_folder_is_counted_by_class(tmp_path: Path) -> None:
+    seen = survey(write_classes(tmp_path / "own", {"cat": 3, "dog": 2}))
+
+    assert seen.train == {"cat": 3, "dog": 2}
+    assert seen.test is None
+    assert seen.unreadable == ()
+    assert seen.short_sides == (12, 12, 12)
+
+
+def test_train_and_test_are_counted_apart(tmp_path: Path) -> None:
+    write_classes(tmp_path / "train", {"cat": 3, "dog": 2})
+    write_classes(tmp_path / "test", {"cat": 1, "dog": 4}, first=50)
+
+    seen = survey(tmp_path)
+
+    assert (seen.train, seen.test) == ({"cat": 3, "dog": 2}, {"cat": 1, "dog": 4})
+
+
+def test_short_sides_are_smallest_median_and_largest(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    for number, (width, height) in enumerate([(30, 90), (50, 20), (70, 70), (40, 41), (44, 44)]):
+        Image.fromarray(np.zeros((height, width, 3), dtype=np.uint8)).save(tmp_path / "cat" / f"{number}.png")
+
+    assert survey(tmp_path).short_sides == (20, 40, 70)
+
+
+def test_unreadable_images_are_counted_and_told(tmp_path: Path) -> None:
+    write_classes(tmp_path, {"cat": 3})
+    (tmp_path / "cat" / "broken.jpg").write_bytes(b"\xff\xd8nothing")
+
+    seen = survey(tmp_path)
+
+    assert seen.train == {"cat": 4}
+    assert len(seen.unreadable) == 1 and "broken.jpg" in seen.unreadable[0]
+
+
+def test_a_folder_without_a_readable_image_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "broken.jpg").write_bytes(b"nothing")
+
+    with pytest.raises(DataError, match=r"None of the images of .* can be read. The first: .*broken.jpg"):
+        survey(tmp_path)
+
+
+def test_what_was_seen_goes_into_json(tmp_path: Path) -> None:
+    seen = survey(write_classes(tmp_path / "own", {"cat": 3, "dog": 2}))
+
+    assert json.loads(json.dumps(seen.as_json()))["train"] == {"cat": 3, "dog": 2}
