@@ -18,12 +18,13 @@ def export(
     json_: JsonFlag = False,
 ) -> None:
     """Export a run's stripped network to ONNX, in a bundle with the proof that it answers the same."""
-    from sskt_edge.convert.bundle_from_run import bundle_from_run
     from sskt_edge.runtime.progress import QUIET
-    from sskt_edge.targets.run_folder import find_newest_run, read_run
 
     start = time.monotonic()
     progress = QUIET if json_ else Bars()
+    with progress.bar("load torch", 1):
+        from sskt_edge.convert.bundle_from_run import bundle_from_run
+        from sskt_edge.targets.run_folder import find_newest_run, read_run
     path = run or find_newest_run(runs)
     if run is None:
         progress.say(f"exporting the newest run, {path}")

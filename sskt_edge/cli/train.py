@@ -25,12 +25,12 @@ def train(
     start = time.monotonic()
     started = Path(recipe) / "recipe.toml"
     loaded = load_recipe(str(started) if resume and started.is_file() else recipe, set_ or ())
-    # Seconds of imports, which a mistake in the recipe need not wait for.
-    from sskt_edge.training.resume import unfinished_run
-    from sskt_edge.training.train import train as train_recipe
-
+    progress = QUIET if json_ else Bars()
+    with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
+        from sskt_edge.training.resume import unfinished_run
+        from sskt_edge.training.train import train as train_recipe
     going_on = unfinished_run(loaded, recipe, runs) if resume else None
-    run = train_recipe(loaded, runs, going_on, QUIET if json_ else Bars())
+    run = train_recipe(loaded, runs, going_on, progress)
     result = run.result
     if json_:
         show_json({"run": str(run.folder.path), **result.model_dump(mode="json")})

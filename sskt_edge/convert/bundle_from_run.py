@@ -55,7 +55,9 @@ def bundle_from_run(run: TrainedNetwork, path: Path | str, progress: Progress = 
         raise BundleError(f"'{path}' exists and is no bundle; it is not overwritten. Name another folder: --out DIR.")
     golden = run.golden()
     _check_strip(run, golden, progress)
-    onnx_bytes = onnx_bytes_from_run(run)
+    with progress.bar("torch to ONNX", 1) as bar:
+        onnx_bytes = onnx_bytes_from_run(run)
+        bar.advance()
     session, parity = _parity(run, onnx_bytes, golden, progress)
     parity.check(run.recipe.export.parity.fp32_max_abs)
     golden_bytes = run.folder.golden.read_bytes()

@@ -21,6 +21,10 @@ else:
     import tomli as tomllib
 
 
+# pydantic puts the kind of an optimizer or a schedule into the place of a fault; users do not.
+_KINDS = {"sgd", "adamw", "cosine", "steps"}
+
+
 def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file, or a shipped recipe by its name, with `a.b=c` overrides laid over it.
 
@@ -79,8 +83,7 @@ def _lay_over(tree: dict[str, Any], override: str) -> None:
     for name in parents:
         node = _step(node, name, override)
     if isinstance(node, list):
-        _step(node, last, override)
-        node[int(last)] = _value(text)
+        node[node.index(_step(node, last, override))] = _value(text)
     elif isinstance(node, dict):
         node[last] = _value(text)
     else:
@@ -113,13 +116,14 @@ def _explain(error: ValidationError, where: str) -> str:
 
 
 def _explain_one(fault: dict[str, Any]) -> str:
-    place = [str(step) for step in fault["loc"] if step not in {"sgd", "adamw", "cosine", "steps"}]
+    steps = [str(step) for step in fault["loc"]]
+    place = [step for step in steps if step not in _KINDS]
     if place[:2] == ["labels", "views"]:
         return f"labels.views: a number of at least 1, or 'fresh', got {fault['input']!r}."
     key = ".".join(place)
     message: str = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        known = _keys_at(Recipe, place[:-1])
+        known = _keys_at(Recipe, steps[:-1])
         return f"{key}: unknown key. {nearest(place[-1], known)}Known here: {', '.join(known)}."
     if fault["type"] == "missing":
         return f"{key}: this key is needed."
@@ -133,11 +137,13 @@ def _explain_one(fault: dict[str, Any]) -> str:
     return f"{key}: {message}, got {got if len(got) < 80 else got[:77] + '...'}."
 
 
-def _keys_at(model: Any, place: Sequence[str]) -> list[str]:
-    """The keys that the model reached by `place` knows, whatever unions and tuples stand on the way."""
+def _keys_at(model: Any, steps: Sequence[str]) -> list[str]:
+    """The keys that the model reached by `steps` knows, whatever unions and tuples stand on the way."""
     found = [model]
-    for step in place:
-        if not step.isdigit():
+    for step in steps:
+        if step in _KINDS:
+            found = [m for m in found if step in get_args(m.model_fields["name"].annotation)]
+        elif not step.isdigit():
             models = [m for m in found if isinstance(m, type) and issubclass(m, BaseModel) and step in m.model_fields]
             found = [part for m in models for part in _models_in(m.model_fields[step].annotation)]
     return sorted({key for m in found for key in m.model_fields})

@@ -186,6 +186,16 @@ class Train(_Part):
     seed: int = Field(0, ge=0, lt=2**32)
     keep: Literal["last", "best"] = Field("last", description="what is exported; best needs data.validation")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _default_kinds(cls, given: object) -> object:
+        """A table that gives no name means the default kind, so that --set train.optimizer.lr=0.05 stands alone."""
+        if not isinstance(given, dict):
+            return given
+        kinds = {"optimizer": "sgd", "schedule": "cosine"}
+        tables = {key: given[key] for key in kinds if isinstance(given.get(key), dict)}
+        return {**given, **{key: {"name": kinds[key], **table} for key, table in tables.items()}}
+
 
 class Batch(_Part):
     """The batch sizes that the exported network is made for."""

@@ -87,9 +87,9 @@ def new_recipe(
         name=re.sub(r"[^A-Za-z0-9._-]+", "_", root.resolve().name).strip("._-") or "images",
         images=images,
         classes=len(counts),
-        root=root,
-        root_toml=json.dumps(str(root), ensure_ascii=False),
-        file=file,
+        root=_in_comment(root),
+        root_toml=json.dumps(str(root), ensure_ascii=False).replace("\x7f", "\\u007f"),
+        file=_in_comment(file),
         size=_image_size(middle, target),
         small=small,
         middle=middle,
@@ -100,6 +100,11 @@ def new_recipe(
         source=_PACKAGED if packaged_source else _PUBLISHED,
         epochs=100 if images <= 10_000 else 50,
     )
+
+
+def _in_comment(path: Path) -> str:
+    """A path without the signs that TOML has no place for in a comment."""
+    return re.sub(r"[\x00-\x1f\x7f]", "?", str(path))
 
 
 def _image_size(middle: int, target: str) -> int:

@@ -55,7 +55,7 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
         DownloadError: published weights or data could not be fetched.
     """
     reader = open_data(recipe.data)
-    sources = tuple(open_source(part, device) for part in recipe.active_sources)
+    sources = _open_sources(recipe, device, progress)
     size = recipe.data.image_size
     native = recipe.labels.see == "native"
     sides = {s.name: native_side(s.input_size, reader.own_side, size) if native else size for s in sources}
@@ -69,6 +69,15 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
             squares = images.squares[sides[source.name]]
             recalibrate(source, _in_batches(squares, recipe.labels.batch_size, source.name, progress))
     return Inputs(reader, images, validation, sources, sides)
+
+
+def _open_sources(recipe: Recipe, device: torch.device, progress: Progress) -> tuple[Source, ...]:
+    opened = []
+    with progress.bar("open sources", len(recipe.active_sources)) as bar:
+        for part in recipe.active_sources:
+            opened.append(open_source(part, device))
+            bar.advance()
+    return tuple(opened)
 
 
 def _in_batches(squares: NDArray[np.uint8], size: int, name: str, progress: Progress) -> Iterator[NDArray[np.uint8]]:

@@ -36,7 +36,9 @@ def bilinear(image: Image, y: float, x: float, height: float, width: float) -> n
     for row in range(side):
         for column in range(side):
             at_y = np.clip(y + (row + 0.5) * height / side - 0.5, np.ceil(y), max(np.ceil(y), np.floor(y + height - 1)))
-            at_x = np.clip(x + (column + 0.5) * width / side - 0.5, np.ceil(x), max(np.ceil(x), np.floor(x + width - 1)))
+            at_x = np.clip(
+                x + (column + 0.5) * width / side - 0.5, np.ceil(x), max(np.ceil(x), np.floor(x + width - 1))
+            )
             top, left = int(at_y), int(at_x)
             bottom, right = min(top + 1, side - 1), min(left + 1, side - 1)
             down, along = at_y - top, at_x - left

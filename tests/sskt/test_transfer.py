@@ -93,7 +93,9 @@ def test_stages_go_by_name_not_by_order() -> None:
 def test_the_number_of_parameters_is_that_of_the_supplement(stages: dict[str, int], width: int, classes: int) -> None:
     middle = width // 2
     # 1 × 1, 3 × 3, 1 × 1 without bias; two parameters a channel of each BatchNorm; the linear layer with bias.
-    expected = sum(c * middle + 9 * middle * middle + middle * width + 2 * (2 * middle + width) for c in stages.values())
+    expected = sum(
+        c * middle + 9 * middle * middle + middle * width + 2 * (2 * middle + width) for c in stages.values()
+    )
     expected += width * classes + classes
 
     module = TransferModule(stages, width, classes, "mean")

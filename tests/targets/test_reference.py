@@ -26,7 +26,7 @@ def test_reference_logits_repeat_to_the_bit_whatever_layout_the_network_came_in(
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
     before = reference_logits(network, pixels, images)
 
-    after = reference_logits(network.to(memory_format=torch.channels_last), pixels, images)  # type: ignore[call-overload]
+    after = reference_logits(network.to(memory_format=torch.channels_last), pixels, images)
 
     assert np.array_equal(before, after)
 

@@ -55,7 +55,7 @@ def test_a_block_adds_residual_and_shortcut_before_the_last_relu() -> None:
     features = torch.randn(2, 16, 4, 4)
 
     def normed(planes: Tensor) -> Tensor:
-        return planes / (1 + 1e-5) ** 0.5  # BatchNorm as it is made
+        return planes.div((1 + 1e-5) ** 0.5)  # BatchNorm as it is made
 
     conv1, conv2 = block.get_submodule("conv1"), block.get_submodule("conv2")
     residual = normed(conv2(normed(conv1(features)).clamp(min=0)))

@@ -13,6 +13,7 @@ import torch
 
 from sskt_edge.errors import CheckpointError, RunError
 from sskt_edge.targets.reference import reference_logits
+from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_folder import TrainedNetwork, find_newest_run, find_runs, read_run
 
 _FRESH_PROCESS = """
@@ -20,6 +21,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from sskt_edge.targets.reference import reference_logits
+from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_folder import read_run
 run = read_run(Path(sys.argv[1]))
 golden = run.golden()
@@ -58,7 +60,7 @@ def test_a_run_is_read_back_frozen_with_all_that_belongs_to_it(tiny_run: Trained
 
 
 def test_nothing_of_the_branches_lies_in_the_stripped_weights(tiny_run: TrainedNetwork) -> None:
-    bare = type(tiny_run.network)(20, 10)  # type: ignore[call-arg, arg-type]
+    bare = TARGETS["resnet20"].build(10)
 
     assert set(tiny_run.network.state_dict()) == set(bare.state_dict())
     assert tiny_run.result.primary.parameters == sum(p.numel() for p in bare.parameters())

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from sskt_edge.errors import Interrupted
 from sskt_edge.recipe import Recipe, parse_recipe
+from sskt_edge.training.loop import Trainer
+from sskt_edge.training.train import train
 
 TEXT = """
 name = "small"
@@ -39,3 +46,20 @@ def text(source: Path) -> str:
 def recipe(source: Path, *overrides: str) -> Recipe:
     """The recipe, with the run in `source` as its source."""
     return parse_recipe(text(source), overrides)
+
+
+def stop_within_epoch(epoch: int, small: Recipe, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Train until a SIGINT comes in the second step of this epoch (from 0); the run's folder."""
+    original = Trainer._step
+
+    def step(trainer: Trainer, *rest: Any) -> None:
+        original(trainer, *rest)
+        if (trainer.position.epoch, trainer.position.step) == (epoch, 1):
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", step)
+        with pytest.raises(Interrupted, match=f"epoch {epoch + 1} "):
+            train(small, runs)
+    (folder,) = runs.iterdir()
+    return folder

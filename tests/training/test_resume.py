@@ -15,7 +15,7 @@ from sskt_edge.errors import RunError
 from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, find_runs, read_run
 from sskt_edge.training.resume import unfinished_run
 from sskt_edge.training.train import train
-from tests.training.small import recipe, text
+from tests.training.small import recipe, stop_within_epoch, text
 
 # Enough steps that a signal meets the training on its way; dropout, so that random numbers matter.
 TOLD = ("target.model=mobilenet_v2", "data.image_size=32", "data.per_class=3", "train.epochs=8", "train.batch_size=10")
@@ -74,6 +74,32 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
     assert f"sskt-edge train {folder.path} --resume" in said
     assert "Traceback" not in said
     assert finish(tiny_run, folder) == whole
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "labels.views=2",
+        "labels.views=fresh",
+        "data.validation=0.3",
+        "train.precision=bf16",
+        "train.channels_last=false",
+    ],
+)
+def test_a_run_that_was_stopped_within_an_epoch_goes_on_to_the_same_weights(
+    change: str, tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [change, *(["train.keep=best"] if "validation" in change else [])]
+    small = recipe(tiny_run.folder.path, "train.epochs=4", *told)
+    whole = train(small, tmp_path / "whole").folder
+    folder = stop_within_epoch(2, small, tmp_path / "stopped", monkeypatch)
+    resumed = train(small, resume=folder).folder
+    assert resumed.primary.read_bytes() == whole.primary.read_bytes()
+    figures = [
+        [{key: value for key, value in json.loads(line).items() if "second" not in key} for line in lines]
+        for lines in (run.metrics.read_text().splitlines() for run in (whole, resumed))
+    ]
+    assert figures[0] == figures[1]
 
 
 def test_a_run_that_was_killed_at_its_very_end_only_finishes(

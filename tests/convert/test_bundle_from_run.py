@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from sskt_edge.convert.bundle_from_run import bundle_from_run, onnx_bytes_from_run
+from sskt_edge.errors import BundleError, ParityError, RunError
+from sskt_edge.runtime.bundle import Bundle, open_bundle
+from sskt_edge.runtime.progress import QUIET, Bar
+from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork
+from tests.convert.local_paths import local_paths_in
+
+
+class Lines:
+    """Progress that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    @contextmanager
+    def bar(self, what: str, total: int) -> Iterator[Bar]:
+        with QUIET.bar(what, total) as bar:
+            yield bar
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def other_weights(run: TrainedNetwork, by: float) -> TrainedNetwork:
+    """The run with every logit moved."""
+    network = copy.deepcopy(run.network)
+    with torch.no_grad():
+        network.get_parameter("fc.bias").add_(by)
+    return replace(run, network=network)
+
+
+def trained_with(run: TrainedNetwork, **libraries: str) -> TrainedNetwork:
+    """The run as if other versions of libraries had trained it."""
+    environment = {**run.result.environment, **libraries}
+    return replace(run, result=run.result.model_copy(update={"environment": environment}))
+
+
+def with_tolerance(run: TrainedNetwork, fp32_max_abs: float) -> TrainedNetwork:
+    tree = run.recipe.model_dump()
+    tree["export"]["parity"]["fp32_max_abs"] = fp32_max_abs
+    return replace(run, recipe=type(run.recipe).model_validate(tree))
+
+
+def test_the_manifest_names_the_hash_of_everything_it_was_made_from(
+    tiny_run: TrainedNetwork, tiny_bundle: Bundle
+) -> None:
+    manifest, files = tiny_bundle.manifest, files_in(tiny_bundle.path)
+    run = tiny_run.result
+
+    assert set(files) == {"manifest.json", *manifest.files} == {"manifest.json", "model.onnx", "golden.safetensors"}
+    for name, record in manifest.files.items():
+        assert (sha256(files[name]), len(files[name])) == (record.sha256, record.bytes)
+    lineage = manifest.lineage
+    assert lineage.weights_sha256 == sha256(tiny_run.folder.primary.read_bytes())
+    assert lineage.onnx_sha256 == sha256(files["model.onnx"])
+    assert (lineage.recipe_sha256, lineage.data_sha256) == (run.recipe_sha256, run.data_sha256)
+    assert (lineage.run, lineage.sources) == (tiny_run.folder.path.name, run.sources)
+    assert set(lineage.sources) == {"teacher"}
+
+
+def test_the_manifest_says_what_the_device_must_know(tiny_run: TrainedNetwork, tiny_bundle: Bundle) -> None:
+    manifest, run = tiny_bundle.manifest, tiny_run.result
+
+    assert (manifest.input.height, manifest.input.width) == (16, 16)
+    assert manifest.input.batch.model_dump() == {"min": 1, "opt": 4, "max": 8}
+    assert manifest.classes == list("0123456789")
+    assert (manifest.name, manifest.target) == ("tiny", "resnet20")
+    assert (manifest.parameters, manifest.macs) == (run.primary.parameters, run.primary.macs)
+    assert manifest.test == run.test
+    assert 0 <= manifest.precisions["fp32"].parity["max_abs"] <= manifest.parity.fp32_max_abs == 1e-4
+    assert {"torch", "onnx", "onnxruntime"} <= set(manifest.libraries)
+
+
+def test_the_golden_set_travels_as_it_was_recorded_before_stripping(
+    tiny_run: TrainedNetwork, tiny_bundle: Bundle
+) -> None:
+    assert files_in(tiny_bundle.path)["golden.safetensors"] == tiny_run.folder.golden.read_bytes()
+    golden = tiny_bundle.golden()
+    assert golden.images.shape == (40, 16, 16, 3)
+    assert len(golden.test_labels) == tiny_run.result.test.images
+    right = (golden.test_logits.argmax(axis=1) == golden.test_labels).mean()
+    assert right == pytest.approx(tiny_run.result.test.top1)
+
+
+def test_the_bundle_answers_as_the_trained_network_did(tiny_bundle: Bundle) -> None:
+    golden = tiny_bundle.golden()
+
+    logits = tiny_bundle.session(provider="cpu").run(golden.images)
+
+    assert np.abs(logits - golden.logits).max() <= 1e-4
+
+
+def test_the_onnx_file_says_what_it_is_made_from(tiny_run: TrainedNetwork, tiny_bundle: Bundle) -> None:
+    told = {one.key: one.value for one in onnx.load(tiny_bundle.path / "model.onnx").metadata_props}
+
+    assert json.loads(told.pop("sskt_edge.classes")) == list("0123456789")
+    assert told == {
+        "sskt_edge.version": tiny_bundle.manifest.tool.version,
+        "sskt_edge.name": "tiny",
+        "sskt_edge.target": "resnet20",
+        "sskt_edge.recipe_sha256": tiny_run.result.recipe_sha256,
+        "sskt_edge.data_sha256": tiny_run.result.data_sha256,
+        "sskt_edge.weights_sha256": tiny_run.weights_sha256,
+    }
+
+
+def test_nothing_in_a_bundle_tells_where_it_was_made(tiny_bundle: Bundle) -> None:
+    assert {name: local_paths_in(content) for name, content in files_in(tiny_bundle.path).items()} == {
+        name: [] for name in ("manifest.json", "model.onnx", "golden.safetensors")
+    }
+
+
+def test_the_same_run_gives_the_same_onnx_file(tiny_run: TrainedNetwork, tiny_bundle: Bundle) -> None:
+    assert onnx_bytes_from_run(tiny_run) == files_in(tiny_bundle.path)["model.onnx"]
+
+
+@pytest.mark.parametrize("by", [1e-6, 1.0])
+def test_wrong_weights_are_no_bundle(tiny_run: TrainedNetwork, tmp_path: Path, by: float) -> None:
+    with pytest.raises(ParityError, match="The stripped weights do not answer as the network did in training"):
+        bundle_from_run(other_weights(tiny_run, by), tmp_path / "bundle")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_libraries_may_differ_within_the_tolerance_and_it_is_said(
+    tiny_run: TrainedNetwork, tmp_path: Path
+) -> None:
+    progress = Lines()
+
+    bundle_from_run(trained_with(other_weights(tiny_run, 1e-6), torch="1.0"), tmp_path / "bundle", progress)
+
+    assert len(progress.said) == 1 and "not to the bit" in progress.said[0]
+
+
+def test_other_libraries_may_not_differ_by_more(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    with pytest.raises(ParityError, match=r"logits differ by up to 0\.01"):
+        bundle_from_run(trained_with(other_weights(tiny_run, 0.01), torch="1.0"), tmp_path / "bundle")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_onnx_file_out_of_tolerance_leaves_the_older_bundle_whole(
+    tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    older = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
+    before = files_in(older)
+
+    with pytest.raises(ParityError, match="The two networks do not agree"):
+        bundle_from_run(with_tolerance(tiny_run, 1e-30), older)
+
+    assert files_in(older) == before
+    assert list(tmp_path.iterdir()) == [older]
+
+
+def test_a_changed_golden_set_is_no_bundle(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    folder = RunFolder(shutil.copytree(tiny_run.folder.path, tmp_path / "run"))
+    folder.golden.write_bytes(folder.golden.read_bytes()[:-1] + b"x")
+
+    with pytest.raises(RunError, match="was changed after training"):
+        bundle_from_run(replace(tiny_run, folder=folder), tmp_path / "bundle")
+
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "empty folder", "file"])
+def test_what_is_no_bundle_is_not_overwritten(tiny_run: TrainedNetwork, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "photos"
+    if kind == "file":
+        path.write_text("mine")
+    else:
+        path.mkdir()
+    if kind == "folder":
+        (path / "mine.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(BundleError, match=r"photos' exists and is no bundle; it is not overwritten"):
+        bundle_from_run(tiny_run, path)
+
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_exporting_again_replaces_the_whole_folder(
+    tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    older = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
+    (older / "model.onnx").write_bytes(b"broken")
+    (older / "left.over").write_text("of an older version")
+
+    bundle, parity = bundle_from_run(tiny_run, older)
+
+    assert set(files_in(older)) == {"manifest.json", "model.onnx", "golden.safetensors"}
+    assert list(tmp_path.iterdir()) == [older]
+    assert open_bundle(older).manifest == bundle.manifest
+    assert parity.images == 40
+    recorded: dict[str, Any] = bundle.manifest.precisions["fp32"].parity
+    assert recorded == {"max_abs": parity.max_abs, "top1_agreement": parity.top1_agreement}

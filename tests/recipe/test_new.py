@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from sskt_edge.recipe.load import parse_recipe
+from sskt_edge.recipe.names import TargetName
+from sskt_edge.recipe.new import new_recipe
+
+
+def text_for(root: str = "photos", target: str = "resnet20", **changed: Any) -> str:
+    told: dict[str, Any] = {
+        "counts": {"cat": 40, "dog": 60},
+        "short_sides": (20, 300, 4000),
+        "has_test": True,
+        "unreadable": 0,
+        "packaged_source": True,
+        **changed,
+    }
+    return new_recipe(Path(root), Path("photos.toml"), target, **told)
+
+
+@pytest.mark.parametrize("packaged", [True, False])
+@pytest.mark.parametrize("target", get_args(TargetName))
+def test_the_text_is_a_valid_recipe_for_every_target(target: str, packaged: bool) -> None:
+    recipe = parse_recipe(text_for(target=target, packaged_source=packaged))
+
+    assert (recipe.target.model, recipe.data.name, recipe.data.root) == (target, "imagefolder", "photos")
+    assert recipe.sources[0].model == ("package/efficientnet_lite0" if packaged else "torchvision/resnet50")
+    assert recipe.sources[0].weights == (None if packaged else "IMAGENET1K_V1")
+
+
+@pytest.mark.parametrize(
+    ("root", "name"),
+    [
+        ("my photos", "my_photos"),
+        ("größe", "gr_e"),
+        ("日本", "images"),
+        ('a "quoted" name', "a_quoted_name"),
+        ("it's", "it_s"),
+        ("back\\slash", "back_slash"),
+        ("{braces} %s", "braces_s"),
+        ("...", None),
+        ("-dash_", "dash"),
+        ("/", "images"),
+        ("new\nline", "new_line"),
+        ("tab\there", "tab_here"),
+        ("a # b", "a_b"),
+    ],
+)
+def test_any_name_of_a_folder_gives_a_valid_recipe(root: str, name: str | None) -> None:
+    recipe = parse_recipe(text_for(root))
+
+    assert recipe.data.root == str(Path(root))
+    assert name is None or recipe.name == name
+
+
+def test_the_shares_and_the_skipping_are_written_only_where_they_matter() -> None:
+    plain, own = parse_recipe(text_for()), parse_recipe(text_for(has_test=False, unreadable=3))
+
+    assert "test_share" not in text_for() and "skip_bad" not in text_for()
+    assert not plain.data.skip_bad
+    assert (own.data.skip_bad, own.data.test_share) == (True, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("target", "middle", "size"), [("resnet20", 28, 32), ("resnet20", 300, 64), ("mobilenet_v2", 28, 96)]
+)
+def test_the_image_size_fits_the_target_and_the_images(target: str, middle: int, size: int) -> None:
+    assert parse_recipe(text_for(target=target, short_sides=(8, middle, 900))).data.image_size == size
+
+
+def test_what_was_seen_stands_in_the_text() -> None:
+    text = text_for()
+
+    assert text.startswith("# photos: 100 images in 2 classes, in 'photos'\n# sskt-edge train photos.toml\n")
+    assert "20 to 4000, half up to 300" in text

@@ -1,0 +1,126 @@
+"""What holds the layers apart, read from the source of every file, imports inside functions included."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sskt_edge
+
+PACKAGE = Path(sskt_edge.__file__).parent
+TESTS = Path(__file__).parent
+
+# A part imports from itself and from parts of a lower number; so those of the same number know nothing of each other.
+LAYERS = {
+    "errors": 0,
+    "runtime": 1,
+    "recipe": 2,
+    "data": 3,
+    "targets": 4,
+    "convert": 5,
+    "sskt": 6,
+    "sources": 6,
+    "training": 7,
+    "cli": 8,
+}
+HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "timm", "tensorboard", "sklearn", "mlxtend")
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def part_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_parts(path: Path) -> set[str]:
+    """The parts of the package that a file imports anywhere."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    found = {name.split(".")[1] for name in names if name.startswith("sskt_edge.")}
+    return found - {"__version__"}
+
+
+def test_every_part_has_its_layer() -> None:
+    assert {part_of(path) for path in FILES} == set(LAYERS)
+
+
+@pytest.mark.parametrize("part", sorted(LAYERS))
+def test_imports_go_one_way(part: str) -> None:
+    lower = {other for other, layer in LAYERS.items() if layer < LAYERS[part]} | {part}
+    wrong = {
+        str(path.relative_to(PACKAGE)): sorted(imported_parts(path) - lower)
+        for path in FILES
+        if part_of(path) == part and imported_parts(path) - lower
+    }
+
+    assert wrong == {}
+
+
+def test_no_file_is_long() -> None:
+    lines = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in [*FILES, *TESTS.rglob("*.py")]}
+
+    assert {path: count for path, count in lines.items() if count > 350} == {}
+
+
+def run(code: str) -> str:
+    """A process of its own, since this one has torch already."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def light_modules() -> list[str]:
+    files = [path for path in FILES if part_of(path) in {"errors", "runtime", "recipe", "cli"}]
+    dotted = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in files]
+    return ["sskt_edge", *(name.removesuffix(".__init__") for name in dotted)]
+
+
+def test_what_runs_on_a_device_imports_nothing_heavy() -> None:
+    modules = light_modules()
+    assert {"sskt_edge.cli.main", "sskt_edge.runtime.backends.onnxruntime", "sskt_edge.recipe.load"} <= set(modules)
+
+    loaded = run(f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\nprint(*sys.modules)")
+
+    assert not {name.partition(".")[0] for name in loaded.split()} & set(HEAVY)
+
+
+HELP = """
+import contextlib, io, json, sys
+import typer
+from sskt_edge.cli.main import app
+
+def verbs(command, path):
+    yield path
+    for name, child in getattr(command, "commands", {}).items():
+        yield from verbs(child, [*path, name])
+
+said = {}
+for path in verbs(typer.main.get_command(app), []):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        app([*path, "--help"], prog_name="sskt-edge", standalone_mode=False)
+    said[" ".join(path)] = out.getvalue()
+print(json.dumps({"said": said, "modules": list(sys.modules)}))
+"""
+
+
+def test_every_verb_has_help_that_loads_nothing_heavy() -> None:
+    answer = json.loads(run(HELP))
+
+    verbs = {"train", "export", "eval", "predict", "networks", "doctor", "recipe list", "recipe show", "recipe new"}
+    assert verbs <= set(answer["said"])
+    for verb, text in answer["said"].items():
+        assert text.startswith(f"Usage: sskt-edge {verb}".rstrip()), verb
+        assert "--help" in text
+        assert any(line.strip().endswith((".", ". ")) for line in text.splitlines()), f"{verb}: it says what it does"
+    assert not {name.partition(".")[0] for name in answer["modules"]} & set(HEAVY)
