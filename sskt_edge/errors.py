@@ -15,7 +15,8 @@ SsktEdgeError
     ├── StorageError         the disk is full, or does not take the file
     └── DownloadError        weights or data could not be fetched
 
-Interrupted stands apart: the work was saved after SIGINT (exit code 130) or SIGTERM (143).
+Interrupted stands apart: SIGINT (exit code 130) or SIGTERM (143) came. It is no Exception, so that no handler of
+faults, here or in a library, takes a signal for one.
 """
 
 from __future__ import annotations
@@ -87,8 +88,8 @@ class DownloadError(WorkError):
     """Weights or data could not be fetched."""
 
 
-class Interrupted(SsktEdgeError):  # noqa: N818 (it is no error: the work was saved)
-    """The work was saved after a signal. `signum` is 2 (SIGINT) or 15 (SIGTERM)."""
+class Interrupted(BaseException):
+    """A signal came, `signum` 2 (SIGINT) or 15 (SIGTERM); what the message calls saved is saved."""
 
     def __init__(self, message: str, signum: int) -> None:
         super().__init__(message)

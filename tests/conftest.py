@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 import sskt_edge
 from sskt_edge.recipe.load import parse_recipe
@@ -13,8 +14,9 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.targets.run_folder import TrainedNetwork
 
-# Tiny networks gain nothing from threads, and processes that run side by side wait for each other's.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tiny networks gain nothing from threads; beside another busy process they become hundreds of times slower by them.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 
 _RECIPE = """
 name = "tiny"

@@ -63,7 +63,7 @@ def test_a_photograph_is_classified_there(device: Path, tiny_bundle: Bundle, tmp
     Image.fromarray(np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)).save(image)
     done = run(device, "sskt-edge", "predict", str(tiny_bundle.path), str(image), "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)[0]["image"] == str(image)
+    assert json.loads(done.stdout)["images"][0]["image"] == str(image)
 
 
 def test_the_wheel_carries_the_recipes(device: Path) -> None:

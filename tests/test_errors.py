@@ -9,7 +9,7 @@ from sskt_edge import errors
 from sskt_edge.errors import InputError, Interrupted, SsktEdgeError, WorkError, nearest
 
 
-def classes_below(root: type[Exception]) -> set[type[Exception]]:
+def classes_below(root: type[SsktEdgeError]) -> set[type[SsktEdgeError]]:
     return {root}.union(*(classes_below(child) for child in root.__subclasses__()))
 
 
@@ -32,7 +32,7 @@ def drawn_tree() -> dict[str, str | None]:
 
 
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
-    real = {kind.__name__: kind.__bases__[0].__name__ for kind in ALL - {Interrupted, SsktEdgeError}}
+    real = {kind.__name__: kind.__bases__[0].__name__ for kind in ALL - {SsktEdgeError}}
 
     assert drawn_tree() == {"SsktEdgeError": None, **real}
 
@@ -40,10 +40,10 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
 def test_every_class_of_the_module_hangs_on_the_tree() -> None:
     defined = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__}
 
-    assert defined == ALL
+    assert defined == ALL | {Interrupted}
 
 
-@pytest.mark.parametrize("kind", sorted(ALL - {Interrupted}, key=str))
+@pytest.mark.parametrize("kind", sorted(ALL, key=str))
 def test_wrong_input_ends_with_2_and_failed_work_with_1(kind: type[SsktEdgeError]) -> None:
     assert kind("message").exit_code == (2 if issubclass(kind, InputError) else 1)
     assert kind is SsktEdgeError or issubclass(kind, InputError) != issubclass(kind, WorkError)
@@ -54,7 +54,8 @@ def test_an_interruption_ends_with_128_and_the_signal(signum: int, code: int) ->
     error = Interrupted("the work was saved", signum)
 
     assert (str(error), error.exit_code) == ("the work was saved", code)
-    assert not isinstance(error, InputError | WorkError)
+    # No handler of faults, here or in a library, may take a signal for one.
+    assert not isinstance(error, Exception)
 
 
 def test_nearest_offers_one_name_that_is_close_or_nothing() -> None:

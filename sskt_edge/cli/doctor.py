@@ -30,6 +30,6 @@ def doctor(json_: JsonFlag = False) -> None:
     table.add_column(style="bold", no_wrap=True)
     for name, value in {**rows, **{f"verbs: {verb}": state for verb, state in machine.verbs().items()}}.items():
         table.add_row(name, value)
-    console.print(table, highlight=False)
+    console.print(table, highlight=False, markup=False)
     for warning in machine.warnings:
         console.print(f"warning: {warning}", markup=False, highlight=False, style="yellow")

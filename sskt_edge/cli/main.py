@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from sskt_edge.cli import doctor, evaluate, export, networks, predict, recipe, train
-from sskt_edge.errors import Interrupted, MissingExtraError, SsktEdgeError
+from sskt_edge.errors import Interrupted, MissingExtraError, SsktEdgeError, WorkError
 
 app = typer.Typer(
     name="sskt-edge",
@@ -39,16 +39,20 @@ def main() -> NoReturn:
         signal.signal(number, _stopped)
     try:
         app()
-    except SsktEdgeError as error:
+    except (SsktEdgeError, Interrupted) as error:
         sys.exit(_say(error))
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _TRAIN_PACKAGES:
             raise
         sys.exit(_say(MissingExtraError(f"This needs {error.name}. Install it with: pip install 'sskt-edge[train]'")))
+    except Exception as error:
+        if type(error).__name__ not in {"MemoryError", "OutOfMemoryError"}:  # the second is torch's
+            raise
+        sys.exit(_say(WorkError("Out of memory. Lower train.batch_size, labels.batch_size or data.image_size.")))
     sys.exit(0)
 
 
-def _say(error: SsktEdgeError) -> int:
+def _say(error: SsktEdgeError | Interrupted) -> int:
     """The message on stderr; with --json, the same as an object on stdout."""
     from rich.console import Console
 

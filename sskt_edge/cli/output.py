@@ -93,7 +93,7 @@ def show(title: str, rows: Mapping[str, str], next_commands: list[str]) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     console.print(f"\n{title}", markup=False, highlight=False, style="bold green")
-    console.print(table, highlight=False)
+    console.print(table, highlight=False, markup=False)
     for number, command in enumerate(next_commands):
         lead = "next:" if number == 0 else "     "
         console.print(f"{lead} {command}", markup=False, highlight=False)

@@ -27,7 +27,8 @@ def predict(
     opened = open_bundle(bundle)
     answers = predict_images(opened, opened.session(provider=provider), images, top)
     if json_:
-        show_json([{"image": str(path), "classes": dict(classes)} for path, classes in answers])
+        images_json = [{"image": str(path), "classes": dict(classes)} for path, classes in answers]
+        show_json({"bundle": str(bundle), "images": images_json})
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("image", overflow="fold")
@@ -35,4 +36,4 @@ def predict(
         table.add_column("likeliest" if number == 0 else f"{number + 1}.", no_wrap=True)
     for path, classes in answers:
         table.add_row(str(path), *(f"{name} {share:.1%}" for name, share in classes))
-    Console().print(table, highlight=False)
+    Console().print(table, highlight=False, markup=False)

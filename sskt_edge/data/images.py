@@ -25,8 +25,3 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    def take(self, rows: NDArray[np.intp]) -> ImageSet:
-        """The images of these rows, in this order."""
-        squares = {side: images[rows] for side, images in self.squares.items()}
-        return ImageSet(squares, self.labels[rows], self.hashes[rows])

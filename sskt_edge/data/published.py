@@ -9,8 +9,9 @@ import numpy as np
 from torchvision import datasets
 
 from sskt_edge.data.arrays import ArrayReader, Arrays
-from sskt_edge.errors import DataError
+from sskt_edge.errors import DataError, StorageError
 from sskt_edge.recipe.models import Data
+from sskt_edge.runtime.files import is_full
 
 _LAYOUT = {
     "stl10": "stl10_binary/ with train_X.bin, train_y.bin, test_X.bin, test_y.bin, unlabeled_X.bin, class_names.txt, "
@@ -73,6 +74,10 @@ def _found(data: Data, kind: Any, **part: Any) -> Any:
     try:
         return kind(data.root, download=True, **part)
     except (RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise StorageError(
+                f"No space is left in '{data.root}' for {data.name}. Free some and try again."
+            ) from error
         if made and root.is_dir() and not any(root.iterdir()):  # torchvision makes it before it has anything to put in
             root.rmdir()
         raise DataError(

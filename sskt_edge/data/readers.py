@@ -18,13 +18,15 @@ class Reader(Protocol):
 
     Attributes:
         classes: names, in the order of the labels.
-        own_side: the side of its largest image's square, in pixels.
         skipped: what was skipped as unreadable, one line each.
     """
 
     classes: tuple[str, ...]
-    own_side: int
     skipped: list[str]
+
+    @property
+    def own_side(self) -> int:
+        """The side of its largest training image's square, in pixels."""
 
     def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """The training images within the budget, and the validation images if the recipe keeps some."""

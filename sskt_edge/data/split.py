@@ -19,11 +19,14 @@ def rank(hashes: NDArray[np.uint8], seed: int) -> NDArray[np.intp]:
 def hold_out(
     labels: NDArray[np.int64], order: NDArray[np.intp], share: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Cut `order` into (kept, held out): of each class its first images up to `share` are held out, at least one."""
+    """Cut `order` into (kept, held out): of each class its first images up to `share` are held out.
+
+    At least one is held out and at least one kept; of a single image it is kept.
+    """
     held: list[np.intp] = []
     for label in np.unique(labels):
         rows = order[labels[order] == label]
-        held.extend(rows[: max(1, math.floor(share * len(rows) + 0.5))])
+        held.extend(rows[: min(len(rows) - 1, max(1, math.floor(share * len(rows) + 0.5)))])
     chosen = set(held)
     kept = [row for row in order if row not in chosen]
     return np.sort(np.array(kept, dtype=np.intp)), np.sort(np.array(held, dtype=np.intp))

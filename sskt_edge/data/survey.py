@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sskt_edge.data.folder import find_split
 from sskt_edge.errors import DataError
-from sskt_edge.runtime.folder import FolderListing, list_classes
+from sskt_edge.runtime.folder import FolderListing
 from sskt_edge.runtime.images import read_image
 from sskt_edge.runtime.progress import QUIET, Progress
 
@@ -43,24 +44,22 @@ def survey(root: Path, progress: Progress = QUIET) -> Survey:
     """Read every image of a folder once, and say what is there.
 
     Raises:
-        DataError: the folder is missing or has no classes, a class is empty, or nothing can be read.
+        DataError: the folder is not one to train on, or nothing of a class can be read.
     """
-    split = (root / "train").is_dir() and (root / "test").is_dir()
-    train = list_classes(root / "train" if split else root)
-    test = list_classes(root / "test") if split else None
-    sides, unreadable = _read_all(train.paths + (test.paths if test else []), progress)
-    if not sides:
-        raise DataError(f"None of the images of '{root}' can be read. The first: {unreadable[0]}")
-    middle = round(statistics.median(sides))
-    return Survey(
-        root, _counts(train), _counts(test) if test else None, (min(sides), middle, max(sides)), tuple(unreadable)
-    )
+    train, test = find_split(root)
+    sides, unreadable = _read_all([*train.paths, *(test.paths if test else ())], progress)
+    for part, at in ((train, 0), (test, len(train.paths))):
+        if part is not None:
+            _some_readable(part, sides[at : at + len(part.paths)])
+    good = [side for side in sides if side]
+    middle = round(statistics.median(good))
+    return Survey(root, _counts(train), _counts(test) if test else None, (min(good), middle, max(good)), unreadable)
 
 
-def _read_all(paths: list[Path], progress: Progress) -> tuple[list[int], list[str]]:
-    """The short sides of the images that can be read, and a message for each that cannot."""
+def _read_all(paths: list[Path], progress: Progress) -> tuple[list[int], tuple[str, ...]]:
+    """The short side of every image, 0 for one that cannot be read; and a message for each of those."""
 
-    def short_side(path: Path) -> int | str:
+    def side_or_fault(path: Path) -> int | str:
         try:
             return min(read_image(path)[1].size)
         except DataError as error:
@@ -68,13 +67,20 @@ def _read_all(paths: list[Path], progress: Progress) -> tuple[list[int], list[st
 
     sides, unreadable = [], []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool, progress.bar("look at images", len(paths)) as bar:
-        for found in pool.map(short_side, paths):
+        for found in pool.map(side_or_fault, paths):
             bar.advance()
-            if isinstance(found, int):
-                sides.append(found)
-            else:
+            sides.append(found if isinstance(found, int) else 0)
+            if isinstance(found, str):
                 unreadable.append(found)
-    return sides, unreadable
+    return sides, tuple(unreadable)
+
+
+def _some_readable(listing: FolderListing, sides: list[int]) -> None:
+    for label, name in enumerate(listing.classes):
+        if not any(side for side, own in zip(sides, listing.labels, strict=True) if own == label):
+            raise DataError(
+                f"No image of class '{name}' in '{listing.root}' can be read. Mend them or remove the class."
+            )
 
 
 def _counts(listing: FolderListing) -> dict[str, int]:

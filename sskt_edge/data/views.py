@@ -54,11 +54,6 @@ def draw_views(hashes: NDArray[np.uint8], policy: ViewPolicy, seed: int, number:
     return views
 
 
-def whole_views(count: int, side: int) -> NDArray[np.int32]:
-    """int32 [count,5]: the whole image, unmoved, as evaluation sees it."""
-    return np.tile(np.array([0, 0, side, side, 0], dtype=np.int32), (count, 1))
-
-
 def _below(words: NDArray[np.uint32], bound: NDArray[np.int64] | int) -> NDArray[np.int64]:
     """Uniform integers in [0, bound) from 32 random bits each (bias below bound / 2³²)."""
     return ((words.astype(np.uint64) * np.asarray(bound, dtype=np.uint64)) >> np.uint64(32)).astype(np.int64)

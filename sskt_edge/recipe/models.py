@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName, TargetName
 
 Triple = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
+PositiveTriple = tuple[Positive, Positive, Positive]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -50,15 +52,17 @@ class Data(_Part):
     per_class: int = Field(0, ge=0, description="a budget of labelled training images a class; 0 = all")
     validation: Share = Field(0.0, description="share of the training images kept for choosing a checkpoint")
     test_share: Share = Field(0.2, description="imagefolder without train/ and test/: the share kept for the test")
-    split_seed: int = Field(0, ge=0, description="chooses the images of test_share, per_class and validation")
-    view_seed: int = Field(0, ge=0, description="chooses the views; not the training seed, so that seeds share them")
+    split_seed: int = Field(0, ge=0, lt=2**63, description="chooses the images of test_share, per_class and validation")
+    view_seed: int = Field(
+        0, ge=0, lt=2**63, description="chooses the views; not the training seed, so that seeds share them"
+    )
     skip_bad: bool = Field(False, description="skip unreadable images, counted, instead of stopping")
     augment: Augment = Augment()
 
     @model_validator(mode="before")
     @classmethod
     def _own_size(cls, given: object) -> object:
-        if isinstance(given, dict) and not given.get("image_size") and given.get("name") in DATA_SET_SIZES:
+        if isinstance(given, dict) and not given.get("image_size") and str(given.get("name")) in DATA_SET_SIZES:
             return {**given, "image_size": DATA_SET_SIZES[given["name"]]}
         return given
 
@@ -76,7 +80,7 @@ class Target(_Part):
     weights: str | None = Field(None, description="torchvision weights to fine-tune from; the last layer is new")
     checkpoint: str | None = Field(None, description="a weights file to fine-tune from; the last layer is new")
     mean: Triple = Field((0.485, 0.456, 0.406), description="of the input's channels, 0 to 1")
-    std: Triple = Field((0.229, 0.224, 0.225), description="of the input's channels")
+    std: PositiveTriple = Field((0.229, 0.224, 0.225), description="of the input's channels")
 
     @model_validator(mode="after")
     def _one_start(self) -> Target:
@@ -98,7 +102,7 @@ class Source(_Part):
     classes: int | None = Field(None, ge=2, description="how many classes a checkpoint has")
     input_size: int | None = Field(None, ge=8, le=1024, description="side of its input; its own by default")
     mean: Triple | None = Field(None, description="of its input's channels; its own by default")
-    std: Triple | None = Field(None, description="of its input's channels; its own by default")
+    std: PositiveTriple | None = Field(None, description="of its input's channels; its own by default")
     batchnorm: Literal["frozen", "recalibrated"] = Field(
         "frozen", description="recalibrated: statistics taken anew once, on the training images, then frozen"
     )
@@ -121,7 +125,7 @@ class Sskt(_Part):
 class Labels(_Part):
     """What the sources are asked."""
 
-    views: Annotated[int, Field(ge=1)] | Literal["fresh"] = Field(
+    views: Annotated[int, Field(ge=1, strict=True)] | Literal["fresh"] = Field(
         16, description="how many views an image has, taken in turn; fresh: a new one every epoch"
     )
     see: Literal["native", "upsampled"] = Field(
@@ -180,7 +184,7 @@ class Train(_Part):
     )
     channels_last: bool = Field(True, description="memory layout of the images")
     epochs: int = Field(100, ge=1)
-    batch_size: int = Field(64, ge=2, description="at most; an epoch is cut into even batches")
+    batch_size: int = Field(64, ge=2, description="about; an epoch is cut into even batches, none larger")
     optimizer: Annotated[Sgd | AdamW, Field(discriminator="name")] = Sgd()
     schedule: Annotated[Cosine | Steps, Field(discriminator="name")] = Cosine()
     seed: int = Field(0, ge=0, lt=2**32)
@@ -220,7 +224,6 @@ class ParityLimits(_Part):
 class Export(_Part):
     """What the bundle holds."""
 
-    precisions: tuple[Literal["fp32"], ...] = ("fp32",)
     batch: Batch = Batch()
     golden: int = Field(200, ge=1, description="test images that travel with the bundle to prove parity anywhere")
     parity: ParityLimits = ParityLimits()
@@ -243,8 +246,8 @@ class Recipe(_Part):
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"sources: every source needs a name of its own, got {names}")
-        if {"primary", "total"} & set(names):
-            raise ValueError("sources: 'primary' and 'total' are names of losses; call the source something else")
+        if {"primary", "total", "right"} & set(names):
+            raise ValueError("sources: 'primary', 'total' and 'right' are names of figures; call the source otherwise")
         for name in self.sskt.use or ():
             if name not in names:
                 raise ValueError(f"sskt.use: no source is called '{name}'; sources: {names}")

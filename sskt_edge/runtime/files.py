@@ -16,6 +16,11 @@ from sskt_edge.errors import StorageError
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+def is_full(error: OSError) -> bool:
+    """Whether the disk, or a user's share of it, was full."""
+    return error.errno in _FULL
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's content, in hex, read in pieces."""
     digest = hashlib.sha256()
@@ -31,8 +36,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = "no space is left on the disk" if error.errno in _FULL else (error.strerror or str(error))
-        todo = "Free some space" if error.errno in _FULL else "Check the folder's permissions"
+        why = "no space is left on the disk" if is_full(error) else (error.strerror or str(error))
+        todo = "Free some space" if is_full(error) else "Check the folder's permissions"
         raise StorageError(
             f"Could not write '{path}': {why}. {todo} and run the same command again; earlier files are untouched."
         ) from error
@@ -94,7 +99,7 @@ def _take_place(temporary: Path, path: Path) -> None:
         path.replace(old)
         try:
             temporary.replace(path)
-        except OSError:
+        except BaseException:
             old.replace(path)
             raise
         shutil.rmtree(old, ignore_errors=True)

@@ -40,7 +40,6 @@ class LoadedFolder:
         labels: int64 [N].
         hashes: the SHA-256 of each file's bytes.
         paths: the files, in order.
-        short_sides: int64 [N], the short side of each image as it is in its file.
         skipped: a message for each image that was left out.
     """
 
@@ -49,7 +48,6 @@ class LoadedFolder:
     labels: npt.NDArray[np.int64]
     hashes: list[bytes]
     paths: list[Path]
-    short_sides: npt.NDArray[np.int64]
     skipped: list[str]
 
 
@@ -69,6 +67,9 @@ def list_classes(root: Path) -> FolderListing:
             f"'{root}' has no sub-folders. Put the images of each class into a sub-folder of its name: "
             f"'{root / '<class>' / 'image.jpg'}'."
         )
+    odd = [name for name in classes if not name.isprintable()]  # what is no UTF-8 arrives as unprintable surrogates
+    if odd:
+        raise DataError(f"'{root}': the folder {odd[0]!a} has a name that cannot be printed. Rename it.")
     files = [_images_below(root / name) for name in classes]
     empty = [name for name, found in zip(classes, files, strict=True) if not found]
     if empty:
@@ -97,7 +98,6 @@ def load(
     squares = {side: np.empty((len(listing.paths), side, side, 3), dtype=np.uint8) for side in sides}
     kept: list[int] = []
     hashes: list[bytes] = []
-    short_sides: list[int] = []
     skipped: list[str] = []
     with progress.bar("images", len(listing.paths)) as bar:
         for number, result in enumerate(_read_in_order(listing.paths, sides)):
@@ -111,9 +111,10 @@ def load(
                 squares[side][len(kept)] = square
             kept.append(number)
             hashes.append(result.digest)
-            short_sides.append(result.short_side)
     labels = listing.labels[kept]
-    lost = [name for number, name in enumerate(listing.classes) if number not in labels]
+    # A part of a folder, such as a small validation set, may hold no image of a class at all.
+    asked = set(listing.labels.tolist())
+    lost = [name for number, name in enumerate(listing.classes) if number in asked and number not in labels]
     if lost:
         raise DataError(f"'{listing.root}': no image of class {_quoted(lost)} can be read. The first: {skipped[0]}")
     return LoadedFolder(
@@ -122,7 +123,6 @@ def load(
         labels=labels,
         hashes=hashes,
         paths=[listing.paths[number] for number in kept],
-        short_sides=np.array(short_sides, dtype=np.int64),
         skipped=skipped,
     )
 
@@ -132,7 +132,6 @@ class _Read:
     """What one file gives."""
 
     digest: bytes
-    short_side: int
     squares: list[npt.NDArray[np.uint8]]
 
 
@@ -141,7 +140,7 @@ def _read(path: Path, sides: Sequence[int]) -> _Read | DataError:
         content, image = read_image(path)
     except DataError as error:
         return error
-    return _Read(hashlib.sha256(content).digest(), min(image.size), [to_square(image, side) for side in sides])
+    return _Read(hashlib.sha256(content).digest(), [to_square(image, side) for side in sides])
 
 
 def _read_in_order(paths: Sequence[Path], sides: Sequence[int]) -> Iterator[_Read | DataError]:

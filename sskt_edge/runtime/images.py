@@ -98,6 +98,15 @@ def read_square(path: Path | str, side: int) -> npt.NDArray[np.uint8]:
     return to_square(read_image(Path(path))[1], side)
 
 
+def short_side(path: Path) -> int:
+    """The short side of an image, from the head of its file alone; 0 for what is no image, which decoding reports."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return min(image.size)
+    except Exception:
+        return 0
+
+
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation; 1, upright, where a broken EXIF block hides it (the pixels are still good)."""
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import torch
 from torch import nn
 
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import DownloadError, NetworkError, nearest
+from sskt_edge.errors import CheckpointError, DownloadError, NetworkError, nearest
 from sskt_edge.recipe.models import Source as SourcePart
 from sskt_edge.sources.checkpoint import network_from_checkpoint
 from sskt_edge.sources.source import TorchSource
@@ -50,6 +52,10 @@ def _fetch(name: str) -> nn.Module:
 
     try:
         network: nn.Module = timm.create_model(name, pretrained=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"The cached file of timm's '{name}' is no plain weights file; it was not opened. Remove it from the cache."
+        ) from error
     except Exception as error:  # the hub's client and its HTTP library share no base class
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DownloadError(

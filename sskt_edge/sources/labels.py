@@ -93,7 +93,7 @@ class SoftLabels:
         return logits
 
 
-def check_memory(sources: Sequence[Source], images: int, views: int | Literal["fresh"]) -> None:
+def check_memory(sources: Sequence[Source], images: int, views: int) -> None:
     """Refuse soft labels that do not fit into the free memory, before hours are spent on filling it.
 
     Raises:
@@ -101,10 +101,9 @@ def check_memory(sources: Sequence[Source], images: int, views: int | Literal["f
     """
     one_view = 4 * images * sum(source.classes for source in sources)
     free = _free_memory()
-    count = 1 if views == "fresh" else views
-    if free is not None and one_view * count > free:
+    if free is not None and one_view * views > free:
         raise RecipeError(
-            f"labels.views = {views}: the soft labels of {images:,} images take {one_view * count / 1e9:.1f} GB, and "
+            f"labels.views = {views}: the soft labels of {images:,} images take {one_view * views / 1e9:.1f} GB, and "
             f"{free / 1e9:.1f} GB of memory are free. Up to {free // one_view} views fit; 'fresh' keeps one at a time."
         )
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import platform
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
+import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -13,6 +17,21 @@ from sskt_edge.data.pixels import Pixels
 from sskt_edge.runtime.progress import QUIET, Progress
 
 _BATCH = 64
+
+
+def reference_facts() -> dict[str, str]:
+    """What the last bits of reference logits depend on: where all of it is the same, so are the bits."""
+    facts = {
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "threads": str(torch.get_num_threads()),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "processor": platform.machine(),
+    }
+    with contextlib.suppress(OSError):
+        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        facts["processor"] += "".join(names[:1])
+    return facts
 
 
 def reference_logits(

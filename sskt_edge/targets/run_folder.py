@@ -49,7 +49,7 @@ class Result(BaseModel):
     golden_sha256: str
     skipped_images: int
     seconds: float
-    environment: dict[str, str]
+    reference: dict[str, str]  # with what the golden logits were made
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def read_run(path: Path | str) -> TrainedNetwork:
 
 def find_runs(runs: Path) -> list[RunFolder]:
     """The runs in a folder, the newest first."""
-    found = [RunFolder(recipe.parent) for recipe in runs.glob("*/recipe.toml")]
+    found = [RunFolder(recipe.parent) for recipe in runs.glob("*/recipe.toml") if recipe.parent.name[0] != "."]
     return sorted(found, key=lambda run: (run.recipe.stat().st_mtime_ns, run.path.name), reverse=True)
 
 

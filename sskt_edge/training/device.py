@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -63,29 +65,34 @@ def choose_precision(asked: str, device: torch.device, step: Callable[[Precision
 
 def has_fast_bf16() -> bool:
     """Whether this CPU computes in bf16 by instructions of its own (AVX-512 BF16 or AMX)."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not in every torch
+    return any(getattr(torch.cpu, name, bool)() for name in asked)
 
 
 def trial_step(
     network: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device
 ) -> Callable[[Precision], None]:
     """A training step on a copy of `network`, for choose_precision: forward in the given precision, then backward."""
-    trial = copy.deepcopy(network)
+
+    @functools.cache
+    def trial() -> nn.Module:
+        return copy.deepcopy(network)
 
     def step(precision: Precision) -> None:
         with torch.random.fork_rng(devices=[]):
             with autocast(device, precision):
-                value = loss(trial)
+                value = loss(trial())
             value.backward()  # type: ignore[no-untyped-call]
-            trial.zero_grad()
+            trial().zero_grad()
 
     return step
 
 
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
     """The context in which the forward pass runs."""
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-    return torch.autocast(device.type, dtype=dtype, enabled=precision != "fp32")
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
 def _times_faster(step: Callable[[Precision], None]) -> float:

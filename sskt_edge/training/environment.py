@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import platform
 import time
 from importlib import metadata
@@ -13,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sskt_edge.errors import RunError
 from sskt_edge.recipe.load import load_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.files import storage_errors
 from sskt_edge.targets.run_folder import RunFolder
 from sskt_edge.training.device import Precision
 from sskt_edge.training.inputs import Inputs
@@ -134,7 +137,11 @@ def _version(package: str) -> str | None:
 
 
 def new_run_folder(runs: Path, name: str) -> RunFolder:
-    """A folder's name that is not taken: the recipe's name and the time."""
+    """A new, empty folder for a run: the recipe's name and the time. Made here, so that no other run takes the name."""
     stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    taken = [stem, *(f"{stem}-{number}" for number in range(2, 100))]
-    return RunFolder(next(runs / one for one in taken if not (runs / one).exists()))
+    for number in itertools.count(1):
+        path = runs / (stem if number == 1 else f"{stem}-{number}")
+        with storage_errors(path), contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            return RunFolder(path)
+    raise AssertionError("counting does not end")

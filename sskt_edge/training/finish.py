@@ -12,7 +12,7 @@ from torch import Tensor
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.split import rank
-from sskt_edge.errors import DataError, RunError
+from sskt_edge.errors import DataError, DivergenceError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.golden import Golden, pixel_hashes
@@ -20,7 +20,7 @@ from sskt_edge.runtime.manifest import Accuracy
 from sskt_edge.runtime.metrics import scores
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.sskt.network import BranchedTarget, cost, strip
-from sskt_edge.targets.reference import reference_logits
+from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_folder import Cost, Result, RunFolder
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.loop import Setting
@@ -39,12 +39,12 @@ def finish(
     """Choose the checkpoint, test it, strip it, write it.
 
     Raises:
-        RunError: the trained network does not give finite numbers.
+        DivergenceError: the trained network does not give finite numbers.
         StorageError: the disk does not take the files; the training's state is whole.
     """
-    kept_epoch = position.epoch
+    seconds = position.seconds
     if recipe.train.keep == "best":
-        kept_epoch = load_state(folder.best, network).epoch
+        position = load_state(folder.best, network)
     try:
         golden = _record(recipe, reader, network, setting, progress)
     except DataError as error:
@@ -54,7 +54,10 @@ def finish(
         ) from error
     found = scores(golden.test_logits, golden.test_labels, len(reader.classes))
     if found.not_finite:
-        raise RunError(f"The trained network's logits are not finite for {found.not_finite} test images. Train again.")
+        raise DivergenceError(
+            f"The trained network's logits are not finite for {found.not_finite} test images. "
+            f"Try a lower rate, train.optimizer.lr, or train.precision = 'fp32'."
+        )
     with_branches = cost(network, recipe.data.image_size)
     primary = strip(network)
     alone = cost(primary, recipe.data.image_size)
@@ -70,7 +73,7 @@ def finish(
         data_sha256=environment.data_sha256,
         sources=environment.sources,
         kept=recipe.train.keep,
-        kept_epoch=kept_epoch,
+        kept_epoch=position.epoch,
         test=Accuracy(images=found.images, top1=found.top1, top5=found.top5),
         validation_top1=position.best_top1,
         primary=Cost(parameters=alone.parameters, macs=alone.macs),
@@ -78,8 +81,8 @@ def finish(
         primary_sha256=hashlib.sha256(primary_bytes).hexdigest(),
         golden_sha256=hashlib.sha256(golden_bytes).hexdigest(),
         skipped_images=len(reader.skipped),
-        seconds=position.seconds,
-        environment=environment.machine.packages,
+        seconds=seconds,
+        reference=reference_facts(),
     )
     write_atomically(folder.result, result.model_dump_json(indent=2).encode() + b"\n")
 

@@ -40,10 +40,13 @@ class Inputs:
     sides: dict[str, int]
 
     def data_sha256(self) -> str:
-        """The identity of the training images: their classes, labels and contents, in order."""
+        """The identity of the training and validation images: their classes, labels and contents, in order."""
         digest = hashlib.sha256("\0".join(self.reader.classes).encode())
-        digest.update(self.images.labels.tobytes())
-        digest.update(self.images.hashes.tobytes())
+        for images in (self.images, self.validation):
+            if images is not None:
+                digest.update(len(images).to_bytes(8, "little"))
+                digest.update(images.labels.tobytes())
+                digest.update(images.hashes.tobytes())
         return digest.hexdigest()
 
 
@@ -62,7 +65,8 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     images, validation = reader.training(list(dict.fromkeys([size, *sides.values()])), progress)
     if len(images) < 2:
         raise DataError(f"data: {len(images)} training image; BatchNorm needs at least two. Add images.")
-    check_memory(sources, len(images), recipe.labels.views)
+    views = 1 if recipe.labels.views == "fresh" else min(recipe.labels.views, recipe.train.epochs)
+    check_memory(sources, len(images), views)
     for part, source in zip(recipe.active_sources, sources, strict=True):
         # An ONNX source with recalibration was refused when it was opened.
         if part.batchnorm == "recalibrated" and isinstance(source, TorchSource):

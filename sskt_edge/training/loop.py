@@ -77,8 +77,8 @@ class Trainer:
         self.position = Position()
         if folder.last.is_file():
             self.position = load_state(folder.last, network, self._optimizer)
-            if self.position.scale is not None:
-                self._scaler.load_state_dict({**self._scaler.state_dict(), "scale": self.position.scale})
+            if self.position.scaler:
+                self._scaler.load_state_dict(dict(self.position.scaler))
         self._count = len(setting.images)
         self._steps = steps_per_epoch(self._count, setting.train.batch_size)
         self._pending: list[dict[str, Tensor]] = []
@@ -204,7 +204,7 @@ class Trainer:
         return right / len(images)
 
     def _save(self, path: Path) -> None:
-        self.position.scale = self._scaler.get_scale() if self._scaler.is_enabled() else None
+        self.position.scaler = self._scaler.state_dict()
         save_state(path, self.network, self._optimizer, self.position)
 
     def _to_device(self, array: NDArray[Any]) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-from sskt_edge.errors import RunError
+from sskt_edge.errors import RecipeError, RunError
 from sskt_edge.recipe.load import load_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.run_folder import RunFolder, find_runs
@@ -24,8 +25,9 @@ def unfinished_run(recipe: Recipe, named: str, runs: Path) -> Path:
     unfinished = [run for run in find_runs(runs) if not run.result.is_file()]
     wanted = recipe_sha256(recipe)
     for run in unfinished:
-        if recipe_sha256(load_recipe(str(run.recipe))) == wanted:
-            return run.path
+        with contextlib.suppress(RecipeError):  # a run of another version may have other keys
+            if recipe_sha256(load_recipe(str(run.recipe))) == wanted:
+                return run.path
     others = (
         f" Unfinished runs of other recipes: {', '.join(str(run.path) for run in unfinished[:3])}."
         if unfinished

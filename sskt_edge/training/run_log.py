@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from sskt_edge.runtime.files import storage_errors, write_atomically
 from sskt_edge.runtime.progress import Progress
@@ -19,26 +22,39 @@ class RunLog:
     def __init__(self, folder: RunFolder, progress: Progress, epoch: int) -> None:
         self._folder, self._progress = folder, progress
         self._keep_lines_before(epoch)
+        # Written at once and here, where a full disk is met as such: torch's own writer meets it in a thread.
         with storage_errors(folder.path):
-            self._events = SummaryWriter(str(folder.path), purge_step=epoch, max_queue=1000)
+            self._file = (folder.path / f"events.out.tfevents.{time.time_ns()}").open("wb")
+        self._records = RecordWriter(self._file)
+        self._event(file_version="brain.Event:2")
+        self._event(session_log=SessionLog(status=SessionLog.START), step=epoch + 1)  # what follows replaces
 
     def say(self, line: str) -> None:
         """A line for the log, and for whoever watches."""
-        with storage_errors(self._folder.log), self._folder.log.open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        self.note(line)
         self._progress.say(line)
 
     def metrics(self, line: dict[str, Any]) -> None:
         """The figures of an epoch; `line` has "epoch"."""
         with storage_errors(self._folder.metrics), self._folder.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        for key, value in line.items():
-            if key != "epoch" and value is not None:
-                self._events.add_scalar(key, value, line["epoch"])
+        values = [Summary.Value(tag=key, simple_value=value) for key, value in line.items() if key != "epoch"]
+        self._event(summary=Summary(value=values), step=line["epoch"])
+
+    def note(self, line: str) -> None:
+        """A line for the log alone."""
+        with storage_errors(self._folder.log), self._folder.log.open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     def close(self) -> None:
-        """Write what is still in memory."""
-        self._events.close()
+        """Let go of the files; everything is written already."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def _event(self, **content: Any) -> None:
+        with storage_errors(self._folder.path):
+            self._records.write(Event(wall_time=time.time(), **content).SerializeToString())
+            self._records.flush()
 
     def _keep_lines_before(self, epoch: int) -> None:
         """Drop the lines of epochs that will be done again: a killed run may have logged past its last checkpoint."""

@@ -21,7 +21,7 @@ class Position(BaseModel):
         sums: of each loss term, times the images of its batch, over this epoch so far.
         right: training images of this epoch so far whose class came first.
         seconds: of training, all sessions together.
-        scale: of the loss, where fp16 needs one.
+        scaler: the state of the loss's scaling, where fp16 needs it.
         best_top1: of the best validation so far, and its epoch.
     """
 
@@ -31,7 +31,7 @@ class Position(BaseModel):
     sums: dict[str, float] = {}
     right: int = 0
     seconds: float = 0.0
-    scale: float | None = None
+    scaler: dict[str, float] = {}
     best_top1: float | None = None
     best_epoch: int | None = None
 
@@ -71,8 +71,18 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer 
                     slots.setdefault(int(number), {})[slot] = file.get_tensor(name)
         network.load_state_dict(weights)
         if optimizer is not None:
-            optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            state = {number: _laid_out(slots[number], parameters[number]) for number in slots}
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"The checkpoint '{path}' cannot be read: {reason}. Start the training anew.") from error
     return position
+
+
+def _laid_out(slots: dict[str, Tensor], parameter: Tensor) -> dict[str, Tensor]:
+    """An optimizer's slots in the layout of their parameter, as they were before they were saved."""
+    return {
+        key: torch.empty_like(parameter, device="cpu").copy_(slot) if slot.shape == parameter.shape else slot
+        for key, slot in slots.items()
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import torch
 
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.views import ViewPolicy
-from sskt_edge.errors import Interrupted
+from sskt_edge.errors import DivergenceError, Interrupted, RunError
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.files import folder_written_whole
+from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.sources.labels import LabelPlan, SoftLabels
 from sskt_edge.sskt.losses import AuxiliaryLoss
@@ -60,11 +61,13 @@ def train(
         network.to(device=device, memory_format=layout(recipe.train))  # type: ignore[call-overload]
         setting = _setting(recipe, inputs, device, progress, stop)
         if resume is None:
-            folder, setting = _start(recipe, inputs, network, setting, Path(runs))
+            folder, setting = _start(recipe, inputs, network, setting, Path(runs), progress)
         else:
             folder = RunFolder(Path(resume))
             refuse_other_inputs(folder, recipe, inputs)
             setting = replace(setting, precision=read_environment(folder).precision)
+            if setting.precision == "fp16" and device.type != "cuda":
+                raise RunError(f"'{folder.path}' was trained in fp16 on CUDA and goes on only there; this is {device}.")
         trainer = Trainer(network, setting, folder)
         _run(recipe, inputs, trainer, folder, progress, stop)
         finish(recipe, inputs.reader, network, setting, trainer.position, folder, progress)
@@ -109,17 +112,22 @@ def _setting(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Pro
 
 
 def _start(
-    recipe: Recipe, inputs: Inputs, network: BranchedTarget, setting: Setting, runs: Path
+    recipe: Recipe, inputs: Inputs, network: BranchedTarget, setting: Setting, runs: Path, progress: Progress
 ) -> tuple[RunFolder, Setting]:
     """Decide the precision, and make the run's folder with what is known before the first step."""
     loss = trial_loss(setting, len(inputs.reader.classes))
-    precision, why = choose_precision(recipe.train.precision, setting.device, trial_step(network, loss, setting.device))
+    with progress.bar("try precisions", 1):
+        precision, why = choose_precision(
+            recipe.train.precision, setting.device, trial_step(network, loss, setting.device)
+        )
     folder = new_run_folder(runs, recipe.name)
     environment = new_environment(recipe, inputs, setting.device, precision, why)
-    with folder_written_whole(folder.path) as temporary:
-        made = RunFolder(temporary)
-        made.recipe.write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
-        made.environment.write_text(environment.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    try:
+        write_atomically(folder.environment, environment.model_dump_json(indent=2).encode() + b"\n")
+        write_atomically(folder.recipe, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode())
+    except BaseException:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
     return folder, replace(setting, precision=precision)
 
 
@@ -133,13 +141,17 @@ def _run(
             log.say(line)
         with stop.catching():
             trainer.run(log, progress, stop)
+            stop.raise_if_set()
     except StopRequested as request:
         log.say(f"stopped by signal {request.signum}; the state is saved")
         raise Interrupted(
-            f"Stopped in epoch {trainer.position.epoch + 1} of {recipe.train.epochs}; the state is saved. "
+            f"Stopped after {trainer.position.epoch} of {recipe.train.epochs} epochs; the state is saved. "
             f"Go on with: sskt-edge train {folder.path} --resume",
             request.signum,
         ) from None
+    except DivergenceError as error:
+        log.note(str(error))
+        raise
     finally:
         log.close()
 

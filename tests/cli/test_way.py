@@ -109,7 +109,7 @@ def test_predict_names_the_class(place: Path) -> None:
     (bundle,) = (place / "bundles").iterdir()
     image = "my photos/digit 0/0.png"
     done = sskt_edge("predict", str(bundle), image, "--json", cwd=place)
-    (answer,) = json.loads(done.stdout)
+    (answer,) = json.loads(done.stdout)["images"]
     assert answer["image"] == image
     assert sum(answer["classes"].values()) == pytest.approx(1, abs=1e-6)
     table = sskt_edge("predict", str(bundle), image, cwd=place)

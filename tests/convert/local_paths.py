@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import sysconfig
-import tempfile
 from pathlib import Path
 
 import sskt_edge
@@ -20,9 +18,9 @@ def local_paths_in(content: bytes) -> list[str]:
         str(package.parent),
         sysconfig.get_paths()["purelib"],
         sysconfig.get_paths()["stdlib"],
-        tempfile.gettempdir(),
-        f"/{getpass.getuser()}/",
         "site-packages",
-        ".py",
+        "sskt_edge/convert",
+        "__init__.py",
     }
-    return sorted(place for place in places if len(place) > 1 and place.encode() in content)
+    # Weights are random bytes: in a few megabytes of them any word of three or four letters stands by chance.
+    return sorted(place for place in places if len(place) >= 5 and place.encode() in content)

@@ -56,8 +56,8 @@ def other_weights(run: TrainedNetwork, by: float) -> TrainedNetwork:
 
 def trained_with(run: TrainedNetwork, **libraries: str) -> TrainedNetwork:
     """The run as if other versions of libraries had trained it."""
-    environment = {**run.result.environment, **libraries}
-    return replace(run, result=run.result.model_copy(update={"environment": environment}))
+    reference = {**run.result.reference, **libraries}
+    return replace(run, result=run.result.model_copy(update={"reference": reference}))
 
 
 def with_tolerance(run: TrainedNetwork, fp32_max_abs: float) -> TrainedNetwork:

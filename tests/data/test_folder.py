@@ -122,14 +122,44 @@ def test_a_class_without_images_is_named(single: Path) -> None:
         FolderReader(folder_data(single))
 
 
-@pytest.mark.parametrize(("images", "keys"), [(1, {}), (2, {"validation": 0.1})])
-def test_a_class_of_which_nothing_is_left_to_train_is_named_at_once(
-    tmp_path: Path, images: int, keys: dict[str, object]
-) -> None:
-    root = write_classes(tmp_path / "few", {"cat": 5, "dog": images})
+def test_a_class_of_one_image_cannot_be_split(tmp_path: Path) -> None:
+    root = write_classes(tmp_path / "few", {"cat": 5, "dog": 1})
 
-    with pytest.raises(DataError, match=r"Class 'dog' of .* has too few images: none is left to train with"):
-        FolderReader(folder_data(root, **keys))
+    with pytest.raises(DataError, match=r"Class 'dog' of .* has one image; it needs one to train and one to test"):
+        FolderReader(folder_data(root))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_every_class_keeps_an_image_to_train_whatever_is_held_out(tmp_path: Path, share: float) -> None:
+    root = write_classes(tmp_path / "few", {"cat": 5, "dog": 2})
+    reader = FolderReader(folder_data(root, test_share=share, validation=share))
+
+    images, validation = reader.training([16], QUIET)
+
+    assert set(images.labels.tolist()) == {0, 1}
+    assert set(reader.test([16], QUIET).labels.tolist()) == {0, 1}
+    assert validation is None or not contents(images) & contents(validation)
+
+
+def test_a_single_class_is_nothing_to_learn(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has one class, 'cat': nothing to tell apart"):
+        FolderReader(folder_data(write_classes(tmp_path / "one", {"cat": 5})))
+
+
+@pytest.mark.parametrize("parts", [("train",), ("train", "val"), ("test", "cat")])
+def test_parts_of_a_data_set_are_not_taken_for_classes(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    for part in parts:
+        write_classes(tmp_path / part, {"cat": 3, "dog": 3})
+
+    with pytest.raises(DataError, match=r"but not both train/ and test/"):
+        FolderReader(folder_data(tmp_path))
+
+
+def test_an_unreadable_test_image_is_met_before_the_training(split: Path) -> None:
+    (split / "test" / "cat" / "broken.png").write_bytes(b"not a picture")
+
+    with pytest.raises(DataError, match=r"broken.png.*data.skip_bad = true"):
+        training(split)
 
 
 def test_an_unreadable_image_stops_and_says_how_to_skip_it(single: Path) -> None:

@@ -29,14 +29,21 @@ def test_one_image_more_moves_no_other_past_another(place: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "expected"), [(0.2, [8, 2, 1]), (0.05, [2, 1, 1]), (0.5, [20, 5, 2]), (0.01, [1, 1, 1])]
+    ("share", "expected"),
+    [(0.2, [8, 2, 1]), (0.05, [2, 1, 1]), (0.5, [20, 5, 2]), (0.01, [1, 1, 1]), (0.99, [39, 9, 2])],
 )
-def test_hold_out_takes_its_share_of_each_class_and_at_least_one(share: float, expected: list[int]) -> None:
+def test_hold_out_takes_its_share_of_each_class_at_least_one_and_never_all(share: float, expected: list[int]) -> None:
     kept, held = hold_out(LABELS, rank(HASHES, 0), share)
 
     assert [int((LABELS[held] == label).sum()) for label in range(3)] == expected
     assert sorted([*kept, *held]) == list(range(len(LABELS)))
     assert kept.tolist() == sorted(kept) and held.tolist() == sorted(held)
+
+
+def test_of_a_single_image_nothing_is_held_out() -> None:
+    kept, held = hold_out(np.array([0, 1, 1]), rank(hashes_of(3), 0), 0.5)
+
+    assert 0 in kept and len(held) == 1
 
 
 def test_hold_out_depends_on_content_alone() -> None:

@@ -31,28 +31,31 @@ def test_train_and_test_are_counted_apart(tmp_path: Path) -> None:
 
 
 def test_short_sides_are_smallest_median_and_largest(tmp_path: Path) -> None:
-    (tmp_path / "cat").mkdir()
     for number, (width, height) in enumerate([(30, 90), (50, 20), (70, 70), (40, 41), (44, 44)]):
-        Image.fromarray(np.zeros((height, width, 3), dtype=np.uint8)).save(tmp_path / "cat" / f"{number}.png")
+        folder = tmp_path / ("cat" if number < 3 else "dog")
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(np.zeros((height, width, 3), dtype=np.uint8)).save(folder / f"{number}.png")
 
     assert survey(tmp_path).short_sides == (20, 40, 70)
 
 
 def test_unreadable_images_are_counted_and_told(tmp_path: Path) -> None:
-    write_classes(tmp_path, {"cat": 3})
+    write_classes(tmp_path, {"cat": 3, "dog": 2})
     (tmp_path / "cat" / "broken.jpg").write_bytes(b"\xff\xd8nothing")
 
     seen = survey(tmp_path)
 
-    assert seen.train == {"cat": 4}
+    assert seen.train == {"cat": 4, "dog": 2}
     assert len(seen.unreadable) == 1 and "broken.jpg" in seen.unreadable[0]
 
 
-def test_a_folder_without_a_readable_image_is_an_error(tmp_path: Path) -> None:
+def test_a_class_without_a_readable_image_is_an_error(tmp_path: Path) -> None:
+    write_classes(tmp_path, {"dog": 2})
     (tmp_path / "cat").mkdir()
-    (tmp_path / "cat" / "broken.jpg").write_bytes(b"nothing")
+    for number in range(2):
+        (tmp_path / "cat" / f"{number}.jpg").write_bytes(b"nothing")
 
-    with pytest.raises(DataError, match=r"None of the images of .* can be read. The first: .*broken.jpg"):
+    with pytest.raises(DataError, match=r"No image of class 'cat' in .* can be read"):
         survey(tmp_path)
 
 

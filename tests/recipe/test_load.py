@@ -82,7 +82,7 @@ def test_every_wrong_key_is_named_at_once_and_only_once() -> None:
         (TEXT, ["sskt.use=[]"], "sskt.method = 'sskt' needs at least one [[sources]]"),
         (TEXT, ['sskt.use=["imagenet", "flowers"]'], "sskt.use: no source is called 'flowers'"),
         (TEXT, ["sources.1.name=imagenet"], "sources: every source needs a name of its own"),
-        (TEXT, ["sources.1.name=total"], "sources: 'primary' and 'total' are names of losses"),
+        (TEXT, ["sources.1.name=total"], "sources: 'primary', 'total' and 'right' are names of figures"),
         (SCRATCH, ["target.weights=A", "target.checkpoint=B"], "target: weights and checkpoint exclude each other"),
         (SCRATCH, ["export.batch={min=2, opt=1, max=3}"], "export.batch: batch: min <= opt <= max must hold"),
         (SCRATCH, ["data.image_size=4"], "augment.crop_padding must be smaller than image_size = 4"),

@@ -27,7 +27,7 @@ def test_name_data_and_target_are_enough_for_a_recipe_from_scratch() -> None:
         "random_resized_crop": None,
         "horizontal_flip": True,
     }
-    assert recipe.export.precisions == ("fp32",)
+    assert recipe.export.batch.model_dump() == {"min": 1, "opt": 8, "max": 64}
 
 
 def test_the_method_starts_from_what_helped_small_data() -> None:

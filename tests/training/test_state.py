@@ -24,7 +24,9 @@ def stepped(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
 
 def test_what_is_loaded_goes_on_as_what_was_saved(tmp_path: Path) -> None:
     network, optimizer = stepped(0)
-    position = Position(epoch=3, step=2, sums={"total": 0.1 + 0.2}, right=7, seconds=1.5, scale=8.0, best_top1=1 / 3)
+    position = Position(
+        epoch=3, step=2, sums={"total": 0.1 + 0.2}, right=7, seconds=1.5, scaler={"scale": 8.0}, best_top1=1 / 3
+    )
     save_state(tmp_path / "state", network, optimizer, position)
     other, other_optimizer = stepped(1)
     assert load_state(tmp_path / "state", other, other_optimizer) == position

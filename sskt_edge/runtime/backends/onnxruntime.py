@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sskt_edge.errors import InputError, MissingExtraError, NetworkError
+from sskt_edge.errors import InputError, MissingExtraError, NetworkError, WorkError
 from sskt_edge.runtime.onnx_wire import refuse_external_data
 from sskt_edge.runtime.session import check_images
 
@@ -81,7 +81,8 @@ class OnnxRuntimeSession:
 
         Raises:
             DataError: images of another type or shape.
-            NetworkError: ONNX Runtime fails.
+            NetworkError: the network answers in another form.
+            WorkError: ONNX Runtime fails.
         """
         check_images(images, self.height, self.width)
         parts = [self._run(images[at : at + self.max_batch]) for at in range(0, len(images), self.max_batch)]
@@ -91,7 +92,7 @@ class OnnxRuntimeSession:
         try:
             logits = self._session.run(None, {self._input: images})[0]
         except Exception as error:
-            raise NetworkError(f"ONNX Runtime failed on {len(images)} images: {_first_line(error)}") from error
+            raise WorkError(f"ONNX Runtime failed on {len(images)} images: {_first_line(error)}") from error
         if logits.ndim != 2 or len(logits) != len(images):
             raise NetworkError(f"The network answered {list(logits.shape)}, expected [{len(images)},classes].")
         return np.asarray(logits, dtype=np.float32)
