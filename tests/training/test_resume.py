@@ -111,13 +111,14 @@ def test_a_run_that_was_killed_at_its_very_end_only_finishes(
     assert finish(tiny_run, run.folder) == whole
 
 
+@pytest.mark.parametrize("limit", [100_000, 300])  # met by the state; met by the log, the figures and the events
 def test_a_full_disk_stops_with_a_message_and_the_state_stays_whole(
-    tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
+    limit: int, tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
 ) -> None:
     process = start(tiny_run, tmp_path)
     folder = wait_for_epoch(process, tmp_path, 2)
     # From here on the kernel refuses any file larger than this, as a full disk would.
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, limit))
     _, said = process.communicate()
     assert process.returncode == 1, said
     assert "no space is left" in said

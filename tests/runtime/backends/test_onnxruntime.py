@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sskt_edge.errors import BundleError, DataError, InputError, MissingExtraError, NetworkError
+from sskt_edge.errors import BundleError, DataError, InputError, MissingExtraError, NetworkError, WorkError
 from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
 from tests.runtime.tiny import SIDE, WEIGHT, reference, tiny_model, tiny_onnx
 
@@ -94,7 +94,7 @@ def test_a_failing_run_is_one_line() -> None:
     model.graph.node.append(onnx.helper.make_node("Gather", ["three", "beyond"], ["logits"], axis=1))
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0, 1, 9]), "beyond"))
     session = open_tiny(model.SerializeToString())
-    with pytest.raises(NetworkError, match=r"ONNX Runtime failed on 2 images: .*9") as caught:
+    with pytest.raises(WorkError, match=r"ONNX Runtime failed on 2 images: .*9") as caught:
         session.run(images(2))
     assert "\n" not in str(caught.value)
 
