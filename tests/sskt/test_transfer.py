@@ -23,32 +23,30 @@ def constant(module: TransferModule, weights: tuple[float, float, float]) -> Non
 def test_a_transfer_module_gives_what_figure_3_gives_by_hand() -> None:
     module = TransferModule({"a": 2}, width=2, classes=1, combine="mean").eval()
     constant(module, (0.5, 0.1, 2.0))
-    third = module.bottlenecks[0][7]  # type: ignore[index]
-    assert isinstance(third, nn.BatchNorm2d)
-    third.running_mean, third.running_var = torch.tensor([1.0, -1.0]), torch.tensor([4.0, 0.25])
-    third.weight.data, third.bias.data = torch.tensor([3.0, 1.0]), torch.tensor([0.5, -2.0])
+    norms = [layer for layer in module.bottlenecks[0].children() if isinstance(layer, nn.BatchNorm2d)]
+    norms[1].running_mean = torch.tensor([0.3])
+    norms[2].running_mean, norms[2].running_var = torch.tensor([1.0, -1.0]), torch.tensor([4.0, 0.25])
+    norms[2].weight.data, norms[2].bias.data = torch.tensor([3.0, 1.0]), torch.tensor([0.5, -2.25])
     nn.init.constant_(module.linear.weight, 1.0)
     nn.init.constant_(module.linear.bias, -0.25)
-    # Channel 0 counts 1 … 16 over 4 × 4 pixels, channel 1 is 3 everywhere.
-    features = torch.stack([torch.arange(1.0, 17.0).reshape(4, 4), torch.full((4, 4), 3.0)])[None]
+    # Channel 0 counts 1 … 16 over 4 × 4 pixels, channel 1 is -9 everywhere; so each ReLU has something to cut.
+    features = torch.stack([torch.arange(1.0, 17.0).reshape(4, 4), torch.full((4, 4), -9.0)])[None]
 
-    # By hand. 1 × 1: half the sum of both channels, then BatchNorm with mean 0, variance 1.
+    # By hand. 1 × 1: half the sum of both channels; BatchNorm with mean 0 and variance 1; ReLU.
     norm = 1 / math.sqrt(1 + EPSILON)
-    first = [[0.5 * (4 * row + column + 1 + 3) * norm for column in range(4)] for row in range(4)]
-    # 3 × 3 with stride 2 and a border of zeros, at rows and columns 0 and 2: nine neighbours times 0.1.
-    second = [
-        0.1 * norm * sum(first[y][x] for y in range(row - 1, row + 2) for x in range(column - 1, column + 2) if
-                         0 <= y < 4 and 0 <= x < 4)
-        for row in (0, 2)
-        for column in (0, 2)
-    ]  # fmt: skip
-    # 1 × 1 to two channels, each with its own BatchNorm and ReLU; then the average over the four pixels.
+    first = [[max(0.0, 0.5 * (4 * row + column + 1 - 9) * norm) for column in range(4)] for row in range(4)]
+    # 3 × 3 with stride 2 inside a border of zeros, around rows and columns 0 and 2: nine neighbours times 0.1.
+    second = []
+    for row, column in ((0, 0), (0, 2), (2, 0), (2, 2)):
+        around = [(y, x) for y in range(row - 1, row + 2) for x in range(column - 1, column + 2) if y >= 0 and x >= 0]
+        second.append(max(0.0, (0.1 * sum(first[y][x] for y, x in around) - 0.3) * norm))
+    # 1 × 1 to two channels, each with its own BatchNorm; ReLU; then the average over the four pixels.
     outputs = [
         [max(0.0, 3 * (2 * value - 1) / math.sqrt(4 + EPSILON) + 0.5) for value in second],
-        [max(0.0, (2 * value + 1) / math.sqrt(0.25 + EPSILON) - 2) for value in second],
+        [max(0.0, (2 * value + 1) / math.sqrt(0.25 + EPSILON) - 2.25) for value in second],
     ]
-    pooled = [sum(channel) / 4 for channel in outputs]
-    expected = pooled[0] + pooled[1] - 0.25
+    assert [sum(value > 0 for value in channel) for channel in (second, *outputs)] == [2, 1, 2]
+    expected = sum(outputs[0]) / 4 + sum(outputs[1]) / 4 - 0.25
 
     assert module({"a": features}, torch.empty(0)).item() == pytest.approx(expected, rel=1e-5)
 

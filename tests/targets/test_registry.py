@@ -90,6 +90,29 @@ def test_the_taps_are_those_of_the_supplement() -> None:
     }
 
 
+def test_the_taps_of_mobilenet_are_the_ends_of_its_groups() -> None:
+    spec = TARGETS["mobilenet_v2"]
+    blocks = [f"features.{number}" for number in range(19)]
+
+    outputs, _ = traced(spec.build(7).eval(), blocks, torch.rand(1, 3, 32, 32))
+
+    widths = [outputs[block].shape[1] for block in blocks]
+    # The groups of 64 and of 96, and those of 160 and of 320 channels, each end where the width changes.
+    ends = [block for block, own, after in zip(blocks[1:], widths[1:], widths[2:], strict=False) if own != after]
+    assert [block for block in ends if outputs[block].shape[1] != 160] == list(spec.stages)
+
+
+def test_the_pooled_feature_of_mobilenet_is_taken_before_its_dropout() -> None:
+    spec = TARGETS["mobilenet_v2"]
+    network = spec.build(7).train()
+    seen: list[Tensor] = []
+    network.get_submodule(spec.head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+
+    outputs, _ = traced(network, ["features"], torch.rand(4, 3, 64, 64))
+
+    assert torch.equal(seen[0], outputs["features"].mean(dim=(2, 3)))
+
+
 def test_an_image_that_is_too_small_is_refused_with_targets_that_take_it() -> None:
     with pytest.raises(NetworkError, match=r"image_size = 31: mobilenet_v2 needs images of at least 32") as caught:
         check_size("mobilenet_v2", 31)
