@@ -35,12 +35,17 @@ def list_(json_: JsonFlag = False) -> None:
 
 
 @app.command("show")
-def show_recipe(recipe: RecipeName) -> None:
+def show_recipe(recipe: RecipeName, json_: JsonFlag = False) -> None:
     """Print a recipe's text."""
     from sskt_edge.recipe.load import read_text
     from sskt_edge.recipe.shipped import find_recipe
 
-    print(read_text(find_recipe(recipe)), end="")
+    path = find_recipe(recipe)
+    text = read_text(path)
+    if json_:
+        show_json({"file": str(path), "text": text})
+    else:
+        print(text, end="")
 
 
 @app.command("check")

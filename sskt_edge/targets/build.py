@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from urllib.error import URLError
 
@@ -67,11 +66,6 @@ def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
     try:
         with no_pickles():
             network: nn.Module = models.get_model(name, weights=weights)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"The cached file of {weights} in '{torch.hub.get_dir()}' is no plain weights file; it was not opened. "
-            f"Remove it, and it is fetched again. ({str(error).splitlines()[0]})"
-        ) from error
     except (URLError, OSError, RuntimeError) as error:
         if "loading state_dict" in str(error):
             raise CheckpointError(

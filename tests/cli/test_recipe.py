@@ -17,7 +17,9 @@ def test_list_names_every_shipped_recipe(tmp_path: Path) -> None:
 
 
 def test_show_prints_the_file_as_it_is(tmp_path: Path) -> None:
-    assert sskt_edge("recipe", "show", "flowers", cwd=tmp_path).stdout == shipped_recipes()["flowers"].read_text()
+    text = shipped_recipes()["flowers"].read_text()
+    assert sskt_edge("recipe", "show", "flowers", cwd=tmp_path).stdout == text
+    assert json.loads(sskt_edge("recipe", "show", "flowers", "--json", cwd=tmp_path).stdout)["text"] == text
 
 
 def test_check_lays_set_over_the_recipe(tmp_path: Path) -> None:
