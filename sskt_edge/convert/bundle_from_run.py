@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from sskt_edge.runtime.backends import BACKENDS
 from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.files import folder_written_whole
 from sskt_edge.runtime.golden import Golden
+from sskt_edge.runtime.machine import version_of
 from sskt_edge.runtime.manifest import (
     Batch,
     FileRecord,
@@ -151,17 +151,10 @@ def _manifest(run: TrainedNetwork, files: dict[str, bytes], session: Session, pa
         test=run.result.test,
         parity=Tolerances(fp32_max_abs=run.recipe.export.parity.fp32_max_abs),
         precisions={"fp32": fp32},
-        libraries={name: version for name in _LIBRARIES if (version := _version(name))},
+        libraries={name: version for name in _LIBRARIES if (version := version_of(name))},
         files=records,
     )
 
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

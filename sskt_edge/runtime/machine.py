@@ -62,7 +62,7 @@ class Machine:
 
 def look() -> Machine:
     """Look at this machine."""
-    packages = {name: _version(name) for name in (*_BASE, *_TRAIN, *_RUNTIMES, *_DEMO)}
+    packages = {name: version_of(name) for name in (*_BASE, *_TRAIN, *_RUNTIMES, *_DEMO)}
     return Machine(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.release()}, {platform.machine()}",
@@ -84,7 +84,8 @@ def _warnings(packages: dict[str, str | None]) -> list[str]:
     return found
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """The version of an installed package; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

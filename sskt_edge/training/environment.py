@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import platform
 import time
-from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from sskt_edge.errors import RunError
 from sskt_edge.recipe.load import load_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import storage_errors
+from sskt_edge.runtime.machine import version_of
 from sskt_edge.targets.run_folder import RunFolder
 from sskt_edge.training.device import Precision
 from sskt_edge.training.inputs import Inputs
@@ -60,7 +60,7 @@ def this_machine(device: torch.device) -> Machine:
         threads=torch.get_num_threads(),
         python=platform.python_version(),
         platform=platform.platform(),
-        packages={name: version for name in _PACKAGES if (version := _version(name))},
+        packages={name: version for name in _PACKAGES if (version := version_of(name))},
     )
 
 
@@ -127,13 +127,6 @@ def _changes(then: Recipe, now: Recipe) -> list[str]:
         for key in (after[part] if isinstance(after[part], dict) else [part])
         if (before[part][key] != after[part][key] if isinstance(after[part], dict) else before[part] != after[part])
     ]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def new_run_folder(runs: Path, name: str) -> RunFolder:
