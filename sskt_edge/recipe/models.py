@@ -50,7 +50,16 @@ class Data(_Part):
     root: str = Field("data", description="where it lies; relative to the current folder")
     image_size: int = Field(0, ge=0, le=1024, description="side of the target's input; 0 = the data set's own")
     per_class: int = Field(0, ge=0, description="a budget of labelled training images a class; 0 = all")
-    validation: Share = Field(0.0, description="share of the training images kept for choosing a checkpoint")
+    validation: Share | Literal["rest"] = Field(
+        0.0, description="share of the training images kept for choosing; rest: those that per_class leaves over"
+    )
+    unlabelled: str = Field(
+        "",
+        description="images for the auxiliary losses alone: rest (of per_class), unlabeled (STL10's), or a folder",
+    )
+    unlabelled_ratio: float = Field(
+        1.0, gt=0, description="so many unlabelled images join each labelled one in a batch"
+    )
     test_share: Share = Field(0.2, description="imagefolder without train/ and test/: the share kept for the test")
     split_seed: int = Field(0, ge=0, lt=2**63, description="chooses the images of test_share, per_class and validation")
     view_seed: int = Field(
@@ -65,6 +74,15 @@ class Data(_Part):
         if isinstance(given, dict) and not given.get("image_size") and str(given.get("name")) in DATA_SET_SIZES:
             return {**given, "image_size": DATA_SET_SIZES[given["name"]]}
         return given
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Data:
+        for key in ("validation", "unlabelled"):
+            if getattr(self, key) == "rest" and self.per_class == 0:
+                raise ValueError(f"{key} = 'rest' needs a budget, per_class > 0: without one nothing is left over")
+        if self.validation == self.unlabelled == "rest":
+            raise ValueError("validation = 'rest' leaves nothing to unlabelled = 'rest'; give validation a share")
+        return self
 
     @model_validator(mode="after")
     def _padding_is_small(self) -> Data:
@@ -122,8 +140,15 @@ class Sskt(_Part):
     alpha: float = Field(1.0, ge=0, description="the weight of the auxiliary losses")
 
 
+class Gate(_Part):
+    """How far a source engine may be from torch in fp32, on views of the recipe."""
+
+    kl: float = Field(0.005, ge=0, description="largest mean KL(torch, engine) of the softmax at T = 1, in nats")
+    agreement: float = Field(0.97, ge=0, le=1, description="smallest share of views with the same first class")
+
+
 class Labels(_Part):
-    """What the sources are asked."""
+    """What the sources are asked, by which engine, and where the answers are kept."""
 
     views: Annotated[int, Field(ge=1, strict=True)] | Literal["fresh"] = Field(
         16, description="how many views an image has, taken in turn; fresh: a new one every epoch"
@@ -132,6 +157,17 @@ class Labels(_Part):
         "native", description="sources see the region at the image's own resolution, or the target's pixels upsampled"
     )
     batch_size: int = Field(64, ge=1, description="images that a source gets at once; fixed, so that labels are exact")
+    store: str | Literal[False] = Field(
+        "labels", description="the folder where soft labels are kept for every run; false: asked anew every epoch"
+    )
+    top_k: int = Field(0, ge=0, description="keep the k largest logits and the mass of the others; 0 = all logits")
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
+        "auto", description="what runs the sources; auto: the fastest that passes the gate"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="of the sources; a lower one must pass the gate"
+    )
+    gate: Gate = Gate()
 
 
 class Sgd(_Part):
