@@ -19,7 +19,7 @@ from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import DivergenceError
-from sskt_edge.recipe.models import Train
+from sskt_edge.recipe.models import Recipe, Train
 from sskt_edge.runtime.progress import Bar, Progress
 from sskt_edge.sources.labels import SoftLabels
 from sskt_edge.sskt.losses import AuxiliaryLoss, total_loss
@@ -186,7 +186,7 @@ class Trainer:
         line |= {"train_top1": position.right / count, "seconds": seconds, "images_per_second": count / seconds}
         position.epoch, position.step, position.sums, position.right = position.epoch + 1, 0, {}, 0
         if self._setting.validation is not None:
-            line["validation_top1"] = top1 = self._validate(self._setting.validation)
+            line["validation_top1"] = position.validation_top1 = top1 = self._validate(self._setting.validation)
             if position.best_top1 is None or top1 > position.best_top1:
                 position.best_top1, position.best_epoch = top1, position.epoch
                 self._save(self._folder.best)
@@ -211,14 +211,14 @@ class Trainer:
         return torch.from_numpy(array).to(self._setting.device)
 
 
-def trial_loss(setting: Setting, classes: int) -> Callable[[nn.Module], Tensor]:
-    """A loss on blank images of the recipe's size and batch, to measure a training step with."""
-    count, size = min(setting.train.batch_size, len(setting.images)), setting.pixels.size
-    images = torch.zeros(count, 3, size, size, device=setting.device).contiguous(memory_format=layout(setting.train))
-    labels = torch.arange(count, device=setting.device) % classes
+def trial_loss(recipe: Recipe, images: int, classes: int, device: torch.device) -> Callable[[nn.Module], Tensor]:
+    """A loss on blank images of the recipe's size and batch (of `images` at most), to measure a training step with."""
+    count, size = min(recipe.train.batch_size, images), recipe.data.image_size
+    blank = torch.zeros(count, 3, size, size, device=device).contiguous(memory_format=layout(recipe.train))
+    labels = torch.arange(count, device=device) % classes
 
     def loss(network: nn.Module) -> Tensor:
-        primary, branches = network(images)
+        primary, branches = network(blank)
         value = nn.functional.cross_entropy(primary.float(), labels)
         for branch in branches.values():
             value = value + branch.float().square().mean()

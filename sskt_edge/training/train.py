@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli_w
 import torch
 
 from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.readers import Reader
 from sskt_edge.data.views import ViewPolicy
 from sskt_edge.errors import DivergenceError, Interrupted, RunError
 from sskt_edge.recipe.models import Recipe
@@ -22,7 +25,7 @@ from sskt_edge.targets.build import build_target
 from sskt_edge.targets.exact import exact
 from sskt_edge.targets.registry import TARGETS, check_size
 from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, read_run
-from sskt_edge.training.device import choose_device, choose_precision, trial_step
+from sskt_edge.training.device import Precision, choose_device, choose_precision, trial_step
 from sskt_edge.training.environment import (
     new_environment,
     new_run_folder,
@@ -35,12 +38,34 @@ from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.loop import Setting, Trainer, layout, trial_loss
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
+from sskt_edge.training.state import Position
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A training that went to its last epoch and has not seen the test set.
+
+    Attributes:
+        recipe: as it was trained.
+        reader: the data set, which still has its test images to give.
+        network: with its branches.
+        setting: what it was trained with.
+        position: where it stands, its validation accuracy among it.
+        folder: the run's, without a result yet.
+    """
+
+    recipe: Recipe
+    reader: Reader
+    network: BranchedTarget
+    setting: Setting
+    position: Position
+    folder: RunFolder
 
 
 def train(
     recipe: Recipe, runs: Path | str = "runs", resume: Path | str | None = None, progress: Progress = QUIET
 ) -> TrainedNetwork:
-    """Train as a recipe says, into a new folder of `runs`, or go on in the run folder `resume`.
+    """Train as a recipe says, into a new folder of `runs`, or go on in the run folder `resume`; test once at the end.
 
     Returns:
         The finished run: the stripped network in eval mode, with its result.
@@ -51,11 +76,24 @@ def train(
         Interrupted: SIGINT or SIGTERM; the state is saved, and `resume` goes on bit for bit.
         StorageError: the disk does not take the run; what was saved is whole.
     """
+    done = fit(recipe, runs, resume, progress)
+    with _repeatable(done.setting.device):
+        finish(recipe, done.reader, done.network, done.setting, done.position, done.folder, progress)
+    return read_run(done.folder.path)
+
+
+def fit(
+    recipe: Recipe, runs: Path | str = "runs", resume: Path | str | None = None, progress: Progress = QUIET
+) -> Fitted:
+    """As train, but the test set is not read, and the run has no result.
+
+    Raises:
+        InputError, DivergenceError, Interrupted, StorageError: as train.
+    """
     check_size(recipe.target.model, recipe.data.image_size)
     device = choose_device(recipe.train.device)
     stop = StopSignal()
-    cuda = [device] if device.type == "cuda" else []
-    with exact(), torch.random.fork_rng(devices=cuda):
+    with _repeatable(device):
         inputs = open_inputs(recipe, device, progress)
         network = _branched_target(recipe, inputs)
         network.to(device=device, memory_format=layout(recipe.train))  # type: ignore[call-overload]
@@ -70,8 +108,30 @@ def train(
                 raise RunError(f"'{folder.path}' was trained in fp16 on CUDA and goes on only there; this is {device}.")
         trainer = Trainer(network, setting, folder)
         _run(recipe, inputs, trainer, folder, progress, stop)
-        finish(recipe, inputs.reader, network, setting, trainer.position, folder, progress)
-    return read_run(folder.path)
+    return Fitted(recipe, inputs.reader, network, setting, trainer.position, folder)
+
+
+def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
+    """What train.precision means on this machine, measured on the target alone where it is "auto".
+
+    Raises:
+        RecipeError: the device is not there, or cannot train in that precision.
+    """
+    device = choose_device(recipe.train.device)
+    untrained = recipe.target.model_copy(update={"weights": None, "checkpoint": None})
+    target = build_target(untrained, 2, recipe.train.seed)
+    network = BranchedTarget(target, TARGETS[recipe.target.model], {})
+    network.to(device=device, memory_format=layout(recipe.train))  # type: ignore[call-overload]
+    loss = trial_loss(recipe, recipe.train.batch_size, 2, device)
+    with _repeatable(device), progress.bar("try precisions", 1):
+        return choose_precision(recipe.train.precision, device, trial_step(network, loss, device))[0]
+
+
+@contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """Deterministic kernels inside; the process's random numbers stay as they were."""
+    with exact(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
 
 
 def _branched_target(recipe: Recipe, inputs: Inputs) -> BranchedTarget:
@@ -115,7 +175,7 @@ def _start(
     recipe: Recipe, inputs: Inputs, network: BranchedTarget, setting: Setting, runs: Path, progress: Progress
 ) -> tuple[RunFolder, Setting]:
     """Decide the precision, and make the run's folder with what is known before the first step."""
-    loss = trial_loss(setting, len(inputs.reader.classes))
+    loss = trial_loss(recipe, len(setting.images), len(inputs.reader.classes), setting.device)
     with progress.bar("try precisions", 1):
         precision, why = choose_precision(
             recipe.train.precision, setting.device, trial_step(network, loss, setting.device)
