@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+# Keys of the unlabelled order have this bit, which no epoch reaches: the two orders never draw the same numbers.
+_UNLABELLED = 1 << 63
 
 
 def epoch_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.intp]]:
@@ -12,10 +17,47 @@ def epoch_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[ND
     The batches are even (their sizes differ by one at most): every image is seen, and no small last batch spoils the
     statistics of BatchNorm.
     """
-    order = np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
+    order = _generator(seed, epoch).permutation(count)
     return np.array_split(order, steps_per_epoch(count, batch_size))
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
     """How many batches an epoch has: as few as hold all images, and never one of a single image."""
     return max(1, min(-(-count // batch_size), count // 2))
+
+
+def unlabelled_batches(
+    count: int, per_batch: Sequence[int], seed: int, epoch: int
+) -> list[tuple[NDArray[np.intp], NDArray[np.int64]]]:
+    """The unlabelled images that join each batch of an epoch: the epoch's piece of one endless stream.
+
+    The stream is pass after pass over all images, each in an order drawn from (seed, pass) alone. An epoch goes on where
+    the one before it ended, which is computed and not remembered: every epoch must take as many images in all.
+
+    Args:
+        count: how many unlabelled images there are, at least 1.
+        per_batch: how many of them join each of the epoch's batches.
+        seed: of the training.
+        epoch: from 0.
+
+    Returns:
+        For each batch (rows [U], passes [U]): which images, and in which pass, from 0, each is met.
+    """
+    total = sum(per_batch)
+    places = np.arange(epoch * total, (epoch + 1) * total, dtype=np.int64)
+    passes, within = places // count, places % count
+    rows = np.empty(total, dtype=np.intp)
+    for number in np.unique(passes).tolist():
+        here = passes == number
+        rows[here] = _generator(seed, _UNLABELLED + number).permutation(count)[within[here]]
+    cuts = np.cumsum(per_batch)[:-1]
+    return list(zip(np.split(rows, cuts), np.split(passes, cuts), strict=True))
+
+
+def passes_needed(count: int, per_epoch: int, epochs: int) -> int:
+    """How many passes over `count` unlabelled images `epochs` epochs begin, if each takes `per_epoch` of them."""
+    return -(-per_epoch * epochs // count)
+
+
+def _generator(seed: int, number: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=np.array([seed, number], dtype=np.uint64)))
