@@ -32,15 +32,25 @@ def fabricated(classes: int, per_class: int, side: int, split: str) -> tuple[Ima
     return (colours[labels] + noise).astype(np.uint8), labels
 
 
-def fabricate_stl10(root: Path, monkeypatch: pytest.MonkeyPatch, per_class: int = 2) -> None:
-    """root/stl10_binary: `per_class` training and as many test images of each of its ten classes."""
+def fabricate_stl10(
+    root: Path, monkeypatch: pytest.MonkeyPatch, per_class: int = 2, unlabelled: Images | None = None
+) -> None:
+    """root/stl10_binary: `per_class` training and as many test images of each of its ten classes, and unlabelled ones.
+
+    `unlabelled` uint8 [N,96,96,3]; a black image if left out.
+    """
     folder = _folder(root, datasets.STL10)
+
+    def write(split: str, images: Images) -> None:
+        # Planes of colour, each stored column by column.
+        (folder / f"{split}_X.bin").write_bytes(images.transpose(0, 3, 2, 1).tobytes())
+
     for split in ("train", "test"):
         images, labels = fabricated(10, per_class, 96, split)
-        # Planes of colour, each stored column by column; labels count from 1.
-        (folder / f"{split}_X.bin").write_bytes(images.transpose(0, 3, 2, 1).tobytes())
+        write(split, images)
+        # Labels count from 1.
         (folder / f"{split}_y.bin").write_bytes((labels + 1).astype(np.uint8).tobytes())
-    (folder / "unlabeled_X.bin").write_bytes(bytes(3 * 96 * 96))
+    write("unlabeled", np.zeros((1, 96, 96, 3), dtype=np.uint8) if unlabelled is None else unlabelled)
     (folder / "class_names.txt").write_text("".join(f"{name}\n" for name in STL10_CLASSES))
     _pretend_published(datasets.STL10, folder, monkeypatch)
 

@@ -4,62 +4,154 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sskt_edge.data.images import ImageSet
-from sskt_edge.data.split import budget, hold_out, rank
+from sskt_edge.data.images import ImageSet, digests_as_array, images_from_folder
+from sskt_edge.data.split import Division, divide, rank
+from sskt_edge.data.unlabelled import list_unlabelled, packed, packed_images, unknown_rows
 from sskt_edge.recipe.models import Data
+from sskt_edge.runtime.folder import FolderListing, load
 from sskt_edge.runtime.images import to_square
-from sskt_edge.runtime.progress import Progress
+from sskt_edge.runtime.progress import QUIET, Progress
 
-Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images [N,S,S,3], labels [N]
+
+class Arrays(NamedTuple):
+    """A published array.
+
+    Attributes:
+        images: uint8 [N,S,S,3].
+        labels: int64 [N]; -1 for an image without one.
+        part: what the array is called, "train".
+        places: [N], the rows that the images have in the published array.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    part: str
+    places: Sequence[int]
+
+    def pick(self, rows: NDArray[np.intp]) -> Arrays:
+        """A copy of some rows."""
+        return Arrays(self.images[rows], self.labels[rows], self.part, [self.places[row] for row in rows])
+
+    def packed(self, rows: NDArray[np.intp]) -> Arrays:
+        """Ascending rows in the memory of all of them, which are lost."""
+        places = [self.places[row] for row in rows]
+        return Arrays(packed(self.images, rows), self.labels[rows], self.part, places)
 
 
 class ArrayReader:
-    """A reader over two arrays; the test array is made only when asked for."""
+    """A reader over arrays; the test array is made only when asked for.
 
-    def __init__(self, data: Data, classes: Sequence[str], train: Arrays, test: Callable[[], Arrays]) -> None:
+    Raises:
+        DataError: data.unlabelled names a folder without images.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        classes: Sequence[str],
+        train: Arrays,
+        test: Callable[[], Arrays],
+        unlabelled: Callable[[], Arrays] | None = None,
+    ) -> None:
+        """Read from `train`, from what `test` gives, and from the set's own unlabelled images if it has some."""
         self._data, self._train, self._test = data, train, test
+        self._folder = list_unlabelled(data)
+        self._kinds: dict[str, Callable[[], Arrays]] = {"rest": lambda: train.pick(self._parts.rest)}
+        if unlabelled is not None:
+            self._kinds["unlabeled"] = unlabelled
         self.classes = tuple(classes)
-        self.own_side: int = train[0].shape[1]
+        self.own_side: int = train.images.shape[1]
         self.skipped: list[str] = []
 
     def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """The training images within the budget, resized, and the validation images if the recipe keeps some."""
-        images, labels = self._train
-        hashes = array_hashes(images)
-        order = rank(hashes, self._data.split_seed)
+        parts = self._parts
         validation = None
-        if self._data.validation > 0:
-            kept, held = hold_out(labels, order, self._data.validation)
-            validation = _image_set(images[held], labels[held], hashes[held], sides[:1], progress)
-            order = order[np.isin(order, kept)]
-        rows = budget(labels, order, self._data.per_class)
-        return _image_set(images[rows], labels[rows], hashes[rows], sides, progress), validation
+        if parts.validation is not None:
+            validation = self._image_set(parts.validation, sides[:1], progress)
+        return self._image_set(parts.labelled, sides, progress), validation
+
+    def unlabelled(self, sides: Sequence[int], progress: Progress) -> ImageSet | None:
+        """The images of data.unlabelled, if it names any, without those that are other images of the recipe.
+
+        Known are images of the very same pixels. A folder's image is compared at the data set's own side, so that
+        a file into which one of the set's images was written is known too.
+
+        Memory: the set's own arrays are kept as they are for their own side, so that STL10's 100,000 images take
+        2.76 GB and no more at its 96 pixels; any other side takes its N·side²·3 bytes besides.
+
+        Raises:
+            DataError: an image of the folder cannot be read, or none is left.
+        """
+        if not self._data.unlabelled:
+            return None
+        if self._folder is not None:
+            return self._from_folder(self._folder, sides, progress)
+        found = self._kinds[self._data.unlabelled]()
+        hashes = array_hashes(found.images, progress)
+        rows = unknown_rows(self._data, hashes, self._known(progress), progress)
+        left = found.packed(rows)._replace(labels=np.full(len(rows), -1, dtype=np.int64))
+        return _image_set(left, hashes[rows], sides, progress)
 
     def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
         """The test images, resized."""
-        images, labels = self._test()
-        return _image_set(images, labels, array_hashes(images), sides, progress)
+        arrays = self._test()
+        return _image_set(arrays, array_hashes(arrays.images), sides, progress)
+
+    @cached_property
+    def _hashes(self) -> NDArray[np.uint8]:
+        return array_hashes(self._train.images)
+
+    @cached_property
+    def _parts(self) -> Division:
+        order = rank(self._hashes, self._data.split_seed)
+        return divide(self._train.labels, order, self._data.validation, self._data.per_class)
+
+    def _image_set(self, rows: NDArray[np.intp], sides: Sequence[int], progress: Progress) -> ImageSet:
+        return _image_set(self._train.pick(rows), self._hashes[rows], sides, progress)
+
+    def _from_folder(self, listing: FolderListing, sides: Sequence[int], progress: Progress) -> ImageSet:
+        loaded = load(listing, list(dict.fromkeys([*sides, self.own_side])), self._data.skip_bad, progress)
+        self.skipped += loaded.skipped
+        contents = array_hashes(loaded.squares[self.own_side], progress)
+        rows = unknown_rows(self._data, contents, self._known(progress), progress)
+        images = images_from_folder(loaded, Path(self._data.root))
+        return packed_images(replace(images, squares={side: images.squares[side] for side in sides}), rows)
+
+    def _known(self, progress: Progress) -> dict[str, NDArray[np.uint8]]:
+        """The contents of what must not be among the unlabelled images."""
+        parts = self._parts
+        known = {
+            "test images": array_hashes(self._test().images, progress),
+            "labelled training images": self._hashes[parts.labelled],
+        }
+        if parts.validation is not None:
+            known["validation images"] = self._hashes[parts.validation]
+        return known
 
 
-def array_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def array_hashes(images: NDArray[np.uint8], progress: Progress = QUIET) -> NDArray[np.uint8]:
     """uint8 [N,...] → the SHA-256 of each image's bytes, uint8 [N,32]."""
-    digests = b"".join(hashlib.sha256(image.tobytes()).digest() for image in images)
-    return np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
+    digests = []
+    with progress.bar("hash images", len(images)) as bar:
+        for image in images:
+            digests.append(hashlib.sha256(image.tobytes()).digest())
+            bar.advance()
+    return digests_as_array(digests)
 
 
-def _image_set(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    hashes: NDArray[np.uint8],
-    sides: Sequence[int],
-    progress: Progress,
-) -> ImageSet:
-    return ImageSet({side: _resized(images, side, progress) for side in sides}, labels, hashes)
+def _image_set(arrays: Arrays, hashes: NDArray[np.uint8], sides: Sequence[int], progress: Progress) -> ImageSet:
+    names = tuple(f"{arrays.part}[{place}]" for place in arrays.places)
+    return ImageSet({side: _resized(arrays.images, side, progress) for side in sides}, arrays.labels, hashes, names)
 
 
 def _resized(images: NDArray[np.uint8], side: int, progress: Progress) -> NDArray[np.uint8]:

@@ -31,8 +31,8 @@ def unlabelled_batches(
 ) -> list[tuple[NDArray[np.intp], NDArray[np.int64]]]:
     """The unlabelled images that join each batch of an epoch: the epoch's piece of one endless stream.
 
-    The stream is pass after pass over all images, each in an order drawn from (seed, pass) alone. An epoch goes on where
-    the one before it ended, which is computed and not remembered: every epoch must take as many images in all.
+    The stream is pass after pass over all images, each in an order drawn from (seed, pass) alone. An epoch goes on
+    where the one before it ended, computed and not remembered: every epoch must take as many images in all.
 
     Args:
         count: how many unlabelled images there are, at least 1.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.data.images import ImageSet
-from sskt_edge.data.split import budget, hold_out, rank
+from sskt_edge.data.images import ImageSet, digests_as_array, images_from_folder
+from sskt_edge.data.split import divide, hold_out, rank
+from sskt_edge.data.unlabelled import list_unlabelled, packed_images, unknown_rows
 from sskt_edge.errors import DataError
 from sskt_edge.recipe.models import Data
 from sskt_edge.runtime.files import sha256_of
@@ -49,16 +52,29 @@ def find_split(root: Path) -> tuple[FolderListing, FolderListing | None]:
     return train, test
 
 
+class _Parts(NamedTuple):
+    """The listings that a recipe asks for; no file is in two of them."""
+
+    labelled: FolderListing
+    validation: FolderListing | None
+    rest: FolderListing
+    test: FolderListing
+
+
 class FolderReader:
     """An image folder that has been listed.
 
     Raises:
-        DataError: as find_split.
+        DataError: as find_split; or data.unlabelled names a folder without images, or one that is a class.
     """
 
     def __init__(self, data: Data) -> None:
         self._data = data
         self._listing, self._given_test = find_split(Path(data.root))
+        self._unlabelled = list_unlabelled(data)
+        if self._unlabelled is not None:
+            _no_class(self._unlabelled.root, self._listing)
+        self._digests: dict[Path, bytes] = {}
         self.classes = self._listing.classes
         self.skipped: list[str] = []
 
@@ -72,55 +88,95 @@ class FolderReader:
 
         The test images are opened and let go, so that one that cannot be read is met now, not after the training.
         """
-        train, validation, test = self._parts(progress)
-        loaded = self._load(train, sides, progress)
+        parts = self._parts(progress)
+        loaded = self._load(parts.labelled, sides, progress)
         if not self._data.skip_bad:
-            load(test, (), progress=progress)
-        return loaded, self._load(validation, sides[:1], progress) if validation else None
+            load(parts.test, (), progress=progress)
+        return loaded, self._load(parts.validation, sides[:1], progress) if parts.validation else None
+
+    def unlabelled(self, sides: Sequence[int], progress: Progress) -> ImageSet | None:
+        """Read and decode the images of data.unlabelled, if it names any, without files that are others byte for byte.
+
+        Raises:
+            DataError: one cannot be read, or none is left.
+        """
+        if not self._data.unlabelled:
+            return None
+        parts = self._parts(progress)
+        images = self._load(self._unlabelled or _without_classes(parts.rest), sides, progress)
+        known = {"test images": parts.test, "labelled training images": parts.labelled}
+        if parts.validation:
+            known["validation images"] = parts.validation
+        hashes = {what: self._hashes(listing, progress) for what, listing in known.items()}
+        rows = unknown_rows(self._data, images.hashes, hashes, progress)
+        return packed_images(images, rows)
 
     def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
         """Read and decode the test images."""
-        return self._load(self._parts(progress)[2], sides, progress)
+        return self._load(self._parts(progress).test, sides, progress)
 
-    def _parts(self, progress: Progress) -> tuple[FolderListing, FolderListing | None, FolderListing]:
-        """Training within the budget, validation, test; drawn by content, so it reads every file where it must draw."""
+    def _parts(self, progress: Progress) -> _Parts:
+        """Who is what; drawn by content, so it reads every file where it must draw."""
         data, listing, test = self._data, self._listing, self._given_test
         if test is not None and data.validation == 0 and data.per_class == 0:
-            return listing, None, test
-        order = rank(_file_hashes(listing, progress), data.split_seed)
+            return _Parts(listing, None, _pick(listing, np.zeros(0, dtype=np.intp)), test)
+        order = rank(self._hashes(listing, progress), data.split_seed)
         if test is None:
-            order, held = _split(listing, order, data.test_share)
-            test = _pick(listing, held)
-        validation = None
-        if data.validation > 0:
-            order, held = _split(listing, order, data.validation)
-            validation = _pick(listing, held)
-        return _pick(listing, budget(listing.labels, order, data.per_class)), validation, test
+            kept, held = hold_out(listing.labels, order, data.test_share)
+            order, test = order[np.isin(order, kept)], _pick(listing, held)
+        labelled, validation, rest = divide(listing.labels, order, data.validation, data.per_class)
+        return _Parts(
+            _pick(listing, labelled),
+            None if validation is None else _pick(listing, validation),
+            _pick(listing, rest),
+            test,
+        )
 
     def _load(self, listing: FolderListing, sides: Sequence[int], progress: Progress) -> ImageSet:
         loaded = load(listing, sides, self._data.skip_bad, progress)
         self.skipped += loaded.skipped
-        hashes = np.frombuffer(b"".join(loaded.hashes), dtype=np.uint8).reshape(-1, 32)
-        return ImageSet(loaded.squares, loaded.labels, hashes)
+        self._digests.update(zip(loaded.paths, loaded.hashes, strict=True))
+        return images_from_folder(loaded, Path(self._data.root))
 
+    def _hashes(self, listing: FolderListing, progress: Progress) -> NDArray[np.uint8]:
+        """uint8 [N,32], the SHA-256 of each file; a file is read for it once."""
+        new = [path for path in listing.paths if path not in self._digests]
+        with progress.bar("hash images", len(new)) as bar:
+            for path in new:
+                self._digests[path] = self._digest(path)
+                bar.advance()
+        return digests_as_array([self._digests[path] for path in listing.paths])
 
-def _split(listing: FolderListing, order: NDArray[np.intp], share: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(what is left of `order`, in its order; the rows held out)."""
-    kept, held = hold_out(listing.labels, order, share)
-    return order[np.isin(order, kept)], held
+    def _digest(self, path: Path) -> bytes:
+        """A file's SHA-256; that of no bytes if it cannot be opened and decoding will skip it."""
+        try:
+            return bytes.fromhex(sha256_of(path))
+        except OSError as error:
+            if self._data.skip_bad:
+                return hashlib.sha256().digest()
+            raise DataError(
+                f"'{path}' cannot be read: {error.strerror or error}. Check the path. "
+                f"To leave such images out: data.skip_bad = true."
+            ) from error
 
 
 def _pick(listing: FolderListing, rows: NDArray[np.intp]) -> FolderListing:
     return replace(listing, paths=[listing.paths[row] for row in rows], labels=listing.labels[rows])
 
 
-def _file_hashes(listing: FolderListing, progress: Progress) -> NDArray[np.uint8]:
-    digests = []
-    with progress.bar("hash images", len(listing.paths)) as bar:
-        for path in listing.paths:
-            digests.append(bytes.fromhex(sha256_of(path)))
-            bar.advance()
-    return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 32)
+def _without_classes(listing: FolderListing) -> FolderListing:
+    return replace(listing, classes=(), labels=np.full(len(listing.paths), -1, dtype=np.int64))
+
+
+def _no_class(folder: Path, listing: FolderListing) -> None:
+    """Unlabelled images within a class would be trained on with that class's label."""
+    own, root = folder.resolve(), listing.root.resolve()
+    below = own.relative_to(root).parts[:1] if own.is_relative_to(root) else ()
+    if below and below[0] in listing.classes:
+        raise DataError(
+            f"data.unlabelled = '{folder}' is in '{listing.root}', whose sub-folders are classes, here '{below[0]}'. "
+            f"Move the unlabelled images out of it."
+        )
 
 
 def _same_classes(train: FolderListing, test: FolderListing) -> None:

@@ -1,27 +1,49 @@
-"""A set of labelled images in memory, decoded once."""
+"""A set of images in memory, decoded once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sskt_edge.runtime.folder import LoadedFolder
+
 
 @dataclass(frozen=True)
 class ImageSet:
-    """N labelled images, each as a square of every side that somebody needs.
+    """N images, each as a square of every side that somebody needs.
 
     Attributes:
         squares: side → uint8 [N,side,side,3].
-        labels: int64 [N].
+        labels: int64 [N]; -1 for an image without one.
         hashes: uint8 [N,32], the SHA-256 of each image's own content (file or array), whatever it was resized to.
+        names: what each image is called in messages: its file, or its place in the published array, "train[17]".
     """
 
     squares: Mapping[int, NDArray[np.uint8]]
     labels: NDArray[np.int64]
     hashes: NDArray[np.uint8]
+    names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def images_from_folder(loaded: LoadedFolder, root: Path) -> ImageSet:
+    """A folder's decoded images, named by their paths below `root` where they lie there."""
+    names = tuple(_printable(path, root) for path in loaded.paths)
+    return ImageSet(loaded.squares, loaded.labels, digests_as_array(loaded.hashes), names)
+
+
+def digests_as_array(digests: list[bytes]) -> NDArray[np.uint8]:
+    """N digests of 32 bytes → uint8 [N,32]."""
+    return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 32)
+
+
+def _printable(path: Path, root: Path) -> str:
+    """What is no UTF-8 in a file's name arrives as lone surrogates, which no terminal and no JSON file takes."""
+    short = path.relative_to(root) if path.is_relative_to(root) else path
+    return short.as_posix().encode("utf-8", "replace").decode()

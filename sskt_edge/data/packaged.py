@@ -51,11 +51,8 @@ def _fixed_split(data: Data, grey: NDArray[np.uint8], given_labels: NDArray[np.i
     """A split by a fixed seed: these sets have no test images of their own, and all recipes must mean the same."""
     images, labels = np.repeat(grey[..., None], 3, axis=3), np.asarray(given_labels, dtype=np.int64)
     train, test = hold_out(labels, rank(array_hashes(images), seed=0), _TEST_SHARE)
-
-    def test_arrays() -> Arrays:
-        return images[test], labels[test]
-
-    return ArrayReader(data, _DIGITS, (images[train], labels[train]), test_arrays)
+    whole = Arrays(images, labels, data.name, range(len(labels)))
+    return ArrayReader(data, _DIGITS, whole.pick(train), lambda: whole.pick(test))
 
 
 def _missing(name: str, package: str) -> MissingExtraError:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torchvision import datasets
 
 from sskt_edge.data.arrays import ArrayReader, Arrays
@@ -24,17 +25,34 @@ _LAYOUT = {
 
 
 def open_stl10(data: Data) -> ArrayReader:
-    """STL10: 5,000 training and 8,000 test images of 96×96, 10 classes.
+    """STL10: 5,000 training, 8,000 test and 100,000 unlabelled images of 96×96, 10 classes.
+
+    The unlabelled images are read only when asked for, and take 2.76 GB of memory.
 
     Raises:
         DataError: it is not there and cannot be fetched.
     """
 
     def arrays(found: Any) -> Arrays:
-        return np.ascontiguousarray(found.data.transpose(0, 2, 3, 1)), found.labels.astype(np.int64)
+        return Arrays(_upright(found.data), found.labels.astype(np.int64), found.split, range(len(found.data)))
 
     train = _found(data, datasets.STL10, split="train")
-    return ArrayReader(data, train.classes, arrays(train), lambda: arrays(_found(data, datasets.STL10, split="test")))
+    return ArrayReader(
+        data,
+        train.classes,
+        arrays(train),
+        lambda: arrays(_found(data, datasets.STL10, split="test")),
+        lambda: arrays(_found(data, datasets.STL10, split="unlabeled")),
+    )
+
+
+def _upright(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Torchvision's [N,3,S,S], whose memory is the file's (column by column) → [N,S,S,3] in that same memory."""
+    stored = planes.transpose(0, 1, 3, 2)
+    out = np.ascontiguousarray(stored).reshape(len(planes), *planes.shape[2:], 3)
+    for row, image in enumerate(planes):
+        out[row] = image.transpose(1, 2, 0).copy()
+    return out
 
 
 def open_cifar10(data: Data) -> ArrayReader:
@@ -56,11 +74,14 @@ def open_cifar100(data: Data) -> ArrayReader:
 
 
 def _open_cifar(data: Data, kind: type[datasets.CIFAR10]) -> ArrayReader:
-    def arrays(found: Any) -> Arrays:
-        return found.data, np.asarray(found.targets, dtype=np.int64)
+    def arrays(found: Any, part: str) -> Arrays:
+        labels = np.asarray(found.targets, dtype=np.int64)
+        return Arrays(np.ascontiguousarray(found.data), labels, part, range(len(labels)))
 
     train = _found(data, kind, train=True)
-    return ArrayReader(data, train.classes, arrays(train), lambda: arrays(_found(data, kind, train=False)))
+    return ArrayReader(
+        data, train.classes, arrays(train, "train"), lambda: arrays(_found(data, kind, train=False), "test")
+    )
 
 
 def _found(data: Data, kind: Any, **part: Any) -> Any:

@@ -31,6 +31,16 @@ class Reader(Protocol):
     def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """The training images within the budget, and the validation images if the recipe keeps some."""
 
+    def unlabelled(self, sides: Sequence[int], progress: Progress) -> ImageSet | None:
+        """The images of data.unlabelled, their labels -1; None if it is "".
+
+        An image whose content is that of a test image, a labelled training image or a validation image is left out,
+        and how many are is said.
+
+        Raises:
+            DataError: an image cannot be read, or none is left.
+        """
+
     def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
         """The test images. The loop asks once, at its end."""
 

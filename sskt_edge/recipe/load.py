@@ -24,6 +24,13 @@ else:
 # pydantic puts the kind of an optimizer or a schedule into the place of a fault; users do not.
 _KINDS = {"sgd", "adamw", "cosine", "steps"}
 
+# Where a key takes one of two types, pydantic says what is wrong with the value as either; users want one sentence.
+_EITHER = {
+    "data.validation": "a share from 0 to below 1, or 'rest'",
+    "labels.views": "a number of at least 1, or 'fresh'",
+    "labels.store": "a folder, or false",
+}
+
 
 def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file, or a shipped recipe by its name, with `a.b=c` overrides laid over it.
@@ -118,9 +125,10 @@ def _explain(error: ValidationError, where: str) -> str:
 def _explain_one(fault: dict[str, Any]) -> str:
     steps = [str(step) for step in fault["loc"]]
     place = [step for step in steps if step not in _KINDS]
-    if place[:2] == ["labels", "views"]:
-        return f"labels.views: a number of at least 1, or 'fresh', got {fault['input']!r}."
     key = ".".join(place)
+    for either, wanted in _EITHER.items():
+        if key.startswith(f"{either}.") or key == either:
+            return f"{either}: {wanted}, got {fault['input']!r}."
     message: str = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         known = _keys_at(Recipe, steps[:-1])

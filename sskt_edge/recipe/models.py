@@ -54,8 +54,7 @@ class Data(_Part):
         0.0, description="share of the training images kept for choosing; rest: those that per_class leaves over"
     )
     unlabelled: str = Field(
-        "",
-        description="images for the auxiliary losses alone: rest (of per_class), unlabeled (STL10's), or a folder",
+        "", description="images for the auxiliary losses alone: rest (of per_class), unlabeled (STL10's), or a folder"
     )
     unlabelled_ratio: float = Field(
         1.0, gt=0, description="so many unlabelled images join each labelled one in a batch"
@@ -82,6 +81,15 @@ class Data(_Part):
                 raise ValueError(f"{key} = 'rest' needs a budget, per_class > 0: without one nothing is left over")
         if self.validation == self.unlabelled == "rest":
             raise ValueError("validation = 'rest' leaves nothing to unlabelled = 'rest'; give validation a share")
+        return self
+
+    @model_validator(mode="after")
+    def _unlabeled_are_stl10s(self) -> Data:
+        if self.unlabelled == "unlabeled" and self.name != "stl10":
+            raise ValueError(
+                f"unlabelled = 'unlabeled' means STL10's own unlabelled images, and name = '{self.name}' has none; "
+                f"for a folder of that name write './unlabeled'"
+            )
         return self
 
     @model_validator(mode="after")
@@ -290,7 +298,9 @@ class Recipe(_Part):
         if self.sskt.method == "sskt" and not self.active_sources:
             raise ValueError("sskt.method = 'sskt' needs at least one [[sources]]; or set sskt.method = 'scratch'")
         if self.train.keep == "best" and self.data.validation == 0:
-            raise ValueError("train.keep = 'best' needs data.validation > 0: the test set never chooses a checkpoint")
+            raise ValueError(
+                "train.keep = 'best' needs data.validation > 0 or 'rest': the test set never chooses a checkpoint"
+            )
         return self
 
     @property

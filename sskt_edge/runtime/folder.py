@@ -1,4 +1,4 @@
-"""A folder of images on disk: each sub-folder is a class, each file is read once."""
+"""A folder of images on disk, of classes or not: each file is read once."""
 
 from __future__ import annotations
 
@@ -18,11 +18,19 @@ from sskt_edge.runtime.images import read_image, to_square
 from sskt_edge.runtime.progress import QUIET, Progress
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+_ENDINGS = f"Files count as images by their ending: {' '.join(sorted(EXTENSIONS))}."
 
 
 @dataclass(frozen=True, eq=False)
 class FolderListing:
-    """The images of a folder by class, not opened yet. `labels` int64 [N] are places in `classes`."""
+    """The images of a folder, not opened yet.
+
+    Attributes:
+        root: the folder.
+        classes: the class names, sorted; none if the folder is not one of classes.
+        paths: the N files.
+        labels: int64 [N], places in `classes`; -1 where there are none.
+    """
 
     root: Path
     classes: tuple[str, ...]
@@ -35,7 +43,7 @@ class LoadedFolder:
     """The images of a folder, decoded; N counts those that could be read.
 
     Attributes:
-        classes: the class names, sorted.
+        classes: those of the listing.
         squares: for each asked side, uint8 [N,side,side,3].
         labels: int64 [N].
         hashes: the SHA-256 of each file's bytes.
@@ -57,10 +65,7 @@ def list_classes(root: Path) -> FolderListing:
     Raises:
         DataError: no such folder, no sub-folders, or a class without images.
     """
-    if not root.is_dir():
-        around = root.parent.iterdir() if root.parent.is_dir() else []
-        near = nearest(root.name, sorted(path.name for path in around if path.is_dir()))
-        raise DataError(f"No folder of images at '{root}'. {near}Check the path.")
+    _must_exist(root)
     classes = tuple(sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")))
     if not classes:
         raise DataError(
@@ -74,11 +79,23 @@ def list_classes(root: Path) -> FolderListing:
     empty = [name for name, found in zip(classes, files, strict=True) if not found]
     if empty:
         raise DataError(
-            f"'{root}': no images for class {_quoted(empty)}. Put images there or remove the folder. "
-            f"Files count as images by their ending: {' '.join(sorted(EXTENSIONS))}."
+            f"'{root}': no images for class {_quoted(empty)}. Put images there or remove the folder. {_ENDINGS}"
         )
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(found) for found in files])
     return FolderListing(root, classes, [path for found in files for path in found], labels)
+
+
+def list_images(root: Path) -> FolderListing:
+    """List every image below `root`, whatever its folder, sorted by path, hidden ones left out; none has a class.
+
+    Raises:
+        DataError: no such folder, or no image in it.
+    """
+    _must_exist(root)
+    paths = _images_below(root)
+    if not paths:
+        raise DataError(f"'{root}' has no images, nor has any folder in it. Put images there. {_ENDINGS}")
+    return FolderListing(root, (), paths, np.full(len(paths), -1, dtype=np.int64))
 
 
 def load(
@@ -94,6 +111,7 @@ def load(
 
     Raises:
         DataError: an image cannot be read and `skip_bad` is false, or a class has none that can.
+            Of a listing without classes nothing at all may be left.
     """
     squares = {side: np.empty((len(listing.paths), side, side, 3), dtype=np.uint8) for side in sides}
     kept: list[int] = []
@@ -154,6 +172,13 @@ def _read_in_order(paths: Sequence[Path], sides: Sequence[int]) -> Iterator[_Rea
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _must_exist(root: Path) -> None:
+    if not root.is_dir():
+        around = root.parent.iterdir() if root.parent.is_dir() else []
+        near = nearest(root.name, sorted(path.name for path in around if path.is_dir()))
+        raise DataError(f"No folder of images at '{root}'. {near}Check the path.")
 
 
 def _images_below(folder: Path) -> list[Path]:

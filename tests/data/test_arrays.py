@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from sskt_edge.data.arrays import ArrayReader, Arrays, array_hashes
+from sskt_edge.errors import DataError
 from sskt_edge.recipe.models import Data
 from sskt_edge.runtime.images import to_square
 from sskt_edge.runtime.progress import QUIET
@@ -14,12 +15,13 @@ from tests.data.small import rows_of
 
 LABELS = np.tile(np.arange(3, dtype=np.int64), 8)
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
-TEST = IMAGES[::-1][:6].copy(), LABELS[:6].copy()
+TRAIN = Arrays(IMAGES, LABELS, "train", range(24))
+TEST = Arrays(IMAGES[::-1][:6].copy(), LABELS[:6].copy(), "test", range(6))
 
 
 def reader(**keys: Any) -> ArrayReader:
     data = Data.model_validate({"name": "digits", "image_size": 8, **keys})
-    return ArrayReader(data, ["a", "b", "c"], (IMAGES, LABELS), lambda: TEST)
+    return ArrayReader(data, ["a", "b", "c"], TRAIN, lambda: TEST)
 
 
 def test_all_images_come_in_their_own_order() -> None:
@@ -38,6 +40,31 @@ def test_budget_and_validation_are_stratified_and_disjoint() -> None:
     assert np.bincount(images.labels).tolist() == [4, 4, 4]
     assert np.bincount(validation.labels).tolist() == [2, 2, 2]
     assert not rows_of(images.squares[8]) & rows_of(validation.squares[8])
+
+
+@pytest.mark.parametrize("per_class", [1, 4, 7])
+def test_the_rest_validates_and_the_budget_stays_that_of_no_validation(per_class: int) -> None:
+    images, validation = reader(per_class=per_class, validation="rest").training([8], QUIET)
+    alone, _ = reader(per_class=per_class).training([8], QUIET)
+
+    assert validation is not None
+    assert images.names == alone.names
+    assert sorted([*images.names, *validation.names]) == sorted(f"train[{row}]" for row in range(24))
+
+
+def test_a_budget_that_leaves_nothing_to_validate_is_refused() -> None:
+    with pytest.raises(DataError, match=r"per_class = 8 takes all 24 training images and leaves none over. Lower"):
+        reader(per_class=8, validation="rest").training([8], QUIET)
+
+
+def test_images_are_named_by_their_rows_in_the_published_array() -> None:
+    images, validation = reader(per_class=3, validation=0.25).training([8], QUIET)
+
+    assert validation is not None
+    for part in (images, validation):
+        rows = [int(name.removeprefix("train[").removesuffix("]")) for name in part.names]
+        assert np.array_equal(part.squares[8], IMAGES[rows])
+    assert reader().test([8], QUIET).names == tuple(f"test[{row}]" for row in range(6))
 
 
 def test_the_split_seed_chooses_the_images() -> None:
@@ -82,9 +109,9 @@ def test_the_test_array_is_made_only_when_asked_for() -> None:
         asked.append(1)
         return TEST
 
-    made = ArrayReader(Data(name="digits", image_size=8), ["a", "b", "c"], (IMAGES, LABELS), test)
+    made = ArrayReader(Data(name="digits", image_size=8), ["a", "b", "c"], TRAIN, test)
     made.training([8], QUIET)
     assert not asked
 
-    assert np.array_equal(made.test([8], QUIET).squares[8], TEST[0])
+    assert np.array_equal(made.test([8], QUIET).squares[8], TEST.images)
     assert asked

@@ -78,5 +78,13 @@ def test_labels_belong_to_their_digits(name: str) -> None:
     assert (nearest == tested.labels).mean() > 0.75
 
 
+@pytest.mark.parametrize("name", ["mnist5k", "digits"])
+def test_names_are_places_in_the_whole_set(name: str) -> None:
+    parts = whole(name, {"mnist5k": 32, "digits": 8}[name])
+    count = sum(len(part) for part in parts)
+
+    assert {one for part in parts for one in part.names} == {f"{name}[{row}]" for row in range(count)}
+
+
 def test_classes_are_the_digits() -> None:
     assert opened("digits").classes == tuple("0123456789")

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import hashlib
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sskt_edge.data.readers import open_data
 from sskt_edge.errors import DataError
 from sskt_edge.recipe.models import Data
+from sskt_edge.runtime.images import to_square
 from sskt_edge.runtime.progress import QUIET
 from tests.fabricate import (
     CIFAR10_CLASSES,
@@ -47,7 +51,8 @@ def test_the_published_files_give_images_upright_with_their_labels(
         expected, labels = fabricated(len(classes), 3, side, split)
         assert np.array_equal(images.squares[side], expected)
         assert np.array_equal(images.labels, labels)
-        assert images.squares[side].flags.c_contiguous or name != "stl10"
+        assert images.squares[side].flags.c_contiguous
+        assert images.names == tuple(f"{split}[{row}]" for row in range(len(labels)))
 
 
 def test_budget_and_validation_are_cut_from_the_training_images(
@@ -60,6 +65,38 @@ def test_budget_and_validation_are_cut_from_the_training_images(
     assert np.bincount(images.labels).tolist() == [2] * 10
     assert validation is not None
     assert np.bincount(validation.labels).tolist() == [1] * 10
+
+
+def test_stl10s_unlabelled_images_come_upright_without_those_that_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = np.random.default_rng(3).integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
+    own[1], own[3] = (fabricated(10, 2, 96, part)[0][7] for part in ("train", "test"))
+    fabricate_stl10(tmp_path, monkeypatch, 2, own)
+
+    images = open_data(data_of("stl10", tmp_path, unlabelled="unlabeled")).unlabelled([96, 48], QUIET)
+
+    assert images is not None
+    assert np.array_equal(images.squares[96], own[[0, 2, 4]])
+    assert images.names == ("unlabeled[0]", "unlabeled[2]", "unlabeled[4]")
+    assert images.labels.tolist() == [-1] * 3
+    assert images.hashes[2].tobytes() == hashlib.sha256(own[4].tobytes()).digest()
+    assert np.array_equal(images.squares[48][1], to_square(Image.fromarray(own[2]), 48))
+
+
+def test_stl10s_unlabelled_images_are_in_memory_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = np.random.default_rng(3).integers(0, 256, (400, 96, 96, 3), dtype=np.uint8)
+    own[1] = fabricated(10, 2, 96, "test")[0][7]
+    fabricate_stl10(tmp_path, monkeypatch, 2, own)
+    reader = open_data(data_of("stl10", tmp_path, unlabelled="unlabeled"))
+
+    tracemalloc.start()
+    images = reader.unlabelled([96], QUIET)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert images is not None and len(images) == 399
+    assert peak < 1.5 * own.nbytes
 
 
 @pytest.mark.parametrize("name", list(PUBLISHED))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
-from sskt_edge.data.split import budget, hold_out, rank
+from sskt_edge.data.split import budget, divide, hold_out, rank
 from tests.data.small import hashes_of
 
 LABELS = np.array([0] * 40 + [1] * 10 + [2] * 3, dtype=np.int64)
@@ -84,3 +86,38 @@ def test_a_budget_takes_the_first_of_each_class_and_a_larger_one_contains_it() -
 
 def test_a_budget_of_0_takes_all() -> None:
     assert budget(LABELS, rank(HASHES, 0), 0).tolist() == list(range(len(LABELS)))
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.01, 0.3, "rest"])
+@pytest.mark.parametrize("per_class", [1, 5])
+def test_a_division_puts_every_row_into_one_part(validation: float | Literal["rest"], per_class: int) -> None:
+    parts = divide(LABELS, rank(HASHES, 0), validation, per_class)
+    rows = [row for part in parts if part is not None for row in part.tolist()]
+
+    assert sorted(rows) == list(range(len(LABELS)))
+    assert (parts.validation is None) == (validation == 0)
+    assert len(parts.rest) == 0 or validation != "rest"
+    assert all(part is None or part.tolist() == sorted(part.tolist()) for part in parts)
+
+
+def test_a_share_is_held_out_before_the_budget_and_the_rest_after_it() -> None:
+    order = rank(HASHES, 0)
+    kept, held = hold_out(LABELS, order, 0.3)
+    share, rest, none = (divide(LABELS, order, validation, 5) for validation in (0.3, "rest", 0.0))
+
+    assert share.validation is not None and share.validation.tolist() == held.tolist()
+    assert share.labelled.tolist() == budget(LABELS, order[np.isin(order, kept)], 5).tolist()
+    assert rest.labelled.tolist() == none.labelled.tolist() == budget(LABELS, order, 5).tolist()
+    assert rest.validation is not None and rest.validation.tolist() == none.rest.tolist()
+
+
+def test_without_a_budget_there_is_no_rest() -> None:
+    assert divide(LABELS, rank(HASHES, 0), 0.3, 0).rest.tolist() == []
+
+
+def test_the_division_stays_what_it_was() -> None:
+    """Runs of different versions compare only if the same recipe means the same images."""
+    parts = divide(LABELS, rank(HASHES, 3), 0.1, 2)
+
+    assert parts.labelled.tolist() == [7, 24, 43, 48, 51, 52]
+    assert parts.validation is not None and parts.validation.tolist() == [0, 34, 36, 37, 44, 50]

@@ -6,6 +6,7 @@ from typing import get_args
 import pydantic
 import pytest
 
+from sskt_edge.errors import RecipeError
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Data, Recipe
 from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName
@@ -89,3 +90,41 @@ def find(tree: object, key: str) -> list[dict[str, str]]:
     children = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
     below = [found for child in children for found in find(child, key)]
     return [tree, *below] if isinstance(tree, dict) and key in tree else below
+
+
+@pytest.mark.parametrize(("validation", "expected"), [("rest", "rest"), ("0.25", 0.25), ("0", 0.0)])
+def test_validation_is_a_share_or_the_rest_and_either_can_choose(validation: str, expected: float | str) -> None:
+    given = [f"data.validation={validation}", "data.per_class=5"]
+    data = parse_recipe(SCRATCH, given).data
+
+    assert data.validation == expected
+    if expected:
+        assert parse_recipe(SCRATCH, [*given, "train.keep=best"]).train.keep == "best"
+
+
+@pytest.mark.parametrize("value", ["most", "1.0", "-0.1"])
+def test_another_validation_is_refused_in_one_sentence(value: str) -> None:
+    with pytest.raises(RecipeError, match=r":\n  data.validation: a share from 0 to below 1, or 'rest', got .*\.$"):
+        parse_recipe(SCRATCH, [f"data.validation={value}"])
+
+
+@pytest.mark.parametrize("key", ["validation", "unlabelled"])
+def test_the_rest_needs_a_budget(key: str) -> None:
+    with pytest.raises(RecipeError, match=f"data: {key} = 'rest' needs a budget, per_class > 0"):
+        parse_recipe(SCRATCH, [f"data.{key}=rest"])
+    assert getattr(parse_recipe(SCRATCH, [f"data.{key}=rest", "data.per_class=5"]).data, key) == "rest"
+
+
+def test_the_rest_goes_to_one_of_validation_and_unlabelled() -> None:
+    rest = ["data.per_class=5", "data.unlabelled=rest"]
+
+    assert parse_recipe(SCRATCH, [*rest, "data.validation=0.2"]).data.unlabelled == "rest"
+    with pytest.raises(RecipeError, match="give validation a share"):
+        parse_recipe(SCRATCH, [*rest, "data.validation=rest"])
+
+
+def test_only_stl10_has_unlabelled_images_of_its_own() -> None:
+    assert Data(name="stl10", unlabelled="unlabeled").unlabelled == "unlabeled"
+    assert Data(name="cifar10", unlabelled="./unlabeled").unlabelled == "./unlabeled"
+    with pytest.raises(RecipeError, match=r"STL10's own .*name = 'digits' has none; for a folder .* './unlabeled'"):
+        parse_recipe(SCRATCH, ["data.unlabelled=unlabeled"])

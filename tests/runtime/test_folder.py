@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sskt_edge.errors import DataError
-from sskt_edge.runtime.folder import list_classes, load
+from sskt_edge.runtime.folder import list_classes, list_images, load
 from sskt_edge.runtime.images import read_square
 from tests.runtime.tiny import SIDE
 
@@ -106,3 +106,38 @@ def test_more_images_than_are_read_ahead_stay_in_order(tmp_path: Path) -> None:
         Image.new("RGB", (2, 2), (number, 0, 0)).save(tmp_path / "one" / f"{number:03}.png")
     loaded = load(list_classes(tmp_path), [2])
     assert loaded.squares[2][:, 0, 0, 0].tolist() == list(range(100))
+
+
+def test_images_without_classes_are_found_in_any_folder(images_path: Path) -> None:
+    (images_path / "red" / "deep").mkdir()
+    (images_path / "red" / "deep" / "PHOTO.JPG").write_bytes(b"")
+    (images_path / "beside.png").write_bytes(b"")
+    for hidden in (".hidden.png", ".cache/0.png", "red/.thumbnails/0.png"):
+        (images_path / hidden).parent.mkdir(exist_ok=True)
+        (images_path / hidden).write_bytes(b"")
+    (images_path / "notes.txt").write_text("")
+
+    listing = list_images(images_path)
+
+    assert (listing.classes, len(listing.paths)) == ((), 14)
+    assert {images_path / "beside.png", images_path / "red" / "deep" / "PHOTO.JPG"} <= set(listing.paths)
+    assert listing.paths == sorted(listing.paths)
+    assert listing.labels.tolist() == [-1] * 14
+
+
+def test_bad_images_without_classes_are_left_out_to_the_last(images_path: Path) -> None:
+    for path in (images_path / "blue").iterdir():
+        path.write_bytes(b"")
+
+    assert len(load(list_images(images_path), [SIDE], skip_bad=True).paths) == 8
+    assert load(list_images(images_path / "blue"), [SIDE], skip_bad=True).paths == []
+
+
+def test_a_folder_that_is_missing_or_holds_no_image_is_an_error(images_path: Path) -> None:
+    (images_path / "empty" / "deep").mkdir(parents=True)
+    with pytest.raises(
+        DataError, match=r"empty' has no images, nor has any folder in it\. Put .* Files count as images"
+    ):
+        list_images(images_path / "empty")
+    with pytest.raises(DataError, match=r"No folder of images at .*Nearest: 'images'\. "):
+        list_images(images_path.parent / "image")
