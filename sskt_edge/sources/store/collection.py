@@ -1,0 +1,299 @@
+"""A collection: the labels that one source gave by one engine, of any images and views."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.errors import DataError
+from sskt_edge.runtime.files import storage_errors
+from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.sources.store.form import Arrays, form_of
+from sskt_edge.sources.store.keys import KEY_BYTES, KeyIndex, Keys
+from sskt_edge.sources.store.lock import locked
+from sskt_edge.sources.store.manifest import (
+    FILE_NAME,
+    Facts,
+    Manifest,
+    Shard,
+    key_of,
+    plain,
+    read_manifest,
+    write_manifest,
+)
+from sskt_edge.sources.store.shards import SUFFIX, DamagedShardError, check_shard, read_keys, write_shard
+from sskt_edge.sources.store.stored import StoredLogits
+from sskt_edge.sources.store.writer import Writer
+
+
+def _nothing() -> None:
+    """What is done meanwhile if nobody asks for more."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A shard that is not what was written.
+
+    Attributes:
+        path: its file.
+        why: what is wrong with it.
+        rows: how many labels it had; they count as missing.
+    """
+
+    path: Path
+    why: str
+    rows: int
+
+
+class Collection:
+    """Labels that share all that decides them but the image and the view. Nothing is on the disk before `held`.
+
+    Every method looks at the disk anew, so that what another process adds is seen. Reading takes no lock; whoever adds
+    holds it: ::
+
+        while (stored := collection.open(keys, progress)) is None:
+            with collection.held(progress), collection.writer(about) as writer:
+                for batch in batches(collection.missing(keys)):
+                    writer.add(keys[batch], ask(batch))
+        stored.read(places)
+
+    Args:
+        store: the folder of all collections.
+        facts: what decides the labels; JSON, with "model" among them.
+        classes: C.
+        top_k: how many logits are kept; 0 = all.
+
+    Attributes:
+        key: SHA-256, in hex, of all that decides the labels and how they are kept.
+        path: its folder.
+        row_bytes: what a label takes on the disk.
+    """
+
+    def __init__(self, store: Path, facts: Mapping[str, object], classes: int, top_k: int = 0) -> None:
+        self.facts: Facts = plain(facts)
+        self._form = form_of(classes, top_k)
+        self.classes, self.top_k = self._form.classes, self._form.top_k
+        self.key = key_of(self.facts, self._form)
+        self.path = store / f"{_slug(str(self.facts['model']))}-{self.key[:12]}"
+        sizes = [dtype.itemsize * int(np.prod(shape)) for dtype, shape in self._form.layout(1).values()]
+        self.row_bytes = KEY_BYTES + sum(sizes)
+        self._keys: dict[str, Keys] = {}
+        self._index: tuple[tuple[Shard, ...], KeyIndex] = ((), KeyIndex([]))
+        self._whole: set[str] = set()
+        self._damaged: dict[str, str] = {}
+        self._is_held = False
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """Those that the manifest names, without those found damaged."""
+        return tuple(shard for shard in self._manifest().shards if shard.name not in self._damaged)
+
+    @property
+    def rows(self) -> int:
+        """How many labels it has."""
+        return sum(shard.rows for shard in self.shards)
+
+    @property
+    def bytes(self) -> int:
+        """What its shards take on the disk."""
+        return sum(shard.bytes for shard in self.shards)
+
+    @property
+    def fills(self) -> list[Facts]:
+        """What each writer said about itself, the first one first."""
+        return list(self._manifest().fills.values())
+
+    @property
+    def created(self) -> str:
+        """When it was begun, ISO 8601."""
+        return self._manifest().created
+
+    @property
+    def used(self) -> float:
+        """When it was last written or opened, in seconds since 1970; 0 if it is not on the disk."""
+        file = self.path / FILE_NAME
+        return file.stat().st_mtime if file.exists() else 0.0
+
+    def missing(self, keys: Keys) -> NDArray[np.bool_]:
+        """S16 [N] → bool [N]: which of them have no label.
+
+        Raises:
+            DataError: the manifest is broken.
+            StorageError: the disk does not give a shard.
+        """
+        missing: NDArray[np.bool_] = self._find(keys)[1] < 0
+        return missing
+
+    def open(
+        self, keys: Keys, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing
+    ) -> StoredLogits | None:
+        """The labels of S16 [N], every shard of them held against its hash first; None if one is missing.
+
+        A damaged shard is taken out and named, and its labels are missing then: fill, and open again.
+
+        Raises:
+            DataError: the manifest is broken.
+            StorageError: the disk does not give a shard.
+        """
+        shards, numbers, rows = self._find(keys)
+        needed = [shards[number] for number in np.unique(numbers) if number >= 0]
+        if self._take_out_damaged([shard for shard in needed if shard.name not in self._whole], progress, meanwhile):
+            return None
+        if (numbers < 0).any():
+            return None
+        with suppress(OSError):  # a store may be read-only
+            os.utime(self.path / FILE_NAME)
+        return StoredLogits(self.path, self._form, shards, numbers, rows)
+
+    def verify(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> list[Damage]:
+        """Hold every shard against its hash; the damaged are taken out, so that the next fill asks their labels again.
+
+        Raises:
+            DataError: the manifest is broken.
+            StorageError: the disk does not give a shard.
+        """
+        return self._take_out_damaged(self._manifest().shards, progress, meanwhile)
+
+    @contextmanager
+    def held(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> Iterator[None]:
+        """Be the only process that writes; another one is waited for. Left-overs of a killed one are removed.
+
+        Args:
+            progress: is told who is waited for, and of damaged shards.
+            meanwhile: called again and again while waiting, so that a signal can end it.
+
+        Raises:
+            DataError: the manifest is broken or gone.
+            StorageError: the disk does not take the lock's or the manifest's file.
+        """
+        if self._is_held:
+            raise RuntimeError("the collection is held already")
+        with locked(self.path.with_name(f"{self.path.name}.lock"), progress, meanwhile):
+            self._tidy(progress)
+            self._is_held = True
+            try:
+                yield
+            finally:
+                self._is_held = False
+
+    def writer(self, about: Mapping[str, object], rows: int = 8192, seconds: float = 30.0) -> Writer:
+        """A context that adds labels; `held` must be around it.
+
+        Args:
+            about: what is noted for whoever lists the collection; JSON.
+            rows: so many make a shard.
+            seconds: so long after its first row a shard is written with fewer.
+        """
+        if not self._is_held:
+            raise RuntimeError("hold the collection before you write to it")
+        fill, note = secrets.token_hex(8), plain(about)
+
+        def append(keys: Keys, arrays: Arrays) -> None:
+            shard = write_shard(self.path, keys, arrays, fill)
+            write_manifest(self.path, self._manifest().with_shard(shard, note))
+
+        return Writer(append, self._form, rows, seconds)
+
+    def prune(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> None:
+        """Remove all of it from the disk; who fills it is waited for.
+
+        Raises:
+            DataError: the manifest is broken.
+            StorageError: the disk does not let it go.
+        """
+        with self.held(progress, meanwhile):
+            # A manifest that names nothing comes first: killed at any moment, what is left is a collection.
+            write_manifest(self.path, replace(self._manifest(), shards=()))
+            self._tidy(progress)
+            with storage_errors(self.path):
+                (self.path / FILE_NAME).unlink()
+                self.path.rmdir()
+
+    def _manifest(self) -> Manifest:
+        manifest = read_manifest(self.path) or Manifest(self.facts, self._form)
+        if key_of(manifest.facts, manifest.form) != self.key:
+            raise DataError(
+                f"'{self.path / FILE_NAME}' is of another collection. Delete the folder: its labels are asked again."
+            )
+        return manifest
+
+    def _find(self, keys: Keys) -> tuple[tuple[Shard, ...], NDArray[np.int32], NDArray[np.int32]]:
+        """S16 [N] → the shards, and for each key its shard's number and its row, int32 [N]; -1 where it is missing."""
+        shards = self.shards
+        for shard in shards:
+            if shard.name not in self._keys:
+                try:
+                    self._keys[shard.name] = read_keys(self.path, shard, self._form)
+                except DamagedShardError as error:
+                    self._damaged[shard.name] = str(error)
+        shards = tuple(shard for shard in shards if shard.name not in self._damaged)
+        if shards != self._index[0]:
+            self._index = shards, KeyIndex([self._keys[shard.name] for shard in shards])
+        return shards, *self._index[1].find(keys)
+
+    def _take_out_damaged(
+        self, shards: Sequence[Shard], progress: Progress, meanwhile: Callable[[], None]
+    ) -> list[Damage]:
+        with progress.bar("verify labels", len(shards)) as bar:
+            for shard in shards:
+                meanwhile()
+                self._check(shard)
+                bar.advance()
+        damages = [
+            Damage(self.path / shard.name, self._damaged[shard.name], shard.rows)
+            for shard in shards
+            if shard.name in self._damaged
+        ]
+        if damages and self._is_held:
+            self._tidy(progress)
+        elif damages:
+            with self.held(progress, meanwhile):
+                pass
+        return damages
+
+    def _check(self, shard: Shard) -> bool:
+        """Whether a shard is whole now."""
+        self._damaged.pop(shard.name, None)
+        try:
+            check_shard(self.path, shard)
+        except DamagedShardError as error:
+            self._damaged[shard.name] = str(error)
+        else:
+            self._whole.add(shard.name)
+        return shard.name not in self._damaged
+
+    def _tidy(self, progress: Progress) -> None:
+        """Take damaged shards out of the manifest, begin one if there is none, remove files that it does not name."""
+        files = {path.name: path for path in self.path.glob(f"*{SUFFIX}")}
+        is_begun = (self.path / FILE_NAME).exists()
+        if files and not is_begun:
+            raise DataError(
+                f"'{self.path}' has labels but no {FILE_NAME}. "
+                f"Put it back, or delete the folder: its labels are asked again."
+            )
+        manifest = self._manifest()
+        # A network disk may have shown an old state: nothing is given up that has not been looked at twice.
+        lost = [shard for shard in manifest.shards if shard.name in self._damaged and not self._check(shard)]
+        for shard in lost:
+            why = self._damaged[shard.name]
+            progress.say(f"'{self.path / shard.name}': {why}. Its {shard.rows:,} labels are asked again.")
+        kept = tuple(shard for shard in manifest.shards if shard not in lost)
+        if lost or not is_begun:
+            write_manifest(self.path, replace(manifest, shards=kept))
+        for path in (*files.values(), *self.path.glob(".*.tmp")):
+            if path.name not in {shard.name for shard in kept}:
+                with suppress(OSError):  # Windows keeps a file that someone still reads; the next holder removes it
+                    path.unlink()
+
+
+def _slug(model: str) -> str:
+    """The end of a model's name, fit for a folder's."""
+    return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[-40:].strip("-")

@@ -1,0 +1,67 @@
+"""One process fills a collection at a time: a lock that the system frees when its holder ends, however it ends."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sskt_edge.runtime.files import storage_errors
+from sskt_edge.runtime.progress import Progress
+
+_SECONDS = 0.1  # between two looks at a lock that another process holds
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try(descriptor: int) -> None:
+        # Windows keeps others from reading a locked byte, so a byte behind the holder's name is locked.
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _try(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def locked(path: Path, progress: Progress, meanwhile: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock at `path`; wait for who holds it, say who that is, and call `meanwhile` again and again.
+
+    Raises:
+        StorageError: the folder does not take the file, or its file system knows no locks.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        said = ""
+        while not _taken(descriptor, path):
+            holder = path.read_text(encoding="utf-8", errors="replace")
+            if holder not in ("", said):
+                progress.say(f"Waiting for {holder}, which fills the same labels.")
+                said = holder
+            meanwhile()
+            time.sleep(_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int, path: Path) -> bool:
+    """Whether the lock is this process's now; its name then stands in the file."""
+    with storage_errors(path):
+        try:
+            _try(descriptor)
+        except (BlockingIOError, PermissionError):
+            return False
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
+    return True

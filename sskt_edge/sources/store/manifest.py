@@ -1,0 +1,110 @@
+"""What a collection says of itself: manifest.json, which names every shard by its hash and is written last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from sskt_edge.errors import DataError
+from sskt_edge.runtime.files import write_atomically
+from sskt_edge.sources.store.form import Form
+
+FORMAT = 1
+FILE_NAME = "manifest.json"
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A file of labels. `fill` says which writer made it."""
+
+    name: str
+    sha256: str
+    rows: int
+    bytes: int
+    fill: str
+
+    def __post_init__(self) -> None:
+        """A manifest from elsewhere may name no file outside its folder."""
+        if not re.fullmatch(r"[0-9a-f]+\.safetensors", self.name):
+            raise ValueError(f"'{self.name}' is no shard's name")
+        if not (isinstance(self.rows, int) and isinstance(self.bytes, int) and isinstance(self.sha256, str)):
+            raise TypeError(f"'{self.name}' has a size or a hash of the wrong type")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """manifest.json.
+
+    Attributes:
+        facts: what decides the labels; JSON.
+        form: how they are kept.
+        created: ISO 8601.
+        shards: in the order in which they were written.
+        fills: what each writer said about itself, by its number.
+    """
+
+    facts: Facts
+    form: Form
+    created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    shards: tuple[Shard, ...] = ()
+    fills: dict[str, Facts] = field(default_factory=dict)
+
+    def with_shard(self, shard: Shard, about: Facts) -> Manifest:
+        """One shard more, of a writer that says `about`."""
+        return replace(self, shards=(*self.shards, shard), fills={**self.fills, shard.fill: about})
+
+
+def plain(facts: Mapping[str, object]) -> Facts:
+    """Facts as JSON gives them back: tuples become lists."""
+    answer: Facts = json.loads(json.dumps(dict(facts), allow_nan=False))
+    return answer
+
+
+def key_of(facts: Facts, form: Form) -> str:
+    """SHA-256, in hex, over all that decides the labels and how they are kept."""
+    told = {"facts": facts, "form": asdict(form), "format": FORMAT}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace the folder's manifest atomically.
+
+    Raises:
+        StorageError: the disk does not take it; the old one is whole.
+    """
+    content = {"format": FORMAT, "key": key_of(manifest.facts, manifest.form), **asdict(manifest)}
+    write_atomically(folder / FILE_NAME, json.dumps(content, indent=1).encode() + b"\n")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """A folder's manifest; None where there is none.
+
+    Raises:
+        DataError: it is broken, of a newer format, or of other facts than its key says.
+    """
+    try:
+        raw = json.loads((folder / FILE_NAME).read_bytes())
+        if isinstance(raw["format"], int) and raw["format"] > FORMAT:
+            raise DataError(f"The labels in '{folder}' are of a newer sskt-edge. Upgrade it, or name another store.")
+        form = Form(**raw["form"])
+        shards = tuple(Shard(**shard) for shard in raw["shards"])
+        manifest = Manifest(dict(raw["facts"]), form, str(raw["created"]), shards, dict(raw["fills"]))
+        if raw["key"] != key_of(manifest.facts, form):
+            raise ValueError("its facts are not those of its key")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"'{folder / FILE_NAME}' cannot be read: {error.strerror}. Check its permissions.") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"'{folder / FILE_NAME}' is broken: {type(error).__name__}: {error}. Put a copy of it back, or delete the "
+            f"folder: its labels are then asked again."
+        ) from error
+    return manifest

@@ -1,0 +1,86 @@
+"""The label store: a folder of collections, one for each way in which labels came about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sskt_edge.errors import DataError
+from sskt_edge.sources.store.collection import Collection
+from sskt_edge.sources.store.manifest import plain, read_manifest
+
+
+class LabelStore:
+    """Collections of soft labels below one folder."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is made there before something is stored."""
+        self.path = path
+
+    def collection(self, facts: Mapping[str, object], classes: int, top_k: int = 0) -> Collection:
+        """The collection of these facts, whether it is on the disk or not.
+
+        Args:
+            facts: all that decides a label but the image and the view; JSON, with "model" among them.
+            classes: how many logits a label has.
+            top_k: how many of them are kept; 0 = all.
+        """
+        return Collection(self.path, facts, classes, top_k)
+
+    def collections(self) -> list[Collection]:
+        """Those on the disk, by name.
+
+        Raises:
+            DataError: a manifest is broken.
+        """
+        return [found for folder in self._folders() if (found := self._in(folder)) is not None]
+
+    def nearest(self, facts: Mapping[str, object], top_k: int = 0) -> tuple[Collection, list[str]] | None:
+        """The collection of the same model whose facts differ least, and what differs; None if there is none.
+
+        Each difference is a sentence: "source.mean: [0, 0, 0] then, [0.5, 0.5, 0.5] now".
+        """
+        now = _flat({**plain(facts), "top_k": top_k})
+        best: tuple[Collection, list[str]] | None = None
+        for folder in self._folders():
+            with suppress(DataError):  # it is of no help here, and stands in no one's way
+                found = self._in(folder)
+                if found is None or found.rows == 0 or found.facts["model"] != now["model"]:
+                    continue
+                then = _flat({**found.facts, "top_k": found.top_k})
+                differ = [
+                    f"{name}: {then.get(name, 'not there')} then, {now.get(name, 'not there')} now"
+                    for name in sorted(now.keys() | then.keys())
+                    if then.get(name) != now.get(name) or (name in then) != (name in now)
+                ]
+                if best is None or len(differ) < len(best[1]):
+                    best = found, differ
+        return best
+
+    def _folders(self) -> list[Path]:
+        return sorted(path for path in self.path.glob("*") if path.is_dir())
+
+    def _in(self, folder: Path) -> Collection | None:
+        """The collection in a folder; None if the folder is something else."""
+        manifest = read_manifest(folder)
+        if manifest is None:
+            return None
+        found = self.collection(manifest.facts, manifest.form.classes, manifest.form.top_k)
+        if found.path.name != folder.name:
+            raise DataError(f"'{folder}' is the collection '{found.path.name}' renamed. Rename it back, or delete it.")
+        return found
+
+
+def _flat(facts: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} → {"a.b": 1}."""
+    return dict(_leaves(facts, above))
+
+
+def _leaves(facts: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value

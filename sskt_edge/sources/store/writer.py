@@ -1,0 +1,69 @@
+"""Labels on their way to the disk: gathered until they make a shard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.errors import StorageError
+from sskt_edge.sources.store.form import Arrays, Form
+from sskt_edge.sources.store.keys import Keys
+
+
+class Writer:
+    """Takes labels batch by batch; what is left is written when the context ends, by an exception too.
+
+    Args:
+        append: writes keys and packed logits as one shard.
+        form: how the logits are kept.
+        rows: so many make a shard.
+        seconds: so long after its first row a shard is written with fewer, that a kill never costs more.
+    """
+
+    def __init__(self, append: Callable[[Keys, Arrays], None], form: Form, rows: int, seconds: float) -> None:
+        self._append, self._form, self._rows, self._seconds = append, form, rows, seconds
+        self._waiting: list[tuple[Keys, Arrays]] = []
+        self._since = 0.0
+
+    def add(self, keys: Keys, logits: NDArray[np.float32]) -> None:
+        """S16 [B], float32 [B,C].
+
+        Raises:
+            NetworkError: a logit is not finite, or too large for float16; nothing of this batch is taken.
+            StorageError: the disk is full or does not take the shard; earlier shards are whole.
+        """
+        if len(keys) != len(logits):
+            raise ValueError(f"{len(keys)} keys with {len(logits)} rows of logits")
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting.append((keys.copy(), self._form.pack(logits)))
+        waiting = sum(len(keys) for keys, _ in self._waiting)
+        if waiting >= self._rows or time.monotonic() - self._since >= self._seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting.
+
+        Raises:
+            StorageError: the disk is full or does not take it.
+        """
+        if sum(len(keys) for keys, _ in self._waiting):
+            keys = np.concatenate([keys for keys, _ in self._waiting])
+            parts = [arrays for _, arrays in self._waiting]
+            self._append(keys, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        # Only now: a signal that comes in between writes them twice rather than never.
+        self._waiting = []
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the rest, unless the disk has just refused it."""
+        if kind is None or not issubclass(kind, StorageError):
+            self.flush()
