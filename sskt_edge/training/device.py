@@ -7,15 +7,12 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from sskt_edge.errors import RecipeError
-
-Precision = Literal["fp32", "bf16", "fp16"]
+from sskt_edge.targets.precision import Precision, autocast, has_fast_bf16
 
 # bf16 must be at least so much faster than fp32 to be taken, so that noise does not decide between equals.
 _WORTH_IT = 1.15
@@ -63,12 +60,6 @@ def choose_precision(asked: str, device: torch.device, step: Callable[[Precision
     return "fp32", f"this {device.type} has no fast bf16"
 
 
-def has_fast_bf16() -> bool:
-    """Whether this CPU computes in bf16 by instructions of its own (AVX-512 BF16 or AMX)."""
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not in every torch
-    return any(getattr(torch.cpu, name, bool)() for name in asked)
-
-
 def trial_step(
     network: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device
 ) -> Callable[[Precision], None]:
@@ -86,13 +77,6 @@ def trial_step(
             trial().zero_grad()
 
     return step
-
-
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """The context in which the forward pass runs."""
-    if precision == "fp32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
 def _times_faster(step: Callable[[Precision], None]) -> float:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sskt_edge.errors import RecipeError
-from sskt_edge.training.device import Precision, choose_device, choose_precision
+from sskt_edge.targets.precision import Precision
+from sskt_edge.training.device import choose_device, choose_precision
 
 CPU = torch.device("cpu")
 
