@@ -143,21 +143,17 @@ class FolderReader:
         new = [path for path in listing.paths if path not in self._digests]
         with progress.bar("hash images", len(new)) as bar:
             for path in new:
-                self._digests[path] = self._digest(path)
+                self._digests[path] = _digest(path)
                 bar.advance()
         return digests_as_array([self._digests[path] for path in listing.paths])
 
-    def _digest(self, path: Path) -> bytes:
-        """A file's SHA-256; that of no bytes if it cannot be opened and decoding will skip it."""
-        try:
-            return bytes.fromhex(sha256_of(path))
-        except OSError as error:
-            if self._data.skip_bad:
-                return hashlib.sha256().digest()
-            raise DataError(
-                f"'{path}' cannot be read: {error.strerror or error}. Check the path. "
-                f"To leave such images out: data.skip_bad = true."
-            ) from error
+
+def _digest(path: Path) -> bytes:
+    """A file's SHA-256; that of no bytes if it cannot be opened, which is met when it is decoded."""
+    try:
+        return bytes.fromhex(sha256_of(path))
+    except OSError:
+        return hashlib.sha256().digest()
 
 
 def _pick(listing: FolderListing, rows: NDArray[np.intp]) -> FolderListing:

@@ -48,10 +48,10 @@ def open_stl10(data: Data) -> ArrayReader:
 
 def _upright(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Torchvision's [N,3,S,S], whose memory is the file's (column by column) → [N,S,S,3] in that same memory."""
-    stored = planes.transpose(0, 1, 3, 2)
-    out = np.ascontiguousarray(stored).reshape(len(planes), *planes.shape[2:], 3)
+    stored = np.ascontiguousarray(planes.transpose(0, 1, 3, 2))  # no copy: so it lies there
+    out = stored.reshape(len(planes), *planes.shape[2:], 3)
     for row, image in enumerate(planes):
-        out[row] = image.transpose(1, 2, 0).copy()
+        out[row] = image.transpose(1, 2, 0)  # NumPy sees that the two overlap
     return out
 
 

@@ -37,7 +37,8 @@ def images() -> ImageSet:
     random = np.random.default_rng(0)
     squares = {side: random.integers(0, 256, (COUNT, side, side, 3), dtype=np.uint8) for side in (SIDE, 16)}
     digests = b"".join(hashlib.sha256(image.tobytes()).digest() for image in squares[SIDE])
-    return ImageSet(squares, np.zeros(COUNT, dtype=np.int64), np.frombuffer(digests, np.uint8).reshape(-1, 32))
+    hashes = np.frombuffer(digests, np.uint8).reshape(-1, 32)
+    return ImageSet(squares, np.zeros(COUNT, dtype=np.int64), hashes, tuple(f"train[{row}]" for row in range(COUNT)))
 
 
 def labels_of(source: Mean, images: ImageSet, views: int | str, side: int = SIDE) -> SoftLabels:
