@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,11 +16,12 @@ class Session(Protocol):
     """Something that turns images into logits.
 
     Attributes:
-        backend: the library that runs the network: "onnxruntime".
+        backend: the library that runs the network: "onnxruntime", "openvino", "torch".
         provider: what really runs it: "cpu", "cuda".
-        precision: "fp32".
+        precision: what it really computes in: "fp32", "bf16", "fp16".
         versions: the versions of the libraries that take part.
-        max_batch: how many images are run at once; larger batches are split.
+        max_batch: how many images are run at once; larger batches are split. A session with a fixed batch fills the
+            last part up, so that every run has exactly so many.
     """
 
     backend: str
@@ -44,6 +46,24 @@ def check_images(images: npt.NDArray[Any], height: int, width: int) -> None:
             f"Images: got {images.dtype} {list(shape)}, expected uint8 [N,{height},{width},3] with N of at least 1. "
             "Read them with sskt_edge.runtime.images.read_square."
         )
+
+
+def run_in_parts(
+    run: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
+    images: npt.NDArray[np.uint8],
+    size: int,
+    fixed: bool,
+) -> npt.NDArray[np.float32]:
+    """Run `images` in parts of at most `size`; if `fixed`, of exactly `size`: black images fill the last one up.
+
+    uint8 [N,H,W,3] → float32 [N,classes].
+    """
+    lacking = -len(images) % size if fixed else 0
+    if lacking:
+        images = np.concatenate([images, np.zeros((lacking, *images.shape[1:]), dtype=np.uint8)])
+    parts = [run(images[at : at + size]) for at in range(0, len(images), size)]
+    logits = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return logits[: len(images) - lacking]
 
 
 def run_batches(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sskt_edge.errors import DataError, NetworkError
-from sskt_edge.sources.source import Source, TorchSource, identity_of
+from sskt_edge.sources.source import Source, TorchSource
 
 
 def recalibrate(source: Source, batches: Iterable[NDArray[np.uint8]]) -> None:
@@ -18,7 +18,7 @@ def recalibrate(source: Source, batches: Iterable[NDArray[np.uint8]]) -> None:
 
     As torch.optim.swa_utils.update_bn, but nothing except BatchNorm leaves eval mode (no dropout, no stochastic depth,
     no random numbers), and a batch weighs as much as it has images, so that a small last one does not distort the mean.
-    The new identity names the frozen source and the batches, so it is the same on every device.
+    The facts keep the frozen weights and gain the digest of the batches, so they are the same on every device.
 
     Args:
         source: the source to change.
@@ -53,4 +53,4 @@ def recalibrate(source: Source, batches: Iterable[NDArray[np.uint8]]) -> None:
             norm.eval()
     if not seen:
         raise DataError(f"Source '{source.name}' got no images to take BatchNorm statistics from. Check data.root.")
-    source.identity = identity_of(frozen=source.identity, batchnorm="recalibrated", images=digest.hexdigest())
+    source.facts = {**source.facts, "batchnorm": "recalibrated", "images": digest.hexdigest()}

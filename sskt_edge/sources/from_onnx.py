@@ -1,30 +1,26 @@
-"""onnx/<path>: any exported network, run by the runtime's own ONNX Runtime session."""
+"""onnx/<path>: any exported network, run by the runtime's own sessions."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import CheckpointError, RecipeError
+from sskt_edge.errors import CheckpointError, NetworkError, RecipeError
 from sskt_edge.recipe.models import Source as SourcePart
-from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
 from sskt_edge.runtime.onnx_wire import refuse_external_data
-from sskt_edge.runtime.session import check_images
+from sskt_edge.runtime.session import Session
+from sskt_edge.sources.engines import ENGINES, Engine, engines_here, open_onnx_session
 from sskt_edge.sources.onnx_pixels import OnnxForm, onnx_form, onnx_with_pixels
 from sskt_edge.sources.source import answered_classes, identity_of
 
-# A dynamic batch is never split: a batch of another size changes the last bits.
-_UNSPLIT = 1 << 20
-
 
 class OnnxSource:
-    """An ONNX network behind the session that it needs for each side of images.
+    """An ONNX network, which gets the preprocessing that it lacks for each side of images.
 
     Args:
         name: what the recipe calls it.
@@ -46,40 +42,46 @@ class OnnxSource:
         pixels: Pixels | None,
         device: torch.device,
     ) -> None:
-        self.name, self.input_size = name, size
+        self.name, self.input_size, self.device = name, size, device
         self._content, self._model, self._form, self._pixels = content, model, form, pixels
-        self._provider = "auto" if device.type == "cuda" else "cpu"
-        self._sessions: dict[int, OnnxRuntimeSession] = {}
-        self.identity = identity_of(
-            architecture="onnx",
-            weights=hashlib.sha256(content).hexdigest(),
-            input_size=size,
-            mean=pixels and pixels.mean,
-            std=pixels and pixels.std,
-            batchnorm="frozen",
-        )
+        self._prepared: dict[int, bytes] = {}
+        self.facts: dict[str, Any] = {
+            "model": "onnx",
+            "weights": hashlib.sha256(content).hexdigest(),
+            "input_size": size,
+            "mean": pixels and list(pixels.mean),
+            "std": pixels and list(pixels.std),
+            "batchnorm": "frozen",
+        }
         self.classes = answered_classes(self)
 
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 [B,S,S,3] → float32 [B,classes]. A network with a fixed batch gets black images to fill the last one.
+    @property
+    def identity(self) -> str:
+        """SHA-256, in hex, over the facts."""
+        return identity_of(self.facts)
+
+    def engines(self) -> tuple[Engine, ...]:
+        """Those that can run it here, ONNX Runtime in fp32 first."""
+        here = engines_here(ENGINES["onnxruntime-fp32"], self.device)
+        return tuple(engine for engine in here if engine.backend != "torch")
+
+    def open(self, engine: Engine, side: int, batch: int) -> Session:
+        """A session that takes uint8 [N,side,side,3]; a file with a fixed batch runs that one, whatever is asked.
 
         Raises:
-            DataError: images of another type or shape.
-            NetworkError: ONNX Runtime does not take the network, or fails.
+            NetworkError: the engine does not take the network in its precision, or is torch.
+            MissingExtraError: the engine's library is not installed.
         """
-        side = images.shape[1]
-        check_images(images, side, side)
-        if side not in self._sessions:
-            self._sessions[side] = self._open(side)
-        lacking = -len(images) % (self._form.batch or 1)
-        filled = np.concatenate([images, np.zeros((lacking, side, side, 3), dtype=np.uint8)])
-        return self._sessions[side].run(filled)[: len(images)]
+        if engine.backend == "torch":
+            raise NetworkError(f"Source '{self.name}' is an ONNX file, which torch does not run. Take onnxruntime.")
+        if side not in self._prepared:
+            self._prepared[side] = self._prepare(side)
+        return open_onnx_session(self._prepared[side], engine, self.device, side, self._form.batch or batch)
 
-    def _open(self, side: int) -> OnnxRuntimeSession:
+    def _prepare(self, side: int) -> bytes:
         form, size, alone = self._form, self.input_size, len(self._model.graph.output) == 1
         as_it_is = form.takes_bytes and side == size and form.batch is None and alone
-        content = self._content if as_it_is else onnx_with_pixels(self._model, form, side, size, self._pixels)
-        return OnnxRuntimeSession(content, side, side, form.batch or _UNSPLIT, provider=self._provider)
+        return self._content if as_it_is else onnx_with_pixels(self._model, form, side, size, self._pixels)
 
 
 def open_onnx(part: SourcePart, device: torch.device) -> OnnxSource:

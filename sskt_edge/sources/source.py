@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import NetworkError
-from sskt_edge.runtime.session import check_images
-from sskt_edge.targets.exact import exact
+from sskt_edge.runtime.session import Session
+from sskt_edge.sources.engines import ENGINES, Engine, checked, engines_here, open_onnx_session
+from sskt_edge.sources.torch_session import TorchSession, forward
+
+# The batch of an exported source is the engine's to fix.
+_ANY_BATCH = 1 << 16
 
 
 class Source(Protocol):
@@ -24,90 +31,119 @@ class Source(Protocol):
         name: what the recipe calls it.
         classes: how many logits it gives.
         input_size: side of the images that it takes without resizing them.
-        identity: SHA-256, in hex, over what it is: weights, network, preprocessing, BatchNorm mode. Not over its place.
     """
 
     name: str
     classes: int
     input_size: int
-    identity: str
 
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 [B,S,S,3] of any side S → float32 [B,classes]."""
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it is: model, weights, input_size, mean, std, batchnorm. Neither its place, nor what runs it."""
+
+    @property
+    def identity(self) -> str:
+        """SHA-256, in hex, over its facts."""
+
+    def engines(self) -> tuple[Engine, ...]:
+        """Those that can run it here; the first is the reference that the others are held against."""
+
+    def open(self, engine: Engine, side: int, batch: int) -> Session:
+        """A session that takes uint8 [N,side,side,3] and runs batches of exactly `batch` images, the last filled up."""
 
 
 class TorchSource:
-    """A torch network with its preprocessing, in eval mode and in full fp32 whatever the training around it does.
+    """A torch network with its preprocessing, in eval mode; other engines than torch get it as an ONNX file.
 
     Args:
         name: what the recipe calls it.
-        architecture: the network's public name, such as "torchvision/resnet50"; a part of the identity.
+        model: the network's public name, such as "torchvision/resnet50"; a part of the identity.
         network: float [B,3,size,size] → [B,classes]; it is moved to the device and frozen in place.
         pixels: its preprocessing.
-        device: where it runs.
+        device: where torch runs it.
 
     Raises:
         NetworkError: the network does not turn images of that size into [B,classes].
     """
 
-    def __init__(self, name: str, architecture: str, network: nn.Module, pixels: Pixels, device: torch.device) -> None:
+    def __init__(self, name: str, model: str, network: nn.Module, pixels: Pixels, device: torch.device) -> None:
         self.name, self.input_size = name, pixels.size
         self.network = network.requires_grad_(False).eval().float()
         self.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pixels = pixels.to(device)
         self.device = device
-        self.identity = identity_of(
-            architecture=architecture,
-            weights=_weights_sha256(network),
-            input_size=pixels.size,
-            mean=pixels.mean,
-            std=pixels.std,
-            batchnorm="frozen",
-        )
+        self.facts: dict[str, Any] = {
+            "model": model,
+            "weights": _weights_sha256(network),
+            "input_size": pixels.size,
+            "mean": list(pixels.mean),
+            "std": list(pixels.std),
+            "batchnorm": "frozen",
+        }
+        self._exported: dict[tuple[str, int], bytes] = {}
         try:
             self.classes = answered_classes(self)
         except torch.OutOfMemoryError:
             raise
+        except NetworkError as error:
+            raise NetworkError(f"Source '{name}': {error}") from error
         except (RuntimeError, ValueError, AssertionError) as error:  # each library's way to refuse a size
-            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise NetworkError(
-                f"Source '{name}' does not take images of side {pixels.size}: {reason}. "
+                f"Source '{name}' does not take images of side {pixels.size}: {_first_line(error)}. "
                 f"Leave out input_size, or set it to the network's own."
             ) from error
 
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 [B,S,S,3] → float32 [B,classes].
+    @property
+    def identity(self) -> str:
+        """SHA-256, in hex, over the facts."""
+        return identity_of(self.facts)
+
+    def engines(self) -> tuple[Engine, ...]:
+        """Those that can run it here, torch in fp32 first."""
+        return engines_here(ENGINES["torch-fp32"], self.device)
+
+    def open(self, engine: Engine, side: int, batch: int) -> Session:
+        """A session that takes uint8 [N,side,side,3] and runs batches of exactly `batch` images, the last filled up.
+
+        The batch norms' statistics are those of now; a session is opened again after recalibration.
 
         Raises:
-            DataError: images of another type or shape.
-            NetworkError: the network gives anything but [B,classes].
+            NetworkError: the network cannot be exported, or the engine does not take it in its precision.
+            MissingExtraError: the engine's library is not installed.
         """
-        logits = self.forward(images)
-        if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
-            got = list(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-            raise NetworkError(f"Source '{self.name}' answers {got}, expected [{len(images)},classes]: no classifier.")
-        answer: NDArray[np.float32] = logits.float().cpu().numpy()
-        return answer
+        if engine.backend != "torch":
+            return open_onnx_session(self._onnx(side), engine, self.device, side, batch)
+        session = TorchSession(self.network, self.pixels, self.device, side, batch, engine.precision)
+        return checked(session, engine, self.device)
 
     def forward(self, images: NDArray[np.uint8]) -> Tensor:
-        """uint8 [B,S,S,3] → what the network gives, on the device."""
-        check_images(images, images.shape[1], images.shape[1])
-        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False), exact():
-            # A copy, as torch takes neither read-only nor mirrored arrays.
-            planes = self.pixels(torch.from_numpy(images.copy()).to(self.device))
-            answer: Tensor = self.network(planes.contiguous(memory_format=torch.channels_last))
-            return answer
+        """uint8 [B,S,S,3] → what the network gives, on the device, in fp32."""
+        return forward(self.network, self.pixels, self.device, images)
+
+    def _onnx(self, side: int) -> bytes:
+        """The network as it is now, with its preprocessing, for images of a side."""
+        key = self.identity, side
+        if key not in self._exported:
+            network, pixels = copy.deepcopy((self.network, self.pixels))
+            try:
+                self._exported[key] = onnx_from_module(network.cpu(), pixels.cpu(), side, _ANY_BATCH, {})
+            except Exception as error:  # the exporter's own, and whatever the network meets in it
+                raise NetworkError(
+                    f"Source '{self.name}' cannot be exported to ONNX: {_first_line(error)}. "
+                    f"Take the engine that needs no export: labels.engine = 'torch'."
+                ) from error
+        return self._exported[key]
 
 
-def identity_of(**facts: object) -> str:
-    """SHA-256, in hex, over named facts that JSON can write."""
+def identity_of(facts: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, over facts that JSON can write."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def answered_classes(source: Source) -> int:
-    """How many logits a source gives, by asking it about one black image of its own size."""
+    """How many logits a source gives, by asking its reference about one black image of its own size."""
     black = np.zeros((1, source.input_size, source.input_size, 3), dtype=np.uint8)
-    return int(source.logits(black).shape[1])
+    return int(source.open(source.engines()[0], source.input_size, 1).run(black).shape[1])
 
 
 def _weights_sha256(network: nn.Module) -> str:
@@ -117,3 +153,7 @@ def _weights_sha256(network: nn.Module) -> str:
         digest.update(f"{key} {value.dtype} {tuple(value.shape)} ".encode())
         digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.runtime.backends.openvino import OpenVinoSession
 from sskt_edge.runtime.session import Session
 
-BACKENDS: dict[str, Callable[..., Session]] = {"onnxruntime": OnnxRuntimeSession}
+BACKENDS: dict[str, Callable[..., Session]] = {"onnxruntime": OnnxRuntimeSession, "openvino": OpenVinoSession}

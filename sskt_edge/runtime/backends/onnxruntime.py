@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sskt_edge.errors import InputError, MissingExtraError, NetworkError, WorkError
 from sskt_edge.runtime.onnx_wire import refuse_external_data
-from sskt_edge.runtime.session import check_images
+from sskt_edge.runtime.session import check_images, run_in_parts
 
 # TF32 off: fp32 means fp32.
 _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -31,6 +31,7 @@ class OnnxRuntimeSession:
         provider: "cpu", "cuda", or "auto": CUDA if it is there, else the CPU.
         threads: threads of one run; 0 leaves it to ONNX Runtime.
         precision: what the graph computes in, for the record.
+        fixed_batch: every run has exactly max_batch images.
 
     Raises:
         BundleError: the file is broken or names external data.
@@ -51,11 +52,13 @@ class OnnxRuntimeSession:
         provider: str = "auto",
         threads: int = 0,
         precision: str = "fp32",
+        fixed_batch: bool = False,
     ) -> None:
         refuse_external_data(content, "the ONNX file")
         ort = _import()
         self.height, self.width, self.max_batch, self.precision = height, width, max_batch, precision
-        self.versions = {"onnxruntime": str(ort.__version__)}
+        self._fixed_batch = fixed_batch
+        self.versions = versions()
         options = ort.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         options.intra_op_num_threads = threads
@@ -85,8 +88,7 @@ class OnnxRuntimeSession:
             WorkError: ONNX Runtime fails.
         """
         check_images(images, self.height, self.width)
-        parts = [self._run(images[at : at + self.max_batch]) for at in range(0, len(images), self.max_batch)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return run_in_parts(self._run, images, self.max_batch, self._fixed_batch)
 
     def _run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         try:
@@ -96,6 +98,25 @@ class OnnxRuntimeSession:
         if logits.ndim != 2 or len(logits) != len(images):
             raise NetworkError(f"The network answered {list(logits.shape)}, expected [{len(images)},classes].")
         return np.asarray(logits, dtype=np.float32)
+
+
+def versions() -> dict[str, str]:
+    """The version of ONNX Runtime.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    return {"onnxruntime": str(_import().__version__)}
+
+
+def providers() -> tuple[str, ...]:
+    """What this ONNX Runtime can run on, such as ("cuda", "cpu"), the best first.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    present = _import().get_available_providers()
+    return tuple(name for name in ("cuda", "cpu") if _PROVIDERS[name][0] in present)
 
 
 def _import() -> ModuleType:

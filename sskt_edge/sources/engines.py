@@ -1,0 +1,154 @@
+"""What can run a source, known without running it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from sskt_edge.errors import MissingExtraError, NetworkError
+from sskt_edge.runtime.backends import BACKENDS
+from sskt_edge.runtime.backends import onnxruntime as onnxruntime_backend
+from sskt_edge.runtime.backends import openvino as openvino_backend
+from sskt_edge.runtime.session import Session
+from sskt_edge.targets.precision import Precision, has_fast_bf16
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A library and the precision that it computes in."""
+
+    backend: Literal["torch", "onnxruntime", "openvino"]
+    precision: Precision
+
+    @property
+    def name(self) -> str:
+        """Such as "openvino-bf16"."""
+        return f"{self.backend}-{self.precision}"
+
+
+_ALL = (
+    Engine("torch", "fp32"),
+    Engine("torch", "bf16"),
+    Engine("torch", "fp16"),
+    Engine("onnxruntime", "fp32"),
+    Engine("openvino", "fp32"),
+    Engine("openvino", "bf16"),
+)
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in _ALL}
+
+_VERSIONS: dict[str, Callable[[], dict[str, str]]] = {
+    "torch": lambda: {"torch": str(torch.__version__)},
+    "onnxruntime": onnxruntime_backend.versions,
+    "openvino": openvino_backend.versions,
+}
+
+
+def engines_here(reference: Engine, device: torch.device) -> tuple[Engine, ...]:
+    """The reference, and what else is installed and runs where the reference runs.
+
+    Where that is a GPU, an engine of the CPU is not worth its export.
+    """
+    place = _provider(reference, device)
+    others = (engine for engine in ENGINES.values() if engine != reference)
+    return (reference, *(engine for engine in others if _provider(engine, device) == place))
+
+
+def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
+    """What a label depends on beside the source: backend, precision, provider, versions, processor.
+
+    Known before a session is opened; `checked` refuses a session that does otherwise.
+
+    Args:
+        engine: what runs the source.
+        device: where the training around it runs.
+
+    Raises:
+        MissingExtraError: the engine's library is not installed.
+        NetworkError: the engine's precision is none of this machine's.
+    """
+    versions = _VERSIONS[engine.backend]()
+    provider = _provider(engine, device)
+    if provider is None:
+        raise NetworkError(f"Engine '{engine.name}' does not run here: this {device.type} has no {engine.precision}.")
+    name = torch.cuda.get_device_name(device) if provider == "cuda" else _processor()
+    return {
+        "backend": engine.backend,
+        "precision": engine.precision,
+        "provider": provider,
+        "versions": versions,
+        "processor": name,
+    }
+
+
+def open_onnx_session(content: bytes, engine: Engine, device: torch.device, side: int, batch: int) -> Session:
+    """A session of an engine that runs ONNX files, with as many threads as torch has.
+
+    Args:
+        content: the ONNX file, taking uint8 [N,side,side,3].
+        engine: what runs it.
+        device: where the training around it runs.
+        side: of the images.
+        batch: of every run, exactly.
+
+    Raises:
+        NetworkError: the engine does not take the network, or not in the precision asked for.
+        InputError: the provider does not start.
+        MissingExtraError: the engine's library is not installed.
+    """
+    facts = engine_facts(engine, device)
+    session = BACKENDS[engine.backend](
+        content,
+        side,
+        side,
+        batch,
+        provider=facts["provider"],
+        threads=torch.get_num_threads(),
+        precision=engine.precision,
+        fixed_batch=True,
+    )
+    return checked(session, engine, device)
+
+
+def checked(session: Session, engine: Engine, device: torch.device) -> Session:
+    """The session, if it does what the engine's facts say.
+
+    Raises:
+        NetworkError: it does not.
+    """
+    asked = engine_facts(engine, device)
+    for key in ("backend", "provider", "precision", "versions"):
+        if getattr(session, key) != asked[key]:
+            raise NetworkError(
+                f"Engine '{engine.name}': asked for {key} {asked[key]}, runs with {getattr(session, key)}. "
+                f"Take another one: labels.engine, labels.precision."
+            )
+    return session
+
+
+def _provider(engine: Engine, device: torch.device) -> str | None:
+    """What would run the engine; None if it is not installed, or not able to."""
+    try:
+        _VERSIONS[engine.backend]()
+    except MissingExtraError:
+        return None
+    if engine.backend == "torch":
+        return device.type if engine.precision in _torch_precisions(device) else None
+    if engine.backend == "onnxruntime":
+        return device.type if device.type in onnxruntime_backend.providers() else "cpu"
+    return "cpu" if engine.precision == "fp32" or has_fast_bf16() else None
+
+
+def _torch_precisions(device: torch.device) -> set[Precision]:
+    """Those that torch is fast in. No GPU has run a source in this project's tests yet."""
+    if device.type == "cuda":
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return {"fp32", "fp16", "bf16"} if bf16 else {"fp32", "fp16"}
+    return {"fp32", "bf16"} if device.type == "cpu" and has_fast_bf16() else {"fp32"}
+
+
+def _processor() -> str:
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

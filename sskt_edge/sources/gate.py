@@ -1,0 +1,177 @@
+"""The gate: an engine may ask a source's questions only if it answers as the source's reference does."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.errors import SsktEdgeError
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.sources.engines import Engine
+from sskt_edge.sources.source import Source
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How fast an engine runs a source, how near it comes to the reference, and whether that is near enough.
+
+    Attributes:
+        engine: what was tried.
+        provider: what really ran it: "cpu", "cuda"; nothing if it did not open.
+        images_per_second: the median over the batches, after a warm-up; 0 if it does not run.
+        kl: mean KL(reference, engine) of the softmax at T = 1, in nats; infinite if it does not run.
+        agreement: share of images with the same first class.
+        passed: whether it may be taken.
+        why: the reason, a sentence.
+        seconds_to_open: the export included, if none has been made for another engine.
+    """
+
+    engine: Engine
+    provider: str
+    images_per_second: float
+    kl: float
+    agreement: float
+    passed: bool
+    why: str
+    seconds_to_open: float
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What an engine did: its logits of every batch, or why there are none."""
+
+    provider: str = ""
+    seconds_to_open: float = 0.0
+    images_per_second: float = 0.0
+    logits: NDArray[np.float32] | None = None
+    failure: str = ""
+
+
+def divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """KL(softmax(reference), softmax(logits)) at T = 1, in nats. [N,C], [N,C] → [N]; infinite where one is not finite."""
+    expected, given = _log_softmax(reference), _log_softmax(logits)
+    apart = (np.exp(expected) * (expected - given)).sum(axis=1)
+    finite = np.isfinite(reference).all(axis=1) & np.isfinite(logits).all(axis=1)
+    return np.where(finite, np.maximum(apart, 0.0), math.inf)
+
+
+def compare_logits(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> tuple[float, float]:
+    """Mean KL at T = 1 in nats, and the share of rows with the same first class. [N,C], [N,C] → two numbers."""
+    same = reference.argmax(axis=1) == logits.argmax(axis=1)
+    return float(divergence(reference, logits).mean()), float(same.mean())
+
+
+def try_engines(
+    source: Source,
+    engines: Sequence[Engine],
+    side: int,
+    batches: Sequence[NDArray[np.uint8]],
+    limits: tuple[float, float],
+    progress: Progress,
+    between_batches: Callable[[], None],
+) -> list[Verdict]:
+    """A verdict on each of `engines`, in their order. One that fails gets a verdict that says why.
+
+    Args:
+        source: who is asked.
+        engines: the first is the reference, which passes if it runs.
+        side: of the images.
+        batches: uint8 [B,side,side,3] each, all of one size; real views, since noise says little of real ones.
+        limits: the largest mean KL, and the smallest share of the same first class.
+        progress: shows the trial.
+        between_batches: called before each batch, so that a trial can be interrupted.
+    """
+    reference, verdicts = None, []
+    with progress.bar(f"{source.name}, try engines", len(engines)) as bar:
+        for engine in engines:
+            trial = _try(source, engine, side, batches, between_batches)
+            if engine == engines[0]:
+                reference = trial.logits
+            verdicts.append(_judge(engine, trial, reference, engine == engines[0], limits))
+            bar.advance()
+    return verdicts
+
+
+def _try(
+    source: Source,
+    engine: Engine,
+    side: int,
+    batches: Sequence[NDArray[np.uint8]],
+    between_batches: Callable[[], None],
+) -> _Trial:
+    """Open the engine and run every batch, the first one once more before."""
+    start = time.perf_counter()
+    try:
+        session = source.open(engine, side, len(batches[0]))
+        opened = time.perf_counter() - start
+        answers, seconds = [], []
+        for batch in (batches[0], *batches):
+            between_batches()
+            start = time.perf_counter()
+            answers.append(session.run(batch))
+            seconds.append(time.perf_counter() - start)
+    except Exception as error:  # each library has its own, and out of memory; the others may still do
+        return _Trial(failure=_reason(error))
+    speed = len(batches[0]) / float(np.median(seconds[1:]))
+    return _Trial(session.provider, opened, speed, np.concatenate(answers[1:]))
+
+
+def _judge(
+    engine: Engine,
+    trial: _Trial,
+    reference: NDArray[np.float32] | None,
+    is_reference: bool,
+    limits: tuple[float, float],
+) -> Verdict:
+    kl, agreement = math.inf, 0.0
+    if trial.logits is None:
+        reasons = [trial.failure]
+    elif reference is None:
+        reasons = ["there is nothing to hold it against, since the reference does not run"]
+    elif trial.logits.shape != reference.shape:
+        reasons = [f"it answers {list(trial.logits.shape)}, the reference {list(reference.shape)}"]
+    else:
+        kl, agreement = compare_logits(reference, trial.logits)
+        reasons = _too_far(kl, agreement, limits)
+        if is_reference and math.isfinite(kl):
+            reasons = []
+    said = "the reference" if is_reference else f"KL {kl:.2g}, {agreement:.1%} same class"
+    return Verdict(
+        engine=engine,
+        provider=trial.provider,
+        images_per_second=trial.images_per_second,
+        kl=kl,
+        agreement=agreement,
+        passed=not reasons,
+        why="; ".join(reasons) or said,
+        seconds_to_open=trial.seconds_to_open,
+    )
+
+
+def _too_far(kl: float, agreement: float, limits: tuple[float, float]) -> list[str]:
+    """Where an engine is farther from the reference than it may be."""
+    reasons = []
+    if not math.isfinite(kl):
+        reasons.append("its logits are not all finite")
+    elif kl > limits[0]:
+        reasons.append(f"KL {kl:.2g} nats, at most {limits[0]:g} allowed")
+    if agreement < limits[1]:
+        reasons.append(f"{agreement:.1%} same class, at least {limits[1]:.1%} asked")
+    return reasons
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):
+        shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    log_softmax: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_softmax
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text if isinstance(error, SsktEdgeError) else f"{type(error).__name__}: {text.splitlines()[0]}"

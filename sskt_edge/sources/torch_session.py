@@ -1,0 +1,76 @@
+"""A torch network as a session: uint8 NHWC in, float32 out, as those that run ONNX files."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sskt_edge.data.pixels import Pixels
+from sskt_edge.errors import NetworkError
+from sskt_edge.runtime.session import check_images, run_in_parts
+from sskt_edge.targets.exact import exact
+from sskt_edge.targets.precision import Precision, autocast
+
+
+class TorchSession:
+    """A network with its preprocessing, run by eager torch with a fixed batch, in one precision whatever is around it.
+
+    fp32 is full fp32, without TF32; bf16 and fp16 are torch's autocast. The kernels are deterministic. CUDA is written
+    for, but no GPU has run it yet.
+
+    Args:
+        network: in eval mode, on the device, channels_last.
+        pixels: its preprocessing, on the device.
+        device: where it runs.
+        side: of the images.
+        max_batch: of every run, exactly.
+        precision: of the forward pass.
+    """
+
+    backend = "torch"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        pixels: Pixels,
+        device: torch.device,
+        side: int,
+        max_batch: int,
+        precision: Precision = "fp32",
+    ) -> None:
+        self._network, self._pixels, self._device, self._side = network, pixels, device, side
+        self.max_batch = max_batch
+        self.provider, self.precision = device.type, str(precision)
+        self._autocast: Precision = precision
+        self.versions = {"torch": str(torch.__version__)}
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N,side,side,3] → float32 [N,classes].
+
+        Raises:
+            DataError: images of another type or shape.
+            NetworkError: the network gives anything but [N,classes].
+        """
+        check_images(images, self._side, self._side)
+        return run_in_parts(self._run, images, self.max_batch, fixed=True)
+
+    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        logits = forward(self._network, self._pixels, self._device, images, self._autocast)
+        if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
+            got = list(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+            raise NetworkError(f"The network answered {got}, expected [{len(images)},classes]: it is no classifier.")
+        answer: NDArray[np.float32] = logits.float().cpu().numpy()
+        return answer
+
+
+def forward(
+    network: nn.Module, pixels: Pixels, device: torch.device, images: NDArray[np.uint8], precision: Precision = "fp32"
+) -> Tensor:
+    """uint8 [B,S,S,3] → what the network gives, on the device."""
+    with torch.inference_mode(), torch.autocast(device.type, enabled=False), autocast(device, precision), exact():
+        # A copy, as torch takes neither read-only nor mirrored arrays.
+        planes = pixels(torch.from_numpy(images.copy()).to(device))
+        answer: Tensor = network(planes.contiguous(memory_format=torch.channels_last))
+        return answer
