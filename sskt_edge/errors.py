@@ -8,6 +8,7 @@ SsktEdgeError
 │   ├── NetworkError         an unknown target or source, or one that cannot take the given input
 │   ├── RunError             a run folder that is missing, unfinished or broken
 │   ├── BundleError          a bundle that is missing, changed, or not to be trusted
+│   ├── StudyError           a comparison or a sweep: its arms, its space, its folder, its storage
 │   └── MissingExtraError    a package that this verb needs is not installed
 └── WorkError                the input was right, the work failed: exit code 1
     ├── ParityError          two sessions that should agree do not
@@ -62,6 +63,10 @@ class RunError(InputError):
 
 class BundleError(InputError):
     """A bundle is missing, changed, or not to be trusted."""
+
+
+class StudyError(InputError):
+    """A comparison or a sweep: its arms, its space, its folder or its storage is wrong."""
 
 
 class MissingExtraError(InputError):

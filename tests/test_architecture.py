@@ -26,9 +26,13 @@ LAYERS = {
     "sskt": 6,
     "sources": 6,
     "training": 7,
-    "cli": 8,
+    "study": 8,
+    "cli": 9,
 }
-HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "timm", "tensorboard", "sklearn", "mlxtend")
+HEAVY = (
+    *("torch", "torchvision", "onnx", "onnxruntime", "openvino", "onnxscript", "timm", "tensorboard"),
+    *("sklearn", "mlxtend", "optuna", "scipy", "matplotlib"),
+)
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 

@@ -1,0 +1,1 @@
+"""Many runs, one table: methods side by side, and searches over a recipe's values."""

@@ -1,0 +1,134 @@
+"""What a comparison compares: arms, each the study's recipe with a few values changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sskt_edge.errors import DownloadError, NetworkError, StudyError, nearest
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.study.base import overlaid
+from sskt_edge.targets.build import fetch_torchvision, torchvision_weights
+
+_OPEN, _CLOSE = "[{", "]}"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One line of the table.
+
+    Attributes:
+        name: what it is called.
+        recipe: what is trained, with every seed.
+        changes: KEY=VALUE, what differs from the study's recipe.
+        missing: why it cannot be trained here; empty if it can.
+    """
+
+    name: str
+    recipe: Recipe
+    changes: tuple[str, ...] = ()
+    missing: str = ""
+
+
+def _scratch(_: Recipe) -> list[str]:
+    return ["sskt.method=scratch"]
+
+
+def _sskt(_: Recipe) -> list[str]:
+    return ["sskt.method=sskt"]
+
+
+def _finetuned(recipe: Recipe) -> list[str]:
+    return ["sskt.method=scratch", *_from_published(recipe)]
+
+
+def _finetuned_sskt(recipe: Recipe) -> list[str]:
+    return ["sskt.method=sskt", *_from_published(recipe)]
+
+
+def _from_published(recipe: Recipe) -> list[str]:
+    """Start from torchvision's weights of the target, with a tenth of the rate; fetched now, not after hours.
+
+    Raises:
+        NetworkError: there are none.
+        DownloadError: they could not be fetched.
+    """
+    model = recipe.target.model
+    if recipe.target.checkpoint:
+        raise NetworkError(f"The recipe starts from a checkpoint of its own, '{recipe.target.checkpoint}'.")
+    weights = torchvision_weights(model, "DEFAULT")
+    fetch_torchvision(model, weights)
+    return [f"target.weights={weights.name}", f"train.optimizer.lr={recipe.train.optimizer.lr / 10:g}"]
+
+
+METHODS: dict[str, Callable[[Recipe], list[str]]] = {
+    "scratch": _scratch,
+    "sskt": _sskt,
+    "finetuned": _finetuned,
+    "finetuned+sskt": _finetuned_sskt,
+}
+DEFAULT_METHODS = ("scratch", "sskt")
+
+
+def arms_of(recipe: Recipe, methods: Sequence[str] = DEFAULT_METHODS, further: Sequence[str] = ()) -> tuple[Arm, ...]:
+    """The arms of a comparison; the others are held against the first.
+
+    Args:
+        recipe: the study's.
+        methods: of METHODS. One that starts from published weights which are not to be had becomes an arm that says so.
+        further: more arms, each "NAME: KEY=VALUE KEY=VALUE …".
+
+    Raises:
+        StudyError: an unknown method, an arm without a name, or two of the same name.
+        RecipeError: a change does not fit.
+    """
+    arms = [_method_arm(recipe, name) for name in methods]
+    for text in further:
+        name, changes = parse_arm(text)
+        arms.append(Arm(name, overlaid(recipe, changes, f"arm {name}"), tuple(changes)))
+    names = [arm.name for arm in arms]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise StudyError(f"Two arms are called '{twice[0]}'. Give every arm a name of its own; arms: {names}.")
+    return tuple(arms)
+
+
+def parse_arm(text: str) -> tuple[str, list[str]]:
+    """From "T3: sskt.temperature=3 sskt.use=[1, 2]" to its name and ["sskt.temperature=3", "sskt.use=[1, 2]"].
+
+    Raises:
+        StudyError: it has no name or no change.
+    """
+    name, _, rest = text.partition(":")
+    changes = _split_changes(rest)
+    if not name.strip().isprintable() or not name.strip() or not changes or not all("=" in part for part in changes):
+        raise StudyError(f"--arm '{text}': expected 'NAME: KEY=VALUE KEY=VALUE', such as 'T3: sskt.temperature=3'.")
+    return name.strip(), changes
+
+
+def _split_changes(text: str) -> list[str]:
+    """Cut at the spaces that stand before a KEY=, outside of quotes and brackets: values may hold spaces."""
+    starts, depth, quote = [], 0, ""
+    for place, sign in enumerate(text):
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        elif sign in _OPEN + _CLOSE:
+            depth += 1 if sign in _OPEN else -1
+        elif depth == 0 and text[place - 1 : place].strip() == "" and re.match(r"[\w.-]+=", text[place:]):
+            starts.append(place)
+    if text.strip() and (not starts or text[: starts[0]].strip()):
+        return [text.strip()]
+    return [text[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def _method_arm(recipe: Recipe, name: str) -> Arm:
+    if name not in METHODS:
+        raise StudyError(f"--method {name}: unknown. {nearest(name, METHODS)}Known: {', '.join(METHODS)}.")
+    try:
+        changes = METHODS[name](recipe)
+    except (NetworkError, DownloadError) as error:
+        return Arm(name, recipe, missing=str(error))
+    return Arm(name, overlaid(recipe, changes, f"method {name}"), tuple(changes))

@@ -1,0 +1,40 @@
+"""What a study stands on: one recipe, whatever its seed; the folder of that recipe, and recipes laid over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tomli_w
+
+from sskt_edge.recipe.load import parse_recipe, recipe_sha256
+from sskt_edge.recipe.models import Recipe
+
+
+def overlaid(recipe: Recipe, changes: Sequence[str], where: str) -> Recipe:
+    """The recipe with `KEY=VALUE` changes laid over what its author wrote: defaults follow the changes.
+
+    Raises:
+        RecipeError: a change does not fit; `where` says in the message whose it is.
+    """
+    return parse_recipe(tomli_w.dumps(as_written(recipe)), changes, where)
+
+
+def as_written(recipe: Recipe) -> dict[str, object]:
+    """The recipe's tree with the keys that its author gave, the defaults left out."""
+    return recipe.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+
+def with_train(recipe: Recipe, **values: object) -> Recipe:
+    """The recipe with other values of its [train]: a seed, a precision."""
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update=values)})
+
+
+def study_sha256(recipe: Recipe) -> str:
+    """The identity of a recipe without its seed."""
+    return recipe_sha256(with_train(recipe, seed=0))
+
+
+def study_folder(recipe: Recipe, studies: Path) -> Path:
+    """Where everything of a recipe's studies lies, whatever its seed."""
+    return studies / f"{recipe.name}-{study_sha256(recipe)[:12]}"

@@ -1,0 +1,132 @@
+"""Methods side by side: the same images, views and seeds; every finished run is kept, and nothing is trained twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from sskt_edge.errors import DivergenceError, Interrupted, StudyError
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.files import write_atomically
+from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.study.arms import Arm, arms_of
+from sskt_edge.study.base import study_folder, study_sha256, with_train
+from sskt_edge.study.comparison import Comparison, Figures
+from sskt_edge.study.draw_comparison import draw_comparison
+from sskt_edge.study.runs import finished_run
+from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.training.train import settled_precision
+
+
+def compare(
+    recipe: Recipe,
+    seeds: Sequence[int] = range(5),
+    arms: Sequence[Arm] | None = None,
+    folder: Path | str = "studies",
+    progress: Progress = QUIET,
+) -> Comparison:
+    """Train every arm with every seed, or take the runs that are there, and hold the arms against the first.
+
+    The study lies in a folder of `folder` that is named after the recipe: runs/, and compare.json, compare.md and
+    compare.png, which are written anew after every training. Interrupted, it goes on when it is called again.
+
+    Args:
+        recipe: what the arms change.
+        seeds: of the training; every arm is trained with each, seed by seed.
+        arms: from arms_of; scratch and sskt if left out.
+        folder: where studies lie.
+        progress: draws bars and lines.
+
+    Raises:
+        InputError: an arm's recipe names what is not there or does not fit, or a run of the study was changed.
+        Interrupted: SIGINT or SIGTERM; everything is saved.
+        WorkError: as train; but a run that diverges is listed as missing, and the others go on.
+    """
+    chosen = arms_of(recipe) if arms is None else tuple(arms)
+    if not seeds or not chosen:
+        raise StudyError(f"Nothing to compare: {len(chosen)} arms, {len(seeds)} seeds. At least one of each is needed.")
+    place = study_folder(recipe, Path(folder))
+    precision = _precision_of(recipe, place, progress)
+    so_far = Comparison(place, recipe, precision, tuple(seeds), chosen)
+    trainings = [(seed, arm) for seed in seeds for arm in chosen if not arm.missing]
+    progress.say(f"study {place}")
+    for line in so_far.missing:
+        progress.say(line)
+    with progress.bar("compare", len(trainings)) as bar:
+        try:
+            for seed, arm in trainings:
+                so_far = _with_run(so_far, arm, seed, progress)
+                bar.advance()
+        except Interrupted as stop:
+            done = sum(map(len, so_far.figures.values()))
+            raise Interrupted(
+                f"Stopped after {done} of {len(trainings)} trainings; everything is saved in '{place}'. "
+                f"The same command goes on.",
+                stop.exit_code - 128,
+            ) from None
+    _write(so_far)
+    return so_far
+
+
+def _with_run(so_far: Comparison, arm: Arm, seed: int, progress: Progress) -> Comparison:
+    """The comparison with one run more, found or trained; it is written if the run was trained."""
+    recipe = with_train(arm.recipe, seed=seed)
+    if recipe.train.precision == "auto":
+        recipe = with_train(recipe, precision=so_far.precision)
+    try:
+        run, trained = finished_run(recipe, so_far.folder / "runs", progress)
+    except DivergenceError as error:
+        progress.say(f"{arm.name}, seed {seed}: {error}")
+        return so_far.failing(arm.name, seed, str(error))
+    more = so_far.having(arm.name, seed, _figures(run))
+    more.refuse_unlike()
+    progress.say(f"{arm.name}, seed {seed}: {run.result.test.top1:.2%}")
+    if trained:
+        _write(more)
+    return more
+
+
+def _figures(run: TrainedNetwork) -> Figures:
+    result, golden = run.result, run.golden()
+    tested = hashlib.sha256(golden.test_pixels.tobytes() + golden.test_labels.tobytes()).hexdigest()
+    return Figures(
+        run=run.folder.path.name,
+        accuracy=result.test.top1,
+        images=result.test.images,
+        seconds=result.seconds,
+        parameters=result.primary.parameters,
+        macs=result.primary.macs,
+        inputs={"the training images": result.data_sha256, "the test images": tested, **result.sources},
+    )
+
+
+def _precision_of(recipe: Recipe, place: Path, progress: Progress) -> str:
+    """What train.precision means in this study: measured once and kept, so that pairs compare like with like.
+
+    Raises:
+        StudyError: what was kept is broken.
+    """
+    file = place / "study.json"
+    if file.is_file():
+        try:
+            return str(json.loads(file.read_bytes())["precision"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise StudyError(f"'{file}' is broken. Remove it; precision is then measured anew.") from error
+    precision: str = settled_precision(recipe, progress)
+    about = {"name": recipe.name, "recipe_sha256": study_sha256(recipe), "precision": precision}
+    write_atomically(file, json.dumps(about, indent=2).encode() + b"\n")
+    return precision
+
+
+def _write(comparison: Comparison) -> None:
+    """compare.json, compare.md and compare.png, each whole or as it was.
+
+    Raises:
+        StorageError: the disk does not take them.
+    """
+    write_atomically(comparison.folder / "compare.json", json.dumps(comparison.as_json(), indent=2).encode() + b"\n")
+    write_atomically(comparison.folder / "compare.md", comparison.as_markdown().encode())
+    if comparison.spreads:
+        write_atomically(comparison.folder / "compare.png", draw_comparison(comparison))

@@ -1,0 +1,241 @@
+"""A comparison's figures, and what may be said of them, as values, as JSON and as Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sskt_edge.errors import StudyError
+from sskt_edge.recipe.load import recipe_sha256
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.study.arms import Arm
+from sskt_edge.study.statistics import (
+    FEWEST_PAIRS,
+    Paired,
+    Spread,
+    holm,
+    paired,
+    pairs_needed,
+    sampling_error,
+    spread,
+    verdict,
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one finished run gave.
+
+    Attributes:
+        run: its folder's name in the study's runs/.
+        accuracy: share of the test images that are right.
+        images: of the test.
+        seconds: of training, the sources' answers among them where they were asked on the way.
+        parameters: of the network that is left.
+        macs: multiply-accumulates of one image.
+        inputs: what it was trained and tested on → its hash.
+    """
+
+    run: str
+    accuracy: float
+    images: int
+    seconds: float
+    parameters: int
+    macs: int
+    inputs: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Against:
+    """An arm held against the first one, pair by pair.
+
+    Attributes:
+        arm: its name.
+        differences: seed → accuracy of this arm minus the first arm's.
+        paired: what they say.
+        p_better: Holm's correction of paired.p_better over all arms.
+        p_worse: the same of paired.p_worse.
+        word: better, worse, no difference shown, or indicative.
+    """
+
+    arm: str
+    differences: dict[int, float]
+    paired: Paired
+    p_better: float
+    p_worse: float
+    word: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arms over the same seeds.
+
+    Attributes:
+        folder: the study's.
+        recipe: the study's, which the arms change.
+        precision: in which all were trained, unless an arm says otherwise.
+        seeds: asked for.
+        arms: the first is the one that the others are held against.
+        figures: arm → seed → what its run gave, of those that are finished.
+        failed: arm → seed → why its run gave nothing.
+    """
+
+    folder: Path
+    recipe: Recipe
+    precision: str
+    seeds: tuple[int, ...]
+    arms: tuple[Arm, ...]
+    figures: dict[str, dict[int, Figures]] = field(default_factory=dict)
+    failed: dict[str, dict[int, str]] = field(default_factory=dict)
+
+    def having(self, arm: str, seed: int, found: Figures) -> Comparison:
+        """The comparison with the figures of one run more."""
+        return replace(self, figures={**self.figures, arm: {**self.figures.get(arm, {}), seed: found}})
+
+    def failing(self, arm: str, seed: int, why: str) -> Comparison:
+        """The comparison with one run that gave nothing."""
+        return replace(self, failed={**self.failed, arm: {**self.failed.get(arm, {}), seed: why}})
+
+    @cached_property
+    def spreads(self) -> dict[str, Spread]:
+        """Arm → its accuracies' mean and deviation, for arms that have any."""
+        return {arm: spread([one.accuracy for one in found.values()]) for arm, found in self.figures.items()}
+
+    @cached_property
+    def against(self) -> list[Against]:
+        """Every other arm that shares a seed with the first one."""
+        first, *others = self.arms
+        pairs = {arm.name: self._differences(first.name, arm.name) for arm in others}
+        tested = {name: paired(list(found.values())) for name, found in pairs.items() if found}
+        better = holm([one.p_better for one in tested.values()])
+        worse = holm([one.p_worse for one in tested.values()])
+        return [
+            Against(name, pairs[name], one, high, low, verdict(one.n, one.mean, high, low))
+            for (name, one), high, low in zip(tested.items(), better, worse, strict=True)
+        ]
+
+    @property
+    def missing(self) -> list[str]:
+        """A sentence for every arm, or seed of an arm, that is not there for good."""
+        arms = [f"{arm.name} is left out: {arm.missing}" for arm in self.arms if arm.missing]
+        return arms + [
+            f"{arm}, seed {seed}, is missing: {why}"
+            for arm, found in self.failed.items()
+            for seed, why in found.items()
+        ]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know, so that nobody reads more out of the table than is in it."""
+        return [note for note in (self._what_counts(), self._sampling_error(), self._pairs()) if note]
+
+    def refuse_unlike(self) -> None:
+        """Runs of the same [data] and [[sources]] must have seen the same images and sources.
+
+        Raises:
+            StudyError: two have not.
+        """
+        seen: dict[tuple[str, str], tuple[str, str]] = {}
+        for arm in self.arms:
+            for one in self.figures.get(arm.name, {}).values():
+                for what, digest in one.inputs.items():
+                    # An arm that asks for other images or sources rightly has others.
+                    asked = str(next((s for s in arm.recipe.sources if s.name == what), arm.recipe.data))
+                    other, run = seen.setdefault((what, asked), (digest, one.run))
+                    if other != digest:
+                        raise StudyError(
+                            f"The runs '{run}' and '{one.run}' of '{self.folder / 'runs'}' cannot be compared: "
+                            f"{what} changed between them. Remove the older ones, and run the same command again."
+                        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON, accuracies as shares."""
+        return {
+            "name": self.recipe.name,
+            "recipe_sha256": recipe_sha256(self.recipe),
+            "folder": str(self.folder),
+            "precision": self.precision,
+            "seeds": list(self.seeds),
+            "arms": [self._arm_as_json(arm) for arm in self.arms],
+            "against": {"arm": self.arms[0].name, "arms": [_against_as_json(one) for one in self.against]},
+            "notes": self.notes,
+            "missing": self.missing,
+        }
+
+    def as_markdown(self) -> str:
+        """The tables and what must be known to read them."""
+        from sskt_edge.study.comparison_text import markdown_of
+
+        return markdown_of(self)
+
+    def _differences(self, first: str, other: str) -> dict[int, float]:
+        ours, theirs = self.figures.get(other, {}), self.figures.get(first, {})
+        return {
+            seed: ours[seed].accuracy - theirs[seed].accuracy for seed in self.seeds if seed in ours.keys() & theirs
+        }
+
+    def _arm_as_json(self, arm: Arm) -> dict[str, Any]:
+        found = self.figures.get(arm.name, {})
+        over_seeds = self.spreads.get(arm.name)
+        runs = [
+            {"seed": seed, "run": one.run, "accuracy": one.accuracy, "images": one.images, "seconds": one.seconds}
+            for seed, one in found.items()
+        ]
+        any_run = next(iter(found.values()), None)
+        return {
+            "name": arm.name,
+            "changes": list(arm.changes),
+            "n": len(found),
+            "mean": over_seeds and over_seeds.mean,
+            "sd": over_seeds and over_seeds.sd,
+            "parameters": any_run and any_run.parameters,
+            "macs": any_run and any_run.macs,
+            "seconds": sum(one.seconds for one in found.values()) / len(found) if found else None,
+            "runs": runs,
+        }
+
+    def _what_counts(self) -> str:
+        kept = {arm.recipe.train.keep for arm in self.arms if not arm.missing}
+        what = {"last": "The last epoch counts", "best": "The epoch of the best validation accuracy counts"}
+        said = what[kept.pop()] if len(kept) == 1 else "What train.keep says counts, and the arms differ in it"
+        return f"{said}; the test images are read once a run, after it."
+
+    def _sampling_error(self) -> str:
+        every = [one for found in self.figures.values() for one in found.values()]
+        if not every:
+            return ""
+        one = every[0]
+        error = sampling_error(one.accuracy, one.images)
+        return (
+            f"One accuracy of {one.accuracy:.0%} on {one.images:,} test images has a standard error of "
+            f"{100 * error:.1f} points by the choice of the images alone."
+        )
+
+    def _pairs(self) -> str:
+        if not self.against:
+            return ""
+        fewest, needed = min(one.paired.n for one in self.against), pairs_needed(len(self.against))
+        if fewest >= needed:
+            return ""
+        arms = f" against {len(self.against)} arms" if needed > FEWEST_PAIRS else ""
+        return (
+            f"With {fewest} pair{'s' if fewest > 1 else ''} nothing can be shown{arms}: "
+            f"that takes at least {needed} seeds."
+        )
+
+
+def _against_as_json(one: Against) -> dict[str, Any]:
+    return {
+        "name": one.arm,
+        "n": one.paired.n,
+        "differences": [{"seed": seed, "difference": value} for seed, value in one.differences.items()],
+        "mean": one.paired.mean,
+        "interval": one.paired.interval,
+        "p_better": one.paired.p_better,
+        "p_worse": one.paired.p_worse,
+        "p_better_holm": one.p_better,
+        "p_worse_holm": one.p_worse,
+        "verdict": one.word,
+    }

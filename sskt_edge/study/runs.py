@@ -1,0 +1,77 @@
+"""Runs by what they are: a study finds the run of a recipe, goes on with it, or trains it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from sskt_edge.errors import RunError
+from sskt_edge.recipe.load import recipe_sha256
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.study.lock import held
+from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, find_runs, read_run
+from sskt_edge.training.environment import read_environment
+from sskt_edge.training.train import Fitted, fit, train
+
+_Done = TypeVar("_Done", TrainedNetwork, Fitted)
+
+
+def finished_run(recipe: Recipe, runs: Path, progress: Progress) -> tuple[TrainedNetwork, bool]:
+    """The finished run of this very recipe in `runs`, and whether it was trained now.
+
+    Another process that trains it is waited for, and its run is taken.
+
+    Raises:
+        RunError: the run is broken, or was started with other images.
+        WorkError, Interrupted: as train.
+    """
+    with _alone(recipe, runs, progress) as folder:
+        if folder is not None and folder.result.is_file():
+            return read_run(folder.path), False
+        return _go_on(train, recipe, runs, folder, progress), True
+
+
+def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
+    """The same for a training that never reads the test set; what is done already is only opened.
+
+    Raises:
+        RunError, WorkError, Interrupted: as finished_run.
+    """
+    with _alone(recipe, runs, progress) as folder:
+        return _go_on(fit, recipe, runs, folder, progress)
+
+
+@contextlib.contextmanager
+def _alone(recipe: Recipe, runs: Path, progress: Progress) -> Iterator[RunFolder | None]:
+    """The folder of a run of this very recipe if there is one, and no other process that trains it."""
+    wanted = recipe_sha256(recipe)
+    with held(runs / f".{wanted[:16]}.lock", progress):
+        yield _find(wanted, runs)
+
+
+def _find(wanted: str, runs: Path) -> RunFolder | None:
+    """The newest run of a recipe by its hash, a finished one before all others."""
+    found = []
+    for run in find_runs(runs):
+        with contextlib.suppress(RunError):  # not a run that ever started
+            if read_environment(run).recipe_sha256 == wanted:
+                found.append(run)
+    return next((run for run in found if run.result.is_file()), found[0] if found else None)
+
+
+def _go_on(
+    training: Callable[[Recipe, Path, Path | None, Progress], _Done],
+    recipe: Recipe,
+    runs: Path,
+    folder: RunFolder | None,
+    progress: Progress,
+) -> _Done:
+    try:
+        return training(recipe, runs, folder.path if folder else None, progress)
+    except RunError as error:
+        if folder is None or str(folder.path) not in str(error):
+            raise
+        raise RunError(f"{error} In a study: remove '{folder.path}', then run the same command again.") from error

@@ -1,0 +1,104 @@
+"""What may be said of accuracies over seeds: spreads, paired differences, exact tests, and the word for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.05
+FEWEST_PAIRS = 5
+_EXACT_UP_TO = 16  # 2^16 ways to flip signs; beyond, so many of them are drawn
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Values over seeds: how many, their mean, and their standard deviation (n - 1; None for a single value)."""
+
+    n: int
+    mean: float
+    sd: float | None
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Differences of pairs that share a seed.
+
+    Attributes:
+        n: how many pairs.
+        mean: of the differences.
+        interval: 95 % confidence interval of the mean, Student's t over pairs; None for a single pair.
+        p_better: of the one-sided sign-flip test that the mean is above 0.
+        p_worse: of its mirror image, that the mean is below 0.
+    """
+
+    n: int
+    mean: float
+    interval: tuple[float, float] | None
+    p_better: float
+    p_worse: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and standard deviation of at least one value."""
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Spread(len(values), float(np.mean(values)), sd)
+
+
+def paired(differences: Sequence[float]) -> Paired:
+    """Test at least one paired difference against 0.
+
+    If the two arms were alike, every difference could as well have the other sign: p is the share of all 2^n flips of
+    signs whose mean is at least as large as the one seen (exact up to 16 pairs, 65536 drawn flips beyond).
+    """
+    mean, n = float(np.mean(differences)), len(differences)
+    if n == 1:
+        return Paired(1, mean, None, 0.5 if mean > 0 else 1.0, 0.5 if mean < 0 else 1.0)
+    half = float(stats.t.ppf(0.975, n - 1) * stats.sem(differences))
+    return Paired(n, mean, (mean - half, mean + half), _p(differences), _p([-value for value in differences]))
+
+
+def _p(differences: Sequence[float]) -> float:
+    """The one-sided sign-flip test that the mean is above 0."""
+    answer = stats.permutation_test(
+        (np.asarray(differences),),
+        np.mean,
+        permutation_type="samples",
+        alternative="greater",
+        vectorized=True,
+        n_resamples=2**_EXACT_UP_TO,
+        random_state=np.random.default_rng(0),  # the same table from the same runs
+    )
+    return float(answer.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction, in the order given: the smallest p times m, the next times m - 1, …, never falling."""
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected
+
+
+def verdict(n: int, mean: float, p_better: float, p_worse: float) -> str:
+    """The word for n pairs with these corrected p: "better" and "worse" are earned, never seen."""
+    if n < FEWEST_PAIRS:
+        seen = "equal" if mean == 0 else "higher" if mean > 0 else "lower"
+        return f"indicative: {seen}"
+    if p_better <= LEVEL:
+        return "better"
+    return "worse" if p_worse <= LEVEL else "no difference shown"
+
+
+def pairs_needed(arms: int) -> int:
+    """The fewest pairs with which the best of so many arms could pass: the smallest p is 2^-n, corrected times arms."""
+    return max(FEWEST_PAIRS, math.ceil(math.log2(arms / LEVEL)))
+
+
+def sampling_error(accuracy: float, images: int) -> float:
+    """One standard error of a share right that was counted on so many images."""
+    return math.sqrt(accuracy * (1 - accuracy) / images)
