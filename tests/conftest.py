@@ -57,7 +57,8 @@ def tiny_teacher(tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
 def tiny_run(tiny_teacher: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
     """A finished run that had a branch: the teacher's run was its source."""
     source = f'sources=[{{name = "teacher", model = "run/{tiny_teacher.folder.path.as_posix()}"}}]'
-    return sskt_edge.train(tiny_recipe("sskt.method=sskt", source), tmp_path_factory.mktemp("runs"))
+    runs = tmp_path_factory.mktemp("runs")
+    return sskt_edge.train(tiny_recipe("sskt.method=sskt", source, f"labels.store={runs / 'labels'}"), runs / "runs")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from sskt_edge.cli import doctor, evaluate, export, networks, predict, recipe, train
+from sskt_edge.cli import doctor, evaluate, export, labels, networks, predict, recipe, train
 from sskt_edge.errors import Interrupted, MissingExtraError, SsktEdgeError, WorkError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("train")(train.train)
 app.command("export")(export.export)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.add_typer(labels.app, name="labels")
 app.add_typer(recipe.app, name="recipe")
 app.command("networks")(networks.networks)
 app.command("doctor")(doctor.doctor)

@@ -118,3 +118,11 @@ def short_count(count: float) -> str:
             scaled = count / (1e9 if unit == "G" else 1e6)
             return f"{scaled:.2f} {unit}" if scaled < 10 else f"{scaled:.1f} {unit}"
     return f"{count:,.0f}"
+
+
+def short_bytes(count: float) -> str:
+    """16400000 → "16.4 MB", 2000 → "2 kB"."""
+    for limit, unit in ((1e9, "GB"), (1e6, "MB")):
+        if count >= limit:
+            return f"{count / limit:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"

@@ -172,7 +172,7 @@ class Labels(_Part):
     engine: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
         "auto", description="what runs the sources; auto: the fastest that passes the gate"
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="of the sources; a lower one must pass the gate"
     )
     gate: Gate = Gate()

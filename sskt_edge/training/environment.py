@@ -16,11 +16,11 @@ from sskt_edge.recipe.load import load_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.machine import version_of
+from sskt_edge.targets.precision import Precision
 from sskt_edge.targets.run_folder import RunFolder
-from sskt_edge.training.device import Precision
 from sskt_edge.training.inputs import Inputs
 
-_PACKAGES = ("sskt-edge", "torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "onnxruntime")
+_PACKAGES = ("sskt-edge", "torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "onnxruntime", "openvino")
 
 
 class Machine(BaseModel):
@@ -48,6 +48,7 @@ class Environment(BaseModel):
     training_images: int
     skipped_images: tuple[str, ...]
     sources: dict[str, str]
+    engines: dict[str, str]
     machine: Machine
 
 
@@ -65,9 +66,9 @@ def this_machine(device: torch.device) -> Machine:
 
 
 def new_environment(
-    recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision, why: str
+    recipe: Recipe, inputs: Inputs, engines: dict[str, str], device: torch.device, precision: Precision, why: str
 ) -> Environment:
-    """What a run that starts now writes down."""
+    """What a run that starts now writes down; `engines` says by what each source is asked."""
     return Environment(
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         precision=precision,
@@ -77,6 +78,7 @@ def new_environment(
         training_images=len(inputs.images),
         skipped_images=tuple(inputs.reader.skipped),
         sources={source.name: source.identity for source in inputs.sources},
+        engines=engines,
         machine=this_machine(device),
     )
 

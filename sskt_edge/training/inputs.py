@@ -16,7 +16,7 @@ from sskt_edge.errors import DataError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.sources.batchnorm import recalibrate
-from sskt_edge.sources.labels import check_memory, native_side
+from sskt_edge.sources.labels import native_side
 from sskt_edge.sources.source import Source, TorchSource
 from sskt_edge.sources.zoo import open_source
 
@@ -29,6 +29,7 @@ class Inputs:
         reader: the data set, which still has the test images to give.
         images: the training images, with the target's square and each source's.
         validation: with the target's square, or None.
+        unlabelled: images for the auxiliary losses alone, or None.
         sources: those that take part.
         sides: source → the side of the square that it sees.
     """
@@ -36,13 +37,14 @@ class Inputs:
     reader: Reader
     images: ImageSet
     validation: ImageSet | None
+    unlabelled: ImageSet | None
     sources: tuple[Source, ...]
     sides: dict[str, int]
 
     def data_sha256(self) -> str:
-        """The identity of the training and validation images: their classes, labels and contents, in order."""
+        """The identity of all images but the test's: their classes, labels and contents, in order."""
         digest = hashlib.sha256("\0".join(self.reader.classes).encode())
-        for images in (self.images, self.validation):
+        for images in (self.images, self.validation, self.unlabelled):
             if images is not None:
                 digest.update(len(images).to_bytes(8, "little"))
                 digest.update(images.labels.tobytes())
@@ -62,17 +64,17 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     size = recipe.data.image_size
     native = recipe.labels.see == "native"
     sides = {s.name: native_side(s.input_size, reader.own_side, size) if native else size for s in sources}
-    images, validation = reader.training(list(dict.fromkeys([size, *sides.values()])), progress)
+    needed = list(dict.fromkeys([size, *sides.values()]))
+    images, validation = reader.training(needed, progress)
     if len(images) < 2:
         raise DataError(f"data: {len(images)} training image; BatchNorm needs at least two. Add images.")
-    views = 1 if recipe.labels.views == "fresh" else min(recipe.labels.views, recipe.train.epochs)
-    check_memory(sources, len(images), views)
+    unlabelled = reader.unlabelled(needed, progress) if sources else None
     for part, source in zip(recipe.active_sources, sources, strict=True):
         # An ONNX source with recalibration was refused when it was opened.
         if part.batchnorm == "recalibrated" and isinstance(source, TorchSource):
             squares = images.squares[sides[source.name]]
             recalibrate(source, _in_batches(squares, recipe.labels.batch_size, source.name, progress))
-    return Inputs(reader, images, validation, sources, sides)
+    return Inputs(reader, images, validation, unlabelled, sources, sides)
 
 
 def _open_sources(recipe: Recipe, device: torch.device, progress: Progress) -> tuple[Source, ...]:

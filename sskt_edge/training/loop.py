@@ -14,18 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sskt_edge.data.batches import epoch_batches, steps_per_epoch
-from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import DivergenceError
 from sskt_edge.recipe.models import Recipe, Train
 from sskt_edge.runtime.progress import Bar, Progress
-from sskt_edge.sources.labels import SoftLabels
 from sskt_edge.sskt.losses import AuxiliaryLoss, total_loss
 from sskt_edge.sskt.network import BranchedTarget
+from sskt_edge.targets.precision import Precision, autocast
 from sskt_edge.targets.run_folder import RunFolder
-from sskt_edge.training.device import Precision, autocast
+from sskt_edge.training.feed import Batch, Feed
 from sskt_edge.training.optimizer import build_optimizer, learning_rate
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
@@ -41,9 +39,7 @@ class Setting:
 
     Attributes:
         train: the recipe's part.
-        images: the training images, with the target's square.
         validation: images that choose the best checkpoint, or None.
-        labels: views and soft labels of every epoch.
         auxiliary: source → its loss.
         pixels: the target's preprocessing.
         device: where it runs.
@@ -51,9 +47,7 @@ class Setting:
     """
 
     train: Train
-    images: ImageSet
     validation: ImageSet | None
-    labels: SoftLabels
     auxiliary: Mapping[str, AuxiliaryLoss]
     pixels: Pixels
     device: torch.device
@@ -70,7 +64,7 @@ class Trainer:
 
     def __init__(self, network: BranchedTarget, setting: Setting, folder: RunFolder) -> None:
         """Train `network`, which is on its device in its layout; if the folder has a state, go on from there."""
-        self.network, self._setting, self._folder = network, setting, folder
+        self.network, self._setting, self.folder = network, setting, folder
         self._pixels = setting.pixels.to(setting.device)
         self._optimizer = build_optimizer(setting.train.optimizer, network)
         self._scaler = torch.amp.GradScaler(setting.device.type, enabled=setting.precision == "fp16")
@@ -79,8 +73,6 @@ class Trainer:
             self.position = load_state(folder.last, network, self._optimizer)
             if self.position.scaler:
                 self._scaler.load_state_dict(dict(self.position.scaler))
-        self._count = len(setting.images)
-        self._steps = steps_per_epoch(self._count, setting.train.batch_size)
         self._pending: list[dict[str, Tensor]] = []
 
     @property
@@ -88,70 +80,66 @@ class Trainer:
         """Where it runs."""
         return self._setting.device
 
-    def run(self, log: RunLog, progress: Progress, stop: StopSignal) -> None:
-        """Train to the last epoch.
+    def run(self, feed: Feed, log: RunLog, progress: Progress, stop: StopSignal) -> None:
+        """Train to the last epoch on the batches of `feed`.
 
         Raises:
             StopRequested: a signal came; the state is saved.
             DivergenceError: a loss is not a finite number.
         """
-        with progress.bar("train", self._setting.train.epochs * self._steps) as bar:
-            bar.advance(self.position.epoch * self._steps + self.position.step)
+        with progress.bar("train", self._setting.train.epochs * feed.steps) as bar:
+            bar.advance(self.position.epoch * feed.steps + self.position.step)
             while self.position.epoch < self._setting.train.epochs:
                 start = time.perf_counter()
                 try:
-                    self._epoch(bar, stop)
+                    self._epoch(feed, bar, stop)
                 except StopRequested:
                     self._read_pending()
                     self.position.seconds += time.perf_counter() - start
-                    self._save(self._folder.last)
+                    self._save(self.folder.last)
                     raise
                 seconds = time.perf_counter() - start
                 self.position.seconds += seconds
-                line = self._finish_epoch(seconds)
+                line = self._finish_epoch(len(feed.images), seconds)
                 log.metrics(line)
-                self._save(self._folder.last)
+                self._save(self.folder.last)
                 bar.note(f"epoch {self.position.epoch}  loss {line['loss']:.3f}  right {line['train_top1']:.1%}")
 
-    def _epoch(self, bar: Bar, stop: StopSignal) -> None:
+    def _epoch(self, feed: Feed, bar: Bar, stop: StopSignal) -> None:
         """The batches of the current epoch that are still to do."""
-        setting, epoch = self._setting, self.position.epoch
-        views, soft = setting.labels.views_of(epoch), setting.labels.of_epoch(epoch)
-        batches = epoch_batches(self._count, setting.train.batch_size, setting.train.seed, epoch)
+        epoch = self.position.epoch
+        steps = feed.epoch(epoch)
         self.network.train()
-        while self.position.step < len(batches):
+        while self.position.step < len(steps):
             stop.raise_if_set()
-            rows = batches[self.position.step]
-            self._step(rows, views[rows], {name: logits[rows] for name, logits in soft.items()})
+            self._step(feed.batch(epoch, steps[self.position.step]), len(steps))
             self.position.step += 1
-            last = self.position.step == len(batches)
+            last = self.position.step == len(steps)
             if self._setting.device.type == "cpu" or last or len(self._pending) == _CHECK_EVERY:
                 self._read_pending()
             bar.advance()
 
-    def _step(self, rows: NDArray[np.intp], views: NDArray[np.int32], soft: Mapping[str, NDArray[np.float32]]) -> None:
-        """One batch: equation (4)."""
-        setting, side = self._setting, self._setting.pixels.size
-        step = self.position.epoch * self._steps + self.position.step
+    def _step(self, batch: Batch, steps: int) -> None:
+        """One batch of an epoch of so many steps: equation (4)."""
+        setting = self._setting
+        step = self.position.epoch * steps + self.position.step
         # Dropout draws from a generator set anew for each step: there is no random state to save.
         torch.manual_seed(int(np.random.SeedSequence([setting.train.seed, step]).generate_state(1, np.uint64)[0] >> 1))
-        rate = learning_rate(
-            setting.train.optimizer.lr, setting.train.schedule, setting.train.epochs, self._steps, step
-        )
+        rate = learning_rate(setting.train.optimizer.lr, setting.train.schedule, setting.train.epochs, steps, step)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        images = self._to_device(cut_views(setting.images.squares[side], rows, views, side))
-        labels = self._to_device(setting.images.labels[rows])
+        images, labels = self._to_device(batch.images), self._to_device(batch.labels)
         with autocast(setting.device, setting.precision):
             primary, branches = self.network(self._pixels(images).contiguous(memory_format=layout(setting.train)))
-        sources = {name: self._to_device(logits) for name, logits in soft.items()}
+        primary = primary[: len(labels)]  # unlabelled images are behind them
+        sources = {name: self._to_device(logits) for name, logits in batch.soft.items()}
         terms = total_loss(primary, labels, branches, sources, setting.auxiliary)
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
         self._scaler.step(self._optimizer)
         self._scaler.update()
         right = (primary.detach().argmax(dim=1) == labels).sum()
-        self._pending.append({name: term.detach() * len(rows) for name, term in terms.items()} | {"right": right})
+        self._pending.append({name: term.detach() * len(labels) for name, term in terms.items()} | {"right": right})
 
     def _read_pending(self) -> None:
         """Add up the losses of the steps since the last reading; stop if one is not finite."""
@@ -174,12 +162,12 @@ class Trainer:
         raise DivergenceError(
             f"The loss is not a finite number at epoch {self.position.epoch + 1}, step {step + 1} (summed over the "
             f"batch: {shown}). Try a lower rate: --set train.optimizer.lr={halved:g}; full precision: "
-            f"--set train.precision=fp32; or a smaller sskt.alpha. What was logged is in '{self._folder.path}'."
+            f"--set train.precision=fp32; or a smaller sskt.alpha. What was logged is in '{self.folder.path}'."
         )
 
-    def _finish_epoch(self, seconds: float) -> dict[str, Any]:
-        """Validate, move to the next epoch, and give this one's figures."""
-        position, count = self.position, self._count
+    def _finish_epoch(self, count: int, seconds: float) -> dict[str, Any]:
+        """Validate, move to the next epoch, and give the figures of this one, of `count` images."""
+        position = self.position
         line: dict[str, Any] = {"epoch": position.epoch + 1, "lr": self._optimizer.param_groups[0]["lr"]}
         line["loss"] = position.sums["total"] / count
         line |= {f"loss_{name}": value / count for name, value in position.sums.items() if name != "total"}
@@ -189,7 +177,7 @@ class Trainer:
             line["validation_top1"] = position.validation_top1 = top1 = self._validate(self._setting.validation)
             if position.best_top1 is None or top1 > position.best_top1:
                 position.best_top1, position.best_epoch = top1, position.epoch
-                self._save(self._folder.best)
+                self._save(self.folder.best)
         return line
 
     def _validate(self, images: ImageSet) -> float:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
@@ -13,19 +12,19 @@ import torch
 
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import Reader
-from sskt_edge.data.views import ViewPolicy
 from sskt_edge.errors import DivergenceError, Interrupted, RunError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.sources.labels import LabelPlan, SoftLabels
+from sskt_edge.sources.choice import Choice
+from sskt_edge.sources.labels import SoftLabels
 from sskt_edge.sskt.losses import AuxiliaryLoss
 from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.build import build_target
-from sskt_edge.targets.exact import exact
+from sskt_edge.targets.precision import Precision
 from sskt_edge.targets.registry import TARGETS, check_size
 from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, read_run
-from sskt_edge.training.device import Precision, choose_device, choose_precision, trial_step
+from sskt_edge.training.device import choose_device, choose_precision, trial_step
 from sskt_edge.training.environment import (
     new_environment,
     new_run_folder,
@@ -33,9 +32,13 @@ from sskt_edge.training.environment import (
     read_environment,
     refuse_other_inputs,
 )
+from sskt_edge.training.feed import Feed, Unlabelled
 from sskt_edge.training.finish import finish
 from sskt_edge.training.inputs import Inputs, open_inputs
+from sskt_edge.training.labels import Sources
 from sskt_edge.training.loop import Setting, Trainer, layout, trial_loss
+from sskt_edge.training.network import branched_target
+from sskt_edge.training.repeatable import repeatable
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
 from sskt_edge.training.state import Position
@@ -77,7 +80,7 @@ def train(
         StorageError: the disk does not take the run; what was saved is whole.
     """
     done = fit(recipe, runs, resume, progress)
-    with _repeatable(done.setting.device):
+    with repeatable(done.setting.device):
         finish(recipe, done.reader, done.network, done.setting, done.position, done.folder, progress)
     return read_run(done.folder.path)
 
@@ -93,21 +96,23 @@ def fit(
     check_size(recipe.target.model, recipe.data.image_size)
     device = choose_device(recipe.train.device)
     stop = StopSignal()
-    with _repeatable(device):
+    with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
-        network = _branched_target(recipe, inputs)
-        network.to(device=device, memory_format=layout(recipe.train))  # type: ignore[call-overload]
-        setting = _setting(recipe, inputs, device, progress, stop)
+        network = branched_target(recipe, inputs, device)
+        sources = Sources(recipe, inputs, device, progress, stop.raise_if_set)
         if resume is None:
-            folder, setting = _start(recipe, inputs, network, setting, Path(runs), progress)
+            choices = sources.choose(pinned={})
+            folder = _start(recipe, inputs, network, choices, device, Path(runs), progress)
         else:
             folder = RunFolder(Path(resume))
             refuse_other_inputs(folder, recipe, inputs)
-            setting = replace(setting, precision=read_environment(folder).precision)
-            if setting.precision == "fp16" and device.type != "cuda":
-                raise RunError(f"'{folder.path}' was trained in fp16 on CUDA and goes on only there; this is {device}.")
+            choices = sources.choose(pinned=read_environment(folder).engines)
+        precision = read_environment(folder).precision
+        if precision == "fp16" and device.type != "cuda":
+            raise RunError(f"'{folder.path}' is trained in fp16 on CUDA and goes on only there; this is {device}.")
+        setting = _setting(recipe, inputs, device, precision)
         trainer = Trainer(network, setting, folder)
-        _run(recipe, inputs, trainer, folder, progress, stop)
+        _run(recipe, inputs, sources, choices, trainer, progress, stop)
     return Fitted(recipe, inputs.reader, network, setting, trainer.position, folder)
 
 
@@ -123,36 +128,13 @@ def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
     network = BranchedTarget(target, TARGETS[recipe.target.model], {})
     network.to(device=device, memory_format=layout(recipe.train))  # type: ignore[call-overload]
     loss = trial_loss(recipe, recipe.train.batch_size, 2, device)
-    with _repeatable(device), progress.bar("try precisions", 1):
+    with repeatable(device), progress.bar("try precisions", 1):
         return choose_precision(recipe.train.precision, device, trial_step(network, loss, device))[0]
 
 
-@contextmanager
-def _repeatable(device: torch.device) -> Iterator[None]:
-    """Deterministic kernels inside; the process's random numbers stay as they were."""
-    with exact(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
-
-
-def _branched_target(recipe: Recipe, inputs: Inputs) -> BranchedTarget:
-    """The target, and its branches, both initialised from the recipe's seed."""
-    primary = build_target(recipe.target, len(inputs.reader.classes), recipe.train.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.train.seed)
-        return BranchedTarget(
-            primary,
-            TARGETS[recipe.target.model],
-            {source.name: source.classes for source in inputs.sources},
-            recipe.sskt.transfer_module,
-            recipe.sskt.combine,
-        )
-
-
-def _setting(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress, stop: StopSignal) -> Setting:
-    """All that the loop works with; the precision is still open."""
-    augment, size, sskt = recipe.data.augment, recipe.data.image_size, recipe.sskt
-    policy = ViewPolicy(size, augment.crop_padding, augment.random_resized_crop, augment.horizontal_flip)
-    plan = LabelPlan(policy, recipe.data.view_seed, recipe.labels.views, recipe.labels.batch_size)
+def _setting(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision) -> Setting:
+    """All that the loop works with beside its batches."""
+    sskt = recipe.sskt
     auxiliary = {
         part.name: AuxiliaryLoss(
             sskt.alpha if part.alpha is None else part.alpha, sskt.loss, sskt.temperature, sskt.kd_reduction
@@ -161,52 +143,61 @@ def _setting(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Pro
     }
     return Setting(
         train=recipe.train,
-        images=inputs.images,
         validation=inputs.validation,
-        labels=SoftLabels(inputs.sources, inputs.images, inputs.sides, plan, progress, stop.raise_if_set),
         auxiliary=auxiliary,
-        pixels=Pixels(size, recipe.target.mean, recipe.target.std),
+        pixels=Pixels(recipe.data.image_size, recipe.target.mean, recipe.target.std),
         device=device,
-        precision="fp32",
+        precision=precision,
     )
 
 
 def _start(
-    recipe: Recipe, inputs: Inputs, network: BranchedTarget, setting: Setting, runs: Path, progress: Progress
-) -> tuple[RunFolder, Setting]:
+    recipe: Recipe,
+    inputs: Inputs,
+    network: BranchedTarget,
+    choices: Mapping[str, Choice],
+    device: torch.device,
+    runs: Path,
+    progress: Progress,
+) -> RunFolder:
     """Decide the precision, and make the run's folder with what is known before the first step."""
-    loss = trial_loss(recipe, len(setting.images), len(inputs.reader.classes), setting.device)
+    loss = trial_loss(recipe, len(inputs.images), len(inputs.reader.classes), device)
     with progress.bar("try precisions", 1):
-        precision, why = choose_precision(
-            recipe.train.precision, setting.device, trial_step(network, loss, setting.device)
-        )
+        precision, why = choose_precision(recipe.train.precision, device, trial_step(network, loss, device))
     folder = new_run_folder(runs, recipe.name)
-    environment = new_environment(recipe, inputs, setting.device, precision, why)
+    engines = {name: choice.engine.name for name, choice in choices.items()}
+    environment = new_environment(recipe, inputs, engines, device, precision, why)
     try:
         write_atomically(folder.environment, environment.model_dump_json(indent=2).encode() + b"\n")
         write_atomically(folder.recipe, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode())
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    return folder, replace(setting, precision=precision)
+    return folder
 
 
 def _run(
-    recipe: Recipe, inputs: Inputs, trainer: Trainer, folder: RunFolder, progress: Progress, stop: StopSignal
+    recipe: Recipe,
+    inputs: Inputs,
+    sources: Sources,
+    choices: Mapping[str, Choice],
+    trainer: Trainer,
+    progress: Progress,
+    stop: StopSignal,
 ) -> None:
-    """Train to the end, or save when a signal comes."""
-    log = RunLog(folder, progress, trainer.position.epoch)
+    """Ask the sources, train to the end; save when a signal comes."""
+    log = RunLog(trainer.folder, progress, trainer.position.epoch)
     try:
-        for line in _opening(recipe, inputs, trainer, folder):
+        for line in _opening(recipe, inputs, trainer, trainer.folder):
             log.say(line)
         with stop.catching():
-            trainer.run(log, progress, stop)
+            trainer.run(_feed(recipe, inputs, sources.labels(choices, log.say)), log, progress, stop)
             stop.raise_if_set()
     except StopRequested as request:
         log.say(f"stopped by signal {request.signum}; the state is saved")
         raise Interrupted(
             f"Stopped after {trainer.position.epoch} of {recipe.train.epochs} epochs; the state is saved. "
-            f"Go on with: sskt-edge train {folder.path} --resume",
+            f"Go on with: sskt-edge train {trainer.folder.path} --resume",
             request.signum,
         ) from None
     except DivergenceError as error:
@@ -216,14 +207,24 @@ def _run(
         log.close()
 
 
+def _feed(recipe: Recipe, inputs: Inputs, labels: Sequence[SoftLabels]) -> Feed:
+    unlabelled = None
+    if inputs.unlabelled is not None:
+        unlabelled = Unlabelled(inputs.unlabelled, labels[1], recipe.data.unlabelled_ratio)
+    return Feed(
+        inputs.images, labels[0], unlabelled, recipe.data.image_size, recipe.train.batch_size, recipe.train.seed
+    )
+
+
 def _opening(recipe: Recipe, inputs: Inputs, trainer: Trainer, folder: RunFolder) -> list[str]:
     """What a user wants to know before waiting."""
     environment = read_environment(folder)
     names = ", ".join(source.name for source in inputs.sources) or "none, from scratch"
+    further = f" and {len(inputs.unlabelled)} unlabelled ones" if inputs.unlabelled is not None else ""
     lines = [
         f"run {folder.path}",
-        f"{len(inputs.images)} training images, {len(inputs.reader.classes)} classes; target {recipe.target.model} at "
-        f"{recipe.data.image_size} × {recipe.data.image_size}; sources: {names}",
+        f"{len(inputs.images)} training images{further}, {len(inputs.reader.classes)} classes; target "
+        f"{recipe.target.model} at {recipe.data.image_size} × {recipe.data.image_size}; sources: {names}",
         f"{environment.machine.device}, {environment.precision} ({environment.precision_why})",
     ]
     if inputs.reader.skipped:

@@ -28,6 +28,7 @@ model = "run/%s"
 [labels]
 views = 2
 batch_size = 32
+store = "%s/labels"
 [train]
 precision = "fp32"
 epochs = 3
@@ -40,7 +41,7 @@ golden = 20
 
 def text(source: Path) -> str:
     """The recipe's text, with the run in `source` as its source."""
-    return TEXT % source
+    return TEXT % (source, source)
 
 
 def recipe(source: Path, *overrides: str) -> Recipe:

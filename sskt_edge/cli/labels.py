@@ -1,0 +1,128 @@
+"""sskt-edge labels: what soft labels will cost, filling their store, and keeping it in order."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, short_bytes, short_time, show, show_json
+
+app = typer.Typer(help="Plan, fill, list, verify and prune stored soft labels.", no_args_is_help=True)
+
+RecipeName = Annotated[str, typer.Argument(help="A recipe's file, or a shipped recipe's name.")]
+StoreOption = Annotated[Path, typer.Option("--store", help="The store's folder.")]
+
+
+@app.command("plan")
+def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
+    """Measure the engines of every source and a step of the target; say what labels will cost, and write nothing."""
+    from sskt_edge.cli.labels_tables import show_plan
+    from sskt_edge.recipe.load import load_recipe
+    from sskt_edge.runtime.progress import QUIET
+
+    loaded = load_recipe(recipe, set_ or ())
+    progress = QUIET if json_ else Bars()
+    with progress.bar("load torch", 1):
+        from sskt_edge.training.plan import plan_labels
+    planned = plan_labels(loaded, progress)
+    if json_:
+        show_json(planned.as_json())
+    else:
+        show_plan(planned, recipe)
+
+
+@app.command("fill")
+def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
+    """Ask the sources for every label that a training will want and the store lacks. Goes on where it was stopped."""
+    from sskt_edge.recipe.load import load_recipe
+    from sskt_edge.runtime.progress import QUIET
+
+    start = time.monotonic()
+    loaded = load_recipe(recipe, set_ or ())
+    progress = QUIET if json_ else Bars()
+    with progress.bar("load torch", 1):
+        from sskt_edge.training.labels import fill_store
+    filled = fill_store(loaded, progress)
+    if json_:
+        show_json(filled)
+        return
+    rows = {
+        name: f"{part['asked']:,} of {part['views']:,} views asked, by {part['engine']}; {part['path']}"
+        for name, part in filled.items()
+    }
+    show(f"filled in {short_time(time.monotonic() - start)}", rows, [f"sskt-edge train {recipe}"])
+
+
+@app.command("list")
+def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
+    """The collections of a store: of which source, by which engine, how many labels, how large, when last used."""
+    from sskt_edge.cli.labels_tables import collection_facts, show_collections
+    from sskt_edge.sources.store.store import LabelStore
+
+    found = LabelStore(store).collections()
+    if json_:
+        show_json([collection_facts(one) for one in found])
+    else:
+        show_collections(store, found)
+
+
+@app.command("verify")
+def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
+    """Hold every shard against its hash; damaged ones are taken out and asked again by the next fill. Exit 1 if any."""
+    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.sources.store.store import LabelStore
+
+    progress = QUIET if json_ else Bars()
+    collections = LabelStore(store).collections()
+    shards = sum(len(one.shards) for one in collections)
+    damages = [damage for one in collections for damage in one.verify(progress)]
+    if json_:
+        show_json(
+            {
+                "collections": len(collections),
+                "shards": shards,
+                "damaged": [{"shard": str(d.path), "why": d.why, "rows": d.rows} for d in damages],
+            }
+        )
+    else:
+        verdict = f"{len(damages)} damaged, {sum(d.rows for d in damages):,} labels lost" if damages else "all whole"
+        rows = {"collections": str(len(collections)), "shards": f"{shards}: {verdict}"}
+        show(f"verified '{store}'", rows, ["sskt-edge labels fill RECIPE"] if damages else [])
+    if damages:
+        raise typer.Exit(1)
+
+
+@app.command("prune")
+def prune(
+    names: Annotated[list[str] | None, typer.Argument(help="Collections, as labels list names them.")] = None,
+    unused: Annotated[int | None, typer.Option(help="Those not used for so many days.", min=0)] = None,
+    store: StoreOption = Path("labels"),
+    json_: JsonFlag = False,
+) -> None:
+    """Remove collections by name, or those that no training has used for some days."""
+    from sskt_edge.errors import DataError, InputError, nearest
+    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.sources.store.store import LabelStore
+
+    if not names and unused is None:
+        raise InputError("Which collections? Name them (sskt-edge labels list), or say --unused DAYS.")
+    found = {one.path.name: one for one in LabelStore(store).collections()}
+    for name in names or ():
+        if name not in found:
+            raise DataError(f"'{store}' has no collection '{name}'. {nearest(name, found)}All: sskt-edge labels list.")
+    old = {name for name, one in found.items() if unused is not None and one.used < time.time() - 86400 * unused}
+    chosen = [found[name] for name in found if name in {*(names or ()), *old}]
+    freed = sum(one.bytes for one in chosen)
+    for one in chosen:
+        one.prune(QUIET if json_ else Bars())
+    if json_:
+        show_json({"pruned": [one.path.name for one in chosen], "bytes": freed})
+    else:
+        show(
+            f"pruned {len(chosen)} of {len(found)} collections, {short_bytes(freed)}",
+            {one.path.name: "removed" for one in chosen},
+            [],
+        )

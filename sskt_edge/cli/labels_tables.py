@@ -1,0 +1,118 @@
+"""The label store as tables: a plan before it is filled, and what lies in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sskt_edge.cli.output import short_bytes, short_time, show
+
+if TYPE_CHECKING:
+    from sskt_edge.sources.store.collection import Collection
+    from sskt_edge.training.plan import Plan, SourcePlan
+
+
+def show_plan(plan: Plan, recipe: str) -> None:
+    """Print a plan: a table of engines a source, then what the training will take."""
+    for source in plan.sources:
+        _show_engines(source)
+    rows = {}
+    for source in plan.sources:
+        where = f", {short_bytes(source.bytes)} in {source.path}" if source.path else "; nothing is kept"
+        rows[source.source] = (
+            f"{source.choice.engine.name}: {source.choice.why}. {source.missing:,} of {source.views:,} views to ask, "
+            f"{short_time(source.missing / source.speed)}{where}"
+        )
+    stored = plan.filling + plan.epochs * plan.stored_epoch
+    rows["an epoch"] = (
+        f"{short_time(plan.stored_epoch)} on stored labels, {short_time(plan.online_epoch)} when asked anew "
+        f"({plan.images:,} images)"
+    )
+    rows[f"{plan.epochs} epochs"] = (
+        f"{short_time(stored)} with the store, filling included; {short_time(plan.epochs * plan.online_epoch)} without"
+    )
+    rows["break-even"] = f"after {plan.break_even} epochs" if plan.filling else "at once: nothing is missing"
+    show("the plan", rows, [f"sskt-edge labels fill {recipe}", f"sskt-edge train {recipe}    # fills by itself"])
+
+
+def _show_engines(source: SourcePlan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"{source.source}: engines on real views", title_justify="left", title_style="bold", box=None)
+    table.add_column("engine", no_wrap=True)
+    for column in ("images/s", "KL", "same class"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for verdict in source.verdicts:
+        chosen = verdict.engine == source.choice.engine
+        measured = verdict.images_per_second > 0
+        cells = (
+            verdict.engine.name,
+            f"{verdict.images_per_second:.0f}" if measured else "–",
+            f"{verdict.kl:.4f}" if measured else "–",
+            f"{verdict.agreement:.1%}" if measured else "–",
+            "chosen" if chosen else verdict.why,
+        )
+        table.add_row(*(Text(cell, style="bold" if chosen else "") for cell in cells))
+    Console().print(table, highlight=False)
+
+
+def show_collections(store: Path, collections: Sequence[Collection]) -> None:
+    """Print what lies in a store."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not collections:
+        show(f"'{store}' holds no labels", {}, ["sskt-edge labels fill RECIPE"])
+        return
+    table = Table(box=None)
+    for column in ("collection", "engine", "sees"):
+        table.add_column(column, no_wrap=column == "collection")
+    for column in ("labels", "size", "used"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("for")
+    for one in collections:
+        facts = collection_facts(one)
+        recipes = ", ".join(dict.fromkeys(f"{fill['recipe']} ({fill['source']})" for fill in one.fills))
+        cells = (
+            facts["name"],
+            facts["engine"],
+            facts["sees"],
+            f"{one.rows:,}",
+            short_bytes(one.bytes),
+            _ago(one.used),
+            recipes,
+        )
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    Console().print(table, highlight=False)
+    total = sum(one.bytes for one in collections)
+    show(f"{len(collections)} collections, {short_bytes(total)} in '{store}'", {}, ["sskt-edge labels verify"])
+
+
+def collection_facts(collection: Collection) -> dict[str, Any]:
+    """What a collection is, for a table or JSON."""
+    engine, sees = collection.facts["engine"], collection.facts["sees"]
+    return {
+        "name": collection.path.name,
+        "model": collection.facts["model"],
+        "engine": f"{engine['backend']}-{engine['precision']}",
+        "sees": f"{sees['how']}, {sees['square']} pixels",
+        "labels": collection.rows,
+        "bytes": collection.bytes,
+        "shards": len(collection.shards),
+        "top_k": collection.top_k,
+        "created": collection.created,
+        "used": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(collection.used)),
+        "facts": collection.facts,
+        "fills": collection.fills,
+    }
+
+
+def _ago(when: float) -> str:
+    days = int((time.time() - when) / 86400)
+    return "today" if days == 0 else f"{days} days ago"

@@ -1,0 +1,73 @@
+"""What a user is told before a store is filled: what is new, what changed since, and what it will cost."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sskt_edge.sources.choice import Choice, Question
+from sskt_edge.sources.store.collection import Collection
+from sskt_edge.sources.store.store import LabelStore
+
+_MOST_NAMES = 3
+
+
+def notices(question: Question, choice: Choice, collection: Collection, store: LabelStore) -> list[str]:
+    """One line each, the last about the cost."""
+    name, missing, views = question.source.name, question.missing(collection), question.views
+    if missing == 0:
+        return [f"{name}: all {views:,} labels are in '{collection.path}' ({choice.engine.name})"]
+    changed = _other_conditions(collection, store) if collection.rows == 0 else _new(question, collection)
+    cost = f"{missing:,} of {views:,} views to ask of {choice.engine.name} ({choice.why})"
+    speed = _speed(choice, collection)
+    time = f", about {_short_time(missing / speed)}" if speed else ""
+    size = missing * collection.row_bytes / 1e6
+    return [*(f"{name}: {line}" for line in changed), f"{name}: {cost}{time}, {size:.1f} MB in '{collection.path}'"]
+
+
+def _other_conditions(collection: Collection, store: LabelStore) -> list[str]:
+    """Why labels that are there do not serve."""
+    near = store.nearest(collection.facts)
+    if near is None:
+        return []
+    other, differences = near
+    return [f"the labels in '{other.path.name}' do not serve: {_first(differences, '; ')}"]
+
+
+def _new(question: Question, collection: Collection) -> list[str]:
+    """Which images and which kinds of view the collection has not met."""
+    lines = []
+    for wanted in question.wanted:
+        missing = collection.missing(wanted.keys).reshape(wanted.numbers, len(wanted.images)).all(axis=0)
+        new = [wanted.images.names[row] for row in np.flatnonzero(missing)]
+        if 0 < len(new) < len(wanted.images):
+            lines.append(f"{len(new)} of {len(wanted.images)} images are new or changed: {_first(new, ', ')}")
+    plan = question.wanted[0].plan
+    now = {**plan.policy._asdict(), "view_seed": plan.seed}
+    for fill in collection.fills[-1:]:
+        then = {**fill["policy"], "view_seed": fill["view_seed"]}
+        differ = [f"{key} {then[key]} then, {now[key]} now" for key in now if _plain(then[key]) != _plain(now[key])]
+        if differ:
+            lines.append(f"other views than before: {'; '.join(differ)}")
+    return lines
+
+
+def _speed(choice: Choice, collection: Collection) -> float | None:
+    """Images a second: as just measured, else as when the collection was begun."""
+    if choice.verdict is not None:
+        return choice.verdict.images_per_second
+    known = [fill["images_per_second"] for fill in collection.fills if fill["images_per_second"]]
+    return known[-1] if known else None
+
+
+def _plain(value: object) -> object:
+    """JSON has no tuples."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _first(items: list[str], between: str) -> str:
+    more = f" and {len(items) - _MOST_NAMES} more" if len(items) > _MOST_NAMES else ""
+    return between.join(items[:_MOST_NAMES]) + more
+
+
+def _short_time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,78 @@
+"""Which views of which images a training needs soft labels of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.data.images import ImageSet
+from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.sources.store.keys import view_keys
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """What the sources are asked.
+
+    Attributes:
+        policy: how views differ from their image.
+        seed: of the views.
+        views: so many views of an image are taken in turn, or a fresh one every time.
+        batch_size: images that a source gets at once. Fixed: the last batch is filled up, since a batch of another size
+            changes a source's last bits.
+    """
+
+    policy: ViewPolicy
+    seed: int
+    views: int | Literal["fresh"]
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The views of a set of images that a training meets, each at a place: view number times images, plus row.
+
+    Attributes:
+        images: N of them.
+        plan: which views.
+        turns: how many times a training meets every image.
+    """
+
+    images: ImageSet
+    plan: LabelPlan
+    turns: int
+
+    @property
+    def numbers(self) -> int:
+        """How many views an image has; some may be equal."""
+        return self.turns if self.plan.views == "fresh" else min(self.plan.views, self.turns)
+
+    def places(self, turns: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The places of images met in some turns. [B], [B] → [B]."""
+        return (turns % self.numbers) * len(self.images) + rows
+
+    def views(self, places: NDArray[np.intp]) -> NDArray[np.int32]:
+        """[B] → int32 [B,5]: which region of the image is seen."""
+        numbers, rows = np.divmod(places, len(self.images))
+        views = np.empty((len(places), 5), dtype=np.int32)
+        for number in np.unique(numbers):
+            here = numbers == number
+            views[here] = draw_views(self.images.hashes[rows[here]], self.plan.policy, self.plan.seed, int(number))
+        return views
+
+    @cached_property
+    def keys(self) -> NDArray[Any]:
+        """S16 [numbers · N]: what the store calls the view at each place."""
+        hashes, plan = self.images.hashes, self.plan
+        drawn = [view_keys(hashes, draw_views(hashes, plan.policy, plan.seed, at)) for at in range(self.numbers)]
+        return np.concatenate(drawn)
+
+    @cached_property
+    def distinct(self) -> NDArray[np.intp]:
+        """The places whose view has not been at an earlier one, ascending."""
+        first = np.unique(self.keys, return_index=True)[1]
+        return np.sort(first)

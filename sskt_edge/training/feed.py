@@ -1,0 +1,101 @@
+"""What every step of a training is given: views of labelled images, of unlabelled ones, and what the sources say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.data.batches import epoch_batches, steps_per_epoch, unlabelled_batches
+from sskt_edge.data.cut import cut_views
+from sskt_edge.data.images import ImageSet
+from sskt_edge.sources.labels import SoftLabels
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's.
+
+    Attributes:
+        images: uint8 [B+U,S,S,3], the labelled ones first.
+        labels: int64 [B].
+        soft: source → float32 [B+U,C].
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    soft: dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Images that take part in the auxiliary losses alone.
+
+    Attributes:
+        images: M of them.
+        labels: their views and soft labels.
+        ratio: so many of them join each labelled image of a batch.
+    """
+
+    images: ImageSet
+    labels: SoftLabels
+    ratio: float
+
+
+Step = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]  # rows; unlabelled rows, and their passes
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The batches of every epoch; the same wherever a training is resumed.
+
+    Attributes:
+        images: the training images, with the target's square.
+        labels: their views and soft labels.
+        unlabelled: the unlabelled images, or None.
+        side: of the target's input.
+        batch_size: about; see epoch_batches.
+        seed: of the order.
+    """
+
+    images: ImageSet
+    labels: SoftLabels
+    unlabelled: Unlabelled | None
+    side: int
+    batch_size: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """How many batches an epoch has."""
+        return steps_per_epoch(len(self.images), self.batch_size)
+
+    def epoch(self, epoch: int) -> Sequence[Step]:
+        """Which images the batches of an epoch take."""
+        batches = epoch_batches(len(self.images), self.batch_size, self.seed, epoch)
+        if self.unlabelled is None:
+            none = np.empty(0, dtype=np.intp)
+            return [(rows, none, none.astype(np.int64)) for rows in batches]
+        per_batch = joining(len(self.images), self.batch_size, self.unlabelled.ratio)
+        further = unlabelled_batches(len(self.unlabelled.images), per_batch, self.seed, epoch)
+        return [(rows, *other) for rows, other in zip(batches, further, strict=True)]
+
+    def batch(self, epoch: int, step: Step) -> Batch:
+        """Cut the views of a step, and look up what the sources say of them."""
+        rows, other_rows, passes = step
+        views, soft = self.labels.of(np.full(len(rows), epoch), rows)
+        images = cut_views(self.images.squares[self.side], rows, views, self.side)
+        if self.unlabelled is not None and len(other_rows):
+            views, further = self.unlabelled.labels.of(passes, other_rows)
+            others = cut_views(self.unlabelled.images.squares[self.side], other_rows, views, self.side)
+            images = np.concatenate([images, others])
+            soft = {name: np.concatenate([logits, further[name]]) for name, logits in soft.items()}
+        return Batch(images, self.images.labels[rows], soft)
+
+
+def joining(images: int, batch_size: int, ratio: float) -> list[int]:
+    """How many unlabelled images join each batch of an epoch of `images` labelled ones."""
+    sizes = [len(part) for part in np.array_split(np.arange(images), steps_per_epoch(images, batch_size))]
+    return [round(ratio * size) for size in sizes]
