@@ -144,10 +144,12 @@ class Collection:
             StorageError: the disk does not give a shard.
         """
         shards, numbers, rows = self._find(keys)
-        needed = [shards[number] for number in np.unique(numbers) if number >= 0]
-        if self._take_out_damaged([shard for shard in needed if shard.name not in self._whole], progress, meanwhile):
-            return None
-        if (numbers < 0).any():
+        unchecked = {shards[number].name for number in np.unique(numbers) if number >= 0} - self._whole
+        doubtful = unchecked.union(self._damaged)
+        damages = self._take_out_damaged(
+            [shard for shard in self._manifest().shards if shard.name in doubtful], progress, meanwhile
+        )
+        if damages or (numbers < 0).any():
             return None
         with suppress(OSError):  # a store may be read-only
             os.utime(self.path / FILE_NAME)
@@ -242,6 +244,8 @@ class Collection:
     def _take_out_damaged(
         self, shards: Sequence[Shard], progress: Progress, meanwhile: Callable[[], None]
     ) -> list[Damage]:
+        if not shards:
+            return []
         with progress.bar("verify labels", len(shards)) as bar:
             for shard in shards:
                 meanwhile()
