@@ -7,29 +7,19 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.errors import DataError
-from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.sources.store.form import Arrays, form_of
+from sskt_edge.sources.store.folder import CollectionFolder
+from sskt_edge.sources.store.form import form_of
 from sskt_edge.sources.store.keys import KEY_BYTES, KeyIndex, Keys
 from sskt_edge.sources.store.lock import locked
-from sskt_edge.sources.store.manifest import (
-    FILE_NAME,
-    Facts,
-    Manifest,
-    Shard,
-    key_of,
-    plain,
-    read_manifest,
-    write_manifest,
-)
-from sskt_edge.sources.store.shards import SUFFIX, DamagedShardError, check_shard, read_keys, write_shard
+from sskt_edge.sources.store.manifest import FILE_NAME, Facts, Shard, key_of, plain
 from sskt_edge.sources.store.stored import StoredLogits
 from sskt_edge.sources.store.writer import Writer
 
@@ -85,16 +75,14 @@ class Collection:
         self.path = store / f"{_slug(str(self.facts['model']))}-{self.key[:12]}"
         sizes = [dtype.itemsize * int(np.prod(shape)) for dtype, shape in self._form.layout(1).values()]
         self.row_bytes = KEY_BYTES + sum(sizes)
-        self._keys: dict[str, Keys] = {}
+        self._folder = CollectionFolder(self.path, self.facts, self._form)
         self._index: tuple[tuple[Shard, ...], KeyIndex] = ((), KeyIndex([]))
-        self._whole: set[str] = set()
-        self._damaged: dict[str, str] = {}
         self._is_held = False
 
     @property
     def shards(self) -> tuple[Shard, ...]:
-        """Those that the manifest names, without those found damaged."""
-        return tuple(shard for shard in self._manifest().shards if shard.name not in self._damaged)
+        """Those on the disk, without those found damaged."""
+        return self._folder.shards()
 
     @property
     def rows(self) -> int:
@@ -109,12 +97,12 @@ class Collection:
     @property
     def fills(self) -> list[Facts]:
         """What each writer said about itself, the first one first."""
-        return list(self._manifest().fills.values())
+        return list(self._folder.manifest().fills.values())
 
     @property
     def created(self) -> str:
         """When it was begun, ISO 8601."""
-        return self._manifest().created
+        return self._folder.manifest().created
 
     @property
     def used(self) -> float:
@@ -144,10 +132,10 @@ class Collection:
             StorageError: the disk does not give a shard.
         """
         shards, numbers, rows = self._find(keys)
-        unchecked = {shards[number].name for number in np.unique(numbers) if number >= 0} - self._whole
-        doubtful = unchecked.union(self._damaged)
+        unchecked = {shards[number].name for number in np.unique(numbers) if number >= 0} - self._folder.whole
+        doubtful = unchecked.union(self._folder.damaged)
         damages = self._take_out_damaged(
-            [shard for shard in self._manifest().shards if shard.name in doubtful], progress, meanwhile
+            [shard for shard in self._folder.manifest().shards if shard.name in doubtful], progress, meanwhile
         )
         if damages or (numbers < 0).any():
             return None
@@ -162,7 +150,7 @@ class Collection:
             DataError: the manifest is broken.
             StorageError: the disk does not give a shard.
         """
-        return self._take_out_damaged(self._manifest().shards, progress, meanwhile)
+        return self._take_out_damaged(self._folder.manifest().shards, progress, meanwhile)
 
     @contextmanager
     def held(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> Iterator[None]:
@@ -179,7 +167,7 @@ class Collection:
         if self._is_held:
             raise RuntimeError("the collection is held already")
         with locked(self.path.with_name(f"{self.path.name}.lock"), progress, meanwhile):
-            self._tidy(progress)
+            self._folder.tidy(progress)
             self._is_held = True
             try:
                 yield
@@ -196,12 +184,7 @@ class Collection:
         """
         if not self._is_held:
             raise RuntimeError("hold the collection before you write to it")
-        fill, note = secrets.token_hex(8), plain(about)
-
-        def append(keys: Keys, arrays: Arrays) -> None:
-            shard = write_shard(self.path, keys, arrays, fill)
-            write_manifest(self.path, self._manifest().with_shard(shard, note))
-
+        append = partial(self._folder.append, fill=secrets.token_hex(8), about=plain(about))
         return Writer(append, self._form, rows, seconds)
 
     def prune(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> None:
@@ -212,90 +195,34 @@ class Collection:
             StorageError: the disk does not let it go.
         """
         with self.held(progress, meanwhile):
-            # A manifest that names nothing comes first: killed at any moment, what is left is a collection.
-            write_manifest(self.path, replace(self._manifest(), shards=()))
-            self._tidy(progress)
-            with storage_errors(self.path):
-                (self.path / FILE_NAME).unlink()
-                self.path.rmdir()
-
-    def _manifest(self) -> Manifest:
-        manifest = read_manifest(self.path) or Manifest(self.facts, self._form)
-        if key_of(manifest.facts, manifest.form) != self.key:
-            raise DataError(
-                f"'{self.path / FILE_NAME}' is of another collection. Delete the folder: its labels are asked again."
-            )
-        return manifest
+            self._folder.remove()
 
     def _find(self, keys: Keys) -> tuple[tuple[Shard, ...], NDArray[np.int32], NDArray[np.int32]]:
         """S16 [N] → the shards, and for each key its shard's number and its row, int32 [N]; -1 where it is missing."""
-        shards = self.shards
-        for shard in shards:
-            if shard.name not in self._keys:
-                try:
-                    self._keys[shard.name] = read_keys(self.path, shard, self._form)
-                except DamagedShardError as error:
-                    self._damaged[shard.name] = str(error)
-        shards = tuple(shard for shard in shards if shard.name not in self._damaged)
+        readable = [(shard, its) for shard in self.shards if (its := self._folder.keys(shard)) is not None]
+        shards = tuple(shard for shard, _ in readable)
         if shards != self._index[0]:
-            self._index = shards, KeyIndex([self._keys[shard.name] for shard in shards])
+            self._index = shards, KeyIndex([its for _, its in readable])
         return shards, *self._index[1].find(keys)
 
     def _take_out_damaged(
         self, shards: Sequence[Shard], progress: Progress, meanwhile: Callable[[], None]
     ) -> list[Damage]:
+        damages: list[Damage] = []
         if not shards:
-            return []
+            return damages
         with progress.bar("verify labels", len(shards)) as bar:
             for shard in shards:
                 meanwhile()
-                self._check(shard)
+                if not self._folder.check(shard):
+                    damages.append(Damage(self.path / shard.name, self._folder.damaged[shard.name], shard.rows))
                 bar.advance()
-        damages = [
-            Damage(self.path / shard.name, self._damaged[shard.name], shard.rows)
-            for shard in shards
-            if shard.name in self._damaged
-        ]
         if damages and self._is_held:
-            self._tidy(progress)
+            self._folder.tidy(progress)
         elif damages:
             with self.held(progress, meanwhile):
                 pass
         return damages
-
-    def _check(self, shard: Shard) -> bool:
-        """Whether a shard is whole now."""
-        self._damaged.pop(shard.name, None)
-        try:
-            check_shard(self.path, shard)
-        except DamagedShardError as error:
-            self._damaged[shard.name] = str(error)
-        else:
-            self._whole.add(shard.name)
-        return shard.name not in self._damaged
-
-    def _tidy(self, progress: Progress) -> None:
-        """Take damaged shards out of the manifest, begin one if there is none, remove files that it does not name."""
-        files = {path.name: path for path in self.path.glob(f"*{SUFFIX}")}
-        is_begun = (self.path / FILE_NAME).exists()
-        if files and not is_begun:
-            raise DataError(
-                f"'{self.path}' has labels but no {FILE_NAME}. "
-                f"Put it back, or delete the folder: its labels are asked again."
-            )
-        manifest = self._manifest()
-        # A network disk may have shown an old state: nothing is given up that has not been looked at twice.
-        lost = [shard for shard in manifest.shards if shard.name in self._damaged and not self._check(shard)]
-        for shard in lost:
-            why = self._damaged[shard.name]
-            progress.say(f"'{self.path / shard.name}': {why}. Its {shard.rows:,} labels are asked again.")
-        kept = tuple(shard for shard in manifest.shards if shard not in lost)
-        if lost or not is_begun:
-            write_manifest(self.path, replace(manifest, shards=kept))
-        for path in (*files.values(), *self.path.glob(".*.tmp")):
-            if path.name not in {shard.name for shard in kept}:
-                with suppress(OSError):  # Windows keeps a file that someone still reads; the next holder removes it
-                    path.unlink()
 
 
 def _slug(model: str) -> str:
