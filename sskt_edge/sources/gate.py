@@ -53,7 +53,7 @@ class _Trial:
 
 
 def divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """KL(softmax(reference), softmax(logits)) at T = 1, in nats. [N,C], [N,C] → [N]; infinite where one is not finite."""
+    """KL(softmax(reference), softmax(logits)) at T = 1, in nats; infinite if not finite. [N,C], [N,C] → [N]."""
     expected, given = _log_softmax(reference), _log_softmax(logits)
     apart = (np.exp(expected) * (expected - given)).sum(axis=1)
     finite = np.isfinite(reference).all(axis=1) & np.isfinite(logits).all(axis=1)

@@ -18,7 +18,7 @@ from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import NetworkError
 from sskt_edge.runtime.session import Session
 from sskt_edge.sources.engines import ENGINES, Engine, checked, engines_here, open_onnx_session
-from sskt_edge.sources.torch_session import TorchSession, forward
+from sskt_edge.sources.torch_session import TorchSession, forward, torch_logits
 
 # The batch of an exported source is the engine's to fix.
 _ANY_BATCH = 1 << 16
@@ -82,7 +82,8 @@ class TorchSource:
         }
         self._exported: dict[tuple[str, int], bytes] = {}
         try:
-            self.classes = answered_classes(self)
+            black = np.zeros((1, pixels.size, pixels.size, 3), dtype=np.uint8)
+            self.classes = torch_logits(network, self.pixels, device, black).shape[1]
         except torch.OutOfMemoryError:
             raise
         except NetworkError as error:
@@ -138,12 +139,6 @@ class TorchSource:
 def identity_of(facts: Mapping[str, Any]) -> str:
     """SHA-256, in hex, over facts that JSON can write."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def answered_classes(source: Source) -> int:
-    """How many logits a source gives, by asking its reference about one black image of its own size."""
-    black = np.zeros((1, source.input_size, source.input_size, 3), dtype=np.uint8)
-    return int(source.open(source.engines()[0], source.input_size, 1).run(black).shape[1])
 
 
 def _weights_sha256(network: nn.Module) -> str:

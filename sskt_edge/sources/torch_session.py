@@ -13,6 +13,9 @@ from sskt_edge.runtime.session import check_images, run_in_parts
 from sskt_edge.targets.exact import exact
 from sskt_edge.targets.precision import Precision, autocast
 
+# With other batches the last bits of an image depend on its place in the batch, by how MKL cuts a matrix for threads.
+_MULTIPLE = 16
+
 
 class TorchSession:
     """A network with its preprocessing, run by eager torch with a fixed batch, in one precision whatever is around it.
@@ -25,7 +28,7 @@ class TorchSession:
         pixels: its preprocessing, on the device.
         device: where it runs.
         side: of the images.
-        max_batch: of every run, exactly.
+        max_batch: of every run, exactly; rounded up to a multiple of 16.
         precision: of the forward pass.
     """
 
@@ -41,7 +44,7 @@ class TorchSession:
         precision: Precision = "fp32",
     ) -> None:
         self._network, self._pixels, self._device, self._side = network, pixels, device, side
-        self.max_batch = max_batch
+        self.max_batch = -(-max_batch // _MULTIPLE) * _MULTIPLE
         self.provider, self.precision = device.type, str(precision)
         self._autocast: Precision = precision
         self.versions = {"torch": str(torch.__version__)}
@@ -57,12 +60,23 @@ class TorchSession:
         return run_in_parts(self._run, images, self.max_batch, fixed=True)
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        logits = forward(self._network, self._pixels, self._device, images, self._autocast)
-        if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
-            got = list(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-            raise NetworkError(f"The network answered {got}, expected [{len(images)},classes]: it is no classifier.")
-        answer: NDArray[np.float32] = logits.float().cpu().numpy()
-        return answer
+        return torch_logits(self._network, self._pixels, self._device, images, self._autocast)
+
+
+def torch_logits(
+    network: nn.Module, pixels: Pixels, device: torch.device, images: NDArray[np.uint8], precision: Precision = "fp32"
+) -> NDArray[np.float32]:
+    """uint8 [B,S,S,3] → float32 [B,classes].
+
+    Raises:
+        NetworkError: the network gives anything but [B,classes].
+    """
+    logits = forward(network, pixels, device, images, precision)
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
+        got = list(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        raise NetworkError(f"The network answers {got}, expected [{len(images)},classes]: it is no classifier.")
+    answer: NDArray[np.float32] = logits.float().cpu().numpy()
+    return answer
 
 
 def forward(
