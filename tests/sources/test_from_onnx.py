@@ -15,7 +15,7 @@ from sskt_edge.errors import BundleError, CheckpointError, NetworkError, RecipeE
 from sskt_edge.recipe.models import Source
 from sskt_edge.sources.from_onnx import OnnxSource
 from sskt_edge.sources.zoo import open_source
-from tests.sources.small import CPU, images
+from tests.sources.small import CPU, ask, images
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
 KERNEL = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
@@ -81,7 +81,7 @@ def of_floats(model: str, **keys: Any) -> OnnxSource:
 def test_a_float_network_answers_as_torch_does_after_pixels(tmp_path: Path, side: int) -> None:
     source = of_floats(write(tmp_path / "n.onnx"))
     assert (source.classes, source.input_size) == (4, 12)
-    answer = source.logits(images(3, side))
+    answer = ask(source, images(3, side))
     assert answer.dtype == np.float32
     np.testing.assert_allclose(answer, expected(images(3, side)), rtol=1e-4, atol=1e-4)
 
@@ -89,7 +89,7 @@ def test_a_float_network_answers_as_torch_does_after_pixels(tmp_path: Path, side
 def test_a_network_of_bytes_is_used_as_it_is(tmp_path: Path) -> None:
     source = opened(write(tmp_path / "n.onnx", kind="UINT8", shape=["B", 12, 12, 3]))
     raw = expected(images(3, 12), mean=(0, 0, 0), std=(1 / 255,) * 3)
-    np.testing.assert_allclose(source.logits(images(3, 12)), raw, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(ask(source, images(3, 12)), raw, rtol=1e-4, atol=1e-3)
 
 
 def test_a_network_of_bytes_gets_resized_bytes(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_network_of_bytes_gets_resized_bytes(tmp_path: Path) -> None:
     planes = torch.from_numpy(images(3, 20)).permute(0, 3, 1, 2).float()
     planes = torch.nn.functional.interpolate(planes, size=(12, 12), mode="bilinear", align_corners=False)
     resized = planes.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    np.testing.assert_allclose(source.logits(images(3, 20)), source.logits(resized), rtol=0.01, atol=0.1)
+    np.testing.assert_allclose(ask(source, images(3, 20)), ask(source, resized), rtol=0.01, atol=0.1)
 
 
 @pytest.mark.parametrize("kind", ["FLOAT", "UINT8"])
@@ -109,24 +109,24 @@ def test_a_fixed_batch_takes_any_number_of_images(tmp_path: Path, kind: str, num
     else:
         source = opened(write(tmp_path / "n.onnx", kind=kind, shape=[4, 12, 12, 3]))
         wanted = expected(shots, mean=(0, 0, 0), std=(1 / 255,) * 3)
-    np.testing.assert_allclose(source.logits(shots), wanted, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(ask(source, shots), wanted, rtol=1e-4, atol=1e-3)
 
 
 def test_of_several_outputs_the_first_counts(tmp_path: Path) -> None:
     source = of_floats(write(tmp_path / "n.onnx", extra=True))
-    np.testing.assert_allclose(source.logits(images(2, 12)), expected(images(2, 12)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ask(source, images(2, 12)), expected(images(2, 12)), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("opset", "ir"), [(9, 3), (13, 7), (21, 10)])
 def test_files_of_all_ages_are_taken(tmp_path: Path, opset: int, ir: int) -> None:
     source = of_floats(write(tmp_path / "n.onnx", opset=opset, ir=ir))
-    np.testing.assert_allclose(source.logits(images(2, 12)), expected(images(2, 12)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ask(source, images(2, 12)), expected(images(2, 12)), rtol=1e-4, atol=1e-4)
 
 
 def test_a_file_too_old_to_resize_in_says_so(tmp_path: Path) -> None:
     source = of_floats(write(tmp_path / "n.onnx", opset=9, ir=3))
     with pytest.raises(NetworkError, match=r"opset 9; to resize images from 20 to 12 inside it needs 13.*native"):
-        source.logits(images(2, 20))
+        ask(source, images(2, 20))
 
 
 def test_a_network_of_any_size_needs_the_recipes(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_network_of_any_size_needs_the_recipes(tmp_path: Path) -> None:
         of_floats(model)
     source = of_floats(model, input_size=16)
     assert source.input_size == 16
-    np.testing.assert_allclose(source.logits(images(2, 9)), expected(images(2, 9), 16), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ask(source, images(2, 9)), expected(images(2, 9), 16), rtol=1e-4, atol=1e-4)
 
 
 def test_the_identity_is_of_the_file_and_its_preprocessing(tmp_path: Path) -> None:
