@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from sskt_edge.cli import doctor, evaluate, export, labels, networks, predict, recipe, train
+from sskt_edge.cli import compare, doctor, evaluate, export, labels, networks, predict, recipe, sweep, train
 from sskt_edge.errors import Interrupted, MissingExtraError, SsktEdgeError, WorkError
 
 app = typer.Typer(
@@ -26,12 +26,18 @@ app.command("train")(train.train)
 app.command("export")(export.export)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("compare")(compare.compare)
+app.command("sweep")(sweep.sweep)
 app.add_typer(labels.app, name="labels")
 app.add_typer(recipe.app, name="recipe")
 app.command("networks")(networks.networks)
 app.command("doctor")(doctor.doctor)
 
-_TRAIN_PACKAGES = {"torch", "torchvision", "timm", "onnx", "onnxscript", "tensorboard", "tomli_w"}
+# Package → the extra that brings it.
+_EXTRAS = {
+    **dict.fromkeys(("torch", "torchvision", "timm", "onnx", "onnxscript", "tensorboard", "tomli_w"), "train"),
+    **dict.fromkeys(("optuna", "sqlalchemy", "scipy", "matplotlib"), "study"),
+}
 
 
 def main() -> NoReturn:
@@ -43,9 +49,10 @@ def main() -> NoReturn:
     except (SsktEdgeError, Interrupted) as error:
         sys.exit(_say(error))
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _TRAIN_PACKAGES:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        sys.exit(_say(MissingExtraError(f"This needs {error.name}. Install it with: pip install 'sskt-edge[train]'")))
+        sys.exit(_say(MissingExtraError(f"This needs {error.name}. Install it with: pip install 'sskt-edge[{extra}]'")))
     except Exception as error:
         if type(error).__name__ not in {"MemoryError", "OutOfMemoryError"}:  # the second is torch's
             raise

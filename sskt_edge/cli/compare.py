@@ -1,0 +1,58 @@
+"""sskt-edge compare: methods side by side, over the same seeds."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, show, show_json
+
+
+def compare(
+    recipe: Annotated[str, typer.Argument(help="A recipe's file, or a shipped recipe's name.")],
+    seeds: Annotated[int, typer.Option(min=1, help="How many; fewer than five show nothing.")] = 5,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="scratch, sskt, finetuned or finetuned+sskt; repeatable; scratch and sskt if left out."),
+    ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'NAME: KEY=VALUE …'", help="One more arm, this recipe with changes; repeatable."),
+    ] = None,
+    set_: SetOption = None,
+    first_seed: Annotated[int, typer.Option(min=0, help="The others count up from it.")] = 0,
+    studies: Annotated[Path, typer.Option("--studies", "--out", help="Where studies lie.")] = Path("studies"),
+    json_: JsonFlag = False,
+) -> None:
+    """Train methods with the same data, views and seeds, and say what the differences are worth."""
+    from sskt_edge.cli.study_tables import show_study
+    from sskt_edge.recipe.load import load_recipe
+    from sskt_edge.runtime.progress import QUIET
+
+    loaded = load_recipe(recipe, set_ or ())
+    progress = QUIET if json_ else Bars()
+    with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
+        from sskt_edge.study.arms import DEFAULT_METHODS, arms_of
+        from sskt_edge.study.compare import compare as compare_arms
+        from sskt_edge.study.comparison_text import ARM_HEAD, against_head, against_rows, arm_rows, title_of
+    arms = arms_of(loaded, method or DEFAULT_METHODS, arm or ())
+    found = compare_arms(loaded, range(first_seed, first_seed + seeds), arms, studies, progress)
+    if json_:
+        show_json(found.as_json())
+        raise typer.Exit(1 if found.failed else 0)
+    against = [(against_head(found), against_rows(found))] if found.against else []
+    show_study(title_of(found), [(ARM_HEAD, arm_rows(found)), *against], [*found.notes, *found.missing])
+    told = {"--method": method, "--arm": arm, "--set": set_}
+    options = [word for name, values in told.items() for value in values or () for word in (name, value)]
+    again = ["sskt-edge", "compare", recipe, *options, "--seeds", str(seeds + 5)]
+    again += ["--first-seed", str(first_seed)] if first_seed else []
+    again += ["--studies", str(studies)] if studies != Path("studies") else []
+    show(
+        "not every training ended well" if found.failed else "compared",
+        {name: str(found.folder / f"compare.{name}") for name in ("md", "json", "png")} if found.spreads else {},
+        [f"{shlex.join(again)}    # five seeds more; nothing is trained twice"],
+    )
+    raise typer.Exit(1 if found.failed else 0)

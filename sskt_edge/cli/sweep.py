@@ -1,0 +1,53 @@
+"""sskt-edge sweep: which values of a recipe are best on validation images?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, show, show_json
+
+
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A recipe's file, or a shipped recipe's name.")],
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=V1,V2,…",
+            help="A key and its values; repeatable; sskt.temperature=1,2,3 and sskt.alpha=0.1,0.5,1.0 if left out.",
+        ),
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="grid, every point; or tpe, so many trials of them.")] = "grid",
+    trials: Annotated[int | None, typer.Option(help="Of tpe; 20 if left out.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings a point; their mean counts.")] = 1,
+    storage: Annotated[
+        str | None, typer.Option(metavar="URL", help="An Optuna storage that machines share; else an SQLite file.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(metavar="NAME", help="Names the sweep in its storage.")] = None,
+    set_: SetOption = None,
+    first_seed: Annotated[int, typer.Option(min=0, help="The others count up from it.")] = 0,
+    studies: Annotated[Path, typer.Option("--studies", "--out", help="Where studies lie.")] = Path("studies"),
+    json_: JsonFlag = False,
+) -> None:
+    """Try values of a recipe's keys, judged on validation images; the test set is never read."""
+    from sskt_edge.cli.study_tables import show_study
+    from sskt_edge.recipe.load import load_recipe
+    from sskt_edge.runtime.progress import QUIET
+
+    loaded = load_recipe(recipe, set_ or ())
+    progress = QUIET if json_ else Bars()
+    with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
+        from sskt_edge.study.space import DEFAULT_SPACE, parse_space
+        from sskt_edge.study.sweep import sweep as sweep_space
+    searched = parse_space(space or DEFAULT_SPACE)
+    over = range(first_seed, first_seed + seeds)
+    found = sweep_space(loaded, searched, over, sampler, trials, storage, study, studies, progress)
+    if json_:
+        show_json(found.as_json())
+        return
+    show_study(found.title(), [(found.head(), found.rows())], found.notes)
+    best = found.folder / "best.toml"
+    rows = {name: str(found.folder / f"sweep.{name}") for name in ("md", "json", "png")} | {"recipe": str(best)}
+    show("swept", rows if found.best else {}, [f"sskt-edge compare {best} --seeds 5"] if found.best else [])

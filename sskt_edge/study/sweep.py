@@ -1,0 +1,266 @@
+"""A search over a recipe's values, judged on validation images alone; it goes on where it was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from sskt_edge.errors import DivergenceError, Interrupted, StudyError, nearest
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.files import write_atomically
+from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.study.base import overlaid, study_folder, study_sha256, with_train
+from sskt_edge.study.draw_sweep import draw_sweep
+from sskt_edge.study.runs import fitted_run
+from sskt_edge.study.space import DEFAULT_SPACE, Point, Space, parse_space
+from sskt_edge.study.sweep_result import Sweep, Tried
+from sskt_edge.study.trials import SAMPLERS, Trials, accuracies_of, open_trials
+from sskt_edge.training.environment import read_environment
+from sskt_edge.training.train import settled_precision
+
+_DEFAULT_TRIALS = 20
+_MOST_POINTS = 10_000  # of a grid; so many are checked before the first training
+
+# Of trials that tried the same point, the one that says most stands for it.
+_STATES = {
+    TrialState.COMPLETE: "done",
+    TrialState.PRUNED: "diverged",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+def sweep(
+    recipe: Recipe,
+    space: Space | None = None,
+    seeds: Sequence[int] = (0,),
+    sampler: str = "grid",
+    trials: int | None = None,
+    storage: str | None = None,
+    study: str | None = None,
+    folder: Path | str = "studies",
+    progress: Progress = QUIET,
+) -> Sweep:
+    """Try values of a recipe's keys; the objective is the mean validation accuracy of the last epoch over the seeds.
+
+    Everything lies in the recipe's study folder: trials/ with the trainings, and a folder of the sweep with sweep.json,
+    sweep.md, sweep.png and best.toml, which are written anew after every trial. Interrupted, or started on a second
+    machine with the same storage, it goes on when it is called again.
+
+    Args:
+        recipe: what the values are laid over.
+        space: the keys and their values; temperature and alpha as in the paper's figure 4 if left out.
+        seeds: of the training; each point is trained with every one.
+        sampler: "grid", every point; or "tpe", so many trials of them.
+        trials: of "tpe", those of other machines among them; 20 if left out.
+        storage: an SQLAlchemy URL that machines can share; an SQLite file in the sweep's folder if left out.
+        study: names the sweep; by what it is about if left out.
+        folder: where studies lie.
+        progress: draws bars and lines.
+
+    Raises:
+        RecipeError: a value does not fit its key, or the recipe keeps no validation images.
+        StudyError: the options do not fit together, or the storage cannot be used.
+        Interrupted: SIGINT or SIGTERM; everything is saved.
+        WorkError: as train; but a point that diverges is listed as such, and the others go on.
+    """
+    space = parse_space(DEFAULT_SPACE) if space is None else space
+    _check_options(space, seeds, sampler, trials, study)
+    judged = _with_validation(recipe, progress)
+    for point in itertools.islice(space.points(), _MOST_POINTS):
+        overlaid(judged, space.changes(point), "sweep")
+    facts: dict[str, Any] = {
+        "recipe": study_sha256(recipe),
+        "space": space.as_json(),
+        "seeds": list(seeds),
+        "validation": judged.data.validation,
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+    place = study_folder(recipe, Path(folder))
+    own = place / f"sweep-{study or digest}"
+    name = study or f"{place.name}-{digest}"
+    progress.say(f"sweep {own}")
+    with open_trials(storage or f"sqlite:///{own / 'trials.db'}", name, space, sampler, facts, own) as opened:
+        precision = _precision_of(opened, recipe, progress)
+        ran = _Ran(opened, judged, tuple(seeds), precision, place / "trials", progress)
+        many = len(space) if sampler == "grid" else trials or _DEFAULT_TRIALS
+
+        def so_far() -> Sweep:
+            found, images = _tried(opened, tuple(seeds))
+            return Sweep(own, recipe, space, sampler, tuple(seeds), precision, judged.data.validation, images, found)
+
+        try:
+            _run(opened, ran, sampler, many, lambda: _write(so_far()), progress)
+        except Interrupted as stop:
+            done = len(opened.in_state(TrialState.COMPLETE, TrialState.PRUNED))
+            raise Interrupted(
+                f"Stopped after {done} of {many} trials; everything is saved in '{own}'. The same command goes on.",
+                stop.exit_code - 128,
+            ) from None
+        result = so_far()
+    _write(result)
+    return result
+
+
+def _check_options(space: Space, seeds: Sequence[int], sampler: str, trials: int | None, study: str | None) -> None:
+    if sampler not in SAMPLERS:
+        raise StudyError(f"--sampler {sampler}: unknown. {nearest(sampler, SAMPLERS)}Known: {', '.join(SAMPLERS)}.")
+    if sampler == "grid" and trials is not None:
+        raise StudyError("--trials belongs to --sampler tpe; a grid tries every point.")
+    if sampler == "grid" and len(space) > _MOST_POINTS:
+        raise StudyError(f"A grid of {len(space):,} points is more than {_MOST_POINTS:,}. Take --sampler tpe.")
+    if not seeds or (trials is not None and trials < 1):
+        raise StudyError(f"Nothing to try: {len(seeds)} seeds, {trials} trials. At least one of each is needed.")
+    if study is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", study):
+        raise StudyError(f"--study '{study}': letters, digits, '.', '_' and '-', as it names a folder.")
+
+
+def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
+    """The recipe with images that may choose.
+
+    Raises:
+        StudyError: it has none.
+    """
+    if recipe.data.validation != 0:
+        return recipe
+    if recipe.data.per_class == 0:
+        raise StudyError(
+            "A sweep chooses by validation images, never by the test set, and data.validation is 0. "
+            "Set a share of the training images: --set data.validation=0.2."
+        )
+    progress.say('data.validation is 0; the sweep takes data.validation = "rest", what data.per_class leaves over')
+    return overlaid(recipe, ["data.validation=rest"], "sweep, with data.validation = rest")
+
+
+def _precision_of(opened: Trials, recipe: Recipe, progress: Progress) -> str:
+    """What train.precision means in this sweep: measured by the first machine, and taken by all."""
+    if "precision" not in opened.study.user_attrs:
+        opened.study.set_user_attr("precision", settled_precision(recipe, progress))
+    return str(opened.study.user_attrs["precision"])
+
+
+def _run(
+    opened: Trials,
+    objective: Callable[[optuna.Trial], float],
+    sampler: str,
+    many: int,
+    write: Callable[[], None],
+    progress: Progress,
+) -> None:
+    """Run trials until every point of the grid, or so many trials, are done or in other hands."""
+    with progress.bar("sweep", many) as bar:
+        bar.advance(len(opened.in_state(TrialState.COMPLETE, TrialState.PRUNED)))
+        while True:
+            opened.queue(opened.space.points() if sampler == "grid" else ())
+            waiting = opened.in_state(TrialState.WAITING)
+            if not waiting and (sampler == "grid" or len(opened.all_but_failed()) >= many):
+                return
+            opened.run_one(objective)
+            bar.advance()
+            write()
+
+
+class _Ran:
+    """The objective: a point's trainings, one a seed."""
+
+    def __init__(
+        self,
+        opened: Trials,
+        recipe: Recipe,
+        seeds: tuple[int, ...],
+        precision: str,
+        runs: Path,
+        progress: Progress,
+    ) -> None:
+        self._opened, self._recipe, self._seeds = opened, recipe, seeds
+        self._precision, self._runs, self._progress = precision, runs, progress
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """The mean of the last epoch's validation accuracy over the seeds.
+
+        Raises:
+            optuna.TrialPruned: a training diverged.
+        """
+        trial.set_user_attr("worker", self._opened.worker)
+        space = self._opened.space
+        point = space.point({axis.key: trial.suggest_categorical(axis.key, axis.choices) for axis in space.axes})
+        self._take_over(trial, point)
+        found = dict(trial.user_attrs.get("accuracies", {}))
+        recipe = overlaid(self._recipe, space.changes(point), "sweep")
+        for seed in self._seeds:
+            if str(seed) not in found:
+                found[str(seed)] = self._train(recipe, seed, trial, ", ".join(space.changes(point)))
+                trial.set_user_attr("accuracies", found)
+        return float(sum(found[str(seed)] for seed in self._seeds) / len(self._seeds))
+
+    def _take_over(self, trial: optuna.Trial, point: Point) -> None:
+        """What an earlier trial of this very point found stands: the same training gives the same."""
+        for other in self._opened.in_state(TrialState.COMPLETE, TrialState.PRUNED):
+            if self._opened.point(other) == point:
+                for key in {"accuracies", "images", "why"} & other.user_attrs.keys():
+                    trial.set_user_attr(key, other.user_attrs[key])
+                if other.state == TrialState.PRUNED:
+                    raise optuna.TrialPruned(other.user_attrs.get("why", ""))
+                return
+
+    def _train(self, recipe: Recipe, seed: int, trial: optuna.Trial, what: str) -> float:
+        try:
+            fitted = fitted_run(with_train(recipe, seed=seed, precision=self._precision), self._runs, self._progress)
+        except DivergenceError as error:
+            self._progress.say(f"{what}, seed {seed}: {error}")
+            trial.set_user_attr("why", str(error))
+            raise optuna.TrialPruned(str(error)) from error
+        validation, accuracy = fitted.setting.validation, fitted.position.validation_top1
+        if validation is None or accuracy is None:
+            raise StudyError(f"The run '{fitted.folder.path}' has no validation accuracy. Remove it and start again.")
+        self._refuse_other_images(read_environment(fitted.folder).data_sha256)
+        trial.set_user_attr("images", len(validation))
+        self._progress.say(f"{what}, seed {seed}: {accuracy:.2%} of {len(validation):,} validation images")
+        return accuracy
+
+    def _refuse_other_images(self, data_sha256: str) -> None:
+        study = self._opened.study
+        if "data_sha256" not in study.user_attrs:
+            study.set_user_attr("data_sha256", data_sha256)
+        if study.user_attrs["data_sha256"] != data_sha256:
+            raise StudyError(
+                f"The study '{study.study_name}' was started with other training or validation images, so its trials "
+                f"cannot be held against this one. Put those images back, or start anew: --study NAME."
+            )
+
+
+def _tried(opened: Trials, seeds: tuple[int, ...]) -> tuple[tuple[Tried, ...], int]:
+    """Every point that was tried, once, the best first; and how many validation images there are."""
+    found: dict[Point, FrozenTrial] = {}
+    trials = [trial for state in _STATES for trial in opened.in_state(state)]
+    for trial in trials:
+        point = opened.point(trial)
+        if point is not None:
+            found.setdefault(point, trial)
+    tried = [
+        Tried(point, accuracies_of(trial, seeds), _STATES[trial.state], trial.user_attrs.get("why", ""))
+        for point, trial in found.items()
+    ]
+    tried.sort(key=lambda one: (-one.over_seeds.mean if one.over_seeds else 1.0, one.point))
+    return tuple(tried), max((trial.user_attrs.get("images", 0) for trial in trials), default=0)
+
+
+def _write(result: Sweep) -> None:
+    """sweep.json, sweep.md, sweep.png and best.toml, each whole or as it was.
+
+    Raises:
+        StorageError: the disk does not take them.
+    """
+    write_atomically(result.folder / "sweep.json", json.dumps(result.as_json(), indent=2).encode() + b"\n")
+    write_atomically(result.folder / "sweep.md", result.as_markdown().encode())
+    if result.best is not None:
+        write_atomically(result.folder / "sweep.png", draw_sweep(result))
+        write_atomically(result.folder / "best.toml", result.best_recipe(result.best).encode())

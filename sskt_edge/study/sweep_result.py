@@ -1,0 +1,177 @@
+"""A sweep's trials and the best of them, as values, as JSON, as Markdown, and as a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from sskt_edge.recipe.load import recipe_sha256
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.study.base import as_written, overlaid
+from sskt_edge.study.comparison_text import markdown_table
+from sskt_edge.study.space import Point, Space, toml_of
+from sskt_edge.study.statistics import Spread, sampling_error, spread
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One point of the space.
+
+    Attributes:
+        point: which.
+        accuracies: seed → validation accuracy after the last epoch, of those that are trained.
+        state: "done", "diverged", "running" or "waiting".
+        why: what a training that diverged said.
+    """
+
+    point: Point
+    accuracies: dict[int, float]
+    state: str
+    why: str = ""
+
+    @cached_property
+    def over_seeds(self) -> Spread | None:
+        """Of the accuracies; None until all are there."""
+        return spread(list(self.accuracies.values())) if self.state == "done" else None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What was tried so far.
+
+    Attributes:
+        folder: where sweep.json, sweep.md, sweep.png and best.toml lie.
+        recipe: the user's.
+        space: what may be tried.
+        sampler: "grid" or "tpe".
+        seeds: that each point is trained with.
+        precision: of all trainings.
+        validation: the share of the training images that chose, or "rest".
+        images: how many they are; 0 before the first training ends.
+        tried: every point once, the best first, those without a mean last.
+    """
+
+    folder: Path
+    recipe: Recipe
+    space: Space
+    sampler: str
+    seeds: tuple[int, ...]
+    precision: str
+    validation: float | str
+    images: int
+    tried: tuple[Tried, ...]
+
+    @property
+    def best(self) -> Tried | None:
+        """The point with the highest mean; None before one is done."""
+        return next((one for one in self.tried if one.state == "done"), None)
+
+    @property
+    def unfinished(self) -> list[Tried]:
+        """Points that another process tries now, or that wait."""
+        return [one for one in self.tried if one.state in {"running", "waiting"}]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know."""
+        said = [
+            f"Chosen by the last epoch's accuracy on validation images, data.validation = {toml_of(self.validation)}; "
+            f"no test image was read."
+        ]
+        if self.best is not None and self.best.over_seeds is not None and self.images:
+            error = sampling_error(self.best.over_seeds.mean, self.images)
+            said.append(
+                f"One accuracy on {self.images:,} validation images has a standard error of {100 * error:.1f} points "
+                f"by the choice of the images alone, and the best of many is flattered: compare tells its worth."
+            )
+        if self.unfinished:
+            said.append(f"Not done yet: {len(self.unfinished)} points. The same command goes on, or shows them later.")
+        return said + [f"{self._named(one)} diverged: {one.why}" for one in self.tried if one.state == "diverged"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON, accuracies as shares."""
+        return {
+            "name": self.recipe.name,
+            "recipe_sha256": recipe_sha256(self.recipe),
+            "folder": str(self.folder),
+            "space": self.space.as_json(),
+            "sampler": self.sampler,
+            "seeds": list(self.seeds),
+            "precision": self.precision,
+            "validation": {"share": self.validation, "images": self.images},
+            "trials": [self._as_json(one) for one in self.tried],
+            "best": None if self.best is None else self.space.values(self.best.point),
+            "notes": self.notes,
+        }
+
+    def head(self) -> tuple[str, ...]:
+        """The columns of rows."""
+        return (*(axis.key for axis in self.space.axes), "mean, %", "sd", "every seed, %", "")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """A row a point, the best first."""
+        rows = []
+        for one in self.tried:
+            texts = [axis.texts[place] for axis, place in zip(self.space.axes, one.point, strict=True)]
+            mean, sd = (one.over_seeds.mean, one.over_seeds.sd) if one.over_seeds else (None, None)
+            every = ", ".join(
+                f"{100 * one.accuracies[seed]:.2f}" if seed in one.accuracies else "–" for seed in self.seeds
+            )
+            word = "best" if one is self.best else "" if one.state == "done" else one.state
+            rows.append((*texts, _percent(mean), _percent(sd), every, word))
+        return rows
+
+    def title(self) -> str:
+        """One line: what was swept."""
+        keys = ", ".join(axis.key for axis in self.space.axes)
+        seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+        return f"{self.recipe.name}: {keys}; {self.sampler}, {seeds} a point, {self.precision}"
+
+    def as_markdown(self) -> str:
+        """The table, and what must be known to read it."""
+        notes = "\n".join(f"- {' '.join(note.split())}" for note in self.notes)
+        return f"# {self.title()}\n\n{markdown_table(self.head(), self.rows())}\n\n{notes}\n"
+
+    def best_recipe(self, best: Tried) -> str:
+        """The text of the user's recipe with the best values; its head says how they were chosen."""
+        recipe = overlaid(self.recipe, self.space.changes(best.point), "best.toml")
+        done = [one for one in self.tried if one.state == "done"]
+        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else f"the mean over seeds {list(self.seeds)}"
+        listed = [f"{axis.key} in {', '.join(axis.texts)}" for axis in self.space.axes]
+        accuracy = best.over_seeds.mean if best.over_seeds else 0.0
+        head = [
+            f"{self.recipe.name} with {', '.join(self.space.changes(best.point))}",
+            "",
+            f"sskt-edge compare {self.folder / 'best.toml'} --seeds 5",
+            "",
+            f"The best of {len(done)} points of {len(self.space)} ({self.sampler}): {'; '.join(listed)}.",
+            f"Chosen by the last epoch's accuracy on {self.images:,} validation images, {seeds}: {accuracy:.2%}.",
+            f"They are those of data.validation = {toml_of(self.validation)}; no test image was read.",
+            "It is the accuracy of the best of many, so it flatters.",
+        ]
+        # No sign of a value may end its line: what follows would be no comment any more.
+        lines = ["".join(sign if sign.isprintable() else "?" for sign in line) for line in head]
+        comments = "".join(f"# {line}".rstrip() + "\n" for line in lines)
+        return comments + tomli_w.dumps(as_written(recipe))
+
+    def _named(self, one: Tried) -> str:
+        return ", ".join(self.space.changes(one.point))
+
+    def _as_json(self, one: Tried) -> Mapping[str, Any]:
+        return {
+            "values": self.space.values(one.point),
+            "state": one.state,
+            "mean": one.over_seeds and one.over_seeds.mean,
+            "sd": one.over_seeds and one.over_seeds.sd,
+            "seeds": [{"seed": seed, "accuracy": value} for seed, value in one.accuracies.items()],
+            "why": one.why,
+        }
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.2f}"

@@ -1,0 +1,179 @@
+"""The trials of a sweep in an Optuna storage: opened, queued, taken up again when who ran them is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from sskt_edge.errors import StorageError, StudyError
+from sskt_edge.runtime.progress import QUIET
+from sskt_edge.study.lock import held, is_held
+from sskt_edge.study.space import Point, Space
+
+# A machine that says nothing for so long is gone, and its trial is taken up by another. Seconds.
+_HEARTBEAT, _GRACE = 60, 180
+_FACTS = "sskt_edge"
+_TRIED = {TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.WAITING}
+
+SAMPLERS: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
+    # The points of a grid are queued; this only answers where another process took the last one.
+    "grid": optuna.samplers.RandomSampler,
+    # Trials of other machines that still run count as poor ones, so that two do not try the same.
+    "tpe": lambda: optuna.samplers.TPESampler(multivariate=True, constant_liar=True),
+}
+
+
+@dataclass(frozen=True)
+class Trials:
+    """A study in its storage, and this process among those that work on it.
+
+    Attributes:
+        study: Optuna's.
+        space: what its trials try.
+        workers: a folder with a file for each process, locked while it lives.
+        worker: this process's name.
+    """
+
+    study: optuna.Study
+    space: Space
+    workers: Path
+    worker: str
+
+    def all(self) -> list[FrozenTrial]:
+        """Every trial, in the order of their numbers."""
+        return self.study.get_trials(deepcopy=False)
+
+    def point(self, trial: FrozenTrial) -> Point | None:
+        """What a trial tries; None for one that ended before it knew."""
+        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        return self.space.point(params) if len(params) == len(self.space.axes) else None
+
+    def in_state(self, *states: TrialState) -> list[FrozenTrial]:
+        """The trials in one of these states."""
+        return [trial for trial in self.all() if trial.state in states]
+
+    def all_but_failed(self) -> list[FrozenTrial]:
+        """The trials that count: those that failed are queued anew."""
+        return self.in_state(*_TRIED)
+
+    def queue(self, points: Iterable[Point]) -> None:
+        """Queue the points that nobody tries or has tried, and those whose process is gone with what it had found."""
+        with held(self.workers / "queue.lock", QUIET):
+            self._fail_the_dead()
+            tried = {self.point(trial) for trial in self.all_but_failed()}
+            failed = {self.point(trial): trial.user_attrs for trial in self.in_state(TrialState.FAIL)}
+            for point in dict.fromkeys([*points, *failed]):
+                if point is not None and point not in tried:
+                    self.study.enqueue_trial(self.space.params(point), user_attrs=failed.get(point))
+
+    def run_one(self, objective: Callable[[optuna.Trial], float]) -> None:
+        """Run the next trial, queued or new; what the objective raises beside TrialPruned fails it and goes on up."""
+        self.study.optimize(objective, n_trials=1)
+
+    def _fail_the_dead(self) -> None:
+        optuna.storages.fail_stale_trials(self.study)
+        for trial in self.in_state(TrialState.RUNNING):
+            file = self.workers / f"{trial.user_attrs.get('worker')}.lock"
+            if file.is_file() and not is_held(file):  # a process of another machine has no file here
+                self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+
+@contextlib.contextmanager
+def open_trials(
+    storage: str, name: str, space: Space, sampler: str, facts: Mapping[str, Any], folder: Path
+) -> Iterator[Trials]:
+    """Open or make the study `name` in a storage; Optuna is quiet inside.
+
+    Args:
+        storage: an SQLAlchemy URL.
+        name: of the study.
+        space: what is tried.
+        sampler: of SAMPLERS.
+        facts: what the study is about; it is refused if it was made with others.
+        folder: the sweep's.
+
+    Raises:
+        StudyError: the storage cannot be opened, or the study is about something else.
+        StorageError: the storage failed on the way.
+    """
+    worker = uuid.uuid4().hex[:12]
+    file = folder / "workers" / f"{worker}.lock"
+    with _quiet(), held(file, QUIET):
+        opened = _open_storage(storage)
+        try:
+            study = optuna.create_study(
+                storage=opened, sampler=SAMPLERS[sampler](), study_name=name, direction="maximize", load_if_exists=True
+            )
+            _refuse_other_facts(study, facts, storage)
+            yield Trials(study, space, file.parent, worker)
+        except (SQLAlchemyError, StorageInternalError) as error:
+            raise StorageError(f"The storage '{shown(storage)}' failed: {_first_line(error)}.") from error
+        finally:
+            opened.remove_session()
+            opened.engine.dispose()
+    file.unlink(missing_ok=True)  # a process that ended by itself leaves no trial behind
+
+
+def shown(storage: str) -> str:
+    """A storage's URL without its password."""
+    return make_url(storage).render_as_string(hide_password=True)
+
+
+def _open_storage(storage: str) -> optuna.storages.RDBStorage:
+    try:
+        url = make_url(storage)
+        waiting = {"timeout": 60} if url.get_backend_name() == "sqlite" else {}
+        return optuna.storages.RDBStorage(
+            storage, engine_kwargs={"connect_args": waiting}, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE
+        )
+    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError, RuntimeError) as error:
+        raise StudyError(
+            f"Cannot open the storage of trials: {_first_line(error)}. Expected an SQLAlchemy URL such as "
+            f"sqlite:///sweep.db or postgresql://user@host/base, with its driver installed."
+        ) from error
+
+
+def _refuse_other_facts(study: optuna.Study, facts: Mapping[str, Any], storage: str) -> None:
+    then = study.user_attrs.get(_FACTS)
+    if then is None and not study.get_trials(deepcopy=False):
+        study.set_user_attr(_FACTS, dict(facts))
+    elif then != dict(facts):
+        differ = sorted(key for key in facts if (then or {}).get(key) != facts[key])
+        raise StudyError(
+            f"The study '{study.study_name}' in '{shown(storage)}' has another {' and another '.join(differ)}. "
+            f"Name another one: --study NAME."
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna neither logs nor warns that something is experimental."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def accuracies_of(trial: FrozenTrial, seeds: Sequence[int]) -> dict[int, float]:
+    """Seed → validation accuracy, of those that a trial has finished."""
+    found = trial.user_attrs.get("accuracies", {})
+    return {seed: found[str(seed)] for seed in seeds if str(seed) in found}
