@@ -48,7 +48,8 @@ class Result(BaseModel):
     primary_sha256: str
     golden_sha256: str
     skipped_images: int
-    seconds: float
+    seconds: float  # of training
+    label_seconds: float  # of asking the sources before it
     reference: dict[str, str]  # with what the golden logits were made
 
 

@@ -42,7 +42,7 @@ def finish(
         DivergenceError: the trained network does not give finite numbers.
         StorageError: the disk does not take the files; the training's state is whole.
     """
-    seconds = position.seconds
+    seconds, label_seconds = position.seconds, position.label_seconds
     if recipe.train.keep == "best":
         position = load_state(folder.best, network)
     try:
@@ -82,6 +82,7 @@ def finish(
         golden_sha256=hashlib.sha256(golden_bytes).hexdigest(),
         skipped_images=len(reader.skipped),
         seconds=seconds,
+        label_seconds=label_seconds,
         reference=reference_facts(),
     )
     write_atomically(folder.result, result.model_dump_json(indent=2).encode() + b"\n")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +39,16 @@ class Sources:
         device: where torch runs.
         progress: shows bars.
         between: called before each batch of a source and while another process is waited for.
+
+    Attributes:
+        seconds: that were spent on choosing engines and on having the labels.
     """
 
     def __init__(
         self, recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress, between: Callable[[], None]
     ) -> None:
         self._recipe, self._progress, self._between = recipe, progress, between
+        self.seconds = 0.0
         self.store = LabelStore(Path(recipe.labels.store)) if recipe.labels.store else None
         self.wanted = _wanted(recipe, inputs)
         see = recipe.labels.see
@@ -56,7 +62,8 @@ class Sources:
         Raises:
             RecipeError, ParityError: as sources.choice.choose.
         """
-        return {q.source.name: self._choose(q, pinned.get(q.source.name)) for q in self.questions}
+        with self._timed():
+            return {q.source.name: self._choose(q, pinned.get(q.source.name)) for q in self.questions}
 
     def _choose(self, question: Question, pinned: str | None) -> Choice:
         return choose(question, self._recipe.labels, self.store, pinned, self._progress, self._between)
@@ -67,13 +74,12 @@ class Sources:
         Raises:
             RecipeError, StorageError, WorkError: as sources.fill.fill.
         """
-        self.fill(choices, say)
-        return tuple(
-            SoftLabels(
-                wanted, {q.source.name: self._logits(q, choices[q.source.name], wanted, say) for q in self.questions}
+        with self._timed():
+            self.fill(choices, say)
+            return tuple(
+                SoftLabels(wanted, {q.source.name: self._logits(q, choices, wanted, say) for q in self.questions})
+                for wanted in self.wanted
             )
-            for wanted in self.wanted
-        )
 
     def fill(self, choices: Mapping[str, Choice], say: Callable[[str], None]) -> int:
         """Fill the store with what is missing, and say before what it will cost; how many views were asked.
@@ -97,6 +103,12 @@ class Sources:
             return None
         return question.collection(self.store, choice.engine, self._recipe.labels.top_k)
 
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+
     def _fill(self, question: Question, choice: Choice, say: Callable[[str], None]) -> int:
         collection = self.collection(question, choice)
         if self.store is None or collection is None:
@@ -108,7 +120,10 @@ class Sources:
         temperature = self._recipe.sskt.temperature
         return fill(question, choice, collection, note, temperature, self._progress, self._between)
 
-    def _logits(self, question: Question, choice: Choice, wanted: Wanted, say: Callable[[str], None]) -> Logits:
+    def _logits(
+        self, question: Question, choices: Mapping[str, Choice], wanted: Wanted, say: Callable[[str], None]
+    ) -> Logits:
+        choice = choices[question.source.name]
         collection = self.collection(question, choice)
         if collection is None:
             session = question.source.open(choice.engine, question.side, wanted.plan.batch_size)

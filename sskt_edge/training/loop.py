@@ -112,14 +112,14 @@ class Trainer:
         self.network.train()
         while self.position.step < len(steps):
             stop.raise_if_set()
-            self._step(feed.batch(epoch, steps[self.position.step]), len(steps))
+            self.step(feed.batch(epoch, steps[self.position.step]), len(steps))
             self.position.step += 1
             last = self.position.step == len(steps)
             if self._setting.device.type == "cpu" or last or len(self._pending) == _CHECK_EVERY:
                 self._read_pending()
             bar.advance()
 
-    def _step(self, batch: Batch, steps: int) -> None:
+    def step(self, batch: Batch, steps: int) -> None:
         """One batch of an epoch of so many steps: equation (4)."""
         setting = self._setting
         step = self.position.epoch * steps + self.position.step

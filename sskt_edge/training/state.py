@@ -21,6 +21,7 @@ class Position(BaseModel):
         sums: of each loss term, times the images of its batch, over this epoch so far.
         right: training images of this epoch so far whose class came first.
         seconds: of training, all sessions together.
+        label_seconds: of choosing engines and filling the store, in every session that came to its first step.
         scaler: the state of the loss's scaling, where fp16 needs it.
         validation_top1: validation accuracy after the last finished epoch.
         best_top1: of the best validation so far, and its epoch.
@@ -32,6 +33,7 @@ class Position(BaseModel):
     sums: dict[str, float] = {}
     right: int = 0
     seconds: float = 0.0
+    label_seconds: float = 0.0
     scaler: dict[str, float] = {}
     validation_top1: float | None = None
     best_top1: float | None = None

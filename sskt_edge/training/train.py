@@ -191,7 +191,9 @@ def _run(
         for line in _opening(recipe, inputs, trainer, trainer.folder):
             log.say(line)
         with stop.catching():
-            trainer.run(_feed(recipe, inputs, sources.labels(choices, log.say)), log, progress, stop)
+            feed = _feed(recipe, inputs, sources.labels(choices, log.say))
+            trainer.position.label_seconds += sources.seconds
+            trainer.run(feed, log, progress, stop)
             stop.raise_if_set()
     except StopRequested as request:
         log.say(f"stopped by signal {request.signum}; the state is saved")

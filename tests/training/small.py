@@ -51,7 +51,7 @@ def recipe(source: Path, *overrides: str) -> Recipe:
 
 def stop_within_epoch(epoch: int, small: Recipe, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Train until a SIGINT comes in the second step of this epoch (from 0); the run's folder."""
-    original = Trainer._step
+    original = Trainer.step
 
     def step(trainer: Trainer, *rest: Any) -> None:
         original(trainer, *rest)
@@ -59,7 +59,7 @@ def stop_within_epoch(epoch: int, small: Recipe, runs: Path, monkeypatch: pytest
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_step", step)
+        patch.setattr(Trainer, "step", step)
         with pytest.raises(Interrupted, match=f"after {epoch} of"):
             train(small, runs)
     (folder,) = runs.iterdir()
