@@ -1,0 +1,198 @@
+"""What does an epoch on stored soft labels cost, against one from scratch, and against one that asks the sources anew?
+
+    python benchmarks/epoch.py [--data FOLDER] [--target resnet20:64] [--rounds 5] [--online efficientnet_lite0 …]
+
+The sides take turns in one process, an epoch of 500 images a turn, so that a drift of the machine's speed hits all.
+Printed are the medians, the median ratio of the pairs with its quartiles, and n; peak memory is that of a process of
+its own.
+
+scratch, one source, two sources: this package's loop, channels_last, views cut and labels read from a store on disk.
+online: the same steps, but each batch goes first through the source as one would write it: torch, fp32, NCHW, eval,
+no_grad, the view cut at the image's own resolution. ResNet50 has random weights: its time alone counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+
+from sskt_edge.data.cut import cut_views
+from sskt_edge.data.images import ImageSet
+from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.readers import open_data
+from sskt_edge.data.views import ViewPolicy
+from sskt_edge.recipe.load import parse_recipe
+from sskt_edge.recipe.models import Recipe, Source
+from sskt_edge.runtime.progress import QUIET
+from sskt_edge.sources.labels import SoftLabels
+from sskt_edge.sources.store.store import LabelStore
+from sskt_edge.sources.wanted import LabelPlan, Wanted
+from sskt_edge.sources.zoo import open_source
+from sskt_edge.sskt.losses import AuxiliaryLoss
+from sskt_edge.sskt.network import BranchedTarget
+from sskt_edge.targets.precision import Precision
+from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.run_folder import RunFolder
+from sskt_edge.training.feed import Batch, Feed
+from sskt_edge.training.loop import Setting, Trainer, layout
+
+COUNT, CLASSES, VIEWS, NATIVE = 500, 1000, 16, 160
+CPU = torch.device("cpu")
+SIDES = ("scratch", "one source", "two sources", "one source, no TM")
+
+
+def images_of(data: str | None, size: int) -> ImageSet:
+    """500 real images, or noise: the time is the same."""
+    if data:
+        text = f'name="x"\n[data]\nname="imagefolder"\nroot="{data}"\nimage_size={size}\nper_class=100'
+        recipe = parse_recipe(f'{text}\n[target]\nmodel="resnet20"\n[sskt]\nmethod="scratch"')
+        return open_data(recipe.data).training([size, NATIVE], QUIET)[0]
+    random = np.random.default_rng(0)
+    squares = {side: random.integers(0, 256, (COUNT, side, side, 3), dtype=np.uint8) for side in (size, NATIVE)}
+    hashes = random.integers(0, 256, (COUNT, 32), dtype=np.uint8)
+    return ImageSet(squares, np.arange(COUNT) % 5, hashes, tuple(map(str, range(COUNT))))
+
+
+class Side:
+    """One way to train, ready to do an epoch again and again."""
+
+    def __init__(self, name: str, images: ImageSet, model: str, size: int, precision: Precision, folder: Path) -> None:
+        count = {"scratch": 0, "two sources": 2}.get(name, 1)
+        names = [f"s{number}" for number in range(count)]
+        recipe = recipe_of(model, size)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            primary = TARGETS[model].build(5)
+            sources = dict.fromkeys(names, CLASSES)
+            network = BranchedTarget(primary, TARGETS[model], sources, "no TM" not in name)
+        network.to(memory_format=layout(recipe.train))
+        auxiliary = {source: AuxiliaryLoss(1.0, "ce", 1.0, "batchmean") for source in names}
+        setting = Setting(recipe.train, None, auxiliary, Pixels(size), CPU, precision)
+        wanted = Wanted(images, LabelPlan(ViewPolicy(size, 4, None, True), 0, VIEWS, 64), recipe.train.epochs)
+        self.labels = SoftLabels(wanted, {source: stored(folder / "labels", source, wanted) for source in names})
+        self.feed = Feed(images, self.labels, None, size, recipe.train.batch_size, 0)
+        self.trainer = Trainer(network, setting, RunFolder(folder / name))
+        self.epoch_number = 0
+
+    def epoch(self, change: Callable[[Batch], Batch] = lambda batch: batch) -> None:
+        """One epoch; `change` may do more with each batch."""
+        self.trainer.network.train()
+        steps = self.feed.epoch(self.epoch_number)
+        for step in steps:
+            self.trainer.step(change(self.feed.batch(self.epoch_number, step)), len(steps))
+        self.epoch_number += 1
+
+
+def recipe_of(model: str, size: int) -> Recipe:
+    """All defaults."""
+    data = f'name="x"\n[data]\nname="imagefolder"\nimage_size={size}\n[target]\nmodel="{model}"'
+    return parse_recipe(f'{data}\n[sskt]\nmethod="scratch"')
+
+
+def stored(store: Path, name: str, wanted: Wanted):  # type: ignore[no-untyped-def]
+    """Labels on the disk; what they say does not matter here."""
+    collection = LabelStore(store).collection({"model": name}, CLASSES)
+    keys = wanted.keys[wanted.distinct]
+    if collection.missing(keys).any():
+        random = np.random.default_rng(0)
+        with collection.held(), collection.writer({}) as writer:
+            for part in np.array_split(keys, 16):
+                writer.add(part, random.standard_normal((len(part), CLASSES), dtype=np.float32))
+    opened = collection.open(wanted.keys)
+    assert opened is not None
+    return opened
+
+
+def asking(source: str, images: ImageSet, size: int) -> Callable[[Batch], Batch]:
+    """The online side's part: the source asked about as many views as the batch has, as one would write it."""
+    if source == "efficientnet_lite0":
+        opened = open_source(Source(name="s0", model="package/efficientnet_lite0"), CPU)
+        network, pixels = opened.network, opened.pixels  # type: ignore[attr-defined]
+    else:
+        network, pixels = torchvision.models.get_model(source, num_classes=CLASSES).eval(), Pixels(224)
+    network = network.to(memory_format=torch.contiguous_format)
+    views = np.array([[2, -3, size, size, 1]], dtype=np.int32)
+
+    def ask(batch: Batch) -> Batch:
+        rows = np.arange(len(batch.images))
+        cut = cut_views(images.squares[NATIVE], rows, np.repeat(views, len(rows), axis=0), size)
+        with torch.no_grad():
+            logits = network(pixels(torch.from_numpy(cut)))
+        return dataclasses.replace(batch, soft={"s0": logits.numpy()})
+
+    return ask
+
+
+def peak_memory(argument: list[str]) -> float:
+    """GB of a process of its own that runs one side."""
+    done = subprocess.run([sys.executable, __file__, *argument], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="a folder with train/ and test/; noise without it")
+    parser.add_argument("--target", default="resnet20:64", metavar="NAME:SIZE")
+    parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--online", nargs="*", default=["efficientnet_lite0", "resnet50"])
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    told = parser.parse_args()
+    model, _, size = told.target.partition(":")
+    images = images_of(told.data, int(size))
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = [told.only.partition("online, ")[0] or "one source"] if told.only else list(SIDES)
+        sides = {name: Side(name, images, model, int(size), told.precision, Path(folder)) for name in chosen}
+        runs: dict[str, Callable[[], None]] = {name: side.epoch for name, side in sides.items()}
+        for source in [told.only.partition("online, ")[2]] if told.only else told.online:
+            if source:
+                ask, one = asking(source, images, int(size)), sides["one source"]
+                runs[f"online, {source}"] = lambda ask=ask, one=one: one.epoch(ask)  # type: ignore[misc]
+        if told.only:
+            runs[told.only]()
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+            return
+        print(
+            f"torch {torch.__version__}, Python {platform.python_version()}, {torch.get_num_threads()} threads, "
+            f"{torch.backends.cpu.get_cpu_capability()}; {told.target} in {told.precision}, {len(images)} images"
+        )
+        taken: dict[str, list[float]] = {name: [] for name in runs}
+        for turn in range(told.rounds + 1):
+            for name, run in runs.items():
+                start = time.perf_counter()
+                run()
+                if turn:  # the first turn warms up
+                    taken[name].append(time.perf_counter() - start)
+    report(
+        taken, [*(["--data", told.data] if told.data else []), "--target", told.target, "--precision", told.precision]
+    )
+
+
+def report(taken: dict[str, list[float]], same: list[str]) -> None:
+    """The table, Markdown."""
+    print("| an epoch | seconds | / scratch (quartiles) | / one source (quartiles) | peak memory, GB | n |")
+    print("|---|---|---|---|---|---|")
+    for name, seconds in taken.items():
+        ratios = []
+        for base in ("scratch", "one source"):
+            low, middle, high = np.percentile(np.array(seconds) / np.array(taken[base]), [25, 50, 75])
+            ratios.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
+        memory = peak_memory([*same, "--only", name])
+        row = [name, f"{np.median(seconds):.2f}", *ratios, f"{memory:.2f}", str(len(seconds))]
+        print(f"| {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
