@@ -48,6 +48,14 @@ def check_images(images: npt.NDArray[Any], height: int, width: int) -> None:
         )
 
 
+def other_form(got: str, height: int, width: int) -> NetworkError:
+    """The error for a network whose input or output is not what a session takes."""
+    return NetworkError(
+        f"The network has another form: got {got or 'nothing'}; expected one input uint8 [N,{height},{width},3] and "
+        "one output float32 [N,classes], N dynamic. Put scaling and layout inside the graph and export it again."
+    )
+
+
 def run_in_parts(
     run: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
     images: npt.NDArray[np.uint8],

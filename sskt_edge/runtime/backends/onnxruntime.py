@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sskt_edge.errors import InputError, MissingExtraError, NetworkError, WorkError
 from sskt_edge.runtime.onnx_wire import refuse_external_data
-from sskt_edge.runtime.session import check_images, run_in_parts
+from sskt_edge.runtime.session import check_images, other_form, run_in_parts
 
 # TF32 off: fp32 means fp32.
 _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -162,10 +162,7 @@ def _check_form(session: Any, height: int, width: int) -> str:
         )
     )
     if not fits:
-        raise NetworkError(
-            f"The network has another form: got {got}; expected one input uint8 [N,{height},{width},3] and one output "
-            "float32 [N,classes], N dynamic. Put scaling and layout inside the graph and export it again."
-        )
+        raise other_form(got, height, width)
     return str(inputs[0].name)
 
 

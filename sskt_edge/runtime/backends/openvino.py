@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sskt_edge.errors import InputError, MissingExtraError, NetworkError, SsktEdgeError, WorkError
 from sskt_edge.runtime.onnx_wire import refuse_external_data
-from sskt_edge.runtime.session import check_images, run_in_parts
+from sskt_edge.runtime.session import check_images, other_form, run_in_parts
 
 # Left to itself OpenVINO computes in bf16 wherever the CPU can, fp32 graphs too.
 _PRECISIONS: dict[str, dict[str, str]] = {
@@ -22,6 +22,7 @@ _PRECISIONS: dict[str, dict[str, str]] = {
     "bf16": {"INFERENCE_PRECISION_HINT": "bf16", "EXECUTION_MODE_HINT": "PERFORMANCE"},
 }
 _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
+_NOTHING_SAID = ("Exception from ", "Check '", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
 _TELEMETRY = "openvino_telemetry"
 
 
@@ -165,10 +166,7 @@ def _check_form(model: Any, height: int, width: int) -> None:
     )
     if not fits:
         got = ", ".join(f"{end.any_name}: {kind} {shape}" for end, kind, shape in zip(ends, kinds, shapes, strict=True))
-        raise NetworkError(
-            f"The network has another form: got {got}; expected one input uint8 [N,{height},{width},3] and one output "
-            "float32 [N,classes], N dynamic. Put scaling and layout inside the graph and export it again."
-        )
+        raise other_form(got, height, width)
 
 
 @contextmanager
@@ -184,6 +182,6 @@ def _errors(kind: type[SsktEdgeError], what: str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     """The line of an error that says something: OpenVINO begins with places in its own source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(("Exception from ", "Check '"))]
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
+    telling = [line for line in lines if not line.startswith(_NOTHING_SAID)]
     return (telling or lines or [type(error).__name__])[0]

@@ -15,18 +15,21 @@ onnxruntime = pytest.importorskip("onnxruntime")
 HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-def open_tiny(content: bytes | None = None, *, provider: str = "cpu", max_batch: int = 4) -> OnnxRuntimeSession:
+def open_tiny(
+    content: bytes | None = None, *, provider: str = "cpu", max_batch: int = 4, fixed_batch: bool = False
+) -> OnnxRuntimeSession:
     content = tiny_onnx() if content is None else content
-    return OnnxRuntimeSession(content, SIDE, SIDE, max_batch, provider=provider, threads=1)
+    return OnnxRuntimeSession(content, SIDE, SIDE, max_batch, provider=provider, threads=1, fixed_batch=fixed_batch)
 
 
 def images(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
 
 
+@pytest.mark.parametrize("fixed_batch", [False, True])
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 9])
-def test_any_batch_gives_the_logits_of_the_network(count: int) -> None:
-    logits = open_tiny().run(images(count))
+def test_any_batch_gives_the_logits_of_the_network(count: int, fixed_batch: bool) -> None:
+    logits = open_tiny(fixed_batch=fixed_batch).run(images(count))
     assert logits.dtype == np.float32
     assert np.abs(logits - reference(images(count))).max() < 1e-5
 

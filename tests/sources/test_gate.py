@@ -1,0 +1,221 @@
+"""What the gate lets through, and what it stops: real engines, some of them broken on purpose."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from sskt_edge.data.pixels import Pixels
+from sskt_edge.errors import Interrupted
+from sskt_edge.recipe.models import Gate
+from sskt_edge.runtime.progress import QUIET
+from sskt_edge.runtime.session import Session
+from sskt_edge.sources.engines import ENGINES, Engine
+from sskt_edge.sources.gate import Verdict, compare_logits, divergence, try_engines
+from sskt_edge.sources.source import Source, TorchSource
+from tests.sources.small import CPU, images, network
+
+TORCH, ONNX = ENGINES["torch-fp32"], ENGINES["onnxruntime-fp32"]
+SIDE, BATCH = 32, 8
+TINTS = np.random.default_rng(0).integers(0, 192, (4, BATCH, 1, 1, 3), dtype=np.uint8)
+SHOTS = [tint + images(BATCH, SIDE) // 4 for tint in TINTS]
+USUAL = (Gate().kl, Gate().agreement)
+NO_LIMITS = (math.inf, 0.0)
+
+
+def telling(mean: tuple[float, float, float] = (0.5, 0.5, 0.5)) -> TorchSource:
+    """A source that tells colours apart, with logits as large as those of real networks."""
+    net, random = network(), torch.Generator().manual_seed(1)
+    nn.init.uniform_(net.get_parameter("0.weight"), -1, 1, random)
+    nn.init.uniform_(net.get_parameter("6.weight"), -8, 8, random)
+    return TorchSource("small", "test/small", net, Pixels(SIDE, mean, (0.25, 0.25, 0.25)), CPU)
+
+
+@pytest.fixture(scope="module")
+def healthy() -> TorchSource:
+    return telling()
+
+
+@dataclass
+class _Altered:
+    """A session whose images or logits are altered on their way."""
+
+    session: Session
+    see: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda shots: shots
+    say: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda logits: logits
+
+    def __post_init__(self) -> None:
+        self.backend, self.provider = self.session.backend, self.session.provider
+        self.precision, self.versions = self.session.precision, self.session.versions
+        self.max_batch = self.session.max_batch
+
+    def run(self, shots: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.say(self.session.run(self.see(shots)))
+
+
+class _Broken:
+    """A source that one engine serves wrongly."""
+
+    def __init__(self, whole: TorchSource, engine: Engine, wrong: Callable[[Session], Session]) -> None:
+        self.name, self.classes, self.input_size = whole.name, whole.classes, whole.input_size
+        self.facts, self.identity, self.engines = whole.facts, whole.identity, whole.engines
+        self._whole, self._engine, self._wrong = whole, engine, wrong
+
+    def open(self, engine: Engine, side: int, batch: int) -> Session:
+        session = self._whole.open(engine, side, batch)
+        return self._wrong(session) if engine == self._engine else session
+
+
+def judged(source: Source, *engines: Engine, limits: tuple[float, float] = USUAL) -> dict[str, Verdict]:
+    verdicts = try_engines(source, [TORCH, *engines], SIDE, SHOTS, limits, QUIET, lambda: None)
+    assert [verdict.engine for verdict in verdicts] == [TORCH, *engines]
+    return {verdict.engine.name: verdict for verdict in verdicts}
+
+
+def test_kl_is_torchs_and_agreement_is_the_share_of_the_same_first_class() -> None:
+    random = np.random.default_rng(0)
+    reference = random.normal(0, 4, (20, 7)).astype(np.float32)
+    logits = reference + random.normal(0, 1, (20, 7)).astype(np.float32)
+    kl, agreement = compare_logits(reference, logits)
+    given, expected = torch.from_numpy(logits).log_softmax(1), torch.from_numpy(reference).log_softmax(1)
+    assert kl == pytest.approx(F.kl_div(given, expected, reduction="batchmean", log_target=True).item(), rel=1e-4)
+    assert agreement == (reference.argmax(1) == logits.argmax(1)).mean() < 1
+
+
+def test_equal_logits_have_no_distance_however_large() -> None:
+    logits = np.array([[1e4, -1e4, 0], [0, 0, 0]], dtype=np.float32)
+    assert compare_logits(logits, logits + 5) == (0, 1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_infinitely_far(value: float) -> None:
+    logits = np.zeros((2, 3), dtype=np.float32)
+    broken = logits.copy()
+    broken[1, 2] = value
+    assert divergence(logits, broken).tolist() == [0, math.inf]
+
+
+def test_healthy_engines_pass_and_full_precision_has_no_distance(healthy: TorchSource) -> None:
+    verdicts = judged(healthy, *healthy.engines()[1:])
+    assert len(verdicts) >= 2
+    for verdict in verdicts.values():
+        assert verdict.provider == "cpu"
+        assert verdict.images_per_second > 0
+        if verdict.engine.precision == "fp32":
+            assert verdict.passed, verdict.why
+            assert verdict.kl < 1e-9
+            assert verdict.agreement == 1
+    assert verdicts["torch-fp32"].why == "the reference"
+
+
+def wrong_mean(_: Session) -> Session:
+    """The same weights, exported with another preprocessing."""
+    return telling((0.2, 0.5, 0.8)).open(ONNX, SIDE, BATCH)
+
+
+def swapped_channels(session: Session) -> Session:
+    return _Altered(session, see=lambda shots: shots[..., ::-1])
+
+
+def mixed_up_classes(session: Session) -> Session:
+    return _Altered(session, say=lambda logits: np.roll(logits, 1, axis=1))
+
+
+@pytest.mark.parametrize("wrong", [wrong_mean, swapped_channels, mixed_up_classes])
+def test_a_broken_engine_is_refused_and_the_verdict_says_why(
+    healthy: TorchSource, wrong: Callable[[Session], Session]
+) -> None:
+    verdict = judged(_Broken(healthy, ONNX, wrong), ONNX)["onnxruntime-fp32"]
+    assert not verdict.passed
+    assert "KL" in verdict.why
+    assert "at most 0.005 allowed" in verdict.why
+    assert verdict.kl > USUAL[0]
+
+
+@pytest.mark.parametrize(
+    ("limits", "complaints"),
+    [
+        (NO_LIMITS, set()),
+        ((0.0, 0.0), {"KL"}),
+        ((math.inf, 1.0), {"same class"}),
+        ((0.0, 1.0), {"KL", "same class"}),
+    ],
+)
+def test_each_limit_stops_what_is_beyond_it(
+    healthy: TorchSource, limits: tuple[float, float], complaints: set[str]
+) -> None:
+    verdict = judged(_Broken(healthy, ONNX, swapped_channels), ONNX, limits=limits)["onnxruntime-fp32"]
+    assert verdict.agreement < 1
+    assert verdict.passed == (not complaints)
+    if complaints:
+        assert {word for word in ("KL", "same class") if word in verdict.why} == complaints
+
+
+def test_logits_that_are_not_finite_pass_no_limit(healthy: TorchSource) -> None:
+    def poisoned(session: Session) -> Session:
+        return _Altered(session, say=lambda logits: np.where(np.arange(len(logits))[:, None] == 3, np.nan, logits))
+
+    verdict = judged(_Broken(healthy, ONNX, poisoned), ONNX, limits=NO_LIMITS)["onnxruntime-fp32"]
+    assert not verdict.passed
+    assert "not all finite" in verdict.why
+
+
+def test_other_classes_than_the_references_are_refused(healthy: TorchSource) -> None:
+    def shorter(session: Session) -> Session:
+        return _Altered(session, say=lambda logits: logits[:, 1:])
+
+    verdict = judged(_Broken(healthy, ONNX, shorter), ONNX, limits=NO_LIMITS)["onnxruntime-fp32"]
+    assert not verdict.passed
+    assert "answers [32, 4], the reference [32, 5]" in verdict.why
+
+
+def test_an_engine_that_does_not_open_is_a_verdict_and_the_others_are_still_tried(
+    healthy: TorchSource,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    verdicts = judged(healthy, ENGINES["openvino-fp32"], ONNX)
+    assert not verdicts["openvino-fp32"].passed
+    assert "pip install 'sskt-edge[openvino]'" in verdicts["openvino-fp32"].why
+    assert verdicts["openvino-fp32"].images_per_second == 0
+    assert verdicts["onnxruntime-fp32"].passed
+
+
+def test_an_engine_that_fails_while_it_runs_is_a_verdict(healthy: TorchSource) -> None:
+    def failing(session: Session) -> Session:
+        return _Altered(session, see=lambda shots: shots[:, 1:])
+
+    verdict = judged(_Broken(healthy, ONNX, failing), ONNX)["onnxruntime-fp32"]
+    assert not verdict.passed
+    assert "expected uint8" in verdict.why
+
+
+def test_without_a_reference_nothing_passes(healthy: TorchSource) -> None:
+    def failing(session: Session) -> Session:
+        return _Altered(session, see=lambda shots: shots[:, 1:])
+
+    verdicts = judged(_Broken(healthy, TORCH, failing), ONNX, limits=NO_LIMITS)
+    assert [verdict.passed for verdict in verdicts.values()] == [False, False]
+    assert "the reference does not run" in verdicts["onnxruntime-fp32"].why
+
+
+def test_a_trial_can_be_interrupted_between_batches(healthy: TorchSource) -> None:
+    calls = []
+
+    def stop_at_the_third() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise Interrupted("stopped", 2)
+
+    with pytest.raises(Interrupted):
+        try_engines(healthy, [TORCH, ONNX], SIDE, SHOTS, USUAL, QUIET, stop_at_the_third)
+    assert len(calls) == 3
