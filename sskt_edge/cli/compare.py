@@ -37,14 +37,13 @@ def compare(
     with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
         from sskt_edge.study.arms import DEFAULT_METHODS, arms_of
         from sskt_edge.study.compare import compare as compare_arms
-        from sskt_edge.study.comparison_text import ARM_HEAD, against_head, against_rows, arm_rows, title_of
+        from sskt_edge.study.comparison_text import notes_of, tables_of, title_of
     arms = arms_of(loaded, method or DEFAULT_METHODS, arm or ())
     found = compare_arms(loaded, range(first_seed, first_seed + seeds), arms, studies, progress)
     if json_:
         show_json(found.as_json())
         raise typer.Exit(1 if found.failed else 0)
-    against = [(against_head(found), against_rows(found))] if found.against else []
-    show_study(title_of(found), [(ARM_HEAD, arm_rows(found)), *against], [*found.notes, *found.missing])
+    show_study(title_of(found), tables_of(found), notes_of(found))
     told = {"--method": method, "--arm": arm, "--set": set_}
     options = [word for name, values in told.items() for value in values or () for word in (name, value)]
     again = ["sskt-edge", "compare", recipe, *options, "--seeds", str(seeds + 5)]

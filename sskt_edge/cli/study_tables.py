@@ -16,7 +16,8 @@ def show_study(title: str, tables: Sequence[tuple[Sequence[str], Sequence[Sequen
     for head, rows in tables:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for number, name in enumerate(head):
-            table.add_column(Text(name), justify="right" if number else "left", overflow="fold")
+            last = number == len(head) - 1
+            table.add_column(Text(name), justify="right" if number else "left", overflow="fold", no_wrap=not last)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         console.print(table, highlight=False)

@@ -108,8 +108,8 @@ def parse_arm(text: str) -> tuple[str, list[str]]:
 
 
 def _split_changes(text: str) -> list[str]:
-    """Cut at the spaces that stand before a KEY=, outside of quotes and brackets: values may hold spaces."""
-    starts, depth, quote = [], 0, ""
+    """Cut before each KEY= that follows a space, outside of quotes and brackets: values may hold spaces."""
+    starts, depth, quote = [0], 0, ""
     for place, sign in enumerate(text):
         if quote:
             quote = "" if sign == quote else quote
@@ -119,9 +119,8 @@ def _split_changes(text: str) -> list[str]:
             depth += 1 if sign in _OPEN else -1
         elif depth == 0 and text[place - 1 : place].strip() == "" and re.match(r"[\w.-]+=", text[place:]):
             starts.append(place)
-    if text.strip() and (not starts or text[: starts[0]].strip()):
-        return [text.strip()]
-    return [text[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
+    parts = (text[start:end].strip() for start, end in zip(starts, [*starts[1:], len(text)], strict=True))
+    return [part for part in parts if part]
 
 
 def _method_arm(recipe: Recipe, name: str) -> Arm:

@@ -96,6 +96,7 @@ def _figures(run: TrainedNetwork) -> Figures:
         accuracy=result.test.top1,
         images=result.test.images,
         seconds=result.seconds,
+        label_seconds=result.label_seconds,
         parameters=result.primary.parameters,
         macs=result.primary.macs,
         inputs={"the training images": result.data_sha256, "the test images": tested, **result.sources},

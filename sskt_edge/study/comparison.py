@@ -32,7 +32,8 @@ class Figures:
         run: its folder's name in the study's runs/.
         accuracy: share of the test images that are right.
         images: of the test.
-        seconds: of training, the sources' answers among them where they were asked on the way.
+        seconds: of training.
+        label_seconds: of asking the sources before it; little where an earlier run had asked.
         parameters: of the network that is left.
         macs: multiply-accumulates of one image.
         inputs: what it was trained and tested on → its hash.
@@ -42,6 +43,7 @@ class Figures:
     accuracy: float
     images: int
     seconds: float
+    label_seconds: float
     parameters: int
     macs: int
     inputs: dict[str, str]
@@ -101,7 +103,7 @@ class Comparison:
     @cached_property
     def spreads(self) -> dict[str, Spread]:
         """Arm → its accuracies' mean and deviation, for arms that have any."""
-        return {arm: spread([one.accuracy for one in found.values()]) for arm, found in self.figures.items()}
+        return {arm: spread([one.accuracy for one in found.values()]) for arm, found in self.figures.items() if found}
 
     @cached_property
     def against(self) -> list[Against]:
@@ -180,7 +182,14 @@ class Comparison:
         found = self.figures.get(arm.name, {})
         over_seeds = self.spreads.get(arm.name)
         runs = [
-            {"seed": seed, "run": one.run, "accuracy": one.accuracy, "images": one.images, "seconds": one.seconds}
+            {
+                "seed": seed,
+                "run": one.run,
+                "accuracy": one.accuracy,
+                "images": one.images,
+                "seconds": one.seconds,
+                "label_seconds": one.label_seconds,
+            }
             for seed, one in found.items()
         ]
         any_run = next(iter(found.values()), None)

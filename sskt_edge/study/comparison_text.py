@@ -1,4 +1,4 @@
-"""A comparison in words and columns: the same cells for Markdown and for a terminal."""
+"""A comparison in words and columns: the same tables for Markdown and for a terminal."""
 
 from __future__ import annotations
 
@@ -8,55 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sskt_edge.study.comparison import Comparison
 
-ARM_HEAD = ("arm", "seeds", "mean, %", "sd", "every seed, %", "training, s", "parameters")
+# A head, and rows of as many cells.
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
-def arm_rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A row an arm, the columns of ARM_HEAD; an arm without a run has none of its figures."""
-    rows: list[tuple[str, ...]] = []
-    for arm in comparison.arms:
-        found, over_seeds = comparison.figures.get(arm.name, {}), comparison.spreads.get(arm.name)
-        if over_seeds is None:
-            rows.append((arm.name, "0", "–", "–", "left out" if arm.missing else "none yet", "–", "–"))
-            continue
-        rows.append(
-            (
-                arm.name,
-                str(over_seeds.n),
-                f"{100 * over_seeds.mean:.2f}",
-                "–" if over_seeds.sd is None else f"{100 * over_seeds.sd:.2f}",
-                _every({seed: f"{100 * one.accuracy:.2f}" for seed, one in found.items()}, comparison.seeds),
-                _seconds(sum(one.seconds for one in found.values()) / len(found)),
-                f"{next(iter(found.values())).parameters:,}",
-            )
-        )
-    return rows
-
-
-def against_head(comparison: Comparison) -> tuple[str, ...]:
-    """The columns of against_rows."""
-    tested = "p (Holm)" if len(comparison.against) > 1 else "p"
-    return (f"against {comparison.arms[0].name}", "pairs", "mean", "95 %", "every pair", tested, "p, worse", "")
-
-
-def against_rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A row for each arm that is held against the first, differences in points."""
-    rows: list[tuple[str, ...]] = []
-    for one in comparison.against:
-        between = one.paired.interval
-        rows.append(
-            (
-                one.arm,
-                str(one.paired.n),
-                _points(one.paired.mean),
-                "–" if between is None else f"{_points(between[0])} to {_points(between[1])}",
-                _every({seed: _points(value) for seed, value in one.differences.items()}, comparison.seeds),
-                f"{one.p_better:.3f}",
-                f"{one.p_worse:.3f}",
-                one.word,
-            )
-        )
-    return rows
+def tables_of(comparison: Comparison) -> list[Table]:
+    """The arms with their costs, every seed, and the arms against the first if there are pairs."""
+    tables = [_arms(comparison), _seeds(comparison)]
+    return [*tables, _against(comparison)] if comparison.against else tables
 
 
 def title_of(comparison: Comparison) -> str:
@@ -66,16 +25,20 @@ def title_of(comparison: Comparison) -> str:
     return f"{comparison.recipe.name}: {names}; {over}; {comparison.precision}"
 
 
+def notes_of(comparison: Comparison) -> list[str]:
+    """What stands below the tables."""
+    explained = (
+        "Differences in percentage points, of pairs with the same seed. 95 %: of their mean, by Student's t over "
+        "pairs; p: one-sided sign-flip test that the arm is better, then that it is worse."
+    )
+    costs = "Seconds: the mean of a training; of labels, what asking the sources took for all seeds together."
+    return [*([explained] if comparison.against else []), costs, *comparison.notes, *comparison.missing]
+
+
 def markdown_of(comparison: Comparison) -> str:
     """The whole comparison as a Markdown document."""
-    parts = [f"# {title_of(comparison)}", markdown_table(ARM_HEAD, arm_rows(comparison))]
-    if comparison.against:
-        parts.append(markdown_table(against_head(comparison), against_rows(comparison)))
-        parts.append(
-            "Differences in percentage points, pair by pair of the same seed. 95 %: of their mean, by Student's t over "
-            " pairs; p: one-sided sign-flip test that the arm is better, then that it is worse."
-        )
-    lines = [*comparison.notes, *comparison.missing]
+    parts = [f"# {title_of(comparison)}", *(markdown_table(*table) for table in tables_of(comparison))]
+    lines = notes_of(comparison)
     lines += [f"{arm.name}: `{'` `'.join(arm.changes)}`" for arm in comparison.arms if arm.changes]
     parts.append("\n".join(f"- {' '.join(line.split())}" for line in lines))
     return "\n\n".join(parts) + "\n"
@@ -87,9 +50,60 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _every(values: dict[int, str], seeds: Sequence[int]) -> str:
-    """Each seed's value in the order of the seeds, a dash where there is none."""
-    return ", ".join(values.get(seed, "–") for seed in seeds)
+def _arms(comparison: Comparison) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for arm in comparison.arms:
+        found, over_seeds = comparison.figures.get(arm.name, {}), comparison.spreads.get(arm.name)
+        if over_seeds is None:
+            rows.append((arm.name, "left out" if arm.missing else "0", *["–"] * 5))
+            continue
+        rows.append(
+            (
+                arm.name,
+                str(over_seeds.n),
+                f"{100 * over_seeds.mean:.2f}",
+                "–" if over_seeds.sd is None else f"{100 * over_seeds.sd:.2f}",
+                _seconds(sum(one.seconds for one in found.values()) / len(found)),
+                _seconds(sum(one.label_seconds for one in found.values())),
+                f"{next(iter(found.values())).parameters:,}",
+            )
+        )
+    return ("arm", "seeds", "mean, %", "sd", "s a training", "s of labels", "parameters"), rows
+
+
+def _seeds(comparison: Comparison) -> Table:
+    """A row a seed; behind an accuracy its difference from the first arm's."""
+    names = [arm.name for arm in comparison.arms if not arm.missing]
+    differences = {one.arm: one.differences for one in comparison.against}
+    rows = []
+    for seed in comparison.seeds:
+        row = [str(seed)]
+        for name in names:
+            one = comparison.figures.get(name, {}).get(seed)
+            pair = differences.get(name, {}).get(seed)
+            row.append("–" if one is None else f"{100 * one.accuracy:.2f}")
+            row[-1] += "" if pair is None else f" ({_points(pair)})"
+        rows.append(row)
+    return ("seed", *names), rows
+
+
+def _against(comparison: Comparison) -> Table:
+    tested = "p (Holm)" if len(comparison.against) > 1 else "p"
+    rows: list[tuple[str, ...]] = []
+    for one in comparison.against:
+        between = one.paired.interval
+        rows.append(
+            (
+                one.arm,
+                str(one.paired.n),
+                _points(one.paired.mean),
+                "–" if between is None else f"{_points(between[0])} to {_points(between[1])}",
+                f"{one.p_better:.3f}",
+                f"{one.p_worse:.3f}",
+                one.word,
+            )
+        )
+    return (f"against {comparison.arms[0].name}", "pairs", "mean", "95 %", tested, "p, worse", ""), rows
 
 
 def _points(share: float) -> str:

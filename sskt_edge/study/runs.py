@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from sskt_edge.errors import RunError
 from sskt_edge.recipe.load import recipe_sha256
@@ -15,8 +14,6 @@ from sskt_edge.study.lock import held
 from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, find_runs, read_run
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.train import Fitted, fit, train
-
-_Done = TypeVar("_Done", TrainedNetwork, Fitted)
 
 
 def finished_run(recipe: Recipe, runs: Path, progress: Progress) -> tuple[TrainedNetwork, bool]:
@@ -28,10 +25,10 @@ def finished_run(recipe: Recipe, runs: Path, progress: Progress) -> tuple[Traine
         RunError: the run is broken, or was started with other images.
         WorkError, Interrupted: as train.
     """
-    with _alone(recipe, runs, progress) as folder:
+    with _alone(recipe, runs, progress) as folder, _saying_what_to_remove(folder):
         if folder is not None and folder.result.is_file():
             return read_run(folder.path), False
-        return _go_on(train, recipe, runs, folder, progress), True
+        return train(recipe, runs, folder.path if folder else None, progress), True
 
 
 def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
@@ -40,8 +37,8 @@ def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
     Raises:
         RunError, WorkError, Interrupted: as finished_run.
     """
-    with _alone(recipe, runs, progress) as folder:
-        return _go_on(fit, recipe, runs, folder, progress)
+    with _alone(recipe, runs, progress) as folder, _saying_what_to_remove(folder):
+        return fit(recipe, runs, folder.path if folder else None, progress)
 
 
 @contextlib.contextmanager
@@ -62,15 +59,11 @@ def _find(wanted: str, runs: Path) -> RunFolder | None:
     return next((run for run in found if run.result.is_file()), found[0] if found else None)
 
 
-def _go_on(
-    training: Callable[[Recipe, Path, Path | None, Progress], _Done],
-    recipe: Recipe,
-    runs: Path,
-    folder: RunFolder | None,
-    progress: Progress,
-) -> _Done:
+@contextlib.contextmanager
+def _saying_what_to_remove(folder: RunFolder | None) -> Iterator[None]:
+    """A study trains what is not there, so a run that cannot be used is mended by removing it."""
     try:
-        return training(recipe, runs, folder.path if folder else None, progress)
+        yield
     except RunError as error:
         if folder is None or str(folder.path) not in str(error):
             raise
