@@ -13,7 +13,7 @@ import pytest
 
 from sskt_edge.errors import StorageError
 from sskt_edge.sources.store.store import LabelStore
-from tests.sources.store.small import add, collection_in, holds, keys_of, start
+from tests.sources.store.small import add, collection_in, holds, keys_of, logits_of, start
 
 ROOT = Path(__file__).parents[3]
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX limits")
@@ -100,6 +100,28 @@ assert holds(collection, range(200))
     assert holds(collection_in(tmp_path), range(200))
 
 
+@pytest.mark.parametrize("number", range(5))
+def test_a_crash_at_any_step_of_pruning_leaves_a_collection(number: int, tmp_path: Path) -> None:
+    add(collection_in(tmp_path), range(30))
+    code = f"""
+before, left = os.unlink, [{number}]
+def crash(*arguments):
+    if not left[0]:
+        os._exit(9)
+    left[0] -= 1
+    return before(*arguments)
+os.unlink = crash
+collection_in(Path(sys.argv[1])).prune()
+"""
+    with start(code, tmp_path) as process:
+        _, said = process.communicate()
+    assert process.returncode == (9 if number < 4 else 0), said
+    collection = collection_in(tmp_path)
+    assert collection.missing(keys_of(range(30))).all() and collection.verify() == []
+    add(collection, range(30))
+    assert holds(collection, range(30)) and len(list(collection.path.iterdir())) == 4
+
+
 FILL = """
 class Loud(Quiet):
     def say(self, line): print(line, flush=True)
@@ -150,5 +172,24 @@ def test_a_store_larger_than_the_memory_is_read(tmp_path: Path) -> None:
             writer.add(keys_of(rows), np.repeat(rows[:, None], 4096, axis=1).astype(np.float32))
     assert collection.bytes > 2 * 2**24
     with start(SMALL_MEMORY, tmp_path) as process:
+        _, said = process.communicate()
+    assert process.returncode == 0, said
+
+
+FEW_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (150, 150))
+assert holds(collection_in(Path(sys.argv[1])), np.arange(200)[::-1])
+"""
+
+
+@posix
+def test_more_shards_than_a_process_may_open_files_are_read(tmp_path: Path) -> None:
+    collection = collection_in(tmp_path)
+    with collection.held(), collection.writer({}, rows=1) as writer:
+        for row in range(200):
+            writer.add(keys_of([row]), logits_of([row]))
+    assert len(collection.shards) == 200
+    with start(FEW_FILES, tmp_path) as process:
         _, said = process.communicate()
     assert process.returncode == 0, said

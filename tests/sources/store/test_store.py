@@ -79,9 +79,10 @@ def test_the_nearest_collection_says_what_differs(tmp_path: Path) -> None:
     add(store.collection({**FACTS, "engine": "other", "batch": 8}, CLASSES), [1])
     add(store.collection(FACTS, CLASSES), [1])
     add(store.collection({**FACTS, "model": "made/up/too"}, CLASSES), [1])
-    with store.collection({**FACTS, "source": {"weights": "abc"}}, CLASSES).held():
+    now = {**FACTS, "source": {"mean": (0.5, 0.5, 0.4), "weights": "abc", "input_size": 64}}
+    with store.collection(now, CLASSES).held():
         pass  # on the disk, but empty
-    found = store.nearest({**FACTS, "source": {"mean": (0.5, 0.5, 0.4), "weights": "abc", "input_size": 64}})
+    found = store.nearest(now)
     assert found and found[0].key == store.collection(FACTS, CLASSES).key
     assert found[1] == [
         "source.input_size: not there then, 64 now",
