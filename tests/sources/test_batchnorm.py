@@ -65,6 +65,8 @@ def test_the_identity_names_the_images() -> None:
     recalibrate(other, [images(seed=1)])
     assert one.identity == same.identity
     assert len({frozen.identity, one.identity, other.identity}) == 3
+    gained = {key for key in one.facts if one.facts[key] != frozen.facts.get(key)}
+    assert gained == {"batchnorm", "images"}
 
 
 def test_a_network_without_batchnorm_is_refused() -> None:

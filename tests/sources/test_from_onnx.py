@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import BundleError, CheckpointError, NetworkError, RecipeError
 from sskt_edge.recipe.models import Source
+from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.from_onnx import OnnxSource
 from sskt_edge.sources.zoo import open_source
 from tests.sources.small import CPU, ask, images
@@ -112,6 +113,37 @@ def test_a_fixed_batch_takes_any_number_of_images(tmp_path: Path, kind: str, num
     np.testing.assert_allclose(ask(source, shots), wanted, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("side", [12, 20])
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"kind": "UINT8", "shape": ["B", 12, 12, 3]},
+        {"shape": [4, 3, 12, 12]},
+        {"kind": "UINT8", "shape": [4, 12, 12, 3]},
+        {"extra": True},
+        {"opset": 13, "ir": 3},
+        {"shape": ["B", 3, "H", "W"]},
+    ],
+    ids=["floats", "bytes", "fixed batch", "bytes, fixed batch", "two outputs", "old", "any size"],
+)
+def test_every_engine_answers_as_onnxruntime_does(tmp_path: Path, form: dict[str, Any], side: int) -> None:
+    model = write(tmp_path / "n.onnx", **form)
+    source = opened(model) if "kind" in form else of_floats(model, input_size=12)
+    expected, others = ask(source, images(6, side)), source.engines()[1:]
+    assert source.engines()[0].name == "onnxruntime-fp32"
+    assert all(engine.backend == "openvino" for engine in others)
+    scale = np.abs(expected).max()
+    for engine in others:
+        near = 1e-5 if engine.precision == "fp32" else 0.02
+        assert np.abs(ask(source, images(6, side), engine) - expected).max() < near * scale
+
+
+def test_torch_does_not_run_a_file(tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match="'s' is an ONNX file, which torch does not run"):
+        ask(of_floats(write(tmp_path / "n.onnx")), images(2, 12), ENGINES["torch-fp32"])
+
+
 def test_of_several_outputs_the_first_counts(tmp_path: Path) -> None:
     source = of_floats(write(tmp_path / "n.onnx", extra=True))
     np.testing.assert_allclose(ask(source, images(2, 12)), expected(images(2, 12)), rtol=1e-4, atol=1e-4)
@@ -142,6 +174,8 @@ def test_the_identity_is_of_the_file_and_its_preprocessing(tmp_path: Path) -> No
     one, same = write(tmp_path / "one.onnx"), write(tmp_path / "same.onnx")
     other = write(tmp_path / "other.onnx", opset=17)
     assert of_floats(one).identity == of_floats(same).identity
+    assert of_floats(one).facts == of_floats(same).facts
+    assert of_floats(one).facts["model"] == "onnx"
     identities = {of_floats(one).identity, of_floats(other).identity, of_floats(one, mean=(0.5,) * 3).identity}
     assert len(identities) == 3
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -83,6 +84,13 @@ def test_the_identity_is_of_what_a_source_is_not_of_what_it_is_called() -> None:
     identities = {source().identity, *(other.identity for other in others)}
     assert len(identities) == 1 + len(others)
     assert all(len(identity) == 64 for identity in identities)
+
+
+def test_the_facts_name_all_that_the_identity_is_of_and_json_can_write_them() -> None:
+    facts = source(mean=(0.1, 0.2, 0.3)).facts
+    assert set(facts) == {"model", "weights", "input_size", "mean", "std", "batchnorm"}
+    assert (facts["model"], facts["input_size"], facts["batchnorm"]) == ("test/small", 32, "frozen")
+    assert json.loads(json.dumps(facts)) == facts
 
 
 def test_images_that_are_no_bytes_are_refused() -> None:
