@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sskt_edge.cli.output import Bars, JsonFlag, SetOption, short_bytes, short_time, show, show_json
+
+if TYPE_CHECKING:
+    from sskt_edge.sources.store.collection import Collection
 
 app = typer.Typer(help="Plan, fill, list, verify and prune stored soft labels.", no_args_is_help=True)
 
@@ -60,9 +63,8 @@ def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
 def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
     """The collections of a store: of which source, by which engine, how many labels, how large, when last used."""
     from sskt_edge.cli.labels_tables import collection_facts, show_collections
-    from sskt_edge.sources.store.store import LabelStore
 
-    found = LabelStore(store).collections()
+    found = _collections(store)
     if json_:
         show_json([collection_facts(one) for one in found])
     else:
@@ -73,10 +75,9 @@ def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
 def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
     """Hold every shard against its hash; damaged ones are taken out and asked again by the next fill. Exit 1 if any."""
     from sskt_edge.runtime.progress import QUIET
-    from sskt_edge.sources.store.store import LabelStore
 
     progress = QUIET if json_ else Bars()
-    collections = LabelStore(store).collections()
+    collections = _collections(store)
     shards = sum(len(one.shards) for one in collections)
     damages = [damage for one in collections for damage in one.verify(progress)]
     if json_:
@@ -105,11 +106,10 @@ def prune(
     """Remove collections by name, or those that no training has used for some days."""
     from sskt_edge.errors import DataError, InputError, nearest
     from sskt_edge.runtime.progress import QUIET
-    from sskt_edge.sources.store.store import LabelStore
 
     if not names and unused is None:
         raise InputError("Which collections? Name them (sskt-edge labels list), or say --unused DAYS.")
-    found = {one.path.name: one for one in LabelStore(store).collections()}
+    found = {one.path.name: one for one in _collections(store)}
     for name in names or ():
         if name not in found:
             raise DataError(f"'{store}' has no collection '{name}'. {nearest(name, found)}All: sskt-edge labels list.")
@@ -126,3 +126,17 @@ def prune(
             {one.path.name: "removed" for one in chosen},
             [],
         )
+
+
+def _collections(store: Path) -> list[Collection]:
+    """What lies in a store's folder.
+
+    Raises:
+        DataError: there is no such folder, or a manifest in it is broken.
+    """
+    from sskt_edge.errors import DataError
+    from sskt_edge.sources.store.store import LabelStore
+
+    if not store.is_dir():
+        raise DataError(f"No label store '{store}'. Name yours: --store; or make one: sskt-edge labels fill RECIPE.")
+    return LabelStore(store).collections()

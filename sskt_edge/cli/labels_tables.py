@@ -21,17 +21,17 @@ def show_plan(plan: Plan, recipe: str) -> None:
     rows = {}
     for source in plan.sources:
         where = f", {short_bytes(source.bytes)} in {source.path}" if source.path else "; nothing is kept"
-        rows[source.source] = (
+        rows[source.name] = (
             f"{source.choice.engine.name}: {source.choice.why}. {source.missing:,} of {source.views:,} views to ask, "
-            f"{short_time(source.missing / source.speed)}{where}"
+            f"{short_time(source.filling)}{where}"
         )
-    stored = plan.filling + plan.epochs * plan.stored_epoch
     rows["an epoch"] = (
         f"{short_time(plan.stored_epoch)} on stored labels, {short_time(plan.online_epoch)} when asked anew "
         f"({plan.images:,} images)"
     )
     rows[f"{plan.epochs} epochs"] = (
-        f"{short_time(stored)} with the store, filling included; {short_time(plan.epochs * plan.online_epoch)} without"
+        f"{short_time(plan.training_stored)} with the store, filling included; "
+        f"{short_time(plan.training_online)} without"
     )
     rows["break-even"] = f"after {plan.break_even} epochs" if plan.filling else "at once: nothing is missing"
     show("the plan", rows, [f"sskt-edge labels fill {recipe}", f"sskt-edge train {recipe}    # fills by itself"])
@@ -42,7 +42,7 @@ def _show_engines(source: SourcePlan) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"{source.source}: engines on real views", title_justify="left", title_style="bold", box=None)
+    table = Table(title=f"{source.name}: engines on real views", title_justify="left", title_style="bold", box=None)
     table.add_column("engine", no_wrap=True)
     for column in ("images/s", "KL", "same class"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -55,7 +55,7 @@ def _show_engines(source: SourcePlan) -> None:
             f"{verdict.images_per_second:.0f}" if measured else "–",
             f"{verdict.kl:.4f}" if measured else "–",
             f"{verdict.agreement:.1%}" if measured else "–",
-            "chosen" if chosen else verdict.why,
+            "chosen" if chosen else "passes" if verdict.passed else verdict.why,
         )
         table.add_row(*(Text(cell, style="bold" if chosen else "") for cell in cells))
     Console().print(table, highlight=False)
@@ -72,10 +72,10 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
         return
     table = Table(box=None)
     for column in ("collection", "engine", "sees"):
-        table.add_column(column, no_wrap=column == "collection")
+        table.add_column(column, no_wrap=True)
     for column in ("labels", "size", "used"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("for")
+    table.add_column("for", overflow="fold")
     for one in collections:
         facts = collection_facts(one)
         recipes = ", ".join(dict.fromkeys(f"{fill['recipe']} ({fill['source']})" for fill in one.fills))
@@ -91,7 +91,8 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
         table.add_row(*(Text(str(cell)) for cell in cells))
     Console().print(table, highlight=False)
     total = sum(one.bytes for one in collections)
-    show(f"{len(collections)} collections, {short_bytes(total)} in '{store}'", {}, ["sskt-edge labels verify"])
+    count = f"{len(collections)} collection{'s' if len(collections) > 1 else ''}"
+    show(f"{count}, {short_bytes(total)} in '{store}'", {}, ["sskt-edge labels verify"])
 
 
 def collection_facts(collection: Collection) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def collection_facts(collection: Collection) -> dict[str, Any]:
         "name": collection.path.name,
         "model": collection.facts["model"],
         "engine": f"{engine['backend']}-{engine['precision']}",
-        "sees": f"{sees['how']}, {sees['square']} pixels",
+        "sees": f"{sees['how']} {sees['square']}",
         "labels": collection.rows,
         "bytes": collection.bytes,
         "shards": len(collection.shards),

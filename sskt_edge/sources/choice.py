@@ -4,80 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from sskt_edge.errors import ParityError, RecipeError
+from sskt_edge.errors import ParityError, RecipeError, RunError
 from sskt_edge.recipe.models import Labels
-from sskt_edge.runtime.machine import version_of
 from sskt_edge.runtime.progress import Progress
-from sskt_edge.sources.ask import view_batch
-from sskt_edge.sources.engines import Engine, engine_facts
+from sskt_edge.sources.engines import ENGINES, Engine, engine_facts
 from sskt_edge.sources.gate import Verdict, try_engines
+from sskt_edge.sources.question import GATE_VIEWS, Question
 from sskt_edge.sources.source import Source
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
-from sskt_edge.sources.wanted import Wanted
 
-# So many views hold an engine against torch: fewer would leave the share of equal classes to chance.
-GATE_VIEWS = 256
-# Changes with how views are cut and resized before a source sees them.
-_CUT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Question:
-    """A source, and the views that it is to be asked about.
-
-    Attributes:
-        source: who is asked.
-        side: of the squares that it sees.
-        see: "native" or "upsampled".
-        wanted: the labelled images' views, and the unlabelled ones' if there are any.
-        device: where torch runs.
-    """
-
-    source: Source
-    side: int
-    see: str
-    wanted: tuple[Wanted, ...]
-    device: torch.device
-
-    def facts(self, engine: Engine) -> dict[str, Any]:
-        """All that a label depends on beside the image's content and the view."""
-        plan = self.wanted[0].plan
-        return {
-            "model": self.source.facts["model"],
-            "source": dict(self.source.facts),
-            "engine": engine_facts(engine, self.device),
-            "sees": {"how": self.see, "square": self.side, "view_side": plan.policy.side, "cut": _CUT_VERSION},
-            "batch": plan.batch_size,
-            "pillow": version_of("pillow"),
-        }
-
-    def collection(self, store: LabelStore, engine: Engine, top_k: int) -> Collection:
-        """Where the store keeps what this engine says."""
-        return store.collection(self.facts(engine), self.source.classes, top_k)
-
-    def missing(self, collection: Collection) -> int:
-        """How many views are not in the collection yet, each counted once."""
-        return sum(int(collection.missing(wanted.keys[wanted.distinct]).sum()) for wanted in self.wanted)
-
-    @property
-    def views(self) -> int:
-        """How many different views there are."""
-        return sum(len(wanted.distinct) for wanted in self.wanted)
-
-    def sample(self) -> list[NDArray[np.uint8]]:
-        """Real views for the gate, evenly from all that are wanted, in full batches of uint8 [batch,side,side,3]."""
-        wanted, size = self.wanted[0], self.wanted[0].plan.batch_size
-        count = -(-min(GATE_VIEWS, len(wanted.distinct)) // size) * size
-        spread = np.linspace(0, len(wanted.distinct) - 1, min(count, len(wanted.distinct))).astype(np.intp)
-        places = np.resize(wanted.distinct[spread], count)
-        return [view_batch(self.side, wanted, places[at : at + size]) for at in range(0, count, size)]
+# A trial takes about as long as so many views of the reference; it should not take longer than what it saves.
+_FEW = 4 * GATE_VIEWS
 
 
 @dataclass(frozen=True)
@@ -119,58 +58,88 @@ def choose(
         between: called before each batch.
 
     Raises:
-        RecipeError: no engine that the recipe allows is there.
+        InputError: no engine that the recipe allows, or that the training was started with, is there.
         ParityError: those that the recipe allows are refused by the gate.
     """
-    allowed = allowed_engines(question.source, labels, pinned)
     if pinned:
-        return Choice(allowed[0], "as the run began")
-    if store is not None:
-        kept = kept_choice(question, labels, store, allowed)
-        if kept is not None:
-            return kept
+        return Choice(_pinned_engine(question.source, pinned), "as the run began")
+    allowed = allowed_engines(question, labels)
+    without = choice_without_trial(question, labels, store, allowed)
+    return without or fastest_choice(question, labels, measure(question, allowed, labels, progress, between), allowed)
+
+
+def choice_without_trial(
+    question: Question, labels: Labels, store: LabelStore | None, allowed: Sequence[Engine]
+) -> Choice | None:
+    """The engine that needs no trial: the store has its labels, there is no other, or there is little to ask."""
+    kept = _kept_choice(question, labels, store, allowed) if store is not None else None
+    if kept is not None:
+        return kept
     if allowed[0] == question.source.engines()[0]:
         if len(allowed) == 1:
-            return Choice(allowed[0], "no other is to be had here")
-        if question.views <= GATE_VIEWS:
+            free = labels.engine == labels.precision == "auto"
+            return Choice(allowed[0], "there is no other here" if free else "as the recipe says")
+        if question.views <= _FEW:
             return Choice(allowed[0], "too few views to try others for")
-    return fastest_choice(question, labels, measure(question, allowed, labels, progress, between), allowed)
+    return None
 
 
-def kept_choice(question: Question, labels: Labels, store: LabelStore, allowed: Sequence[Engine]) -> Choice | None:
-    """The engine that has answered the most of the question already, if any has."""
+def _kept_choice(question: Question, labels: Labels, store: LabelStore, allowed: Sequence[Engine]) -> Choice | None:
+    """The engine that has answered the most of the question already, if any has.
+
+    One that was taken without a trial is kept only if little is left to ask, so that a first try on a few images does
+    not bind to a slow engine.
+    """
     fewest, best = question.views, None
     for engine in allowed:
         collection = question.collection(store, engine, labels.top_k)
         missing = question.missing(collection)
-        if missing < fewest and _has_passed(collection, labels):
+        if missing < fewest and _may_be_kept(collection, missing, engine == question.source.engines()[0], labels):
             fewest, best = missing, engine
     if best is None:
         return None
     return Choice(best, "the store has its labels" if fewest == 0 else "the store has a part of its labels")
 
 
-def allowed_engines(source: Source, labels: Labels, pinned: str | None = None) -> tuple[Engine, ...]:
+def allowed_engines(question: Question, labels: Labels) -> tuple[Engine, ...]:
     """The engines that are there and that the recipe allows, the reference first if it is one of them.
 
     Raises:
-        RecipeError: there is none.
+        MissingExtraError: the recipe names a library that is not installed.
+        NetworkError: it names a precision that this machine has not.
+        RecipeError: there is none for another reason.
     """
-    there = source.engines()
-    allowed = tuple(
-        engine
-        for engine in there
-        if pinned in (None, engine.name)
-        and (pinned or labels.engine in ("auto", engine.backend))
-        and (pinned or labels.precision in ("auto", engine.precision))
-    )
+
+    def meant(engine: Engine) -> bool:
+        return labels.engine in ("auto", engine.backend) and labels.precision in ("auto", engine.precision)
+
+    there = question.source.engines()
+    allowed = tuple(engine for engine in there if meant(engine))
     if not allowed:
-        asked = pinned or f"labels.engine = '{labels.engine}', labels.precision = '{labels.precision}'"
+        for engine in filter(meant, ENGINES.values()):
+            engine_facts(engine, question.device)  # knows best why it is not there
         raise RecipeError(
-            f"Source '{source.name}' cannot be served by {asked} here. There are: "
-            f"{', '.join(engine.name for engine in there)}. sskt-edge doctor says how to get others."
+            f"Source '{question.source.name}' cannot be asked with labels.engine = '{labels.engine}' and "
+            f"labels.precision = '{labels.precision}' here. Its engines are {_names(there)}. Set one of the two keys "
+            f"to 'auto'."
         )
     return allowed
+
+
+def _pinned_engine(source: Source, name: str) -> Engine:
+    """The engine of this name.
+
+    Raises:
+        RunError: it is not there any more.
+    """
+    there = source.engines()
+    for engine in there:
+        if engine.name == name:
+            return engine
+    raise RunError(
+        f"The run asked source '{source.name}' by {name}, and here are only {_names(there)}. Install it again "
+        f"(sskt-edge doctor says how), or start anew without --resume."
+    )
 
 
 def measure(
@@ -202,9 +171,11 @@ def fastest_choice(
     return Choice(fastest.engine, _compared(fastest, verdicts), tuple(verdicts))
 
 
-def _has_passed(collection: Collection, labels: Labels) -> bool:
-    """Whether the engine that filled a collection passed the gate then, by the limits of now; the reference always."""
-    gates: list[Mapping[str, float]] = [fill["gate"] for fill in collection.fills if fill.get("gate")]
+def _may_be_kept(collection: Collection, missing: int, is_reference: bool, labels: Labels) -> bool:
+    """Whether the engine passed the gate when it filled the collection, by the limits of now."""
+    gates: list[Mapping[str, float]] = [fill["gate"] for fill in collection.fills if fill["gate"]]
+    if not gates:
+        return is_reference and missing <= _FEW
     return all(gate["kl"] <= labels.gate.kl and gate["agreement"] >= labels.gate.agreement for gate in gates)
 
 
@@ -220,8 +191,13 @@ def _compared(fastest: Verdict, verdicts: Sequence[Verdict]) -> str:
 
 
 def _refused(name: str, verdicts: Sequence[Verdict], labels: Labels) -> str:
-    told = "; ".join(f"{verdict.engine.name}: {verdict.why}" for verdict in verdicts[1:])
+    told = "; ".join(f"{verdict.engine.name}: {verdict.why}" for verdict in verdicts if not verdict.passed)
     return (
         f"Source '{name}': no engine that the recipe allows passes the gate (KL at most {labels.gate.kl:g}, same class "
-        f"at least {labels.gate.agreement:.1%}). {told}. Set labels.engine = 'auto', or widen labels.gate."
+        f"at least {labels.gate.agreement:.1%}). {told}. Set labels.engine and labels.precision to 'auto', or widen "
+        f"labels.gate."
     )
+
+
+def _names(engines: Sequence[Engine]) -> str:
+    return ", ".join(engine.name for engine in engines)

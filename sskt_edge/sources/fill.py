@@ -6,18 +6,13 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from sskt_edge.errors import RecipeError, StorageError
+from sskt_edge.errors import StorageError
 from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.session import Session
 from sskt_edge.sources.ask import ask
-from sskt_edge.sources.choice import Choice, Question
+from sskt_edge.sources.choice import Choice
+from sskt_edge.sources.question import Question
 from sskt_edge.sources.store.collection import Collection
-from sskt_edge.sources.store.form import kl_of_top_k, smallest_k
-
-# A label of k logits may differ from the whole one by so much, as mean KL of the softmax at the recipe's T, in nats.
-TOP_K_LIMIT = 0.01
+from sskt_edge.sources.top_k import check_top_k
 
 
 def fill(
@@ -43,22 +38,23 @@ def fill(
         between: called before each batch and while waiting, so that it can be interrupted; what was asked is kept.
 
     Raises:
-        RecipeError: labels.top_k keeps too little of what this source says.
+        InputError: labels.top_k keeps too little of what this source says, or its logits cannot be kept.
         StorageError: the disk is full, or will be; what was asked is kept.
         WorkError: the engine fails.
     """
+    if _is_done(question, collection, temperature):  # before the lock: nobody is waited for, and nothing is written
+        return 0
     with collection.held(progress, between):
-        missing = question.missing(collection)
-        if missing == 0:
+        if _is_done(question, collection, temperature):
             return 0
+        missing = question.missing(collection)
         check_space(collection, missing)
         size = question.wanted[0].plan.batch_size
         session = question.source.open(choice.engine, question.side, size)
         if collection.top_k:
-            _check_top_k(question, session, collection, temperature)
-        name = question.source.name
-        told = {**_told(question, choice), **note}
-        with progress.bar(f"ask {name}", missing) as bar, collection.writer(told) as writer:
+            check_top_k(question, session, collection.top_k, temperature, between)
+        told = {**_told(question, choice), "temperature": temperature, **note}
+        with progress.bar(f"ask {question.source.name}", missing) as bar, collection.writer(told) as writer:
             for wanted in question.wanted:
                 lacking = wanted.distinct[collection.missing(wanted.keys[wanted.distinct])]
                 for places, logits in ask(session, question.side, wanted, lacking, between):
@@ -82,27 +78,19 @@ def check_space(collection: Collection, rows: int) -> None:
         )
 
 
+def _is_done(question: Question, collection: Collection, temperature: float) -> bool:
+    """Whether nothing is missing, and top_k has been judged at this temperature."""
+    judged = not collection.top_k or temperature in [fill["temperature"] for fill in collection.fills]
+    return judged and question.missing(collection) == 0
+
+
 def _told(question: Question, choice: Choice) -> dict[str, Any]:
     """What is written beside the labels for whoever lists them."""
-    plan, verdict = question.wanted[0].plan, choice.verdict
+    verdict = choice.verdict
     return {
         "source": question.source.name,
-        "views": plan.views,
-        "view_seed": plan.seed,
-        "policy": plan.policy._asdict(),
+        "views": question.wanted[0].plan.views_as_json(),
         "images": sum(len(wanted.images) for wanted in question.wanted),
         "images_per_second": verdict.images_per_second if verdict else None,
         "gate": {"kl": verdict.kl, "agreement": verdict.agreement} if verdict else None,
     }
-
-
-def _check_top_k(question: Question, session: Session, collection: Collection, temperature: float) -> None:
-    logits = np.concatenate([session.run(batch) for batch in question.sample()])
-    lost = kl_of_top_k(logits, collection.top_k, temperature)
-    if lost > TOP_K_LIMIT:
-        enough = smallest_k(logits, temperature, TOP_K_LIMIT)
-        raise RecipeError(
-            f"labels.top_k = {collection.top_k}: of what '{question.source.name}' says too much is lost, a KL of "
-            f"{lost:.3f} at T = {temperature:g} (at most {TOP_K_LIMIT}). The smallest that passes is {enough} of "
-            f"{logits.shape[1]}; 0 keeps all."
-        )

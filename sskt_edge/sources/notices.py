@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sskt_edge.sources.choice import Choice, Question
+from sskt_edge.sources.choice import Choice
+from sskt_edge.sources.question import Question
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
 
@@ -20,13 +21,13 @@ def notices(question: Question, choice: Choice, collection: Collection, store: L
     cost = f"{missing:,} of {views:,} views to ask of {choice.engine.name} ({choice.why})"
     speed = _speed(choice, collection)
     time = f", about {_short_time(missing / speed)}" if speed else ""
-    size = missing * collection.row_bytes / 1e6
-    return [*(f"{name}: {line}" for line in changed), f"{name}: {cost}{time}, {size:.1f} MB in '{collection.path}'"]
+    size = _short_bytes(missing * collection.row_bytes)
+    return [*(f"{name}: {line}" for line in changed), f"{name}: {cost}{time}, {size} in '{collection.path}'"]
 
 
 def _other_conditions(collection: Collection, store: LabelStore) -> list[str]:
     """Why labels that are there do not serve."""
-    near = store.nearest(collection.facts)
+    near = store.nearest(collection.facts, collection.top_k)
     if near is None:
         return []
     other, differences = near
@@ -40,14 +41,11 @@ def _new(question: Question, collection: Collection) -> list[str]:
         missing = collection.missing(wanted.keys).reshape(wanted.numbers, len(wanted.images)).all(axis=0)
         new = [wanted.images.names[row] for row in np.flatnonzero(missing)]
         if 0 < len(new) < len(wanted.images):
-            lines.append(f"{len(new)} of {len(wanted.images)} images are new or changed: {_first(new, ', ')}")
-    plan = question.wanted[0].plan
-    now = {**plan.policy._asdict(), "view_seed": plan.seed}
-    for fill in collection.fills[-1:]:
-        then = {**fill["policy"], "view_seed": fill["view_seed"]}
-        differ = [f"{key} {then[key]} then, {now[key]} now" for key in now if _plain(then[key]) != _plain(now[key])]
-        if differ:
-            lines.append(f"other views than before: {'; '.join(differ)}")
+            lines.append(f"no labels yet of {len(new)} of {len(wanted.images)} images: {_first(new, ', ')}")
+    now, before = question.wanted[0].plan.views_as_json(), [fill["views"] for fill in collection.fills]
+    if before and now not in before:
+        differ = [f"{key} {before[-1][key]} then, {now[key]} now" for key in now if before[-1][key] != now[key]]
+        lines.append(f"other views than before: {'; '.join(differ)}")
     return lines
 
 
@@ -59,15 +57,14 @@ def _speed(choice: Choice, collection: Collection) -> float | None:
     return known[-1] if known else None
 
 
-def _plain(value: object) -> object:
-    """JSON has no tuples."""
-    return list(value) if isinstance(value, tuple) else value
-
-
 def _first(items: list[str], between: str) -> str:
     more = f" and {len(items) - _MOST_NAMES} more" if len(items) > _MOST_NAMES else ""
     return between.join(items[:_MOST_NAMES]) + more
 
 
 def _short_time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"{max(seconds, 1):.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _short_bytes(count: int) -> str:
+    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"

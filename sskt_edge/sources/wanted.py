@@ -31,6 +31,12 @@ class LabelPlan:
     views: int | Literal["fresh"]
     batch_size: int
 
+    def views_as_json(self) -> dict[str, Any]:
+        """Which views these are, in plain values."""
+        policy = self.policy
+        area = None if policy.area is None else list(policy.area)
+        return {"views": self.views, "seed": self.seed, **policy._asdict(), "area": area}
+
 
 @dataclass(frozen=True)
 class Wanted:

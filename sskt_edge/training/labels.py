@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,29 @@ import torch
 
 from sskt_edge.data.batches import passes_needed
 from sskt_edge.data.views import ViewPolicy
-from sskt_edge.errors import Interrupted, RecipeError
+from sskt_edge.errors import Interrupted, RecipeError, StorageError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.sources.choice import Choice, Question, choose
+from sskt_edge.sources.choice import Choice, choose
 from sskt_edge.sources.fill import fill
 from sskt_edge.sources.labels import Logits, SoftLabels
 from sskt_edge.sources.notices import notices
 from sskt_edge.sources.online import OnlineLogits
+from sskt_edge.sources.question import Question
 from sskt_edge.sources.store.collection import Collection
+from sskt_edge.sources.store.form import form_of
 from sskt_edge.sources.store.store import LabelStore
+from sskt_edge.sources.store.stored import StoredLogits
+from sskt_edge.sources.top_k import check_top_k
 from sskt_edge.sources.wanted import LabelPlan, Wanted
 from sskt_edge.training.device import choose_device
 from sskt_edge.training.feed import joining
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.repeatable import repeatable
 from sskt_edge.training.signals import StopRequested, StopSignal
+
+# A disk that damages what is written to it would be filled for ever.
+_MOST_FILLS = 3
 
 
 class Sources:
@@ -60,42 +67,36 @@ class Sources:
         """The engine of every source by its name; `pinned` names those that a resumed run began with.
 
         Raises:
-            RecipeError, ParityError: as sources.choice.choose.
+            InputError, ParityError: as sources.choice.choose.
         """
+        labels, store, progress, between = self._recipe.labels, self.store, self._progress, self._between
         with self._timed():
-            return {q.source.name: self._choose(q, pinned.get(q.source.name)) for q in self.questions}
-
-    def _choose(self, question: Question, pinned: str | None) -> Choice:
-        return choose(question, self._recipe.labels, self.store, pinned, self._progress, self._between)
+            return {
+                q.source.name: choose(q, labels, store, pinned.get(q.source.name), progress, between)
+                for q in self.questions
+            }
 
     def labels(self, choices: Mapping[str, Choice], say: Callable[[str], None]) -> tuple[SoftLabels, ...]:
         """The soft labels of the labelled images, and of the unlabelled ones if there are any, the store filled.
 
         Raises:
-            RecipeError, StorageError, WorkError: as sources.fill.fill.
+            InputError, WorkError: as sources.fill.fill; or the disk damages what is written to it.
         """
         with self._timed():
             self.fill(choices, say)
+            logits = {q.source.name: self._logits(q, choices[q.source.name], say) for q in self.questions}
             return tuple(
-                SoftLabels(wanted, {q.source.name: self._logits(q, choices, wanted, say) for q in self.questions})
-                for wanted in self.wanted
+                SoftLabels(wanted, {name: parts[number] for name, parts in logits.items()})
+                for number, wanted in enumerate(self.wanted)
             )
 
-    def fill(self, choices: Mapping[str, Choice], say: Callable[[str], None]) -> int:
-        """Fill the store with what is missing, and say before what it will cost; how many views were asked.
+    def fill(self, choices: Mapping[str, Choice], say: Callable[[str], None]) -> dict[str, int]:
+        """Fill the store with what is missing, and say before what it will cost; how many views each source was asked.
 
         Raises:
-            RecipeError, StorageError, WorkError: as sources.fill.fill.
+            InputError, WorkError: as sources.fill.fill.
         """
-        return sum(self._fill(question, choices[question.source.name], say) for question in self.questions)
-
-    def report(self, question: Question, say: Callable[[str], None]) -> dict[str, Any]:
-        """Choose the engine of one source, fill, and say what was done in plain values."""
-        choice = self._choose(question, pinned=None)
-        asked, collection = self._fill(question, choice, say), self.collection(question, choice)
-        where = str(collection.path) if collection else None
-        told = {"engine": choice.engine.name, "why": choice.why, "views": question.views}
-        return {**told, "asked": asked, "path": where}
+        return {q.source.name: self._fill(q, choices[q.source.name], say) for q in self.questions}
 
     def collection(self, question: Question, choice: Choice) -> Collection | None:
         """Where the store keeps the labels; None if nothing is kept."""
@@ -120,21 +121,46 @@ class Sources:
         temperature = self._recipe.sskt.temperature
         return fill(question, choice, collection, note, temperature, self._progress, self._between)
 
-    def _logits(
-        self, question: Question, choices: Mapping[str, Choice], wanted: Wanted, say: Callable[[str], None]
-    ) -> Logits:
-        choice = choices[question.source.name]
+    def _logits(self, question: Question, choice: Choice, say: Callable[[str], None]) -> Sequence[Logits]:
+        """What a source says of the labelled images, and of the unlabelled ones if there are any."""
         collection = self.collection(question, choice)
         if collection is None:
-            session = question.source.open(choice.engine, question.side, wanted.plan.batch_size)
-            return OnlineLogits(question.source.name, session, question.side, wanted, self._progress, self._between)
-        # A damaged shard is found here; what it held is asked again.
-        while (stored := collection.open(wanted.keys, self._progress, self._between)) is None:
+            return self._online(question, choice)
+        return [self._opened(collection, wanted, question, choice, say) for wanted in self.wanted]
+
+    def _opened(
+        self,
+        collection: Collection,
+        wanted: Wanted,
+        question: Question,
+        choice: Choice,
+        say: Callable[[str], None],
+    ) -> StoredLogits:
+        """The stored labels, verified: what a damaged shard held is asked again."""
+        for _ in range(_MOST_FILLS):
+            stored = collection.open(wanted.keys, self._progress, self._between)
+            if stored is not None:
+                return stored
             self._fill(question, choice, say)
-        return stored
+        raise StorageError(
+            f"What is written to '{collection.path}' is damaged when it is read, {_MOST_FILLS} times by now. Check the "
+            f"disk, or name another labels.store."
+        )
+
+    def _online(self, question: Question, choice: Choice) -> Sequence[Logits]:
+        name, batch = question.source.name, self.wanted[0].plan.batch_size
+        session = question.source.open(choice.engine, question.side, batch)
+        form = form_of(question.source.classes, self._recipe.labels.top_k)
+        if form.top_k:
+            check_top_k(question, session, form.top_k, self._recipe.sskt.temperature, lambda: None)
+        return [
+            OnlineLogits(name, session, question.side, form, wanted, self._progress, self._between)
+            for wanted in self.wanted
+        ]
 
 
 def _wanted(recipe: Recipe, inputs: Inputs) -> tuple[Wanted, ...]:
+    """The labelled images' views, and the unlabelled ones' if there are any."""
     augment = recipe.data.augment
     policy = ViewPolicy(
         recipe.data.image_size, augment.crop_padding, augment.random_resized_crop, augment.horizontal_flip
@@ -143,7 +169,13 @@ def _wanted(recipe: Recipe, inputs: Inputs) -> tuple[Wanted, ...]:
     labelled = Wanted(inputs.images, plan, recipe.train.epochs)
     if inputs.unlabelled is None:
         return (labelled,)
-    per_epoch = sum(joining(len(inputs.images), recipe.train.batch_size, recipe.data.unlabelled_ratio))
+    ratio = recipe.data.unlabelled_ratio
+    per_epoch = sum(joining(len(inputs.images), recipe.train.batch_size, ratio))
+    if per_epoch == 0:
+        raise RecipeError(
+            f"data.unlabelled_ratio = {ratio:g} adds no image to a batch of train.batch_size = "
+            f"{recipe.train.batch_size}. Raise one of them, or leave out data.unlabelled."
+        )
     passes = passes_needed(len(inputs.unlabelled), per_epoch, recipe.train.epochs)
     return labelled, Wanted(inputs.unlabelled, plan, passes)
 
@@ -156,19 +188,29 @@ def fill_store(recipe: Recipe, progress: Progress = QUIET) -> dict[str, dict[str
 
     Raises:
         InputError: the recipe names what is not there or does not fit, or keeps no labels.
+        ParityError: no engine that the recipe allows passes the gate.
         Interrupted: a signal came; what was asked is kept.
         StorageError: the disk is full, or will be; what was asked is kept.
     """
-    if not recipe.active_sources or not recipe.labels.store:
-        wrong = "labels.store = false" if recipe.active_sources else "sskt.method = 'scratch'"
-        raise RecipeError(f"{wrong}: this recipe keeps no soft labels. There is nothing to fill.")
+    if not recipe.active_sources:
+        raise RecipeError("This recipe asks no source: sskt.method = 'scratch'. There is nothing to fill.")
+    if not recipe.labels.store:
+        raise RecipeError("This recipe keeps no soft labels: labels.store = false. Set it to a folder to fill one.")
     device, stop = choose_device(recipe.train.device), StopSignal()
     with repeatable(device):
         sources = Sources(recipe, open_inputs(recipe, device, progress), device, progress, stop.raise_if_set)
         try:
             with stop.catching():
-                return {q.source.name: sources.report(q, progress.say) for q in sources.questions}
+                choices = sources.choose(pinned={})
+                asked = sources.fill(choices, progress.say)
         except StopRequested as request:
             raise Interrupted(
                 "Stopped; the labels so far are kept. The same command goes on.", request.signum
             ) from None
+    filled = {}
+    for question in sources.questions:
+        name, choice = question.source.name, choices[question.source.name]
+        told = {"engine": choice.engine.name, "why": choice.why, "views": question.views, "asked": asked[name]}
+        collection = sources.collection(question, choice)
+        filled[name] = {**told, "path": str(collection.path) if collection else None}
+    return filled

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from sskt_edge.errors import RecipeError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.sources.choice import Choice, allowed_engines, fastest_choice, kept_choice, measure
+from sskt_edge.sources.choice import Choice, allowed_engines, choice_without_trial, fastest_choice, measure
 from sskt_edge.sources.gate import Verdict
+from sskt_edge.sources.online import views_asked
+from sskt_edge.sources.question import Question
 from sskt_edge.training.device import choose_device, choose_precision, trial_step
+from sskt_edge.training.feed import joining
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.labels import Sources
 from sskt_edge.training.loop import trial_loss
@@ -26,20 +32,22 @@ class SourcePlan:
     """One source's part.
 
     Attributes:
-        source: its name.
-        verdicts: speed and gate of every engine that the recipe allows, the reference first.
+        name: the source's.
+        verdicts: speed and gate of the reference, and of every other engine that the recipe allows.
         choice: what a training would take.
         views: different views that the training wants labels of.
         missing: those that the store lacks.
-        bytes: what they will take on the disk.
+        asked_anew: views that a training without a store asks, the same view again and again.
+        bytes: what the missing ones will take on the disk.
         path: where they will lie; None without a store.
     """
 
-    source: str
+    name: str
     verdicts: tuple[Verdict, ...]
     choice: Choice
     views: int
     missing: int
+    asked_anew: int
     bytes: int
     path: str | None
 
@@ -47,6 +55,11 @@ class SourcePlan:
     def speed(self) -> float:
         """Images a second of the engine that is chosen."""
         return next(v.images_per_second for v in self.verdicts if v.engine == self.choice.engine)
+
+    @property
+    def filling(self) -> float:
+        """Seconds to ask what the store lacks."""
+        return self.missing / self.speed
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,7 @@ class Plan:
     Attributes:
         sources: each one's part.
         epochs: of the training.
-        images: that an epoch shows the sources.
+        images: that an epoch shows the target, unlabelled ones among them.
         stored_epoch: seconds of an epoch on stored labels: forward and backward of the target with its branches.
     """
 
@@ -68,18 +81,32 @@ class Plan:
     @property
     def online_epoch(self) -> float:
         """Seconds of an epoch that asks the sources anew, each by its chosen engine."""
-        return self.stored_epoch + sum(self.images / plan.speed for plan in self.sources)
+        return self.stored_epoch + self._asking
 
     @property
     def filling(self) -> float:
         """Seconds to ask what the store lacks."""
-        return sum(plan.missing / plan.speed for plan in self.sources)
+        return sum(plan.filling for plan in self.sources)
+
+    @property
+    def training_stored(self) -> float:
+        """Seconds of the whole training, the store filled before it."""
+        return self.filling + self.epochs * self.stored_epoch
+
+    @property
+    def training_online(self) -> float:
+        """Seconds of the whole training without a store."""
+        return self.epochs * self.online_epoch
 
     @property
     def break_even(self) -> int:
-        """After so many epochs the store has cost less than asking anew."""
-        saved = self.online_epoch - self.stored_epoch
-        return int(self.filling / saved) + 1
+        """After so many epochs the store has cost no more than asking anew."""
+        return math.ceil(round(self.filling / self._asking, 6))
+
+    @property
+    def _asking(self) -> float:
+        """Seconds of an epoch in which the sources are asked."""
+        return sum(plan.asked_anew / plan.speed for plan in self.sources) / self.epochs
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -90,12 +117,12 @@ class Plan:
                 "stored_epoch": self.stored_epoch,
                 "online_epoch": self.online_epoch,
                 "filling": self.filling,
-                "training_stored": self.filling + self.epochs * self.stored_epoch,
-                "training_online": self.epochs * self.online_epoch,
+                "training_stored": self.training_stored,
+                "training_online": self.training_online,
             },
             "break_even_epochs": self.break_even,
             "sources": {
-                plan.source: {
+                plan.name: {
                     "engine": plan.choice.engine.name,
                     "why": plan.choice.why,
                     "views": plan.views,
@@ -122,40 +149,44 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
     with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
         sources = Sources(recipe, inputs, device, progress, lambda: None)
-        plans = tuple(_plan(recipe, sources, number, progress) for number in range(len(sources.questions)))
-        seconds = _epoch_seconds(recipe, inputs, progress)
-    images = sum(len(wanted.images) * wanted.turns for wanted in sources.wanted) // recipe.train.epochs
+        plans = tuple(_plan(question, recipe, sources, progress) for question in sources.questions)
+        unlabelled = recipe.data.unlabelled_ratio if inputs.unlabelled is not None else 0.0
+        images = len(inputs.images) + sum(joining(len(inputs.images), recipe.train.batch_size, unlabelled))
+        seconds = images * _seconds_per_image(recipe, inputs, device, progress)
     return Plan(plans, recipe.train.epochs, images, seconds)
 
 
-def _plan(recipe: Recipe, sources: Sources, number: int, progress: Progress) -> SourcePlan:
-    question, labels, store = sources.questions[number], recipe.labels, sources.store
-    allowed = allowed_engines(question.source, labels)
-    verdicts = measure(question, allowed, labels, progress, lambda: None)
-    kept = kept_choice(question, labels, store, allowed) if store else None
-    choice = kept or fastest_choice(question, labels, verdicts, allowed)
-    collection, views = sources.collection(question, choice), question.views
-    if collection is None:
-        return SourcePlan(question.source.name, tuple(verdicts), choice, views, views, 0, None)
-    missing = question.missing(collection)
-    size, path = missing * collection.row_bytes, str(collection.path)
-    return SourcePlan(question.source.name, tuple(verdicts), choice, views, missing, size, path)
+def _plan(question: Question, recipe: Recipe, sources: Sources, progress: Progress) -> SourcePlan:
+    allowed = allowed_engines(question, recipe.labels)
+    verdicts = measure(question, allowed, recipe.labels, progress, lambda: None)
+    choice = choice_without_trial(question, recipe.labels, sources.store, allowed)
+    runs = [verdict.engine for verdict in verdicts if verdict.images_per_second > 0]
+    if choice is None or choice.engine not in runs:
+        choice = fastest_choice(question, recipe.labels, verdicts, allowed)
+    collection = sources.collection(question, choice)
+    missing = question.views if collection is None else question.missing(collection)
+    return SourcePlan(
+        name=question.source.name,
+        verdicts=tuple(verdicts),
+        choice=choice,
+        views=question.views,
+        missing=missing,
+        asked_anew=sum(views_asked(wanted) for wanted in question.wanted),
+        bytes=0 if collection is None else missing * collection.row_bytes,
+        path=None if collection is None else str(collection.path),
+    )
 
 
-def _epoch_seconds(recipe: Recipe, inputs: Inputs, progress: Progress) -> float:
-    """An epoch's steps, by the quickest of some on blank images."""
-    device = choose_device(recipe.train.device)
+def _seconds_per_image(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress) -> float:
+    """Of a training step: the quickest of some on blank images."""
     network = branched_target(recipe, inputs, device)
-    classes = len(inputs.reader.classes)
-    step = trial_step(network, trial_loss(recipe, len(inputs.images), classes, device), device)
+    loss = trial_loss(recipe, len(inputs.images), len(inputs.reader.classes), device)
+    step, taken = trial_step(network, loss, device), []
     with progress.bar("time the target", _STEPS) as bar:
         precision, _ = choose_precision(recipe.train.precision, device, step)
-        taken = []
         for _ in range(_STEPS):
             start = time.perf_counter()
             step(precision)
             taken.append(time.perf_counter() - start)
             bar.advance()
-    per_image = min(taken) / min(recipe.train.batch_size, len(inputs.images))
-    unlabelled = recipe.data.unlabelled_ratio if inputs.unlabelled is not None else 0.0
-    return per_image * len(inputs.images) * (1 + unlabelled)
+    return min(taken) / min(recipe.train.batch_size, len(inputs.images))

@@ -45,5 +45,5 @@ class StopSignal:
 
     def _handle(self, signum: int, _: FrameType | None) -> None:
         if self._signum is not None and signum == signal.SIGINT:
-            raise Interrupted("Stopped at once; the last saved state is whole.", signum)
+            raise Interrupted("Stopped at once; what was saved before is whole.", signum)
         self._signum = signum

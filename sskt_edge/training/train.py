@@ -12,7 +12,7 @@ import torch
 
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import Reader
-from sskt_edge.errors import DivergenceError, Interrupted, RunError
+from sskt_edge.errors import DivergenceError, InputError, Interrupted, RunError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.progress import QUIET, Progress
@@ -74,9 +74,10 @@ def train(
         The finished run: the stripped network in eval mode, with its result.
 
     Raises:
-        InputError: the recipe names what is not there or does not fit; nothing was written.
+        InputError: the recipe names what is not there or does not fit; there is no new run.
+        ParityError: no engine that the recipe allows answers as a source does.
         DivergenceError: a loss is not a finite number; the last state is kept.
-        Interrupted: SIGINT or SIGTERM; the state is saved, and `resume` goes on bit for bit.
+        Interrupted: SIGINT or SIGTERM; labels and state are saved, and `resume` goes on bit for bit.
         StorageError: the disk does not take the run; what was saved is whole.
     """
     done = fit(recipe, runs, resume, progress)
@@ -91,7 +92,7 @@ def fit(
     """As train, but the test set is not read, and the run has no result.
 
     Raises:
-        InputError, DivergenceError, Interrupted, StorageError: as train.
+        InputError, ParityError, DivergenceError, Interrupted, StorageError: as train.
     """
     check_size(recipe.target.model, recipe.data.image_size)
     device = choose_device(recipe.train.device)
@@ -112,7 +113,12 @@ def fit(
             raise RunError(f"'{folder.path}' is trained in fp16 on CUDA and goes on only there; this is {device}.")
         setting = _setting(recipe, inputs, device, precision)
         trainer = Trainer(network, setting, folder)
-        _run(recipe, inputs, sources, choices, trainer, progress, stop)
+        try:
+            _run(recipe, inputs, sources, choices, trainer, progress, stop)
+        except InputError:  # such as labels.top_k, which is known to be too small when the sources are asked
+            if resume is None and not folder.last.is_file():
+                shutil.rmtree(folder.path, ignore_errors=True)
+            raise
     return Fitted(recipe, inputs.reader, network, setting, trainer.position, folder)
 
 
@@ -191,7 +197,7 @@ def _run(
         for line in _opening(recipe, inputs, trainer, trainer.folder):
             log.say(line)
         with stop.catching():
-            feed = _feed(recipe, inputs, sources.labels(choices, log.say))
+            feed = _feed(recipe, inputs, _labels(sources, choices, trainer.folder, log))
             trainer.position.label_seconds += sources.seconds
             trainer.run(feed, log, progress, stop)
             stop.raise_if_set()
@@ -207,6 +213,19 @@ def _run(
         raise
     finally:
         log.close()
+
+
+def _labels(sources: Sources, choices: Mapping[str, Choice], folder: RunFolder, log: RunLog) -> Sequence[SoftLabels]:
+    """The soft labels; a signal that comes while they are asked leaves no state, but a store."""
+    try:
+        return sources.labels(choices, log.say)
+    except StopRequested as request:
+        log.say(f"stopped by signal {request.signum}; the labels so far are kept")
+        raise Interrupted(
+            "Stopped while the soft labels were made ready; those so far are kept. "
+            f"Go on with: sskt-edge train {folder.path} --resume",
+            request.signum,
+        ) from None
 
 
 def _feed(recipe: Recipe, inputs: Inputs, labels: Sequence[SoftLabels]) -> Feed:

@@ -1,0 +1,75 @@
+"""The question that a source is asked: which views, seen how; with what a label of it depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sskt_edge.runtime.machine import version_of
+from sskt_edge.sources.ask import view_batch
+from sskt_edge.sources.engines import Engine, engine_facts
+from sskt_edge.sources.source import Source
+from sskt_edge.sources.store.collection import Collection
+from sskt_edge.sources.store.store import LabelStore
+from sskt_edge.sources.wanted import Wanted
+
+# So many views hold an engine against torch: fewer would leave the share of equal classes to chance.
+GATE_VIEWS = 256
+# Changes with how views are cut and resized before a source sees them.
+_CUT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Question:
+    """A source, and the views that it is to be asked about.
+
+    Attributes:
+        source: who is asked.
+        side: of the squares that it sees.
+        see: "native" or "upsampled".
+        wanted: the labelled images' views, and the unlabelled ones' if there are any.
+        device: where torch runs.
+    """
+
+    source: Source
+    side: int
+    see: str
+    wanted: tuple[Wanted, ...]
+    device: torch.device
+
+    def facts(self, engine: Engine) -> dict[str, Any]:
+        """All that a label depends on beside the image's content and the view."""
+        plan = self.wanted[0].plan
+        return {
+            "model": self.source.facts["model"],
+            "source": dict(self.source.facts),
+            "engine": engine_facts(engine, self.device),
+            "sees": {"how": self.see, "square": self.side, "view_side": plan.policy.side, "cut": _CUT_VERSION},
+            "batch": plan.batch_size,
+            "pillow": version_of("pillow"),
+        }
+
+    def collection(self, store: LabelStore, engine: Engine, top_k: int) -> Collection:
+        """Where the store keeps what this engine says."""
+        return store.collection(self.facts(engine), self.source.classes, top_k)
+
+    def missing(self, collection: Collection) -> int:
+        """How many views are not in the collection yet, each counted once."""
+        return sum(int(collection.missing(wanted.keys[wanted.distinct]).sum()) for wanted in self.wanted)
+
+    @property
+    def views(self) -> int:
+        """How many different views there are."""
+        return sum(len(wanted.distinct) for wanted in self.wanted)
+
+    def sample(self) -> list[NDArray[np.uint8]]:
+        """Real views, evenly from all of the labelled images, in full batches of uint8 [batch,side,side,3]."""
+        wanted, size = self.wanted[0], self.wanted[0].plan.batch_size
+        count = -(-min(GATE_VIEWS, len(wanted.distinct)) // size) * size
+        spread = np.linspace(0, len(wanted.distinct) - 1, min(count, len(wanted.distinct))).astype(np.intp)
+        places = np.resize(wanted.distinct[spread], count)
+        return [view_batch(self.side, wanted, places[at : at + size]) for at in range(0, count, size)]

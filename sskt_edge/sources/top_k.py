@@ -1,0 +1,45 @@
+"""Is enough of a source's answers kept with labels.top_k?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sskt_edge.errors import RecipeError
+from sskt_edge.runtime.session import Session
+from sskt_edge.sources.question import Question
+from sskt_edge.sources.store.form import kl_of_top_k, smallest_k
+
+# A label of k logits may differ from the whole one by so much, as mean KL of the softmax at the recipe's T, in nats.
+TOP_K_LIMIT = 0.01
+
+
+def check_top_k(
+    question: Question, session: Session, top_k: int, temperature: float, between: Callable[[], None]
+) -> None:
+    """Ask about a sample of the views, and refuse `top_k` if too much is lost.
+
+    Args:
+        question: the source and its views.
+        session: the source.
+        top_k: so many logits are kept, fewer than it has classes.
+        temperature: T of the training.
+        between: called before each batch.
+
+    Raises:
+        RecipeError: too much is lost; the smallest k that passes is named.
+    """
+    answers = []
+    for batch in question.sample():
+        between()
+        answers.append(session.run(batch))
+    logits = np.concatenate(answers)
+    lost = kl_of_top_k(logits, top_k, temperature)
+    if lost > TOP_K_LIMIT:
+        enough = smallest_k(logits, temperature, TOP_K_LIMIT)
+        raise RecipeError(
+            f"labels.top_k = {top_k}: of what '{question.source.name}' says too much is lost, a KL of {lost:.3f} at "
+            f"T = {temperature:g} (at most {TOP_K_LIMIT}). The smallest that passes is {enough} of {logits.shape[1]}; "
+            f"0 keeps all."
+        )
