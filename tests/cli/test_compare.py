@@ -1,0 +1,64 @@
+"""compare as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sskt_edge.targets.run_folder import TrainedNetwork
+from tests.cli.run import sskt_edge
+from tests.training.small import text
+
+TOLD = ("--set", "train.epochs=1", "--set", "labels.views=1")
+
+
+@pytest.fixture(scope="module")
+def place(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recipe, where compare ran once."""
+    cwd = tmp_path_factory.mktemp("user")
+    (cwd / "r.toml").write_text(text(tiny_run.folder.path))
+    done = sskt_edge("compare", "r.toml", "--seeds", "1", *TOLD, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    assert "against scratch" in done.stdout
+    assert "indicative: " in done.stdout
+    assert "With 1 pair nothing can be shown: that takes at least 5 seeds." in done.stdout
+    next_command = "sskt-edge compare r.toml --set train.epochs=1 --set labels.views=1 --seeds 6"
+    assert f"next: {next_command}" in done.stdout
+    return cwd
+
+
+def test_more_arms_are_added_to_what_is_there_and_a_wild_one_ends_with_1(place: Path) -> None:
+    (study,) = (place / "studies").iterdir()
+    before = {path.name for path in (study / "runs").glob("small-*")}
+    words = ("--method", "scratch", "--method", "finetuned", "--arm", "wild: train.optimizer.lr=1e30", *TOLD)
+    done = sskt_edge("compare", "r.toml", "--seeds", "1", *words, "--json", cwd=place)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    found = json.loads(done.stdout)
+    assert [arm["n"] for arm in found["arms"]] == [1, 0, 0]
+    assert {run["run"] for run in found["arms"][0]["runs"]} < before
+    assert any("wild, seed 0, is missing: The loss is not a finite number" in line for line in found["missing"])
+    assert any("finetuned is left out: 'resnet20' has no published weights" in line for line in found["missing"])
+
+
+def test_an_unknown_method_gets_one_message(place: Path) -> None:
+    done = sskt_edge("compare", "r.toml", "--method", "skt", cwd=place)
+    assert done.returncode == 2
+    assert "--method skt: unknown. Nearest: 'sskt'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("verb", "package"), [("compare", "scipy"), ("sweep", "optuna")])
+def test_without_the_extra_it_says_how_to_get_it(verb: str, package: str, place: Path) -> None:
+    code = (
+        f"import sys; sys.modules['{package}'] = None; sys.argv = ['sskt-edge', '{verb}', 'quickstart']\n"
+        "from sskt_edge.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"This needs {package}" in done.stderr
+    assert "pip install 'sskt-edge[study]'" in done.stderr

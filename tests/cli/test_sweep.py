@@ -1,0 +1,26 @@
+"""sweep as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sskt_edge.targets.run_folder import TrainedNetwork
+from tests.cli.run import sskt_edge
+from tests.training.small import text
+
+TOLD = ("--set", "train.epochs=1", "--set", "labels.views=1", "--space", "sskt.alpha=0.5,1")
+
+
+def test_a_sweep_ends_with_a_recipe_to_compare_and_is_there_again(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(text(tiny_run.folder.path))
+    done = sskt_edge("sweep", "r.toml", *TOLD, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 'the sweep takes data.validation = "rest"' in done.stderr
+    assert "no test image was read" in done.stdout
+    (best,) = tmp_path.glob("studies/*/sweep-*/best.toml")
+    assert f"next: sskt-edge compare {best.relative_to(tmp_path)} --seeds 5" in done.stdout
+    assert not list(tmp_path.rglob("result.json"))
+    again = sskt_edge("sweep", "r.toml", *TOLD, "--json", cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert len(json.loads(again.stdout)["trials"]) == 2

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision import models
+
+from sskt_edge.errors import RecipeError, StudyError
+from sskt_edge.recipe import load_recipe
+from sskt_edge.study.arms import arms_of, parse_arm
+from sskt_edge.targets.build import build_target
+
+RECIPE = load_recipe("quickstart")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of published weights, and no way to the net."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    return tmp_path / "hub" / "checkpoints"
+
+
+def test_scratch_and_the_method_differ_in_the_method_alone() -> None:
+    scratch, sskt = arms_of(RECIPE)
+    assert (scratch.name, sskt.name) == ("scratch", "sskt")
+    assert scratch.recipe == RECIPE.model_copy(update={"sskt": RECIPE.sskt.model_copy(update={"method": "scratch"})})
+    assert sskt.recipe == RECIPE
+
+
+def test_an_arm_is_the_recipe_with_its_changes() -> None:
+    *_, arm = arms_of(RECIPE, ["scratch"], ["T3: sskt.temperature=3 sskt.alpha=0.1"])
+    assert (arm.name, arm.changes) == ("T3", ("sskt.temperature=3", "sskt.alpha=0.1"))
+    assert (arm.recipe.sskt.temperature, arm.recipe.sskt.alpha) == (3.0, 0.1)
+    assert arm.recipe.train == RECIPE.train
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "changes"),
+    [
+        ("a: x.y=1", "a", ["x.y=1"]),
+        ("  two words :x.y=1   z=2 ", "two words", ["x.y=1", "z=2"]),
+        ('s: sskt.use=["a", "b"] t.u=3', "s", ['sskt.use=["a", "b"]', "t.u=3"]),
+        (
+            "o: train.optimizer={ name = 'adamw', lr=0.1 } e=2",
+            "o",
+            ["train.optimizer={ name = 'adamw', lr=0.1 }", "e=2"],
+        ),
+        ("q: name='x y=1' b=2", "q", ["name='x y=1'", "b=2"]),
+        ("colon: data.root='C:\\images'", "colon", ["data.root='C:\\images'"]),
+    ],
+)
+def test_values_may_hold_spaces(text: str, name: str, changes: list[str]) -> None:
+    assert parse_arm(text) == (name, changes)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a:", "a: b", ": x=1", "a: b c=1", "a\nb: x=1"])
+def test_what_is_no_arm_is_refused(text: str) -> None:
+    with pytest.raises(StudyError, match="expected 'NAME: KEY=VALUE"):
+        parse_arm(text)
+
+
+def test_names_are_told_apart_and_known() -> None:
+    with pytest.raises(StudyError, match="Two arms are called 'sskt'"):
+        arms_of(RECIPE, further=["sskt: sskt.alpha=2"])
+    with pytest.raises(StudyError, match="Nearest: 'finetuned'"):
+        arms_of(RECIPE, ["finetune"])
+    with pytest.raises(RecipeError, match="'arm a' is not a valid recipe"):
+        arms_of(RECIPE, further=["a: sskt.alpha=-1"])
+
+
+def test_a_finetuned_arm_starts_from_published_weights_with_a_tenth_of_the_rate(cache: Path) -> None:
+    published = models.mobilenet_v2(num_classes=1000)
+    torch.save(published.state_dict(), cache / Path(models.MobileNet_V2_Weights.DEFAULT.url).name)
+    recipe = load_recipe("quickstart", ["target.model=mobilenet_v2", "train.optimizer.lr=0.05"])
+    alone, both = arms_of(recipe, ["finetuned", "finetuned+sskt"])
+    assert (alone.missing, both.missing) == ("", "")
+    assert [arm.recipe.sskt.method for arm in (alone, both)] == ["scratch", "sskt"]
+    for arm in (alone, both):
+        assert arm.recipe.target.weights == "IMAGENET1K_V2"
+        assert arm.recipe.train.optimizer.lr == 0.005
+    started = build_target(alone.recipe.target, 10, seed=0)
+    torch.testing.assert_close(started.state_dict()["features.0.0.weight"], published.features[0][0].weight)
+
+
+def test_without_weights_or_net_a_finetuned_arm_says_why_and_is_never_faked(cache: Path) -> None:
+    (none,) = arms_of(RECIPE, ["finetuned"])
+    assert "'resnet20' has no published weights" in none.missing
+    (offline,) = arms_of(load_recipe("quickstart", ["target.model=mobilenet_v2"]), ["finetuned+sskt"])
+    assert "could not be fetched" in offline.missing
+    (own,) = arms_of(load_recipe("quickstart", ["target.checkpoint=w.pth"]), ["finetuned"])
+    assert "a checkpoint of its own, 'w.pth'" in own.missing

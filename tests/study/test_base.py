@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sskt_edge.errors import RecipeError
+from sskt_edge.recipe import load_recipe, recipe_sha256
+from sskt_edge.recipe.shipped import shipped_recipes
+from sskt_edge.study.base import overlaid, study_folder, with_train
+
+
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
+def test_a_recipe_with_nothing_laid_over_it_is_itself(name: str) -> None:
+    recipe = load_recipe(name)
+    assert overlaid(recipe, [], "x") == recipe
+
+
+def test_defaults_follow_what_is_laid_over() -> None:
+    """The digits' own size is 32, STL10's is 96: a size that the author left open is still open."""
+    recipe = load_recipe("quickstart", ["sources.0.weights='X'"])
+    changed = overlaid(recipe, ["train.optimizer={name='adamw'}", "sskt.method=scratch"], "x")
+    assert changed.train.optimizer.name == "adamw"
+    assert changed.sskt.method == "scratch"
+    assert changed.sources == recipe.sources
+
+
+def test_what_does_not_fit_names_whose_it_is() -> None:
+    with pytest.raises(
+        RecipeError, match=r"'arm T3' is not a valid recipe:\n.*sskt\.temprature.*Nearest: 'temperature'"
+    ):
+        overlaid(load_recipe("quickstart"), ["sskt.temprature=3"], "arm T3")
+
+
+def test_a_study_is_a_recipe_whatever_its_seed() -> None:
+    recipe = load_recipe("quickstart")
+    place = study_folder(recipe, Path("studies"))
+    assert place == study_folder(with_train(recipe, seed=3), Path("studies"))
+    assert place != study_folder(with_train(recipe, epochs=3), Path("studies"))
+    assert place.parent == Path("studies")
+    assert place.name == f"quickstart-{recipe_sha256(recipe)[:12]}"

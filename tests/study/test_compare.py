@@ -1,0 +1,150 @@
+"""Real comparisons of trainings that take less than a second each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sskt_edge.data.arrays import ArrayReader
+from sskt_edge.errors import Interrupted, RunError, StudyError
+from sskt_edge.recipe import load_recipe
+from sskt_edge.study.arms import arms_of
+from sskt_edge.study.compare import compare
+from sskt_edge.study.comparison import Comparison
+from sskt_edge.targets.run_folder import TrainedNetwork, find_runs, read_run
+from tests.study.small import epochs_of, no_training, patched, recipe, stop_at_step
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("studies")
+
+
+@pytest.fixture(scope="module")
+def compared(tiny_run: TrainedNetwork, studies: Path) -> Comparison:
+    return compare(recipe(tiny_run.folder.path), range(2), folder=studies)
+
+
+def written(found: Comparison) -> list[bytes]:
+    return [(found.folder / f"compare.{kind}").read_bytes() for kind in ("json", "md")]
+
+
+def test_the_table_is_what_the_runs_say(compared: Comparison) -> None:
+    assert [arm.name for arm in compared.arms] == ["scratch", "sskt"]
+    for arm in compared.arms:
+        for seed, one in compared.figures[arm.name].items():
+            run = read_run(compared.folder / "runs" / one.run)
+            assert run.recipe == arm.recipe.model_copy(update={"train": run.recipe.train})
+            assert run.recipe.train.seed == seed
+            assert one.accuracy == run.result.test.top1
+    assert len(find_runs(compared.folder / "runs")) == 4
+
+
+def test_the_files_are_the_comparison(compared: Comparison) -> None:
+    json_, markdown = written(compared)
+    assert json.loads(json_) == json.loads(json.dumps(compared.as_json()))
+    assert markdown.decode() == compared.as_markdown()
+    assert (compared.folder / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_command_trains_nothing_and_says_the_same(
+    compared: Comparison, studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = written(compared)
+    with no_training(monkeypatch):
+        again = compare(compared.recipe, range(2), folder=studies)
+    assert written(again) == before
+    assert again.figures == compared.figures
+
+
+def test_the_recipes_own_seed_is_no_other_study(
+    compared: Comparison, tiny_run: TrainedNetwork, studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with no_training(monkeypatch):
+        again = compare(recipe(tiny_run.folder.path, "train.seed=7"), range(2), folder=studies)
+    assert again.figures == compared.figures
+
+
+def test_a_comparison_that_was_stopped_goes_on_and_trains_nothing_twice(
+    compared: Comparison, tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four steps a training: the tenth is within the third. More seeds and an arm are then added to what is there."""
+    small = recipe(tiny_run.folder.path)
+    with stop_at_step(10, monkeypatch), pytest.raises(Interrupted, match=r"after 2 of 4 .*same command goes on"):
+        compare(small, range(2), folder=tmp_path)
+    (place,) = tmp_path.iterdir()
+    assert json.loads((place / "compare.json").read_bytes())["arms"][1]["n"] == 1
+    first = {run.path.name for run in find_runs(place / "runs")}
+    assert len(first) == 3
+    found = compare(small, range(2), folder=tmp_path)
+    arms = arms_of(small, further=["T3: sskt.temperature=3"])
+    more = compare(small, range(3), arms, folder=tmp_path)
+    runs = epochs_of(place / "runs")
+    assert first < set(runs)
+    assert len(runs) == 9
+    assert all(epochs == [1] for epochs in runs.values())
+    for name in ("scratch", "sskt"):
+        accuracies = [{seed: one.accuracy for seed, one in c.figures[name].items()} for c in (compared, found, more)]
+        assert accuracies[0] == accuracies[1] == {seed: accuracies[2][seed] for seed in (0, 1)}
+
+
+def test_a_run_that_diverges_is_missing_and_the_others_go_on(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    small = recipe(tiny_run.folder.path)
+    arms = arms_of(small, ["scratch"], ["wild: train.optimizer.lr=1e30", "calm: train.optimizer.lr=0.01"])
+    found = compare(small, range(1), arms, tmp_path)
+    assert set(found.figures) == {"scratch", "calm"}
+    assert "not a finite number" in found.failed["wild"][0]
+    assert "wild, seed 0, is missing" in (found.folder / "compare.md").read_text()
+
+
+def test_the_test_images_are_read_once_a_run(
+    tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, reads = ArrayReader.test, 0
+
+    def test(*given: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return original(*given)
+
+    with patched(monkeypatch, ArrayReader, "test", test):
+        compare(recipe(tiny_run.folder.path), range(1), folder=tmp_path)
+    assert reads == 2
+
+
+def test_one_precision_holds_for_all_and_is_not_measured_again(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    small = recipe(tiny_run.folder.path, "train.precision=auto")
+    first = compare(small, range(1), arms_of(small, ["scratch"]), tmp_path)
+    file = first.folder / "study.json"
+    assert json.loads(file.read_bytes())["precision"] == first.precision
+    other = {"fp32": "bf16", "bf16": "fp32"}[first.precision]
+    file.write_text(json.dumps({"precision": other}))  # as another machine would have measured
+    found = compare(small, range(1), arms_of(small, further=["fixed: train.precision=fp32"]), tmp_path)
+    trained = {
+        name: load_recipe(str(found.folder / "runs" / runs[0].run / "recipe.toml")).train.precision
+        for name, runs in found.figures.items()
+    }
+    assert trained == {"scratch": other, "sskt": other, "fixed": "fp32"}
+    file.write_text("{")
+    with pytest.raises(StudyError, match=r"study\.json' is broken"):
+        compare(small, range(1), folder=tmp_path)
+
+
+def test_a_run_that_was_changed_is_refused_with_what_to_do(compared: Comparison, studies: Path) -> None:
+    run = compared.folder / "runs" / compared.figures["sskt"][1].run
+    content = (run / "primary.safetensors").read_bytes()
+    (run / "primary.safetensors").write_bytes(content[:-1] + b"\x00")
+    try:
+        with pytest.raises(RunError, match=f"changed after training.*remove '{run}'"):
+            compare(compared.recipe, range(2), folder=studies)
+    finally:
+        (run / "primary.safetensors").write_bytes(content)
+
+
+def test_nothing_to_compare_is_said(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="2 arms, 0 seeds"):
+        compare(recipe(tiny_run.folder.path), [], folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []

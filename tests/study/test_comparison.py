@@ -1,0 +1,126 @@
+"""What a comparison says, from figures that are known."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sskt_edge.errors import StudyError
+from sskt_edge.recipe import load_recipe
+from sskt_edge.study.arms import Arm
+from sskt_edge.study.comparison import Comparison, Figures
+from sskt_edge.study.draw_comparison import draw_comparison
+
+RECIPE = load_recipe("flowers")
+ONE = Figures("run", 0.5, 736, 100.0, 5.0, 1000, 2000, {"the test images": "a", "the training images": "b"})
+
+
+def comparison(**accuracies: Sequence[float | None]) -> Comparison:
+    """Arms with an accuracy a seed; None where there is no run."""
+    seeds = tuple(range(max(map(len, accuracies.values()))))
+    made = Comparison(Path("studies/x"), RECIPE, "fp32", seeds, tuple(Arm(name, RECIPE) for name in accuracies))
+    for name, values in accuracies.items():
+        for seed, value in enumerate(values):
+            if value is not None:
+                made = made.having(name, seed, replace(ONE, accuracy=value, run=f"{name}-{seed}"))
+    return made
+
+
+def test_only_pairs_of_one_seed_are_held_against_each_other() -> None:
+    (one,) = comparison(a=[0.5, 0.6, None, 0.9], b=[0.6, None, 0.1, 0.8]).against
+    assert one.differences == {0: pytest.approx(0.1), 3: pytest.approx(-0.1)}
+    assert one.paired.n == 2
+    assert one.paired.mean == pytest.approx(0)
+
+
+def test_five_wins_of_five_are_better_and_their_mirror_worse() -> None:
+    low, high = [0.50, 0.52, 0.51, 0.53, 0.50], [0.53, 0.54, 0.55, 0.56, 0.51]
+    assert [one.word for one in comparison(a=low, b=high).against] == ["better"]
+    assert [one.word for one in comparison(a=high, b=low).against] == ["worse"]
+
+
+def test_with_two_arms_five_wins_of_five_are_not_enough_and_it_says_so() -> None:
+    low, high = [0.50, 0.52, 0.51, 0.53, 0.50], [0.53, 0.54, 0.55, 0.56, 0.51]
+    found = comparison(a=low, b=high, c=high)
+    assert [one.p_better for one in found.against] == [2 / 32, 2 / 32]
+    assert {one.word for one in found.against} == {"no difference shown"}
+    assert "With 5 pairs nothing can be shown against 2 arms: that takes at least 6 seeds." in found.notes
+    more = comparison(a=[*low, 0.5], b=[*high, 0.6], c=[*high, 0.6])
+    assert {one.word for one in more.against} == {"better"}
+    assert not any("nothing can be shown" in note for note in more.notes)
+
+
+def test_few_pairs_are_indicative_at_most() -> None:
+    found = comparison(a=[0.1] * 4, b=[0.9] * 4)
+    assert found.against[0].word == "indicative: higher"
+    assert "With 4 pairs nothing can be shown: that takes at least 5 seeds." in found.as_markdown()
+
+
+def test_the_error_of_one_accuracy_is_told() -> None:
+    found = comparison(a=[0.67], b=[0.7])
+    assert any("67% on 736 test images has a standard error of 1.7 points" in note for note in found.notes)
+
+
+def test_markdown_and_json_hold_every_seed() -> None:
+    found = comparison(a=[0.5, 0.6], b=[0.55, None])
+    text = found.as_markdown()
+    assert "| 0 | 50.00 | 55.00 (+5.00) |" in text
+    assert "| 1 | 60.00 | – |" in text
+    assert "| a | 2 | 55.00 | 7.07 | 100 | 10 | 1,000 |" in text
+    values = json.loads(json.dumps(found.as_json()))
+    assert [run["accuracy"] for run in values["arms"][0]["runs"]] == [0.5, 0.6]
+    assert (values["arms"][0]["mean"], values["arms"][1]["sd"]) == (pytest.approx(0.55), None)
+    assert values["against"]["arms"][0]["differences"] == [{"seed": 0, "difference": pytest.approx(0.05)}]
+
+
+def test_an_arm_that_is_left_out_stands_in_the_table_with_its_reason() -> None:
+    made = comparison(a=[0.5], b=[0.6])
+    found = replace(made, arms=(*made.arms, Arm("finetuned", RECIPE, missing="no weights")))
+    assert "| finetuned | left out |" in found.as_markdown()
+    assert "finetuned is left out: no weights" in found.as_markdown()
+    assert [one.arm for one in found.against] == ["b"]
+
+
+def test_a_comparison_without_its_first_arm_compares_nothing() -> None:
+    made = comparison(b=[0.6])
+    found = replace(made, arms=(Arm("finetuned", RECIPE, missing="no weights"), *made.arms))
+    assert found.against == []
+    assert "| b | 1 | 60.00 |" in found.as_markdown()
+
+
+@pytest.mark.parametrize("what", ["the test images", "the training images"])
+def test_runs_on_other_images_are_not_compared(what: str) -> None:
+    made = comparison(a=[0.5], b=[0.6])
+    made.refuse_unlike()
+    other = made.having("b", 1, replace(ONE, run="late", inputs={**ONE.inputs, what: "other"}))
+    with pytest.raises(StudyError, match=f"'a-0' and 'late' .* cannot be compared: {what} changed"):
+        other.refuse_unlike()
+
+
+def test_an_arm_that_asks_for_other_images_may_have_them() -> None:
+    fewer = RECIPE.model_copy(update={"data": RECIPE.data.model_copy(update={"per_class": 5})})
+    made = Comparison(Path("x"), RECIPE, "fp32", (0,), (Arm("a", RECIPE), Arm("few", fewer)))
+    made = made.having("a", 0, ONE).having("few", 0, replace(ONE, inputs={**ONE.inputs, "the training images": "c"}))
+    made.refuse_unlike()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        comparison(a=[0.5], b=[0.6]),
+        comparison(only=[0.5, 0.6]),
+        comparison(a=[0.5, None, 0.6], b=[None, 0.7, 0.6], **{"$T$ is a rather long name": [0.5, 0.5, 0.5]}),
+        comparison(**{"汉字": [0.5, 0.6]}),
+    ],
+)
+def test_every_comparison_can_be_drawn(found: Comparison) -> None:
+    picture = np.asarray(Image.open(io.BytesIO(draw_comparison(found))).convert("RGB"))
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+    assert (picture[[0, -1]] == 255).all(), "nothing is cut off at the edge"

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sskt_edge.errors import StudyError
+from sskt_edge.recipe import load_recipe
+from sskt_edge.study.base import overlaid
+from sskt_edge.study.space import DEFAULT_SPACE, parse_space, toml_of
+
+MIXED = parse_space(
+    ["sskt.temperature=1,2.5", "sskt.loss=ce,kd", 'sskt.use=["imagenet"],[]', "sskt.transfer_module=true,false"]
+)
+
+
+def test_the_default_is_the_papers_figure_4() -> None:
+    space = parse_space(DEFAULT_SPACE)
+    assert space.as_json() == {"sskt.temperature": [1, 2, 3], "sskt.alpha": [0.1, 0.5, 1.0]}
+    assert len(space) == len(list(space.points())) == 9
+
+
+def test_values_are_toml_or_plain_strings() -> None:
+    assert MIXED.as_json() == {
+        "sskt.temperature": [1, 2.5],
+        "sskt.loss": ["ce", "kd"],
+        "sskt.use": [["imagenet"], []],
+        "sskt.transfer_module": [True, False],
+    }
+    assert [axis.numeric for axis in MIXED.axes] == [True, False, False, False]
+
+
+def test_every_point_comes_back_from_what_a_storage_keeps() -> None:
+    for point in MIXED.points():
+        kept = MIXED.params(point)
+        assert all(isinstance(value, (int, float, str)) for value in kept.values())
+        assert MIXED.point(kept) == point
+
+
+def test_a_points_changes_reach_the_recipe() -> None:
+    recipe = load_recipe("quickstart")
+    for point in MIXED.points():
+        values = MIXED.values(point)
+        if values["sskt.use"]:
+            sskt = overlaid(recipe, MIXED.changes(point), "x").sskt
+            assert (sskt.temperature, sskt.loss) == (values["sskt.temperature"], values["sskt.loss"])
+            assert (list(sskt.use or ()), sskt.transfer_module) == (values["sskt.use"], values["sskt.transfer_module"])
+
+
+@pytest.mark.parametrize("value", [1, 0.1, 1e-05, True, 'a"b\\c', "ü\x7f", ["a", 1], {"name": "adamw", "lr": [0.1]}])
+def test_toml_comes_back(value: Any) -> None:
+    text = toml_of(value)
+    (axis,) = parse_space([f"some.key={text}"]).axes
+    assert axis.values == (value,)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["sskt.alpha"], "expected KEY=V1,V2"),
+        (["sskt.alpha="], "expected KEY=V1,V2"),
+        (["=1,2"], "expected KEY=V1,V2"),
+        (["sskt.alpha=1,1.0"], "a value stands twice"),
+        (["sskt.alpha=1", "sskt.alpha=2"], "each key once"),
+        ([], "at least one"),
+        (["train.seed=1,2"], "--seeds N"),
+        (["data.validation=0.1,0.2"], "the same images"),
+    ],
+)
+def test_what_is_no_space_is_refused(texts: list[str], said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        parse_space(texts)
