@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sskt_edge.errors import ParityError, RecipeError, RunError
+from sskt_edge.errors import InputError, ParityError, RecipeError, RunError
 from sskt_edge.recipe.models import Labels
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.sources.engines import ENGINES, Engine, engine_facts
@@ -113,17 +113,27 @@ def allowed_engines(question: Question, labels: Labels) -> tuple[Engine, ...]:
     def meant(engine: Engine) -> bool:
         return labels.engine in ("auto", engine.backend) and labels.precision in ("auto", engine.precision)
 
-    there = question.source.engines()
-    allowed = tuple(engine for engine in there if meant(engine))
+    allowed = tuple(engine for engine in question.source.engines() if meant(engine))
     if not allowed:
-        for engine in filter(meant, ENGINES.values()):
-            engine_facts(engine, question.device)  # knows best why it is not there
-        raise RecipeError(
-            f"Source '{question.source.name}' cannot be asked with labels.engine = '{labels.engine}' and "
-            f"labels.precision = '{labels.precision}' here. Its engines are {_names(there)}. Set one of the two keys "
-            f"to 'auto'."
-        )
+        raise _no_engine(question, labels, [engine for engine in ENGINES.values() if meant(engine)])
     return allowed
+
+
+def _no_engine(question: Question, labels: Labels, meant: Sequence[Engine]) -> InputError:
+    """Why none of the engines that the recipe means is there."""
+    reasons: list[InputError] = []
+    for engine in meant:
+        try:
+            engine_facts(engine, question.device)
+        except InputError as error:  # not installed, or not in this precision
+            reasons.append(error)
+    if meant and len(reasons) == len(meant):
+        return reasons[0]
+    return RecipeError(
+        f"Source '{question.source.name}' cannot be asked with labels.engine = '{labels.engine}' and "
+        f"labels.precision = '{labels.precision}' here. Its engines are {_names(question.source.engines())}. Set one "
+        f"of the two keys to 'auto'."
+    )
 
 
 def _pinned_engine(source: Source, name: str) -> Engine:

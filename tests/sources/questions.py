@@ -1,0 +1,95 @@
+"""Questions to a small real source about a few images, and a count of what it is asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.data.images import ImageSet
+from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.views import ViewPolicy
+from sskt_edge.recipe.models import Labels
+from sskt_edge.runtime.session import Session
+from sskt_edge.sources.engines import Engine
+from sskt_edge.sources.question import Question
+from sskt_edge.sources.source import Source, TorchSource
+from sskt_edge.sources.wanted import LabelPlan, Wanted
+from tests.sources.small import CPU, network
+
+COUNT, SIDE, BATCH = 10, 8, 4
+Spoil = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+MOVED = ViewPolicy(SIDE, padding=2, flip=True)
+
+
+def image_set(count: int = COUNT, first: int = 0) -> ImageSet:
+    """Images number `first` and so on, at sides 8 and 16."""
+    squares = {
+        side: np.stack([_image(number, side) for number in range(first, first + count)]) for side in (SIDE, 2 * SIDE)
+    }
+    digests = b"".join(hashlib.sha256(image.tobytes()).digest() for image in squares[SIDE])
+    hashes = np.frombuffer(digests, np.uint8).reshape(-1, 32)
+    names = tuple(f"train[{number}]" for number in range(first, first + count))
+    return ImageSet(squares, np.zeros(count, dtype=np.int64), hashes, names)
+
+
+def wanted(
+    images: ImageSet | None = None,
+    views: int | Literal["fresh"] = 2,
+    turns: int = 3,
+    policy: ViewPolicy = MOVED,
+    seed: int = 0,
+) -> Wanted:
+    return Wanted(images or image_set(), LabelPlan(policy, seed, views, BATCH), turns)
+
+
+def small_source(classes: int = 5, seed: int = 0, **pixels: tuple[float, float, float]) -> TorchSource:
+    return TorchSource("small", "test/small", network(classes, seed), Pixels(SIDE, **pixels), CPU)
+
+
+def question(source: Source, *parts: Wanted, side: int = SIDE) -> Question:
+    return Question(source, side, "native", parts or (wanted(),), CPU)
+
+
+def labels(**keys: Any) -> Labels:
+    """The recipe's part."""
+    return Labels.model_validate(keys)
+
+
+class Counted:
+    """A source that keeps the sizes of the batches that its sessions ran, and may have engines that do wrong.
+
+    Args:
+        source: the real one.
+        spoil: engine → what it makes of its logits.
+    """
+
+    def __init__(self, source: TorchSource, spoil: Mapping[Engine, Spoil] | None = None) -> None:
+        self._source, self._spoil, self.batches = source, spoil or {}, list[int]()
+        self.name, self.classes, self.input_size = source.name, source.classes, source.input_size
+        self.facts, self.identity = source.facts, source.identity
+
+    def engines(self) -> tuple[Engine, ...]:
+        return self._source.engines()
+
+    def open(self, engine: Engine, side: int, batch: int) -> Session:
+        session = self._source.open(engine, side, batch)
+        return _CountedSession(session, self.batches, self._spoil.get(engine, lambda logits: logits))
+
+
+class _CountedSession:
+    def __init__(self, session: Session, batches: list[int], spoil: Spoil) -> None:
+        self._session, self._batches, self._spoil = session, batches, spoil
+        self.backend, self.provider, self.precision = session.backend, session.provider, session.precision
+        self.versions, self.max_batch = session.versions, session.max_batch
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._batches.append(len(images))
+        return self._spoil(self._session.run(images))
+
+
+def _image(number: int, side: int) -> NDArray[np.uint8]:
+    return np.random.default_rng([number, side]).integers(0, 256, (side, side, 3), dtype=np.uint8)

@@ -1,0 +1,167 @@
+"""Which engine is taken: the store's, else the fastest that passes; never one that the recipe or the gate refuses."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sskt_edge.errors import MissingExtraError, NetworkError, ParityError, RecipeError, RunError
+from sskt_edge.recipe.models import Labels
+from sskt_edge.runtime.progress import QUIET
+from sskt_edge.sources.choice import Choice, choose
+from sskt_edge.sources.engines import ENGINES, Engine
+from sskt_edge.sources.fill import fill
+from sskt_edge.sources.question import GATE_VIEWS, Question
+from sskt_edge.sources.source import TorchSource
+from sskt_edge.sources.store.store import LabelStore
+from tests.sources.questions import Counted, Spoil, image_set, labels, question, small_source, wanted
+
+TORCH, ONNX = ENGINES["torch-fp32"], ENGINES["onnxruntime-fp32"]
+MANY = image_set(600)  # of two views each: enough to be worth a trial
+
+
+def slow(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    time.sleep(0.01)
+    return logits
+
+
+def reversed_classes(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return logits[:, ::-1]
+
+
+@pytest.fixture(scope="module")
+def whole() -> TorchSource:
+    return small_source()
+
+
+def chosen(asked: Question, recipe: Labels, store: LabelStore | None = None, pinned: str | None = None) -> Choice:
+    return choose(asked, recipe, store, pinned, QUIET, lambda: None)
+
+
+def filled(asked: Question, choice: Choice, store: LabelStore) -> None:
+    fill(asked, choice, asked.collection(store, choice.engine, 0), {}, 1.0, QUIET, lambda: None)
+
+
+def test_few_views_are_asked_of_the_reference_and_nothing_is_tried(whole: TorchSource) -> None:
+    source = Counted(whole)
+    choice = chosen(question(source), labels())
+    assert (choice.engine, choice.why) == (TORCH, "too few views to try others for")
+    assert source.batches == []
+
+
+def test_the_only_engine_that_the_recipe_allows_is_not_tried_if_it_is_the_reference(whole: TorchSource) -> None:
+    source = Counted(whole)
+    choice = chosen(question(source, wanted(MANY)), labels(engine="torch", precision="fp32"))
+    assert (choice.engine, choice.why) == (TORCH, "as the recipe says")
+    assert source.batches == []
+
+
+def test_the_fastest_engine_that_passes_is_taken(whole: TorchSource) -> None:
+    spoil: dict[Engine, Spoil] = {engine: slow for engine in whole.engines() if engine != ONNX}
+    choice = chosen(question(Counted(whole, spoil), wanted(MANY)), labels())
+    assert choice.engine == ONNX
+    assert {verdict.engine for verdict in choice.verdicts} == set(whole.engines())
+    assert choice.verdict is not None
+    assert choice.verdict.passed
+    assert "× torch-fp32" in choice.why
+
+
+def test_a_fast_engine_that_answers_otherwise_is_not_taken(whole: TorchSource) -> None:
+    wrong: dict[Engine, Spoil] = {engine: reversed_classes for engine in whole.engines() if engine != TORCH}
+    choice = chosen(question(Counted(whole, wrong | {TORCH: slow}), wanted(MANY)), labels())
+    assert choice.engine == TORCH
+
+
+def test_a_named_engine_that_the_gate_refuses_is_an_error_with_its_figures(whole: TorchSource) -> None:
+    asked = question(Counted(whole, {ONNX: reversed_classes}))
+    with pytest.raises(
+        ParityError,
+        match=r"KL at most 0\.005, same class at least 97\.0%\)\. onnxruntime-fp32: KL .* nats, at most 0\.005 "
+        r"allowed; .*% same class, at least 97\.0% asked\. Set labels\.engine",
+    ):
+        chosen(asked, labels(engine="onnxruntime"))
+
+
+def test_an_engine_that_the_store_has_labels_of_is_kept_though_another_is_faster(
+    whole: TorchSource, tmp_path: Path
+) -> None:
+    source, store = Counted(whole, {TORCH: slow}), LabelStore(tmp_path)
+    asked, recipe = question(source, wanted(MANY)), labels()
+    measured = chosen(asked, recipe)
+    assert measured.engine != TORCH
+    few = question(source, wanted(image_set(50)))
+    filled(few, Choice(TORCH, "a test", measured.verdicts), store)
+    source.batches.clear()
+    for part, why in ((asked, "the store has a part of its labels"), (few, "the store has its labels")):
+        choice = chosen(part, recipe, store)
+        assert (choice.engine, choice.why) == (TORCH, why)
+    assert source.batches == []
+
+
+def test_a_first_try_on_few_images_does_not_bind_to_the_reference(whole: TorchSource, tmp_path: Path) -> None:
+    source, store = Counted(whole, {TORCH: slow}), LabelStore(tmp_path)
+    few = question(source, wanted(image_set(50)))
+    filled(few, chosen(few, labels(), store), store)
+    assert chosen(few, labels(), store).why == "the store has its labels"
+    assert chosen(question(source, wanted(image_set(60))), labels(), store).why == "the store has a part of its labels"
+    many = chosen(question(source, wanted(MANY)), labels(), store)
+    assert many.engine != TORCH
+
+
+def test_an_engine_in_the_store_is_held_against_the_limits_of_now(whole: TorchSource, tmp_path: Path) -> None:
+    source, store = Counted(whole, {ONNX: lambda logits: logits * 1.01}), LabelStore(tmp_path)
+    asked, recipe = question(source), labels(engine="onnxruntime", gate={"kl": 1, "agreement": 0})
+    filled(asked, chosen(asked, recipe, store), store)
+    assert chosen(asked, recipe, store).why == "the store has its labels"
+    with pytest.raises(ParityError, match="at most 0 allowed"):
+        chosen(asked, labels(engine="onnxruntime", gate={"kl": 0, "agreement": 0}), store)
+
+
+def test_a_resumed_run_takes_the_engine_that_it_began_with(whole: TorchSource, tmp_path: Path) -> None:
+    source, store = Counted(whole), LabelStore(tmp_path)
+    asked = question(source)
+    filled(asked, chosen(asked, labels()), store)
+    choice = chosen(asked, labels(), store, pinned=ONNX.name)
+    assert (choice.engine, choice.why) == (ONNX, "as the run began")
+    with pytest.raises(RunError, match=r"by tensorrt-fp16, and here are only torch-fp32.*start anew"):
+        chosen(asked, labels(), store, pinned="tensorrt-fp16")
+
+
+def test_an_engine_that_is_not_installed_is_named_with_what_installs_it(
+    whole: TorchSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = question(whole)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'sskt-edge\[openvino\]'"):
+        chosen(asked, labels(engine="openvino"))
+    assert "openvino" not in {engine.backend for engine in asked.source.engines()}
+    with pytest.raises(RunError, match="doctor says how"):
+        chosen(asked, labels(), pinned="openvino-fp32")
+
+
+def test_a_precision_that_the_machine_has_not_is_refused(whole: TorchSource) -> None:
+    with pytest.raises(NetworkError, match="'torch-fp16' does not run here: this cpu has no fp16"):
+        chosen(question(whole), labels(precision="fp16"))
+
+
+def test_an_engine_that_cannot_run_such_a_source_is_refused(whole: TorchSource) -> None:
+    class FromOnnx(Counted):
+        def engines(self) -> tuple[Engine, ...]:
+            return (ONNX,)
+
+    with pytest.raises(RecipeError, match=r"labels\.engine = 'torch' .* Its engines are onnxruntime-fp32"):
+        chosen(question(FromOnnx(whole)), labels(engine="torch"))
+
+
+def test_a_sample_is_real_views_spread_over_all_in_full_batches(whole: TorchSource) -> None:
+    for images, batches in ((MANY, GATE_VIEWS // 4), (image_set(7), 4)):
+        asked = question(whole, wanted(images))
+        sample = asked.sample()
+        assert [batch.shape for batch in sample] == [(4, 8, 8, 3)] * batches
+    different = {view.tobytes() for batch in sample for view in batch}
+    assert len(different) == asked.views == 14
