@@ -50,6 +50,7 @@ def write_run(path: Path) -> torch.nn.Module:
         golden_sha256="0" * 64,
         skipped_images=0,
         seconds=1.0,
+        label_seconds=0.0,
         reference={},
     )
     folder.result.write_text(result.model_dump_json())
