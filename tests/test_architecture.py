@@ -121,7 +121,19 @@ print(json.dumps({"said": said, "modules": list(sys.modules)}))
 def test_every_verb_has_help_that_loads_nothing_heavy() -> None:
     answer = json.loads(run(HELP))
 
-    verbs = {"train", "export", "eval", "predict", "networks", "doctor", "recipe list", "recipe show", "recipe new"}
+    verbs = {
+        "train",
+        "export",
+        "eval",
+        "predict",
+        "compare",
+        "sweep",
+        "networks",
+        "doctor",
+        "recipe list",
+        "recipe show",
+        "recipe new",
+    }
     assert verbs <= set(answer["said"])
     for verb, text in answer["said"].items():
         assert text.startswith(f"Usage: sskt-edge {verb}".rstrip()), verb

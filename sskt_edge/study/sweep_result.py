@@ -90,7 +90,9 @@ class Sweep:
                 f"by the choice of the images alone, and the best of many is flattered: compare tells its worth."
             )
         if self.unfinished:
-            said.append(f"Not done yet: {len(self.unfinished)} points. The same command goes on, or shows them later.")
+            named = "; ".join(self._named(one) for one in self.unfinished[:3])
+            more = f" and {len(self.unfinished) - 3} more" if len(self.unfinished) > 3 else ""
+            said.append(f"Not done yet: {named}{more}. The same command goes on with them, or shows what others found.")
         return said + [f"{self._named(one)} diverged: {one.why}" for one in self.tried if one.state == "diverged"]
 
     def as_json(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from sskt_edge.errors import StorageError, StudyError
 from sskt_edge.runtime.progress import QUIET
@@ -23,6 +24,7 @@ from sskt_edge.study.space import Point, Space
 
 # A machine that says nothing for so long is gone, and its trial is taken up by another. Seconds.
 _HEARTBEAT, _GRACE = 60, 180
+_TRIES = 5
 _FACTS = "sskt_edge"
 _TRIED = {TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.WAITING}
 
@@ -131,17 +133,22 @@ def shown(storage: str) -> str:
 
 
 def _open_storage(storage: str) -> optuna.storages.RDBStorage:
-    try:
-        url = make_url(storage)
-        waiting = {"timeout": 60} if url.get_backend_name() == "sqlite" else {}
-        return optuna.storages.RDBStorage(
-            storage, engine_kwargs={"connect_args": waiting}, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE
-        )
-    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError, RuntimeError) as error:
-        raise StudyError(
-            f"Cannot open the storage of trials: {_first_line(error)}. Expected an SQLAlchemy URL such as "
-            f"sqlite:///sweep.db or postgresql://user@host/base, with its driver installed."
-        ) from error
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            waiting = {"timeout": 60} if make_url(storage).get_backend_name() == "sqlite" else {}
+            return optuna.storages.RDBStorage(
+                storage, engine_kwargs={"connect_args": waiting}, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE
+            )
+        except (SQLAlchemyError, StorageInternalError, ImportError, ValueError, RuntimeError) as error:
+            # Another process makes the same tables in the same moment; they are there the next time.
+            if tries_left and (isinstance(error, IntegrityError) or "already exists" in str(error)):
+                time.sleep(0.5)
+                continue
+            raise StudyError(
+                f"Cannot open the storage of trials: {_first_line(error)}. Expected an SQLAlchemy URL such as "
+                f"sqlite:///sweep.db or postgresql://user@host/base, with its driver installed."
+            ) from error
+    raise AssertionError("the last try returns or raises")
 
 
 def _refuse_other_facts(study: optuna.Study, facts: Mapping[str, Any], storage: str) -> None:

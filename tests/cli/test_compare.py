@@ -45,13 +45,6 @@ def test_more_arms_are_added_to_what_is_there_and_a_wild_one_ends_with_1(place: 
     assert any("finetuned is left out: 'resnet20' has no published weights" in line for line in found["missing"])
 
 
-def test_an_unknown_method_gets_one_message(place: Path) -> None:
-    done = sskt_edge("compare", "r.toml", "--method", "skt", cwd=place)
-    assert done.returncode == 2
-    assert "--method skt: unknown. Nearest: 'sskt'" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 @pytest.mark.parametrize(("verb", "package"), [("compare", "scipy"), ("sweep", "optuna")])
 def test_without_the_extra_it_says_how_to_get_it(verb: str, package: str, place: Path) -> None:
     code = (
