@@ -9,8 +9,8 @@ from pathlib import Path
 from sskt_edge.errors import RunError
 from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.lock import locked
 from sskt_edge.runtime.progress import Progress
-from sskt_edge.study.lock import held
 from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, find_runs, read_run
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.train import Fitted, fit, train
@@ -45,7 +45,7 @@ def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
 def _alone(recipe: Recipe, runs: Path, progress: Progress) -> Iterator[RunFolder | None]:
     """The folder of a run of this very recipe if there is one, and no other process that trains it."""
     wanted = recipe_sha256(recipe)
-    with held(runs / f".{wanted[:16]}.lock", progress):
+    with locked(runs / f".{wanted[:16]}.lock", "trains the same recipe", progress):
         yield _find(wanted, runs)
 
 

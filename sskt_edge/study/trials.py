@@ -18,8 +18,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from sskt_edge.errors import StorageError, StudyError
+from sskt_edge.runtime.lock import is_held, locked
 from sskt_edge.runtime.progress import QUIET
-from sskt_edge.study.lock import held, is_held
 from sskt_edge.study.space import Point, Space
 
 # A machine that says nothing for so long is gone, and its trial is taken up by another. Seconds.
@@ -71,7 +71,7 @@ class Trials:
 
     def queue(self, points: Iterable[Point]) -> None:
         """Queue the points that nobody tries or has tried, and those whose process is gone with what it had found."""
-        with held(self.workers / "queue.lock", QUIET):
+        with locked(self.workers / "queue.lock", "sweeps", QUIET):
             self._fail_the_dead()
             tried = {self.point(trial) for trial in self.all_but_failed()}
             failed = {self.point(trial): trial.user_attrs for trial in self.in_state(TrialState.FAIL)}
@@ -111,7 +111,7 @@ def open_trials(
     """
     worker = uuid.uuid4().hex[:12]
     file = folder / "workers" / f"{worker}.lock"
-    with _quiet(), held(file, QUIET):
+    with _quiet(), locked(file, "sweeps", QUIET):
         opened = _open_storage(storage)
         try:
             study = optuna.create_study(

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sskt_edge.runtime.lock import locked
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.sources.store.folder import CollectionFolder
 from sskt_edge.sources.store.form import form_of
 from sskt_edge.sources.store.keys import KEY_BYTES, KeyIndex, Keys
-from sskt_edge.sources.store.lock import locked
 from sskt_edge.sources.store.manifest import FILE_NAME, Facts, Shard, key_of, plain
 from sskt_edge.sources.store.stored import StoredLogits
 from sskt_edge.sources.store.writer import Writer
@@ -166,7 +166,7 @@ class Collection:
         """
         if self._is_held:
             raise RuntimeError("the collection is held already")
-        with locked(self.path.with_name(f"{self.path.name}.lock"), progress, meanwhile):
+        with locked(self.path.with_name(f"{self.path.name}.lock"), "fills the same labels", progress, meanwhile):
             self._folder.tidy(progress)
             self._is_held = True
             try:

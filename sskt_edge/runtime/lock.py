@@ -1,4 +1,4 @@
-"""One process fills a collection at a time: a lock that the system frees when its holder ends, however it ends."""
+"""One process at a time: a lock that the system frees when its holder ends, however it ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sskt_edge.runtime.files import storage_errors
-from sskt_edge.runtime.progress import Progress
+from sskt_edge.runtime.progress import QUIET, Progress
 
 _SECONDS = 0.1  # between two looks at a lock that another process holds
 
@@ -31,8 +31,14 @@ else:
 
 
 @contextmanager
-def locked(path: Path, progress: Progress, meanwhile: Callable[[], None]) -> Iterator[None]:
+def locked(path: Path, doing: str, progress: Progress, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock at `path`; wait for who holds it, say who that is, and call `meanwhile` again and again.
+
+    Args:
+        path: of the lock's file.
+        doing: what its holder does, for the sentence "Waiting for process 7 on host, which …".
+        progress: is told who is waited for.
+        meanwhile: called while waiting, so that a signal can end it.
 
     Raises:
         StorageError: the folder does not take the file, or its file system knows no locks.
@@ -45,13 +51,30 @@ def locked(path: Path, progress: Progress, meanwhile: Callable[[], None]) -> Ite
         while not _taken(descriptor, path):
             holder = path.read_text(encoding="utf-8", errors="replace")
             if holder not in ("", said):
-                progress.say(f"Waiting for {holder}, which fills the same labels.")
+                progress.say(f"Waiting for {holder}, which {doing}.")
                 said = holder
             meanwhile()
             time.sleep(_SECONDS)
         yield
     finally:
         os.close(descriptor)
+
+
+class _HeldError(Exception):
+    """Another process has the lock."""
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process that is alive holds the lock at `path`."""
+
+    def give_up() -> None:
+        raise _HeldError
+
+    try:
+        with locked(path, "", QUIET, give_up):
+            return False
+    except _HeldError:
+        return True
 
 
 def _taken(descriptor: int, path: Path) -> bool:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.errors import Interrupted, StorageError
+from sskt_edge.runtime.lock import is_held, locked
 from sskt_edge.runtime.progress import QUIET
-from sskt_edge.sources.store.lock import locked
 from tests.sources.store.small import Heard, start
 
 HOLD = """
-from sskt_edge.sources.store.lock import locked
-with locked(Path(sys.argv[1]), Quiet(), lambda: None):
+from sskt_edge.runtime.lock import locked
+with locked(Path(sys.argv[1]), "works", Quiet(), lambda: None):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -29,7 +29,7 @@ def test_a_second_process_waits_and_says_for_whom(tmp_path: Path) -> None:
             if looks == 3:
                 other.communicate("\n")
 
-        with locked(tmp_path / "lock", heard, meanwhile):
+        with locked(tmp_path / "lock", "works", heard, meanwhile):
             assert looks >= 3 and other.returncode == 0
     assert len(heard.lines) == 1 and heard.lines[0].startswith(f"Waiting for process {other.pid} on ")
 
@@ -37,8 +37,16 @@ def test_a_second_process_waits_and_says_for_whom(tmp_path: Path) -> None:
 def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     with start(HOLD, tmp_path / "lock") as other:
         assert other.stdout and other.stdout.readline() == "held\n"
-        with locked(tmp_path / "lock", QUIET, other.kill):
+        with locked(tmp_path / "lock", "works", QUIET, other.kill):
             assert other.wait() < 0 or os.name == "nt"
+
+
+def test_a_lock_is_held_as_long_as_its_process_lives(tmp_path: Path) -> None:
+    with start(HOLD, tmp_path / "lock") as other:
+        assert other.stdout and other.stdout.readline() == "held\n"
+        assert is_held(tmp_path / "lock") and not is_held(tmp_path / "another")
+        other.kill()
+    assert not is_held(tmp_path / "lock")
 
 
 def test_a_signal_ends_the_waiting(tmp_path: Path) -> None:
@@ -46,14 +54,14 @@ def test_a_signal_ends_the_waiting(tmp_path: Path) -> None:
         raise Interrupted("stopped", 2)
 
     lock = tmp_path / "lock"
-    with locked(lock, QUIET, interrupt), pytest.raises(Interrupted), locked(lock, QUIET, interrupt):
+    with locked(lock, "works", QUIET, interrupt), pytest.raises(Interrupted), locked(lock, "works", QUIET, interrupt):
         raise AssertionError("two hold it")
-    with locked(tmp_path / "lock", QUIET, interrupt):
+    with locked(tmp_path / "lock", "works", QUIET, interrupt):
         pass
 
 
 def test_a_place_that_takes_no_lock_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     lock = tmp_path / "file" / "lock"
-    with pytest.raises(StorageError, match="Could not write"), locked(lock, QUIET, lambda: None):
+    with pytest.raises(StorageError, match="Could not write"), locked(lock, "works", QUIET, lambda: None):
         pass
