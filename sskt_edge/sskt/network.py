@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from sskt_edge.sskt.folding import Stage
 from sskt_edge.sskt.transfer import Combine, LinearBranch, TransferModule
 from sskt_edge.targets.registry import TargetSpec
 
@@ -53,14 +54,14 @@ class BranchedTarget(nn.Module):
         }
 
     @contextmanager
-    def _tapped(self) -> Iterator[tuple[dict[str, Tensor], list[Tensor]]]:
+    def _tapped(self) -> Iterator[tuple[dict[str, Stage], list[Tensor]]]:
         """Collect the stages' outputs and the head's input while the primary runs."""
-        stages: dict[str, Tensor] = {}
+        stages: dict[str, Stage] = {}
         pooled: list[Tensor] = []
 
         def keep_stage(name: str) -> Any:
             def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-                stages[name] = output
+                stages[name] = Stage(output)
 
             return keep
 

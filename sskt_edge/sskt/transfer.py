@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from sskt_edge.sskt.folding import Stage, normalised
 
 Combine = Literal["sum", "mean"]
 
@@ -21,17 +24,15 @@ class TransferModule(nn.Module):
         super().__init__()
         self._stages = tuple(stages)
         self._combine = combine
-        self.bottlenecks = nn.ModuleList(_bottleneck(channels, width) for channels in stages.values())
+        self.bottlenecks = nn.ModuleList(Bottleneck(channels, width) for channels in stages.values())
         self.linear = nn.Linear(width, classes)
 
-    def forward(self, stages: Mapping[str, Tensor], _: Tensor) -> Tensor:
+    def forward(self, stages: Mapping[str, Stage], _: Tensor) -> Tensor:
         """{stage: [B,channels,h,w]}, the pooled last feature (not used) → [B,classes]."""
-        encoded = [
-            bottleneck(stages[name]).mean(dim=(2, 3))
-            for name, bottleneck in zip(self._stages, self.bottlenecks, strict=True)
-        ]
-        stacked = torch.stack(encoded)
-        logits: Tensor = self.linear(stacked.sum(dim=0) if self._combine == "sum" else stacked.mean(dim=0))
+        encoded = torch.stack(
+            [bottleneck(stages[name]) for name, bottleneck in zip(self._stages, self.bottlenecks, strict=True)]
+        )
+        logits: Tensor = self.linear(encoded.sum(dim=0) if self._combine == "sum" else encoded.mean(dim=0))
         return logits
 
 
@@ -42,23 +43,51 @@ class LinearBranch(nn.Module):
         super().__init__()
         self.linear = nn.Linear(features, classes)
 
-    def forward(self, _: Mapping[str, Tensor], pooled: Tensor) -> Tensor:
+    def forward(self, _: Mapping[str, Stage], pooled: Tensor) -> Tensor:
         """The stages (not used), the pooled last feature [B,features] → [B,classes]."""
         logits: Tensor = self.linear(pooled)
         return logits
 
 
-def _bottleneck(channels: int, width: int) -> nn.Sequential:
-    """1×1, 3×3 of stride 2, 1×1, each with BatchNorm and ReLU; [B,channels,h,w] → [B,width,⌈h/2⌉,⌈w/2⌉]."""
-    middle = width // 2
-    return nn.Sequential(
-        nn.Conv2d(channels, middle, 1, bias=False),
-        nn.BatchNorm2d(middle),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(middle, middle, 3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(middle),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(middle, width, 1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )
+class Bottleneck(nn.Module):
+    """1×1, 3×3 of stride 2, 1×1, each with BatchNorm and ReLU; then the average over the ⌈h/2⌉ × ⌈w/2⌉ pixels.
+
+    [B,channels,h,w] → [B,width].
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        middle = width // 2
+        self.reduce = nn.Conv2d(channels, middle, 1, bias=False)
+        self.reduce_norm = nn.BatchNorm2d(middle)
+        self.halve = nn.Conv2d(middle, middle, 3, stride=2, padding=1, bias=False)
+        self.halve_norm = nn.BatchNorm2d(middle)
+        self.widen = nn.Conv2d(middle, width, 1, bias=False)
+        self.widen_norm = nn.BatchNorm2d(width)
+
+    def forward(self, stage: Stage) -> Tensor:
+        """[B,channels,h,w] → [B,width]."""
+        features = F.relu(normalised(stage, self.reduce, self.reduce_norm), inplace=True)
+        features = F.relu(self.halve_norm(self.halve(features)), inplace=True)
+        pooled: Tensor = _RectifiedMean.apply(self.widen_norm(self.widen(features)))
+        return pooled
+
+
+class _RectifiedMean(torch.autograd.Function):
+    """The average over the pixels of what is positive. [B,C,h,w] → [B,C].
+
+    The gradient of `mean` has no memory layout, and ReLU's, not knowing better, loses channels_last; here it is kept.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        positive = F.relu(features)
+        ctx.save_for_backward(positive)
+        return positive.mean(dim=(2, 3))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (positive,) = ctx.saved_tensors
+        share = (gradient / positive[0, 0].numel())[:, :, None, None].expand_as(positive)
+        passed: Tensor = torch.ops.aten.threshold_backward(share, positive, 0)
+        return passed

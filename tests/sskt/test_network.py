@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import pytest
@@ -123,6 +124,23 @@ def test_the_loss_of_a_linear_branch_reaches_the_primary() -> None:
 
     gradient = primary.get_submodule("layer1").get_parameter("0.conv1.weight").grad
     assert gradient is not None and gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_training_step_has_the_same_bits_each_time(dtype: torch.dtype) -> None:
+    branched = BranchedTarget(build("resnet20"), TARGETS["resnet20"], SOURCES).train()
+    batch = torch.rand(4, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+
+    def step() -> list[Tensor]:
+        network = copy.deepcopy(branched).to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+            logits, branches = network(batch)
+        sum(one.float().square().mean() for one in (logits, *branches.values())).backward()
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        assert len(gradients) == len(list(network.parameters()))
+        return gradients + list(network.buffers())
+
+    assert all(torch.equal(first, second) for first, second in zip(step(), step(), strict=True))
 
 
 @pytest.mark.parametrize("model", list(TARGETS))

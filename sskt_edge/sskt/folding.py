@@ -1,0 +1,80 @@
+"""A 1×1 convolution with BatchNorm behind it, without the pass of BatchNorm over its wide output.
+
+Each output channel is a weighted sum of the input's channels, so that its mean and variance over the batch follow from
+the input's means μ and covariances C: w·μ and w·C·wᵀ. BatchNorm's scale and shift then go into the convolution's weight
+and bias. Where the input is narrower than the output this saves most of BatchNorm's memory traffic, and all branches on
+one stage share μ and C.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Stage:
+    """What a stage of the target gave, [B,C,h,w]; its moments are worked out once, when first asked for."""
+
+    def __init__(self, features: Tensor) -> None:
+        self.features = features
+
+    @cached_property
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """The channels' means [C] and covariances [C,C] over batch and pixels, at least in fp32."""
+        with torch.autocast(self.features.device.type, enabled=False):
+            mean, covariance = _Moments.apply(self.features)
+        return mean, covariance
+
+
+def normalised(stage: Stage, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+    """norm(convolution(stage)), for a 1×1 convolution without bias. → [B,outputs,h,w].
+
+    In training, where the stage has at most half as many channels as the output, by way of the stage's moments.
+    """
+    if not norm.training or 2 * convolution.in_channels > convolution.out_channels:
+        normal: Tensor = norm(convolution(stage.features))
+        return normal
+    weight = convolution.weight.flatten(1)
+    with torch.autocast(weight.device.type, enabled=False):
+        mean, covariance = stage.moments
+        outer_mean = weight @ mean
+        outer_variance = ((weight @ covariance) * weight).sum(dim=1)
+        _track(norm, outer_mean.detach(), outer_variance.detach(), stage.features[:, 0].numel())
+        scale = norm.weight * (outer_variance + norm.eps).rsqrt()
+        folded = weight * scale[:, None]
+        shift = norm.bias - outer_mean * scale
+    return F.conv2d(stage.features, folded[:, :, None, None], shift)
+
+
+def _track(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Move `norm`'s running statistics, its variance being the unbiased one of `count` values, as BatchNorm does."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.num_batches_tracked is not None and norm.momentum is not None
+    norm.num_batches_tracked += 1
+    norm.running_mean.lerp_(mean, norm.momentum)
+    norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+
+
+class _Moments(torch.autograd.Function):
+    """[B,C,h,w] → means [C], covariances [C,C]; backward is one 1×1 convolution instead of a pass for each."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        rows = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+        rows = rows.to(torch.promote_types(rows.dtype, torch.float32), copy=True)
+        mean = rows.mean(dim=0)
+        rows -= mean  # sums of squares around zero would cancel where the mean is large
+        ctx.save_for_backward(features, mean)
+        return mean, rows.T @ rows / len(rows)
+
+    @staticmethod
+    def backward(ctx: Any, of_mean: Tensor, of_covariance: Tensor) -> Tensor:
+        features, mean = ctx.saved_tensors
+        count = features[:, 0].numel()
+        slope = (of_covariance + of_covariance.T) / count
+        offset = of_mean / count - slope @ mean
+        return F.conv2d(features, slope[:, :, None, None].to(features.dtype), offset.to(features.dtype))
