@@ -15,6 +15,8 @@ from sskt_edge.errors import RunError
 from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, find_runs, read_run
 from sskt_edge.training.resume import unfinished_run
 from sskt_edge.training.train import train
+from tests.data.small import write_classes
+from tests.training.labelled import Images
 from tests.training.small import recipe, stop_within_epoch, text
 
 # Enough steps that a signal meets the training on its way; dropout, so that random numbers matter.
@@ -81,6 +83,7 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
     [
         "labels.views=2",
         "labels.views=fresh",
+        "labels.store=false",
         "data.validation=0.3",
         "train.precision=bf16",
         "train.channels_last=false",
@@ -147,3 +150,27 @@ def test_an_unfinished_run_is_not_read_and_says_how_to_go_on(tiny_run: TrainedNe
     run.folder.result.unlink()
     with pytest.raises(RunError, match=r"not finished.*--resume"):
         read_run(run.folder.path)
+
+
+@pytest.mark.parametrize("store", ["", "labels.store=false"])
+def test_a_run_with_unlabelled_images_goes_on_to_the_same_weights(
+    store: str, tiny_teacher: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = ("train.batch_size=4", "data.per_class=5")  # three an epoch
+    told = [*steps, "data.unlabelled=rest", "labels.views=fresh", *([store] if store else [])]
+    images = Images(tmp_path, tiny_teacher)
+    whole = images.weights(*told)
+    folder = stop_within_epoch(1, images.recipe(*told), tmp_path / "stopped", monkeypatch)
+    assert train(images.recipe(*told), resume=folder).folder.primary.read_bytes() == whole
+
+
+def test_a_run_does_not_go_on_with_other_unlabelled_images(
+    tiny_teacher: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = Images(tmp_path, tiny_teacher)
+    further = tmp_path / "further"
+    told = f"data.unlabelled={write_classes(further, {'photos': 3}, first=50) / 'photos'}"
+    folder = stop_within_epoch(0, images.recipe(told), images.runs, monkeypatch)
+    (further / "photos" / "000.png").unlink()
+    with pytest.raises(RunError, match="the training images"):
+        train(images.recipe(told), resume=folder)

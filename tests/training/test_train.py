@@ -6,18 +6,23 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
 from PIL import Image
+from torch import Tensor
 
 import sskt_edge
 from sskt_edge.errors import DivergenceError, NetworkError, RunError
 from sskt_edge.recipe import load_recipe, parse_recipe, recipe_sha256
+from sskt_edge.sskt.losses import total_loss
 from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.training import loop
 from sskt_edge.training.train import train
+from tests.training.labelled import Images
 from tests.training.small import recipe
 
 
@@ -130,6 +135,26 @@ def test_two_sources_train_together(transfer_module: str, tiny_run: TrainedNetwo
         line["loss_primary"] + 0.5 * line["loss_imagenet"] + line["loss_teacher"], rel=1e-6
     )
     assert set(run.result.sources) == {"imagenet", "teacher"}
+
+
+def test_the_primary_learns_from_the_labelled_images_alone(
+    tiny_teacher: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[tuple[list[int], int, int]] = []
+
+    def loss(primary: Tensor, labels: Tensor, branches: dict[str, Tensor], soft: dict[str, Tensor], how: Any) -> Any:
+        assert len(primary) == len(labels)
+        met.append((labels.tolist(), len(branches["teacher"]), len(soft["teacher"])))
+        return total_loss(primary, labels, branches, soft, how)
+
+    images = Images(tmp_path, tiny_teacher)
+    monkeypatch.setattr(loop, "total_loss", loss)
+    images.weights("data.per_class=4", "data.unlabelled=rest", "data.unlabelled_ratio=1.5", "train.batch_size=4")
+    assert len(met) == 3 * 2
+    for epoch in range(3):
+        steps = met[2 * epoch : 2 * epoch + 2]
+        assert sorted(steps[0][0] + steps[1][0]) == [0] * 4 + [1] * 4
+        assert all((of_branch, of_source) == (4 + 6, 4 + 6) for _, of_branch, of_source in steps)
 
 
 def test_the_best_checkpoint_is_that_of_the_best_validation(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
