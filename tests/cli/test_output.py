@@ -51,7 +51,7 @@ def test_a_terminal_gets_bars_that_go_away_and_results_that_stay(tiny_run: Train
     os.close(ours)
     result, _ = process.communicate()
     assert process.returncode == 0
-    for bar in (b"teacher, view 1 of 2", b"train", b"torch, fp32"):
+    for bar in (b"ask teacher", b"train", b"torch, fp32"):
         assert bar in shown
     assert b"\x1b[2K" in shown  # lines that are cleared again
     assert "\x1b" not in result
