@@ -33,7 +33,8 @@ def show_plan(plan: Plan, recipe: str) -> None:
         f"{short_time(plan.training_stored)} with the store, filling included; "
         f"{short_time(plan.training_online)} without"
     )
-    rows["break-even"] = f"after {plan.break_even} epochs" if plan.filling else "at once: nothing is missing"
+    epochs = f"{plan.break_even} epoch{'s' if plan.break_even > 1 else ''}"
+    rows["break-even"] = f"after {epochs}" if plan.filling else "at once: nothing is missing"
     show("the plan", rows, [f"sskt-edge labels fill {recipe}", f"sskt-edge train {recipe}    # fills by itself"])
 
 

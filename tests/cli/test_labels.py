@@ -1,0 +1,170 @@
+"""sskt-edge labels, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sskt_edge.sources.store.store import LabelStore
+from sskt_edge.targets.run_folder import TrainedNetwork
+from tests.cli.run import sskt_edge
+from tests.training.labelled import TEXT, Images
+
+LONG = (
+    *("data.name=digits", "data.augment.crop_padding=4", "train.epochs=60"),
+    *("labels.views=60", "labels.batch_size=64", "labels.engine=torch", "labels.precision=fp32"),
+)
+
+
+@pytest.fixture(scope="module")
+def place(tiny_teacher: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a user has written a recipe and filled its store."""
+    cwd = tmp_path_factory.mktemp("user")
+    Images(cwd, tiny_teacher)
+    (cwd / "small.toml").write_text(TEXT % ("images", tiny_teacher.folder.path, "labels"))
+    done = sskt_edge("labels", "fill", "small.toml", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[1].startswith("filled in ")
+    assert re.match(
+        r"  teacher +(\d+) of \1 views asked, by torch-fp32; labels/run-resnet20-\w{12}$", lines[2].rstrip()
+    )
+    assert lines[3] == "next: sskt-edge train small.toml"
+    assert "teacher: " in done.stderr  # what it will cost
+    return cwd
+
+
+def collection(place: Path, store: str = "labels") -> str:
+    (found,) = LabelStore(place / store).collections()
+    return found.path.name
+
+
+def damaged_copy(place: Path, name: str) -> Path:
+    """The store, with a flipped bit."""
+    shutil.copytree(place / "labels", place / name)
+    (shard,) = (place / name).rglob("*.safetensors")
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    return shard
+
+
+def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path) -> None:
+    before = sorted(place.rglob("*"))
+    told = ("--set", "labels.engine=torch", "--set", "labels.precision=fp32", "--set", "labels.views=fresh")
+    done = sskt_edge("labels", "plan", "small.toml", *told, cwd=place, COLUMNS="120")
+    assert done.returncode == 0, done.stderr
+    assert sorted(place.rglob("*")) == before
+    assert max(map(len, done.stdout.splitlines())) <= 120
+    assert re.search(r"torch-fp32 +\d+ +0\.0000 +100\.0% +chosen", done.stdout)
+    assert re.search(r"teacher +torch-fp32: .*\d+ of \d+ views to ask", done.stdout)
+    assert re.search(r"an epoch +.* on stored labels, .* when asked anew \(16 images\)", done.stdout)
+    assert re.search(r"break-even +after \d epoch", done.stdout)
+    assert done.stdout.rstrip().endswith("sskt-edge train small.toml    # fills by itself")
+
+
+def test_a_store_is_listed(place: Path) -> None:
+    done = sskt_edge("labels", "list", cwd=place, COLUMNS="120")
+    assert done.returncode == 0, done.stderr
+    (row,) = (line for line in done.stdout.splitlines() if line.lstrip().startswith("run-resnet20"))
+    assert re.fullmatch(
+        rf" *{collection(place)} +torch-fp32 +native 16 +\d+ +\d kB +today +labelled \(teacher\) *", row
+    )
+    assert re.search(r"^1 collection, \d kB in 'labels'", done.stdout, re.MULTILINE)
+    (told,) = json.loads(sskt_edge("labels", "list", "--json", cwd=place).stdout)
+    assert (told["name"], told["engine"], told["top_k"]) == (collection(place), "torch-fp32", 0)
+    assert told["facts"]["sees"]["view_side"] == 16
+    assert told["fills"][0]["recipe"] == "labelled"
+
+
+def test_a_whole_store_verifies(place: Path) -> None:
+    done = sskt_edge("labels", "verify", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "1: all whole" in done.stdout
+
+
+def test_a_damaged_shard_is_named_with_exit_code_one_and_the_next_fill_mends_it(place: Path) -> None:
+    shard = damaged_copy(place, "damaged")
+    done = sskt_edge("labels", "verify", "--store", "damaged", cwd=place)
+    assert done.returncode == 1
+    assert f"'{shard.relative_to(place)}': its content changed" in done.stderr
+    assert re.search(r"1: 1 damaged, \d+ labels lost", done.stdout)
+    assert "next: sskt-edge labels fill RECIPE" in done.stdout
+    refilled = sskt_edge("labels", "fill", "small.toml", "--set", "labels.store=damaged", "--json", cwd=place)
+    assert refilled.stderr == ""
+    filled = json.loads(refilled.stdout)["teacher"]
+    assert (filled["engine"], filled["path"]) == ("torch-fp32", f"damaged/{collection(place)}")
+    assert filled["asked"] == filled["views"]
+    assert sskt_edge("labels", "verify", "--store", "damaged", cwd=place).returncode == 0
+
+
+def test_verify_says_as_json_what_is_damaged(place: Path) -> None:
+    shard = damaged_copy(place, "damaged too")
+    done = sskt_edge("labels", "verify", "--store", "damaged too", "--json", cwd=place)
+    assert done.returncode == 1
+    (damage,) = json.loads(done.stdout)["damaged"]
+    assert damage["shard"] == str(shard.relative_to(place))
+
+
+def test_collections_are_pruned_by_name_or_by_age(place: Path) -> None:
+    shutil.copytree(place / "labels", place / "old")
+    name = collection(place, "old")
+    kept = sskt_edge("labels", "prune", "--unused", "1", "--store", "old", cwd=place)
+    assert kept.returncode == 0
+    assert "pruned 0 of 1 collection" in kept.stdout
+    for words in ((name,), ("--unused", "30")):
+        shutil.rmtree(place / "old")
+        shutil.copytree(place / "labels", place / "old")
+        month_ago = time.time() - 40 * 86400
+        os.utime(place / "old" / name / "manifest.json", (month_ago, month_ago))
+        done = sskt_edge("labels", "prune", *words, "--store", "old", cwd=place)
+        assert done.returncode == 0, done.stderr
+        assert "pruned 1 of 1 collection" in done.stdout
+        assert name in done.stdout
+        assert LabelStore(place / "old").collections() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("fill", "nothing.toml"), "nothing.toml"),
+        (("list", "--store", "nowhere"), "No label store 'nowhere'."),
+        (("verify", "--store", "nowhere"), "No label store 'nowhere'."),
+        (("prune", "x", "--store", "nowhere"), "No label store 'nowhere'."),
+        (("prune",), "Which collections?"),
+        (("prune", "run-resnet"), "'labels' has no collection 'run-resnet'."),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
+)
+def test_wrong_input_ends_in_one_message(words: tuple[str, ...], said: str, place: Path) -> None:
+    done = sskt_edge("labels", *words, cwd=place)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_a_signal_while_labels_are_asked_keeps_them(place: Path, tmp_path: Path) -> None:
+    told = [word for change in (*LONG, f"labels.store={tmp_path / 'labels'}") for word in ("--set", change)]
+    command = [sys.executable, "-m", "sskt_edge.cli.main", "train", "small.toml", *told]
+    process = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    store = LabelStore(tmp_path / "labels")
+    while process.poll() is None and not any(one.rows for one in store.collections()):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130, said
+    last = said.splitlines()[-1]
+    assert re.fullmatch(r"stopped: .* those so far are kept\. Go on with: sskt-edge train runs/\S+ --resume", last)
+    (kept,) = store.collections()
+    assert 8192 <= kept.rows < 1438 * 60
+    assert kept.verify() == []
