@@ -15,8 +15,8 @@ from sskt_edge.sources.source import Source
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
 
-# A trial takes about as long as so many views of the reference; it should not take longer than what it saves.
-_FEW = 4 * GATE_VIEWS
+# A trial takes the time of about half as many views by the reference; it should not take longer than what it saves.
+_FEW = 8 * GATE_VIEWS
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from sskt_edge.sources.store.store import LabelStore
 from tests.sources.questions import Counted, Spoil, image_set, labels, question, small_source, wanted
 
 TORCH, ONNX = ENGINES["torch-fp32"], ENGINES["onnxruntime-fp32"]
-MANY = image_set(600)  # of two views each: enough to be worth a trial
+MANY = image_set(1100)  # of two views each: enough to be worth a trial
 
 
 def slow(logits: NDArray[np.float32]) -> NDArray[np.float32]:
