@@ -133,6 +133,7 @@ def test_every_verb_has_help_that_loads_nothing_heavy() -> None:
         "recipe list",
         "recipe show",
         "recipe new",
+        *(f"labels {verb}" for verb in ("plan", "fill", "list", "verify", "prune")),
     }
     assert verbs <= set(answer["said"])
     for verb, text in answer["said"].items():
