@@ -64,33 +64,17 @@ def _show_engines(source: SourcePlan) -> None:
 
 def show_collections(store: Path, collections: Sequence[Collection]) -> None:
     """Print what lies in a store."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     if not collections:
         show(f"'{store}' holds no labels", {}, ["sskt-edge labels fill RECIPE"])
         return
-    table = Table(box=None)
-    for column in ("collection", "engine", "sees"):
-        table.add_column(column, no_wrap=True)
-    for column in ("labels", "size", "used"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("for", overflow="fold")
     for one in collections:
         facts = collection_facts(one)
-        recipes = ", ".join(dict.fromkeys(f"{fill['recipe']} ({fill['source']})" for fill in one.fills))
-        cells = (
-            facts["name"],
-            facts["engine"],
-            facts["sees"],
-            f"{one.rows:,}",
-            short_bytes(one.bytes),
-            _ago(one.used),
-            recipes,
-        )
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    Console().print(table, highlight=False)
+        rows = {
+            "labels": f"{one.rows:,}, {short_bytes(one.bytes)}, used {_ago(one.used)}",
+            "asked by": f"{facts['engine']}, {facts['sees']} pixels",
+            "for": ", ".join(dict.fromkeys(f"{fill['recipe']} ({fill['source']})" for fill in one.fills)),
+        }
+        show(facts["name"], rows, [])  # a name is there to be copied, so it stands on a line of its own
     total = sum(one.bytes for one in collections)
     count = f"{len(collections)} collection{'s' if len(collections) > 1 else ''}"
     show(f"{count}, {short_bytes(total)} in '{store}'", {}, ["sskt-edge labels verify"])

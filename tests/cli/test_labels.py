@@ -73,17 +73,13 @@ def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path) -> 
 
 
 def test_a_store_is_listed(place: Path) -> None:
-    done = sskt_edge("labels", "list", cwd=place, COLUMNS="120")
+    done = sskt_edge("labels", "list", cwd=place, COLUMNS="50")
     assert done.returncode == 0, done.stderr
-    (row,) = (line for line in done.stdout.splitlines() if line.lstrip().startswith("run-resnet20"))
-    assert re.fullmatch(
-        rf" *{collection(place)} +torch-fp32 +native 16 +\d+ +\d kB +today +labelled \(teacher\) *", row
-    )
-    assert re.search(r"^1 collection, \d kB in 'labels'", done.stdout, re.MULTILINE)
-    (told,) = json.loads(sskt_edge("labels", "list", "--json", cwd=place).stdout)
-    assert (told["name"], told["engine"], told["top_k"]) == (collection(place), "torch-fp32", 0)
-    assert told["facts"]["sees"]["view_side"] == 16
-    assert told["fills"][0]["recipe"] == "labelled"
+    name, labels, asked, by = (line.strip() for line in done.stdout.strip().splitlines()[:4])
+    assert name == collection(place)  # whole, on whatever terminal: it is there to be copied
+    assert re.fullmatch(r"labels +\d+, \d kB, used today", labels)
+    assert re.fullmatch(r"asked by +torch-fp32, native 16 pixels", asked)
+    assert re.fullmatch(r"for +labelled \(teacher\)", by)
 
 
 def test_a_whole_store_verifies(place: Path) -> None:
