@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -69,25 +69,6 @@ class Bottleneck(nn.Module):
         """[B,channels,h,w] → [B,width]."""
         features = F.relu(normalised(stage, self.reduce, self.reduce_norm), inplace=True)
         features = F.relu(self.halve_norm(self.halve(features)), inplace=True)
-        pooled: Tensor = _RectifiedMean.apply(self.widen_norm(self.widen(features)))
-        return pooled
-
-
-class _RectifiedMean(torch.autograd.Function):
-    """The average over the pixels of what is positive. [B,C,h,w] → [B,C].
-
-    The gradient of `mean` has no memory layout, and ReLU's, not knowing better, loses channels_last; here it is kept.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor) -> Tensor:
-        positive = F.relu(features)
-        ctx.save_for_backward(positive)
-        return positive.mean(dim=(2, 3))
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (positive,) = ctx.saved_tensors
-        share = (gradient / positive[0, 0].numel())[:, :, None, None].expand_as(positive)
-        passed: Tensor = torch.ops.aten.threshold_backward(share, positive, 0)
-        return passed
+        features = F.relu(self.widen_norm(self.widen(features)), inplace=True)
+        # Not `mean`: its gradient is spread out and laid out anew, that of `sum` is a view.
+        return features.sum(dim=(2, 3)) / features[0, 0].numel()
