@@ -72,6 +72,7 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
         rows = {
             "labels": f"{one.rows:,}, {short_bytes(one.bytes)}, used {_ago(one.used)}",
             "asked by": f"{facts['engine']}, {facts['sees']} pixels",
+            "kept": f"the {one.top_k} largest of {one.classes} logits" if one.top_k else f"all {one.classes} logits",
             "for": ", ".join(dict.fromkeys(f"{fill['recipe']} ({fill['source']})" for fill in one.fills)),
         }
         show(facts["name"], rows, [])  # a name is there to be copied, so it stands on a line of its own

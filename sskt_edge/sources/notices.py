@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sskt_edge.sources.choice import Choice
@@ -42,11 +44,19 @@ def _new(question: Question, collection: Collection) -> list[str]:
         new = [wanted.images.names[row] for row in np.flatnonzero(missing)]
         if 0 < len(new) < len(wanted.images):
             lines.append(f"no labels yet of {len(new)} of {len(wanted.images)} images: {_first(new, ', ')}")
-    now, before = question.wanted[0].plan.views_as_json(), [fill["views"] for fill in collection.fills]
-    if before and now not in before:
-        differ = [f"{key} {before[-1][key]} then, {now[key]} now" for key in now if before[-1][key] != now[key]]
-        lines.append(f"other views than before: {'; '.join(differ)}")
+    now = question.wanted[0].plan.views_as_json()
+    differences = [_differences(fill["views"], now) for fill in collection.fills]
+    if differences and all(differences):
+        lines.append(f"other views than before: {'; '.join(differences[-1])}")
     return lines
+
+
+def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What is another kind of view; fewer of the same kind are not."""
+    of_both = then["views"], now["views"]
+    fewer = "fresh" not in of_both and of_both[0] >= of_both[1]
+    differ = [key for key in now if then[key] != now[key] and not (key == "views" and fewer)]
+    return [f"{key} {then[key]} then, {now[key]} now" for key in differ]
 
 
 def _speed(choice: Choice, collection: Collection) -> float | None:

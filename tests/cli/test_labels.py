@@ -75,11 +75,15 @@ def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path) -> 
 def test_a_store_is_listed(place: Path) -> None:
     done = sskt_edge("labels", "list", cwd=place, COLUMNS="50")
     assert done.returncode == 0, done.stderr
-    name, labels, asked, by = (line.strip() for line in done.stdout.strip().splitlines()[:4])
+    name, labels, asked, kept, by = (line.strip() for line in done.stdout.strip().splitlines()[:5])
     assert name == collection(place)  # whole, on whatever terminal: it is there to be copied
     assert re.fullmatch(r"labels +\d+, \d kB, used today", labels)
     assert re.fullmatch(r"asked by +torch-fp32, native 16 pixels", asked)
+    assert re.fullmatch(r"kept +all 10 logits", kept)
     assert re.fullmatch(r"for +labelled \(teacher\)", by)
+    (told,) = json.loads(sskt_edge("labels", "list", "--json", cwd=place).stdout)
+    assert (told["name"], told["engine"], told["top_k"]) == (collection(place), "torch-fp32", 0)
+    assert told["fills"][0]["recipe"] == "labelled"
 
 
 def test_a_whole_store_verifies(place: Path) -> None:

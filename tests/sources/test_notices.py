@@ -80,6 +80,11 @@ def test_other_views_are_named(views: dict[str, object], difference: str, store:
     assert lines[-2].startswith(f"small: other views than before: {difference}")
 
 
+def test_fewer_views_are_not_called_others(store: LabelStore) -> None:
+    lines = said(question(small_source(), wanted(image_set(COUNT + 1), views=1)), store)
+    assert [line.partition(" of ")[0] for line in lines] == ["small: no labels yet", "small: 1"]
+
+
 def test_views_of_an_earlier_fill_are_not_called_others(tmp_path: Path) -> None:
     store, source = LabelStore(tmp_path), small_source()
     for seed in (0, 1):
