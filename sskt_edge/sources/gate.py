@@ -138,8 +138,6 @@ def _judge(
     else:
         kl, agreement = compare_logits(reference, trial.logits)
         reasons = _too_far(kl, agreement, limits)
-        if is_reference and math.isfinite(kl):
-            reasons = []
     said = "the reference" if is_reference else f"KL {kl:.2g}, {agreement:.1%} same class"
     return Verdict(
         engine=engine,

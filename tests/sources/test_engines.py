@@ -26,8 +26,8 @@ SIDE = 20
 
 @pytest.fixture(scope="module")
 def source() -> TorchSource:
-    """Exported once; its images have another side than its input, so that every engine has to resize."""
-    return TorchSource("small", "test/small", network(), Pixels(32, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)), CPU)
+    """Exported once. Its images have another side than its input; its last layer is wide, to be cut for threads."""
+    return TorchSource("small", "test/small", network(1000), Pixels(32, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)), CPU)
 
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])

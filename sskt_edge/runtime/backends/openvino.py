@@ -98,8 +98,7 @@ class OpenVinoSession:
 
     def _run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         with _errors(WorkError, f"OpenVINO failed on {len(images)} images"):
-            # A copy: the answer lies in memory that the next run writes to.
-            logits = np.array(self._request.infer([np.ascontiguousarray(images)])[0], dtype=np.float32)
+            logits = np.asarray(self._request.infer([np.ascontiguousarray(images)])[0], dtype=np.float32)
         if logits.ndim != 2 or len(logits) != len(images):
             raise NetworkError(f"The network answered {list(logits.shape)}, expected [{len(images)},classes].")
         return logits
