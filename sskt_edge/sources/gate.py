@@ -89,6 +89,7 @@ def try_engines(
     reference, verdicts = None, []
     with progress.bar(f"{source.name}, try engines", len(engines)) as bar:
         for engine in engines:
+            bar.note(engine.name)
             trial = _try(source, engine, side, batches, between_batches)
             if engine == engines[0]:
                 reference = trial.logits
