@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 
@@ -22,15 +23,12 @@ def cut_views(
         uint8 [B,S,S,3]. Outside the image is black. A region of another size is resized bilinearly to S × S.
     """
     own = images.shape[1]
-    batch = images[rows]
-    if (views[:, 2:4] == side).all():
-        batch = _moved(batch, _scaled(views[:, 0], own, side), _scaled(views[:, 1], own, side))
-    else:
-        batch = _resized(batch, views[:, 0] * own / side, views[:, 2] * own / side, axis=1)
-        batch = _resized(batch, views[:, 1] * own / side, views[:, 3] * own / side, axis=2)
-    flipped = np.flatnonzero(views[:, 4])
-    batch[flipped] = batch[flipped, :, ::-1]
-    return batch
+    y, x, height, width, flip = views.T
+    if (height == side).all() and (width == side).all():
+        return _moved(images, rows, _scaled(y, own, side), _scaled(x, own, side), flip != 0)
+    vertical = _lines_between(y * own / side, height * own / side, own)
+    horizontal = _lines_between(x * own / side, width * own / side, own)
+    return _resized(images, rows, vertical, horizontal.mirrored(flip != 0))
 
 
 def _scaled(offsets: NDArray[np.int32], own: int, side: int) -> NDArray[np.int64]:
@@ -38,40 +36,80 @@ def _scaled(offsets: NDArray[np.int32], own: int, side: int) -> NDArray[np.int64
     return (2 * offsets.astype(np.int64) * own + side) // (2 * side)
 
 
-def _moved(batch: NDArray[np.uint8], y: NDArray[np.int64], x: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """[B,S,S,3] moved by y and x pixels, black flowing in."""
-    count, own = batch.shape[:2]
-    margin = int(max(np.abs(y).max(initial=0), np.abs(x).max(initial=0)))
-    if margin == 0:
-        return batch
-    padded = np.zeros((count, own + 2 * margin, own + 2 * margin, 3), dtype=np.uint8)
-    padded[:, margin : margin + own, margin : margin + own] = batch
-    # Rows of pixels are contiguous bytes: a window over the flattened rows copies each with one memcpy.
-    flat = padded.reshape(count, own + 2 * margin, -1)
-    windows = sliding_window_view(flat, (own, 3 * own), axis=(1, 2))
-    moved = windows[np.arange(count), y + margin, 3 * (x + margin)]
-    return np.ascontiguousarray(moved).reshape(count, own, own, 3)
+def _moved(
+    images: NDArray[np.uint8],
+    rows: NDArray[np.intp],
+    y: NDArray[np.int64],
+    x: NDArray[np.int64],
+    flip: NDArray[np.bool_],
+) -> NDArray[np.uint8]:
+    """[N,S,S,3] → [B,S,S,3]: the rows moved by y and x pixels, black flowing in; then mirrored where `flip`."""
+    own = images.shape[1]
+    out = np.zeros((len(rows), own, own, 3), dtype=np.uint8)
+    for row, down, along, mirror, target in zip(rows.tolist(), y.tolist(), x.tolist(), flip.tolist(), out, strict=True):
+        seen = images[row, max(down, 0) : max(own + down, 0), max(along, 0) : max(own + along, 0)]
+        shown = target[:, ::-1] if mirror else target
+        top, left = max(-down, 0), max(-along, 0)
+        place = shown[top : top + seen.shape[0], left : left + seen.shape[1]]
+        if mirror:
+            for channel in range(3):  # copying backwards, numpy goes three bytes at a time: slow
+                place[..., channel] = seen[..., channel]
+        else:
+            place[...] = seen
+    return out
+
+
+class _Lines(NamedTuple):
+    """For each line of the output, the two of the image that it lies between: [B,S] each.
+
+    Attributes:
+        first: the line before it.
+        second: the line behind it.
+        weight: of the second, in 256ths.
+    """
+
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    weight: NDArray[np.uint16]
+
+    def mirrored(self, flip: NDArray[np.bool_]) -> _Lines:
+        """In the opposite order where `flip` [B]."""
+        return _Lines(*(np.where(flip[:, None], lines[:, ::-1], lines) for lines in self))
+
+
+def _lines_between(start: NDArray[np.float64], length: NDArray[np.float64], own: int) -> _Lines:
+    """[start, start + length) stretched over `own` lines; nothing from outside is touched. [B], [B] → [B,own]."""
+    centres = start[:, None] + (np.arange(own) + 0.5) * (length[:, None] / own) - 0.5
+    low_end, high_end = np.ceil(start)[:, None], np.floor(start + length - 1)[:, None]
+    fixed = np.rint(np.clip(centres, low_end, np.maximum(low_end, high_end)) * 256).astype(np.intp)
+    first = np.clip(fixed >> 8, 0, own - 1)
+    return _Lines(first, np.minimum(first + 1, own - 1), (fixed & 255).astype(np.uint16))
 
 
 def _resized(
-    batch: NDArray[np.uint8], start: NDArray[np.float64], length: NDArray[np.float64], axis: int
+    images: NDArray[np.uint8], rows: NDArray[np.intp], vertical: _Lines, horizontal: _Lines
 ) -> NDArray[np.uint8]:
-    """Stretch [start, start + length) of `axis` (1 rows, 2 columns) over the whole axis, in 8-bit fixed point."""
-    own = batch.shape[axis]
-    centres = start[:, None] + (np.arange(own) + 0.5) * (length[:, None] / own) - 0.5
-    low_end, high_end = np.ceil(start)[:, None], np.floor(start + length - 1)[:, None]
-    fixed = np.rint(np.clip(centres, low_end, np.maximum(low_end, high_end)) * 256).astype(np.int64)
-    low = np.clip(fixed >> 8, 0, own - 1)
-    shape = (len(batch), own, 1, 1) if axis == 1 else (len(batch), 1, own, 1)
-    weight = (fixed & 255).astype(np.uint16).reshape(shape)
-    first, second = _lines(batch, low, axis), _lines(batch, np.minimum(low + 1, own - 1), axis)
-    # 255 * 256 + 128 still fits 16 bits.
-    mixed: NDArray[np.uint8] = ((first * (256 - weight) + second * weight + np.uint16(128)) >> 8).astype(np.uint8)
-    return mixed
+    """[N,S,S,3] → [B,S,S,3], first along y, then along x. A row of pixels is handled as its 3·S bytes."""
+    own = images.shape[1]
+    lines, first_line = images.reshape(-1, 3 * own), rows[:, None] * own
+    batch = _mixed(lines[first_line + vertical.first], lines[first_line + vertical.second], vertical.weight[:, :, None])
+    first, second = (_columns(batch, at) for at in (horizontal.first, horizontal.second))
+    return _mixed(first, second, np.repeat(horizontal.weight, 3, axis=1)[:, None]).reshape(-1, own, own, 3)
 
 
-def _lines(batch: NDArray[np.uint8], at: NDArray[np.int64], axis: int) -> NDArray[np.uint8]:
-    """Batch [B,S,S,3], at [B,S] → the rows (axis 1) or columns (axis 2) `at` of every image."""
-    places = at[:, :, None, None] if axis == 1 else at[:, None, :, None]
-    lines: NDArray[np.uint8] = np.take_along_axis(batch, places, axis=axis)
-    return lines
+def _columns(batch: NDArray[np.uint8], at: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """The pixels `at` [B,S] of every row of their image, [B,S,3·S] → [B,S,3·S]."""
+    bytes_at = (3 * at[:, :, None] + np.arange(3)).reshape(len(at), -1)
+    out = np.empty_like(batch)
+    for image, places, target in zip(batch, bytes_at, out, strict=True):
+        np.take(image, places, axis=1, out=target, mode="clip")  # "raise" would go by way of a buffer
+    return out
+
+
+def _mixed(first: NDArray[np.uint8], second: NDArray[np.uint8], weight: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """(first·(256 - weight) + second·weight) / 256, rounded: at most 255·256 + 128, which fits 16 bits."""
+    mixed = first * (256 - weight)
+    mixed += second * weight
+    mixed += np.uint16(128)
+    mixed >>= np.uint16(8)
+    return mixed.astype(np.uint8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -97,6 +99,41 @@ def test_resized_crops_are_within_a_level_of_bilinear_in_floats(own: int) -> Non
             y, x, height, width = view[:4] * own / side
             expected = bilinear(images[place], y, x, height, width)
             assert np.abs(cut[place] - (expected[:, ::-1] if view[4] else expected)).max() < 1.001, view
+
+
+def in_256ths(line: int, start: float, length: float, side: int) -> tuple[int, int, int]:
+    """The two lines that line `line` of the output lies between, and the weight of the second."""
+    centre = start + (line + 0.5) * (length / side) - 0.5
+    low, high = math.ceil(start), max(math.ceil(start), math.floor(start + length - 1))
+    fixed = round(min(max(centre, low), high) * 256)
+    return fixed >> 8, min((fixed >> 8) + 1, side - 1), fixed & 255
+
+
+@pytest.mark.parametrize(("own", "side"), [(8, 8), (12, 8), (9, 6)])
+def test_resized_crops_are_bilinear_in_whole_numbers_rows_first_to_the_last_bit(own: int, side: int) -> None:
+    images, hashes = noise(4, own).astype(np.int64), hashes_of(4)
+    views = draw_views(hashes, ViewPolicy(side, area=(0.1, 1.0), flip=True), 0, 0)
+    assert set(views[:, 4]) == {0, 1}
+
+    cut = cut_views(images.astype(np.uint8), np.arange(4), views, side)
+
+    for image, view, found in zip(images, views, cut, strict=True):
+        y, x, height, width = (float(value) * own / side for value in view[:4])
+        tall = np.empty_like(image)
+        for line in range(own):
+            first, second, weight = in_256ths(line, y, height, own)
+            tall[line] = (image[first] * (256 - weight) + image[second] * weight + 128) >> 8
+        expected = np.empty_like(image)
+        for line in range(own):
+            first, second, weight = in_256ths(line, x, width, own)
+            expected[:, line] = (tall[:, first] * (256 - weight) + tall[:, second] * weight + 128) >> 8
+        assert np.array_equal(found, expected[:, ::-1] if view[4] else expected)
+
+
+def test_a_view_that_lies_outside_its_image_is_black() -> None:
+    views = np.array([[8, 0, 8, 8, 0], [0, -9, 8, 8, 1], [-20, 20, 8, 8, 0]], dtype=np.int32)
+
+    assert not cut_views(noise(3, 8), np.arange(3), views, 8).any()
 
 
 def test_a_resized_crop_of_one_pixel_is_that_pixel_everywhere() -> None:
