@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 
@@ -24,11 +25,14 @@ def cut_views(
     """
     own = images.shape[1]
     y, x, height, width, flip = views.T
-    if (height == side).all() and (width == side).all():
-        return _moved(images, rows, _scaled(y, own, side), _scaled(x, own, side), flip != 0)
-    vertical = _lines_between(y * own / side, height * own / side, own)
-    horizontal = _lines_between(x * own / side, width * own / side, own)
-    return _resized(images, rows, vertical, horizontal.mirrored(flip != 0))
+    if (views[:, 2:4] == side).all():
+        batch = _moved(images, rows, _scaled(y, own, side), _scaled(x, own, side))
+    else:
+        vertical = _lines_between(y * own / side, height * own / side, own)
+        horizontal = _lines_between(x * own / side, width * own / side, own)
+        batch = _resized(images, rows, vertical, horizontal)
+    _mirror(batch, np.flatnonzero(flip))
+    return batch
 
 
 def _scaled(offsets: NDArray[np.int32], own: int, side: int) -> NDArray[np.int64]:
@@ -37,26 +41,22 @@ def _scaled(offsets: NDArray[np.int32], own: int, side: int) -> NDArray[np.int64
 
 
 def _moved(
-    images: NDArray[np.uint8],
-    rows: NDArray[np.intp],
-    y: NDArray[np.int64],
-    x: NDArray[np.int64],
-    flip: NDArray[np.bool_],
+    images: NDArray[np.uint8], rows: NDArray[np.intp], y: NDArray[np.int64], x: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """[N,S,S,3] → [B,S,S,3]: the rows moved by y and x pixels, black flowing in; then mirrored where `flip`."""
+    """[N,S,S,3] → [B,S,S,3], the rows moved by y and x pixels, black flowing in."""
     own = images.shape[1]
     out = np.zeros((len(rows), own, own, 3), dtype=np.uint8)
-    for row, down, along, mirror, target in zip(rows.tolist(), y.tolist(), x.tolist(), flip.tolist(), out, strict=True):
+    for row, down, along, target in zip(rows.tolist(), y.tolist(), x.tolist(), out, strict=True):
         seen = images[row, max(down, 0) : max(own + down, 0), max(along, 0) : max(own + along, 0)]
-        shown = target[:, ::-1] if mirror else target
         top, left = max(-down, 0), max(-along, 0)
-        place = shown[top : top + seen.shape[0], left : left + seen.shape[1]]
-        if mirror:
-            for channel in range(3):  # copying backwards, numpy goes three bytes at a time: slow
-                place[..., channel] = seen[..., channel]
-        else:
-            place[...] = seen
+        target[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
     return out
+
+
+def _mirror(batch: NDArray[np.uint8], which: NDArray[np.intp]) -> None:
+    """Turn the images `which` of [B,S,S,3] left to right, in place. Torch does it several times as fast as numpy."""
+    planes = torch.from_numpy(batch[which]).permute(0, 3, 1, 2)
+    batch[which] = planes.flip(3).permute(0, 2, 3, 1).numpy()
 
 
 class _Lines(NamedTuple):
@@ -71,10 +71,6 @@ class _Lines(NamedTuple):
     first: NDArray[np.intp]
     second: NDArray[np.intp]
     weight: NDArray[np.uint16]
-
-    def mirrored(self, flip: NDArray[np.bool_]) -> _Lines:
-        """In the opposite order where `flip` [B]."""
-        return _Lines(*(np.where(flip[:, None], lines[:, ::-1], lines) for lines in self))
 
 
 def _lines_between(start: NDArray[np.float64], length: NDArray[np.float64], own: int) -> _Lines:
