@@ -23,6 +23,7 @@ import torch
 from sskt_edge.sskt.losses import AuxiliaryLoss, total_loss
 from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.registry import TARGETS
+from sskt_edge.training.memory import keep_freed_memory
 
 DEFAULT = ("resnet20:64", "mobilenet_v2:96")
 
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=1000, help="of each source")
     parser.add_argument("--rounds", type=int, default=15)
     told = parser.parse_args()
+    keep_freed_memory()
     print(
         f"torch {torch.__version__}, Python {platform.python_version()}, {torch.backends.cpu.get_cpu_capability()}, "
         f"bf16 instructions: {torch.cpu._is_avx512_bf16_supported()}, {torch.get_num_threads()} threads, "

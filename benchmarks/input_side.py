@@ -1,0 +1,160 @@
+"""How much faster do views come than through torchvision's transforms?
+
+    python benchmarks/input_side.py [--sizes 64 32] [--images 4096] [--batch 64] [--rounds 11]
+
+Both begin with decoded images in memory and give shuffled batches, each image moved by up to 4 pixels and mirrored or
+not. Ours: views drawn and cut a batch at a time. Theirs: RandomCrop(padding=4) and RandomHorizontalFlip on PIL images
+in a Dataset, through a DataLoader whose workers, if any, are started before the clock. First to uint8 batches; then to
+normalised float batches as the target takes them. All take turns, an epoch each, in one process; printed are the
+median ratio of the rounds, its quartiles, and n. Before that, every pixel is compared with what torchvision's own
+functions give when they are told the numbers of our views.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torchvision
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+from torchvision.transforms import functional
+
+from sskt_edge.data.arrays import array_hashes
+from sskt_edge.data.batches import epoch_batches
+from sskt_edge.data.cut import cut_views
+from sskt_edge.data.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
+from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.training.memory import keep_freed_memory
+
+PADDING = 4
+Epoch = Callable[[int], None]
+Transform = Callable[[Image.Image], Tensor]
+
+
+class Decoded(Dataset[Tensor]):
+    """PIL images in memory behind a transform."""
+
+    def __init__(self, images: NDArray[np.uint8], transform: Transform) -> None:
+        self._images = [Image.fromarray(image) for image in images]
+        self._transform = transform
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, row: int) -> Tensor:
+        return self._transform(self._images[row])
+
+
+def theirs(images: NDArray[np.uint8], batch: int, workers: int, normalised: bool) -> Epoch:
+    """An epoch through torchvision and a DataLoader."""
+    last = [transforms.PILToTensor()]
+    if normalised:
+        last = [transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+    moves = [transforms.RandomCrop(images.shape[1], padding=PADDING), transforms.RandomHorizontalFlip()]
+    loader = DataLoader(
+        Decoded(images, transforms.Compose(moves + last)),
+        batch,
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
+
+    def epoch(_: int) -> None:
+        for _batch in loader:
+            pass
+
+    return epoch
+
+
+def ours(images: NDArray[np.uint8], batch: int, normalised: bool) -> Epoch:
+    """An epoch of views."""
+    side, hashes = images.shape[1], array_hashes(images)
+    pixels = Pixels(side)
+
+    def epoch(number: int) -> None:
+        views = draw_views(hashes, ViewPolicy(side, PADDING, flip=True), 0, number)
+        for rows in epoch_batches(len(images), batch, 0, number):
+            cut = torch.from_numpy(cut_views(images, rows, views[rows], side))
+            if normalised:
+                pixels(cut)
+
+    return epoch
+
+
+def compare_pixels(images: NDArray[np.uint8]) -> None:
+    """Every image by a view of ours, and by torchvision's functions told the same integers: exactly the same bytes."""
+    side = images.shape[1]
+    views = draw_views(array_hashes(images), ViewPolicy(side, PADDING, flip=True), 0, 0)
+    cut = cut_views(images, np.arange(len(images)), views, side)
+    floats = Pixels(side)(torch.from_numpy(cut))
+    furthest = 0.0
+    for row, (y, x, height, width, flip) in enumerate(views.tolist()):
+        padded = functional.pad(Image.fromarray(images[row]), PADDING)
+        seen = functional.crop(padded, y + PADDING, x + PADDING, height, width)
+        seen = functional.hflip(seen) if flip else seen
+        if not np.array_equal(np.asarray(seen), cut[row]):
+            raise SystemExit(f"image {row} of side {side}, view {views[row].tolist()}: the pixels differ")
+        normalised = functional.normalize(functional.to_tensor(seen), IMAGENET_MEAN, IMAGENET_STD)
+        furthest = max(furthest, float((normalised - floats[row]).abs().max()))
+    print(f"{len(images)} views at {side} × {side}: the same bytes as torchvision's; normalised, within {furthest:.1e}")
+
+
+def seconds(epoch: Epoch, number: int) -> float:
+    start = time.perf_counter()
+    epoch(number)
+    return time.perf_counter() - start
+
+
+def rows_of(images: NDArray[np.uint8], batch: int, rounds: int, normalised: bool) -> list[str]:
+    """Lines of the table: torchvision without and with workers, each against ours."""
+    all_workers = (0, 2)
+    sides = [ours(images, batch, normalised), *(theirs(images, batch, workers, normalised) for workers in all_workers)]
+    for side in sides:
+        side(0)
+    took = np.array([[seconds(side, number) for side in sides] for number in range(rounds)])
+    speed = len(images) / np.median(took, axis=0)
+    lines = []
+    for place, workers in enumerate(all_workers, start=1):
+        low, middle, high = np.percentile(took[:, place] / took[:, 0], [25, 50, 75])
+        lines.append(
+            f"| {images.shape[1]} | {'normalised float' if normalised else 'uint8'} | {workers} | {speed[place]:.0f} | "
+            f"{speed[0]:.0f} | {middle:.1f} ({low:.1f} to {high:.1f}) | {rounds} |"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", type=int, default=(64, 32))
+    parser.add_argument("--images", type=int, default=4096)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=11)
+    told = parser.parse_args()
+    keep_freed_memory()
+    print(
+        f"torch {torch.__version__}, torchvision {torchvision.__version__}, numpy {np.__version__}, "
+        f"Python {platform.python_version()}, {torch.get_num_threads()} threads, batch {told.batch}\n"
+    )
+    made = [
+        np.random.default_rng(size).integers(0, 256, (told.images, size, size, 3), dtype=np.uint8)
+        for size in told.sizes
+    ]
+    for images in made:
+        compare_pixels(images)
+    print("\n| side | batches | workers | torchvision, images/s | ours, images/s | ratio (quartiles) | n |")
+    print("|---|---|---|---|---|---|---|")
+    for images in made:
+        for normalised in (False, True):
+            print("\n".join(rows_of(images, told.batch, told.rounds, normalised)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
