@@ -46,11 +46,16 @@ def _moved(
     """[N,S,S,3] → [B,S,S,3], the rows moved by y and x pixels, black flowing in."""
     own = images.shape[1]
     out = np.zeros((len(rows), own, own, 3), dtype=np.uint8)
-    for row, down, along, target in zip(rows.tolist(), y.tolist(), x.tolist(), out, strict=True):
-        seen = images[row, max(down, 0) : max(own + down, 0), max(along, 0) : max(own + along, 0)]
-        top, left = max(-down, 0), max(-along, 0)
-        target[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
+    seen, filled = (_spans(y, own), _spans(x, own)), (_spans(-y, own), _spans(-x, own))
+    for row, seen_y, seen_x, target, to_y, to_x in zip(rows.tolist(), *seen, out, *filled, strict=True):
+        target[to_y, to_x] = images[row, seen_y, seen_x]
     return out
+
+
+def _spans(offsets: NDArray[np.int64], own: int) -> list[slice]:
+    """The part of [offset, offset + own) that is not below 0; numpy cuts off what is above the image by itself."""
+    starts, stops = np.maximum(offsets, 0), np.maximum(offsets + own, 0)
+    return [slice(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
 
 
 def _mirror(batch: NDArray[np.uint8], which: NDArray[np.intp]) -> None:
