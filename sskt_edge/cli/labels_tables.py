@@ -45,7 +45,7 @@ def _show_engines(source: SourcePlan) -> None:
 
     table = Table(title=f"{source.name}: engines on real views", title_justify="left", title_style="bold", box=None)
     table.add_column("engine", no_wrap=True)
-    for column in ("images/s", "KL", "same class"):
+    for column in ("images/s", "KL", "agree"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     for verdict in source.verdicts:

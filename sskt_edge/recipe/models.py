@@ -151,8 +151,10 @@ class Sskt(_Part):
 class Gate(_Part):
     """How far a source engine may be from torch in fp32, on views of the recipe."""
 
-    kl: float = Field(0.005, ge=0, description="largest mean KL(torch, engine) of the softmax at T = 1, in nats")
-    agreement: float = Field(0.97, ge=0, le=1, description="smallest share of views with the same first class")
+    kl: float = Field(0.004, ge=0, description="largest mean KL(torch, engine) of the softmax at T = 1, in nats")
+    agreement: float = Field(
+        0.98, ge=0, le=1, description="smallest share of views whose first class is torch's, or to torch as likely"
+    )
 
 
 class Labels(_Part):

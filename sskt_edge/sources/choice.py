@@ -196,14 +196,14 @@ def _compared(fastest: Verdict, verdicts: Sequence[Verdict]) -> str:
     faster = fastest.images_per_second / reference.images_per_second
     return (
         f"the fastest that passes the gate: {fastest.images_per_second:.0f} images/s, {faster:.1f} × "
-        f"{reference.engine.name}; KL {fastest.kl:.4f}, {fastest.agreement:.1%} same class"
+        f"{reference.engine.name}; KL {fastest.kl:.4f}, {fastest.agreement:.1%} agree"
     )
 
 
 def _refused(name: str, verdicts: Sequence[Verdict], labels: Labels) -> str:
     told = "; ".join(f"{verdict.engine.name}: {verdict.why}" for verdict in verdicts if not verdict.passed)
     return (
-        f"Source '{name}': no engine that the recipe allows passes the gate (KL at most {labels.gate.kl:g}, same class "
+        f"Source '{name}': no engine that the recipe allows passes the gate (KL at most {labels.gate.kl:g}, agreement "
         f"at least {labels.gate.agreement:.1%}). {told}. Set labels.engine and labels.precision to 'auto', or widen "
         f"labels.gate."
     )
