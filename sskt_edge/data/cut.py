@@ -54,8 +54,9 @@ def _moved(
 
 def _spans(offsets: NDArray[np.int64], own: int) -> list[slice]:
     """The part of [offset, offset + own) that is not below 0; numpy cuts off what is above the image by itself."""
-    starts, stops = np.maximum(offsets, 0), np.maximum(offsets + own, 0)
-    return [slice(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+    listed = offsets.tolist()
+    of = {offset: slice(max(offset, 0), max(offset + own, 0)) for offset in set(listed)}
+    return [of[offset] for offset in listed]
 
 
 def _mirror(batch: NDArray[np.uint8], which: NDArray[np.intp]) -> None:

@@ -21,6 +21,15 @@ def test_each_value_is_scaled_and_normalised_by_its_channel() -> None:
             assert planes[1, channel, row, column].item() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("images", [IMAGES, IMAGES.flip(2), IMAGES.transpose(1, 2), IMAGES[..., [2, 1, 0]]])
+def test_whole_rows_have_the_bits_of_the_exported_graph(images: torch.Tensor) -> None:
+    pixels, before = Pixels(6), images.clone()
+    graph = torch.export.export(pixels, (images,), strict=False).module()
+
+    assert torch.equal(pixels(images), graph(images))
+    assert torch.equal(images, before)
+
+
 def test_a_mean_and_std_of_ones_own() -> None:
     planes = Pixels(6, mean=(0.0, 0.5, 1.0), std=(1.0, 0.5, 2.0))(torch.full((1, 6, 6, 3), 255, dtype=torch.uint8))
 

@@ -1,0 +1,1 @@
+"""What is measured by hand; a figure is kept beside the command that makes it."""
