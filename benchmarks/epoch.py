@@ -1,10 +1,10 @@
 """What does an epoch on stored soft labels cost, against one from scratch, and against one that asks the sources anew?
 
-    python benchmarks/epoch.py [--data FOLDER] [--target resnet20:64] [--rounds 5] [--online efficientnet_lite0 …]
+    python -m benchmarks.epoch [--data FOLDER] [--target resnet20:64] [--rounds 11] [--online efficientnet_lite0 …]
 
-The sides take turns in one process, an epoch of 500 images a turn, so that a drift of the machine's speed hits all.
-Printed are the medians, the median ratio of the pairs with its quartiles, and n; peak memory is that of a process of
-its own.
+Each side is a process of its own, as a training is; they take turns, an epoch of 500 images a turn, so that a drift of
+the machine's speed hits all, and none works while another's clock runs. Printed are the medians, the median ratio of
+the pairs with its quartiles, n, and each process's peak memory.
 
 scratch, one source, two sources: this package's loop, channels_last, views cut and labels read from a store on disk.
 online: the same steps, but each batch goes first through the source as one would write it: torch, fp32, NCHW, eval,
@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -47,9 +47,11 @@ from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_folder import RunFolder
 from sskt_edge.training.feed import Batch, Feed
 from sskt_edge.training.loop import Setting, Trainer, layout
+from sskt_edge.training.memory import keep_freed_memory
 
 COUNT, CLASSES, VIEWS, NATIVE = 500, 1000, 16, 160
 CPU = torch.device("cpu")
+WARM_UP = 3  # until the process has all the memory that it needs
 SIDES = ("scratch", "one source", "two sources", "one source, no TM")
 
 
@@ -135,10 +137,45 @@ def asking(source: str, images: ImageSet, size: int) -> Callable[[Batch], Batch]
     return ask
 
 
-def peak_memory(argument: list[str]) -> float:
-    """GB of a process of its own that runs one side."""
-    done = subprocess.run([sys.executable, __file__, *argument], capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
+class Worker:
+    """A process that trains one side, an epoch whenever it is told to."""
+
+    def __init__(self, name: str, same: list[str]) -> None:
+        command = [sys.executable, "-m", "benchmarks.epoch", *same, "--only", name]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.ask("ready?")
+
+    def ask(self, what: str) -> float:
+        """The seconds of an epoch ("epoch"), or the peak memory so far in GB ("memory")."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+
+def work(name: str, images: ImageSet, model: str, size: int, precision: Precision) -> None:
+    """What a worker does: one line in, one number out."""
+    plain, _, source = name.partition("online, ")
+    if not source:
+        keep_freed_memory()  # as train does, and as nobody does who writes a loop
+    with tempfile.TemporaryDirectory() as folder:
+        side = Side(plain or "one source", images, model, size, precision, Path(folder))
+        run = functools.partial(side.epoch, asking(source, images, size)) if source else side.epoch
+        for line in sys.stdin:
+            answer = 0.0
+            if line.strip() == "epoch":
+                start = time.perf_counter()
+                run()
+                answer = time.perf_counter() - start
+            elif line.strip() == "memory":
+                answer = peak_memory()
+            print(answer, flush=True)
+
+
+def peak_memory() -> float:
+    """GB that this process had at most. (getrusage's peak would begin with the parent's.)"""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 1e6
 
 
 def main() -> None:
@@ -146,41 +183,31 @@ def main() -> None:
     parser.add_argument("--data", help="a folder with train/ and test/; noise without it")
     parser.add_argument("--target", default="resnet20:64", metavar="NAME:SIZE")
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--online", nargs="*", default=["efficientnet_lite0", "resnet50"])
     parser.add_argument("--only", help=argparse.SUPPRESS)
     told = parser.parse_args()
     model, _, size = told.target.partition(":")
-    images = images_of(told.data, int(size))
-    with tempfile.TemporaryDirectory() as folder:
-        chosen = [told.only.partition("online, ")[0] or "one source"] if told.only else list(SIDES)
-        sides = {name: Side(name, images, model, int(size), told.precision, Path(folder)) for name in chosen}
-        runs: dict[str, Callable[[], None]] = {name: side.epoch for name, side in sides.items()}
-        for source in [told.only.partition("online, ")[2]] if told.only else told.online:
-            if source:
-                ask, one = asking(source, images, int(size)), sides["one source"]
-                runs[f"online, {source}"] = lambda ask=ask, one=one: one.epoch(ask)  # type: ignore[misc]
-        if told.only:
-            runs[told.only]()
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
-            return
-        print(
-            f"torch {torch.__version__}, Python {platform.python_version()}, {torch.get_num_threads()} threads, "
-            f"{torch.backends.cpu.get_cpu_capability()}; {told.target} in {told.precision}, {len(images)} images"
-        )
-        taken: dict[str, list[float]] = {name: [] for name in runs}
-        for turn in range(told.rounds + 1):
-            for name, run in runs.items():
-                start = time.perf_counter()
-                run()
-                if turn:  # the first turn warms up
-                    taken[name].append(time.perf_counter() - start)
-    report(
-        taken, [*(["--data", told.data] if told.data else []), "--target", told.target, "--precision", told.precision]
+    if told.only:
+        work(told.only, images_of(told.data, int(size)), model, int(size), told.precision)
+        return
+    print(
+        f"torch {torch.__version__}, Python {platform.python_version()}, {torch.get_num_threads()} threads, "
+        f"{torch.backends.cpu.get_cpu_capability()}; {told.target} in {told.precision}, {COUNT} images\n"
     )
+    same = ["--data", told.data] if told.data else []
+    same += ["--target", told.target, "--precision", told.precision]
+    workers = {name: Worker(name, same) for name in (*SIDES, *(f"online, {source}" for source in told.online))}
+    taken: dict[str, list[float]] = {name: [] for name in workers}
+    for turn in range(WARM_UP + told.rounds):
+        for name, worker in workers.items():
+            seconds = worker.ask("epoch")
+            if turn >= WARM_UP:
+                taken[name].append(seconds)
+    report(taken, {name: worker.ask("memory") for name, worker in workers.items()})
 
 
-def report(taken: dict[str, list[float]], same: list[str]) -> None:
+def report(taken: dict[str, list[float]], memory: dict[str, float]) -> None:
     """The table, Markdown."""
     print("| an epoch | seconds | / scratch (quartiles) | / one source (quartiles) | peak memory, GB | n |")
     print("|---|---|---|---|---|---|")
@@ -189,8 +216,7 @@ def report(taken: dict[str, list[float]], same: list[str]) -> None:
         for base in ("scratch", "one source"):
             low, middle, high = np.percentile(np.array(seconds) / np.array(taken[base]), [25, 50, 75])
             ratios.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
-        memory = peak_memory([*same, "--only", name])
-        row = [name, f"{np.median(seconds):.2f}", *ratios, f"{memory:.2f}", str(len(seconds))]
+        row = [name, f"{np.median(seconds):.2f}", *ratios, f"{memory[name]:.2f}", str(len(seconds))]
         print(f"| {' | '.join(row)} |", flush=True)
 
 

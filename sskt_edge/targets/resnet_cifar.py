@@ -28,7 +28,7 @@ class CifarResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """[B,3,S,S] → [B,classes]."""
-        features = F.relu(self.bn1(self.conv1(images)))
+        features = F.relu(self.bn1(self.conv1(images)), inplace=True)
         features = self.layer3(self.layer2(self.layer1(features)))
         logits: Tensor = self.fc(features.mean(dim=(2, 3)))
         return logits
@@ -47,8 +47,8 @@ class _BasicBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[B,C,S,S] → [B,outputs,S/stride,S/stride]."""
-        residual = F.relu(self.bn1(self.conv1(features)))
-        return F.relu(self.bn2(self.conv2(residual)) + self._shortcut(features))
+        residual = F.relu(self.bn1(self.conv1(features)), inplace=True)
+        return F.relu(self.bn2(self.conv2(residual)) + self._shortcut(features), inplace=True)
 
     def _shortcut(self, features: Tensor) -> Tensor:
         """Option A: every stride-th pixel, the new channels zero."""
