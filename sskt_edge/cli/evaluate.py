@@ -16,7 +16,7 @@ def evaluate(
         Path | None, typer.Option(help="A folder of test images, one sub-folder a class; else the golden images.")
     ] = None,
     backend: Annotated[str, typer.Option(help="The library that runs the network.")] = "onnxruntime",
-    provider: Annotated[str, typer.Option(help="What it runs on: auto, cpu, cuda.")] = "auto",
+    provider: Annotated[str, typer.Option(help="What it runs on: auto, cpu, cuda, tensorrt.")] = "auto",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images, counted.")] = False,
     json_: JsonFlag = False,
 ) -> None:

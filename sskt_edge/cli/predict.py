@@ -14,7 +14,7 @@ def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to name for an image.")] = 3,
-    provider: Annotated[str, typer.Option(help="What it runs on: auto, cpu, cuda.")] = "auto",
+    provider: Annotated[str, typer.Option(help="What it runs on: auto, cpu, cuda, tensorrt.")] = "auto",
     json_: JsonFlag = False,
 ) -> None:
     """Name the likeliest classes of images."""

@@ -19,15 +19,22 @@ from sskt_edge.targets.precision import Precision, has_fast_bf16
 
 @dataclass(frozen=True)
 class Engine:
-    """A library and the precision that it computes in."""
+    """A library and the precision that it computes in.
+
+    Attributes:
+        backend: the library.
+        precision: of its computing.
+        provider: what the library is to run on, where that is not left to the device.
+    """
 
     backend: Literal["torch", "onnxruntime", "openvino"]
     precision: Precision
+    provider: Literal["", "tensorrt"] = ""
 
     @property
     def name(self) -> str:
-        """Such as "openvino-bf16"."""
-        return f"{self.backend}-{self.precision}"
+        """Such as "openvino-bf16" or "onnxruntime-tensorrt-fp32"."""
+        return "-".join(filter(None, (self.backend, self.provider, self.precision)))
 
 
 _ALL = (
@@ -35,16 +42,18 @@ _ALL = (
     Engine("torch", "bf16"),
     Engine("torch", "fp16"),
     Engine("onnxruntime", "fp32"),
+    Engine("onnxruntime", "fp32", "tensorrt"),
     Engine("openvino", "fp32"),
     Engine("openvino", "bf16"),
 )
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in _ALL}
 
-_VERSIONS: dict[str, Callable[[], dict[str, str]]] = {
-    "torch": lambda: {"torch": str(torch.__version__)},
-    "onnxruntime": onnxruntime_backend.versions,
-    "openvino": openvino_backend.versions,
+_VERSIONS: dict[str, Callable[[Engine], dict[str, str]]] = {
+    "torch": lambda _: {"torch": str(torch.__version__)},
+    "onnxruntime": lambda engine: onnxruntime_backend.versions(engine.provider),
+    "openvino": lambda _: openvino_backend.versions(),
 }
+_GPU = ("cuda", "tensorrt")
 
 
 def engines_here(reference: Engine, device: torch.device) -> tuple[Engine, ...]:
@@ -52,9 +61,9 @@ def engines_here(reference: Engine, device: torch.device) -> tuple[Engine, ...]:
 
     Where that is a GPU, an engine of the CPU is not worth its export.
     """
-    place = _provider(reference, device)
+    place = _place(reference, device)
     others = (engine for engine in ENGINES.values() if engine != reference)
-    return (reference, *(engine for engine in others if _provider(engine, device) == place))
+    return (reference, *(engine for engine in others if _place(engine, device) == place))
 
 
 def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
@@ -70,11 +79,11 @@ def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
         MissingExtraError: the engine's library is not installed.
         NetworkError: the engine's precision is none of this machine's.
     """
-    versions = _VERSIONS[engine.backend]()
+    versions = _VERSIONS[engine.backend](engine)
     provider = _provider(engine, device)
     if provider is None:
         raise NetworkError(f"Engine '{engine.name}' does not run here: this {device.type} has no {engine.precision}.")
-    name = torch.cuda.get_device_name(device) if provider == "cuda" else _processor()
+    name = torch.cuda.get_device_name(device) if provider in _GPU else _processor()
     return {
         "backend": engine.backend,
         "precision": engine.precision,
@@ -132,14 +141,23 @@ def checked(session: Session, engine: Engine, device: torch.device) -> Session:
 def _provider(engine: Engine, device: torch.device) -> str | None:
     """What would run the engine; None if it is not installed, or not able to."""
     try:
-        _VERSIONS[engine.backend]()
+        _VERSIONS[engine.backend](engine)
     except MissingExtraError:
         return None
     if engine.backend == "torch":
         return device.type if engine.precision in _torch_precisions(device) else None
+    if engine.provider:
+        there = device.type == "cuda" and engine.provider in onnxruntime_backend.providers()
+        return engine.provider if there else None
     if engine.backend == "onnxruntime":
         return device.type if device.type in onnxruntime_backend.providers() else "cpu"
     return "cpu" if engine.precision == "fp32" or has_fast_bf16() else None
+
+
+def _place(engine: Engine, device: torch.device) -> str | None:
+    """Where the engine's work is done: the device, whatever the library on it; None if it is not able to."""
+    provider = _provider(engine, device)
+    return "cuda" if provider in _GPU else provider
 
 
 def _torch_precisions(device: torch.device) -> set[Precision]:

@@ -112,6 +112,18 @@ def test_a_gpu_gets_no_engine_of_the_cpu() -> None:
     assert {engine.backend for engine in on_cpu} == {engine.backend for engine in HERE} - {"torch"}
 
 
+def test_tensorrt_is_offered_beside_cuda_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensorrt = ENGINES["onnxruntime-tensorrt-fp32"]
+    monkeypatch.setattr("sskt_edge.runtime.backends.onnxruntime.providers", lambda: ("tensorrt", "cuda", "cpu"))
+    assert tensorrt not in engines_here(TORCH, CPU)
+    assert {tensorrt, ONNX} < set(engines_here(TORCH, torch.device("cuda")))
+    assert openvino_engines(engines_here(TORCH, torch.device("cuda"))) == set()
+
+
+def openvino_engines(engines: tuple[Engine, ...]) -> set[Engine]:
+    return {engine for engine in engines if engine.backend == "openvino"}
+
+
 @EACH
 def test_opening_draws_no_random_number_and_leaves_the_environment(source: TorchSource, engine: Engine) -> None:
     state, environment = torch.random.get_rng_state(), dict(os.environ)

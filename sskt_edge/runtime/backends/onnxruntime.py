@@ -1,4 +1,4 @@
-"""An ONNX file, given as bytes, run by ONNX Runtime on the CPU or on CUDA."""
+"""An ONNX file, given as bytes, run by ONNX Runtime on the CPU, on CUDA, or on TensorRT."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.errors import InputError, MissingExtraError, NetworkError, WorkError
+from sskt_edge.runtime.machine import version_of
 from sskt_edge.runtime.onnx_wire import refuse_external_data
 from sskt_edge.runtime.session import check_images, other_form, run_in_parts
 
-# TF32 off: fp32 means fp32.
+# TF32 off: fp32 means fp32. TensorRT has no such switch here, so it is taken only where it is asked for by name.
+# Neither it nor CUDA has run in this project's tests yet.
 _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
+    "tensorrt": ("TensorrtExecutionProvider", {}),
     "cpu": ("CPUExecutionProvider", {}),
     "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
 }
+_TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu12", "tensorrt-cu13")
 _ERRORS_ONLY = 3
 
 
@@ -28,7 +32,7 @@ class OnnxRuntimeSession:
         height: H of the images.
         width: W of the images.
         max_batch: more images than this are run in several batches.
-        provider: "cpu", "cuda", or "auto": CUDA if it is there, else the CPU.
+        provider: "cpu", "cuda", "tensorrt", or "auto": CUDA if it is there, else the CPU.
         threads: threads of one run; 0 leaves it to ONNX Runtime.
         precision: what the graph computes in, for the record.
         fixed_batch: every run has exactly max_batch images.
@@ -58,7 +62,7 @@ class OnnxRuntimeSession:
         ort = _import()
         self.height, self.width, self.max_batch, self.precision = height, width, max_batch, precision
         self._fixed_batch = fixed_batch
-        self.versions = versions()
+        self.versions = versions(provider)
         options = ort.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         options.intra_op_num_threads = threads
@@ -75,7 +79,8 @@ class OnnxRuntimeSession:
         if provider not in ("auto", self.provider):
             raise InputError(
                 f"Provider '{provider}' is installed but does not start on this machine; what runs: "
-                f"{', '.join(running)}. Check the driver and the CUDA and cuDNN libraries, or use provider 'cpu'."
+                f"{', '.join(running)}. Check the driver and the libraries that it needs (CUDA and cuDNN; TensorRT 10), "
+                f"or use provider 'cpu'."
             )
         self._input = _check_form(self._session, height, width)
 
@@ -100,23 +105,26 @@ class OnnxRuntimeSession:
         return np.asarray(logits, dtype=np.float32)
 
 
-def versions() -> dict[str, str]:
-    """The version of ONNX Runtime.
+def versions(provider: str = "cpu") -> dict[str, str]:
+    """The version of ONNX Runtime, and of TensorRT if that is the provider.
 
     Raises:
         MissingExtraError: it is not installed.
     """
-    return {"onnxruntime": str(_import().__version__)}
+    found = {"onnxruntime": str(_import().__version__)}
+    if provider == "tensorrt":
+        found["tensorrt"] = next(filter(None, map(version_of, _TENSORRT_PACKAGES)), "of the system")
+    return found
 
 
 def providers() -> tuple[str, ...]:
-    """What this ONNX Runtime can run on, such as ("cuda", "cpu"), the best first.
+    """What this ONNX Runtime was built to run on, such as ("cuda", "cpu").
 
     Raises:
         MissingExtraError: it is not installed.
     """
     present = _import().get_available_providers()
-    return tuple(name for name in ("cuda", "cpu") if _PROVIDERS[name][0] in present)
+    return tuple(name for name in _PROVIDERS if _PROVIDERS[name][0] in present)
 
 
 def _import() -> ModuleType:
@@ -137,12 +145,14 @@ def _wanted(provider: str, present: list[str]) -> list[str]:
         raise InputError(f"Unknown provider '{provider}'. Known: auto, {', '.join(_PROVIDERS)}.")
     if provider == "cpu" or (provider == "auto" and _PROVIDERS["cuda"][0] not in present):
         return ["cpu"]
-    if _PROVIDERS["cuda"][0] not in present:
+    wanted = "cuda" if provider == "auto" else provider
+    if _PROVIDERS[wanted][0] not in present:
         raise MissingExtraError(
-            f"Provider 'cuda' is not in this onnxruntime; it has: {', '.join(present)}. "
+            f"Provider '{wanted}' is not in this onnxruntime; it has: {', '.join(present)}. "
             "pip uninstall onnxruntime; pip install 'sskt-edge[gpu]'. Or use provider 'cpu'."
         )
-    return ["cuda", "cpu"]
+    # What a provider does not know, the next one runs.
+    return list(_PROVIDERS)[list(_PROVIDERS).index(wanted) :]
 
 
 def _check_form(session: Any, height: int, width: int) -> str:

@@ -103,7 +103,7 @@ def test_a_failing_run_is_one_line() -> None:
 
 
 def test_an_unknown_provider_lists_those_known() -> None:
-    with pytest.raises(InputError, match=r"Unknown provider 'tpu'\. Known: auto, cpu, cuda"):
+    with pytest.raises(InputError, match=r"Unknown provider 'tpu'\. Known: auto, tensorrt, cpu, cuda"):
         open_tiny(provider="tpu")
 
 
@@ -111,6 +111,18 @@ def test_an_unknown_provider_lists_those_known() -> None:
 def test_an_absent_provider_lists_those_present() -> None:
     with pytest.raises(MissingExtraError, match=r"it has: .*CPUExecutionProvider.*sskt-edge\[gpu\]"):
         open_tiny(provider="cuda")
+
+
+@pytest.mark.skipif(HAS_CUDA, reason="this onnxruntime has CUDA")
+def test_a_provider_that_does_not_start_is_no_silent_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: every)
+    for provider in ("tensorrt", "cuda"):
+        with (
+            pytest.warns(UserWarning, match="not in available provider names"),
+            pytest.raises(InputError, match=rf"'{provider}' is installed but does not start .* CPUExecutionProvider"),
+        ):
+            open_tiny(provider=provider)
 
 
 def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
