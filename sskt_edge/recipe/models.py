@@ -235,6 +235,7 @@ class Train(_Part):
     schedule: Annotated[Cosine | Steps, Field(discriminator="name")] = Cosine()
     seed: int = Field(0, ge=0, lt=2**32)
     keep: Literal["last", "best"] = Field("last", description="what is exported; best needs data.validation")
+    validate_every: int = Field(1, ge=1, description="epochs from one validation to the next; the last has one too")
 
     @model_validator(mode="before")
     @classmethod

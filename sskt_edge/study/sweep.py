@@ -74,7 +74,7 @@ def sweep(
     """
     space = parse_space(DEFAULT_SPACE) if space is None else space
     _check_options(space, seeds, sampler, trials, study)
-    judged = _with_validation(recipe, progress)
+    judged = _judged_once(_with_validation(recipe, progress))
     for point in itertools.islice(space.points(), _MOST_POINTS):
         overlaid(judged, space.changes(point), "sweep")
     facts: dict[str, Any] = {
@@ -138,6 +138,11 @@ def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
         )
     progress.say('data.validation is 0; the sweep takes data.validation = "rest", what data.per_class leaves over')
     return overlaid(recipe, ["data.validation=rest"], "sweep, with data.validation = rest")
+
+
+def _judged_once(recipe: Recipe) -> Recipe:
+    """The recipe, validated after the last epoch alone if that is what counts: of many images, each time takes long."""
+    return with_train(recipe, validate_every=recipe.train.epochs) if recipe.train.keep == "last" else recipe
 
 
 def _precision_of(opened: Trials, recipe: Recipe, progress: Progress) -> str:

@@ -173,7 +173,9 @@ class Trainer:
         line |= {f"loss_{name}": value / count for name, value in position.sums.items() if name != "total"}
         line |= {"train_top1": position.right / count, "seconds": seconds, "images_per_second": count / seconds}
         position.epoch, position.step, position.sums, position.right = position.epoch + 1, 0, {}, 0
-        if self._setting.validation is not None:
+        train = self._setting.train
+        due = position.epoch % train.validate_every == 0 or position.epoch == train.epochs
+        if self._setting.validation is not None and due:
             line["validation_top1"] = position.validation_top1 = top1 = self._validate(self._setting.validation)
             if position.best_top1 is None or top1 > position.best_top1:
                 position.best_top1, position.best_epoch = top1, position.epoch

@@ -23,7 +23,7 @@ class Position(BaseModel):
         seconds: of training, all sessions together.
         label_seconds: of choosing engines and filling the store, in every session that came to its first step.
         scaler: the state of the loss's scaling, where fp16 needs it.
-        validation_top1: validation accuracy after the last finished epoch.
+        validation_top1: validation accuracy when it was last taken.
         best_top1: of the best validation so far, and its epoch.
     """
 

@@ -74,6 +74,14 @@ def test_the_objective_is_the_mean_of_the_last_epochs_validation_accuracy(swept:
     assert swept.images == 145  # a tenth of each class
 
 
+def test_only_the_last_epoch_is_validated_where_it_alone_counts(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    for keep, validated in {"last": [2], "best": [1, 2]}.items():
+        told = recipe(tiny_run.folder.path, SHARE, "train.epochs=2", f"train.keep={keep}")
+        found = sweep(told, parse_space(["sskt.alpha=0.5"]), folder=tmp_path)
+        lines = [json.loads(line) for run in find_runs(trials(found)) for line in run.metrics.read_text().splitlines()]
+        assert [line["epoch"] for line in lines if "validation_top1" in line] == validated
+
+
 def test_the_best_recipe_loads_trains_and_says_how_it_was_chosen(swept: Sweep, tmp_path: Path) -> None:
     best = load_recipe(str(swept.folder / "best.toml"))
     assert swept.best is not None

@@ -164,6 +164,15 @@ def test_the_best_checkpoint_is_that_of_the_best_validation(tiny_run: TrainedNet
     assert run.result.kept_epoch == 1 + validated.index(max(validated))
 
 
+@pytest.mark.parametrize(("epochs", "validated"), [(3, [2, 3]), (4, [2, 4]), (1, [1])])
+def test_validation_comes_as_often_as_asked_and_after_the_last_epoch(
+    epochs: int, validated: list[int], tiny_run: TrainedNetwork, tmp_path: Path
+) -> None:
+    said = ("data.validation=0.3", "train.validate_every=2", f"train.epochs={epochs}")
+    run = train(recipe(tiny_run.folder.path, *said), tmp_path)
+    assert [line["epoch"] for line in metrics(run) if "validation_top1" in line] == validated
+
+
 def test_the_test_images_decide_nothing(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     def a_folder(name: str, test_seed: int) -> Path:
         for part, seed in (("train", 0), ("test", test_seed)):

@@ -79,8 +79,8 @@ class OnnxRuntimeSession:
         if provider not in ("auto", self.provider):
             raise InputError(
                 f"Provider '{provider}' is installed but does not start on this machine; what runs: "
-                f"{', '.join(running)}. Check the driver and the libraries that it needs (CUDA and cuDNN; TensorRT 10), "
-                f"or use provider 'cpu'."
+                f"{', '.join(running)}. Check the driver and the libraries that it needs (CUDA and cuDNN; "
+                f"TensorRT 10), or use provider 'cpu'."
             )
         self._input = _check_form(self._session, height, width)
 
