@@ -2,9 +2,8 @@
 
     python -m benchmarks.epoch [--data FOLDER] [--target resnet20:64] [--rounds 11] [--online efficientnet_lite0 …]
 
-Each side is a process of its own, as a training is; they take turns, an epoch of 500 images a turn, so that a drift of
-the machine's speed hits all, and none works while another's clock runs. Printed are the medians, the median ratio of
-the pairs with its quartiles, n, and each process's peak memory.
+Each side is a process of its own; they take turns, an epoch of 500 images a turn. Printed are the medians, the median
+ratio of the pairs with its quartiles, n, and each process's peak memory.
 
 scratch, one source, two sources: this package's loop, channels_last, views cut and labels read from a store on disk.
 online: the same steps, but each batch goes first through the source as one would write it: torch, fp32, NCHW, eval,
@@ -17,10 +16,7 @@ import argparse
 import dataclasses
 import functools
 import platform
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +24,7 @@ import numpy as np
 import torch
 import torchvision
 
+from benchmarks.turns import serve, take_turns
 from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.pixels import Pixels
@@ -51,7 +48,6 @@ from sskt_edge.training.memory import keep_freed_memory
 
 COUNT, CLASSES, VIEWS, NATIVE = 500, 1000, 16, 160
 CPU = torch.device("cpu")
-WARM_UP = 3  # until the process has all the memory that it needs
 SIDES = ("scratch", "one source", "two sources", "one source, no TM")
 
 
@@ -137,45 +133,14 @@ def asking(source: str, images: ImageSet, size: int) -> Callable[[Batch], Batch]
     return ask
 
 
-class Worker:
-    """A process that trains one side, an epoch whenever it is told to."""
-
-    def __init__(self, name: str, same: list[str]) -> None:
-        command = [sys.executable, "-m", "benchmarks.epoch", *same, "--only", name]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.ask("ready?")
-
-    def ask(self, what: str) -> float:
-        """The seconds of an epoch ("epoch"), or the peak memory so far in GB ("memory")."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(what + "\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
-
-
 def work(name: str, images: ImageSet, model: str, size: int, precision: Precision) -> None:
-    """What a worker does: one line in, one number out."""
+    """One side's process."""
     plain, _, source = name.partition("online, ")
     if not source:
         keep_freed_memory()  # as train does, and as nobody does who writes a loop
     with tempfile.TemporaryDirectory() as folder:
         side = Side(plain or "one source", images, model, size, precision, Path(folder))
-        run = functools.partial(side.epoch, asking(source, images, size)) if source else side.epoch
-        for line in sys.stdin:
-            answer = 0.0
-            if line.strip() == "epoch":
-                start = time.perf_counter()
-                run()
-                answer = time.perf_counter() - start
-            elif line.strip() == "memory":
-                answer = peak_memory()
-            print(answer, flush=True)
-
-
-def peak_memory() -> float:
-    """GB that this process had at most. (getrusage's peak would begin with the parent's.)"""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(lines["VmHWM"].split()[0]) / 1e6
+        serve(functools.partial(side.epoch, asking(source, images, size)) if source else side.epoch)
 
 
 def main() -> None:
@@ -197,27 +162,13 @@ def main() -> None:
     )
     same = ["--data", told.data] if told.data else []
     same += ["--target", told.target, "--precision", told.precision]
-    workers = {name: Worker(name, same) for name in (*SIDES, *(f"online, {source}" for source in told.online))}
-    taken: dict[str, list[float]] = {name: [] for name in workers}
-    for turn in range(WARM_UP + told.rounds):
-        for name, worker in workers.items():
-            seconds = worker.ask("epoch")
-            if turn >= WARM_UP:
-                taken[name].append(seconds)
-    report(taken, {name: worker.ask("memory") for name, worker in workers.items()})
-
-
-def report(taken: dict[str, list[float]], memory: dict[str, float]) -> None:
-    """The table, Markdown."""
+    names = [*SIDES, *(f"online, {source}" for source in told.online)]
+    taken = take_turns("benchmarks.epoch", same, names, told.rounds)
     print("| an epoch | seconds | / scratch (quartiles) | / one source (quartiles) | peak memory, GB | n |")
     print("|---|---|---|---|---|---|")
-    for name, seconds in taken.items():
-        ratios = []
-        for base in ("scratch", "one source"):
-            low, middle, high = np.percentile(np.array(seconds) / np.array(taken[base]), [25, 50, 75])
-            ratios.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
-        row = [name, f"{np.median(seconds):.2f}", *ratios, f"{memory[name]:.2f}", str(len(seconds))]
-        print(f"| {' | '.join(row)} |", flush=True)
+    for name, one in taken.items():
+        ratios = f"{one.over(taken['scratch'])} | {one.over(taken['one source'])}"
+        print(f"| {name} | {one.median:.2f} | {ratios} | {one.gigabytes:.2f} | {told.rounds} |")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
 """How much faster do views come than through torchvision's transforms?
 
-    python benchmarks/input_side.py [--sizes 64 32] [--images 4096] [--batch 64] [--rounds 11]
+    python -m benchmarks.input_side [--sizes 64 32] [--images 4096] [--batch 64] [--rounds 11]
 
 Both begin with decoded images in memory and give shuffled batches, each image moved by up to 4 pixels and mirrored or
 not. Ours: views drawn and cut a batch at a time. Theirs: RandomCrop(padding=4) and RandomHorizontalFlip on PIL images
 in a Dataset, through a DataLoader whose workers, if any, are started before the clock. First to uint8 batches; then to
-normalised float batches as the target takes them. All take turns, an epoch each, in one process; printed are the
-median ratio of the rounds, its quartiles, and n. Before that, every pixel is compared with what torchvision's own
-functions give when they are told the numbers of our views.
+normalised float batches as the target takes them. Each side is a process of its own; they take turns, an epoch a turn.
+Printed are the median speeds, the median ratio of the rounds with its quartiles, n, and each process's peak memory
+(workers not counted). Before that, every pixel is compared with what torchvision's own functions give when they are
+told the numbers of our views.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import platform
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -27,6 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.transforms import functional
 
+from benchmarks.turns import serve, take_turns
 from sskt_edge.data.arrays import array_hashes
 from sskt_edge.data.batches import epoch_batches
 from sskt_edge.data.cut import cut_views
@@ -107,28 +109,21 @@ def compare_pixels(images: NDArray[np.uint8]) -> None:
     print(f"{len(images)} views at {side} × {side}: the same bytes as torchvision's; normalised, within {furthest:.1e}")
 
 
-def seconds(epoch: Epoch, number: int) -> float:
-    start = time.perf_counter()
-    epoch(number)
-    return time.perf_counter() - start
+def noise(count: int, size: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(size).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
 
-def rows_of(images: NDArray[np.uint8], batch: int, rounds: int, normalised: bool) -> list[str]:
-    """Lines of the table: torchvision without and with workers, each against ours."""
-    all_workers = (0, 2)
-    sides = [ours(images, batch, normalised), *(theirs(images, batch, workers, normalised) for workers in all_workers)]
-    for side in sides:
-        side(0)
-    took = np.array([[seconds(side, number) for side in sides] for number in range(rounds)])
-    speed = len(images) / np.median(took, axis=0)
-    lines = []
-    for place, workers in enumerate(all_workers, start=1):
-        low, middle, high = np.percentile(took[:, place] / took[:, 0], [25, 50, 75])
-        lines.append(
-            f"| {images.shape[1]} | {'normalised float' if normalised else 'uint8'} | {workers} | {speed[place]:.0f} | "
-            f"{speed[0]:.0f} | {middle:.1f} ({low:.1f} to {high:.1f}) | {rounds} |"
-        )
-    return lines
+def work(name: str, count: int, size: int, batch: int) -> None:
+    """One side's process."""
+    who, kind, workers = name.split()
+    images = noise(count, size)
+    if who == "ours":
+        keep_freed_memory()  # as train does
+        epoch = ours(images, batch, kind == "float")
+    else:
+        epoch = theirs(images, batch, int(workers), kind == "float")
+    numbers = itertools.count()
+    serve(lambda: epoch(next(numbers)))
 
 
 def main() -> None:
@@ -137,23 +132,27 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4096)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--only", help=argparse.SUPPRESS)
     told = parser.parse_args()
-    keep_freed_memory()
+    if told.only:
+        work(told.only, told.images, told.sizes[0], told.batch)
+        return
     print(
         f"torch {torch.__version__}, torchvision {torchvision.__version__}, numpy {np.__version__}, "
         f"Python {platform.python_version()}, {torch.get_num_threads()} threads, batch {told.batch}\n"
     )
-    made = [
-        np.random.default_rng(size).integers(0, 256, (told.images, size, size, 3), dtype=np.uint8)
-        for size in told.sizes
-    ]
-    for images in made:
-        compare_pixels(images)
-    print("\n| side | batches | workers | torchvision, images/s | ours, images/s | ratio (quartiles) | n |")
-    print("|---|---|---|---|---|---|---|")
-    for images in made:
-        for normalised in (False, True):
-            print("\n".join(rows_of(images, told.batch, told.rounds, normalised)), flush=True)
+    for size in told.sizes:
+        compare_pixels(noise(told.images, size))
+    head = ("side", "batches", "workers", "torchvision, images/s", "ours, images/s", "ratio (quartiles)")
+    print(f"\n| {' | '.join(head)} | peak memory, GB | n |\n|{'---|' * (len(head) + 2)}")
+    for size, kind in itertools.product(told.sizes, ("uint8", "float")):
+        same = ["--sizes", str(size), "--images", str(told.images), "--batch", str(told.batch)]
+        names = [f"ours {kind} 0", f"theirs {kind} 0", f"theirs {kind} 2"]
+        mine, *others = take_turns("benchmarks.input_side", same, names, told.rounds, warm_up=1).values()
+        for workers, other in zip((0, 2), others, strict=True):
+            row = [str(size), "normalised float" if kind == "float" else kind, str(workers)]
+            row += [f"{told.images / one.median:.0f}" for one in (other, mine)] + [other.over(mine)]
+            print(f"| {' | '.join(row)} | {other.gigabytes:.2f}, {mine.gigabytes:.2f} | {told.rounds} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A process that fills a label store is killed at random moments: what does it cost, and is the store good after it?
 
-    python benchmarks/kill_label_filling.py [--kills 1000] [--seed 0]
+    python -m benchmarks.kill_label_filling [--kills 1000] [--seed 0]
 
 Each round starts a process that fills a store of small shards from a source that costs nothing, so that nearly all of
 its time goes to writing, and ends it by SIGKILL. Then every shard is held against its hash, and what the process asked

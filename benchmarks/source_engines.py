@@ -1,7 +1,7 @@
 """How fast is a source by each engine, how near does it come to torch in fp32, and what would int8 cost?
 
-    python benchmarks/source_engines.py [--source package/efficientnet_lite0 | torchvision/resnet50] [--data FOLDER]
-                                        [--rounds 8] [--views 512] [--int8 NAME …]
+    python -m benchmarks.source_engines [--source package/efficientnet_lite0 | torchvision/resnet50] [--data FOLDER]
+                                          [--rounds 8] [--views 512] [--int8 NAME …]
 
 All take turns in one process, a batch a turn, so that a drift of the machine's speed hits all; printed are the median
 speed, the median ratio of the pairs with its quartiles, KL and agreement with torch fp32 over --views images, and by
@@ -36,6 +36,7 @@ from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torchvision import models
 
+from benchmarks.turns import memory
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.cut import cut_views
 from sskt_edge.data.pixels import Pixels
@@ -190,15 +191,14 @@ def opened(backend: str, precision: str, what: str) -> Session:
     return open_file(Path(what), backend, precision)
 
 
-def memory(field: str) -> float:
-    """GB that this process has, or had at most. (getrusage's peak would begin with the parent's.)"""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(lines[field].split()[0]) / 1e6
-
-
 def peak_memory(arguments: tuple[str, ...]) -> float:
     """GB by which a process of its own grows that opens a session and runs two batches."""
-    done = subprocess.run([sys.executable, __file__, "--alone", *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.source_engines", "--alone", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return float(done.stdout.split()[-1])
 
 

@@ -1,25 +1,27 @@
 """How much faster is a training step in bf16 and channels_last than in fp32 as usually written?
 
-    python benchmarks/training_step.py [--targets resnet20:32 mobilenet_v2:96 …] [--batch 64] [--rounds 15]
+    python -m benchmarks.training_step [--targets resnet20:32 mobilenet_v2:96 …] [--batch 64] [--rounds 15]
 
-Both sides take turns in one process, so that a drift of the machine's speed hits both; printed are the median ratio of
-the pairs, its quartiles, and n. No data, no branches: the target's forward, backward and SGD step alone.
+Each side is a process of its own; they take turns, ten steps a turn. Printed are the median speeds, the median ratio
+of the pairs with its quartiles, n, and each process's peak memory. No data, no branches: the target's forward,
+backward and SGD step alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
-import time
 from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks.turns import serve, take_turns
 from sskt_edge.targets.registry import TARGETS
+from sskt_edge.training.memory import keep_freed_memory
 
 DEFAULT = ("resnet20:32", "resnet20:64", "mobilenet_v2:96", "resnet18:96", "densenet121:96")
+STEPS = 10
 
 
 def step_of(model: str, size: int, batch: int, dtype: torch.dtype, layout: torch.memory_format) -> Callable[[], None]:
@@ -39,10 +41,20 @@ def step_of(model: str, size: int, batch: int, dtype: torch.dtype, layout: torch
     return step
 
 
-def seconds(step: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
+def work(name: str, target: str, batch: int) -> None:
+    """One side's process."""
+    model, _, size = target.partition(":")
+    if name == "plain":
+        step = step_of(model, int(size), batch, torch.float32, torch.contiguous_format)
+    else:
+        keep_freed_memory()  # as train does
+        step = step_of(model, int(size), batch, torch.bfloat16, torch.channels_last)
+
+    def steps() -> None:
+        for _ in range(STEPS):
+            step()
+
+    serve(steps)
 
 
 def main() -> None:
@@ -50,27 +62,26 @@ def main() -> None:
     parser.add_argument("--targets", nargs="+", default=DEFAULT, metavar="NAME:SIZE")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", help=argparse.SUPPRESS)
     told = parser.parse_args()
+    if told.only:
+        work(told.only, told.targets[0], told.batch)
+        return
     print(
         f"torch {torch.__version__}, Python {platform.python_version()}, {torch.backends.cpu.get_cpu_capability()}, "
-        f"bf16 instructions: {torch.cpu._is_avx512_bf16_supported()}, {torch.get_num_threads()} threads"
+        f"bf16 instructions: {torch.cpu._is_avx512_bf16_supported()}, {torch.get_num_threads()} threads, "
+        f"batch {told.batch}\n"
     )
-    print("| target | batch | fp32 NCHW, images/s | bf16 channels_last, images/s | ratio (quartiles) | n |")
+    print("| target | fp32 NCHW, images/s | bf16 channels_last, images/s | ratio (quartiles) | peak memory, GB | n |")
     print("|---|---|---|---|---|---|")
     for target in told.targets:
-        model, _, size = target.partition(":")
-        plain = step_of(model, int(size), told.batch, torch.float32, torch.contiguous_format)
-        ours = step_of(model, int(size), told.batch, torch.bfloat16, torch.channels_last)
-        for step in (plain, ours, plain, ours):
-            step()
-        pairs = np.array([(seconds(plain), seconds(ours)) for _ in range(told.rounds)])
-        low, middle, high = np.percentile(pairs[:, 0] / pairs[:, 1], [25, 50, 75])
-        speed = told.batch / np.median(pairs, axis=0)
-        print(
-            f"| {model} at {size} | {told.batch} | {speed[0]:.0f} | {speed[1]:.0f} | "
-            f"{middle:.2f} ({low:.2f} to {high:.2f}) | {told.rounds} |",
-            flush=True,
-        )
+        same = ["--targets", target, "--batch", str(told.batch)]
+        taken = take_turns("benchmarks.training_step", same, ["plain", "ours"], told.rounds, warm_up=1)
+        plain, ours = taken["plain"], taken["ours"]
+        speeds = " | ".join(f"{told.batch * STEPS / one.median:.0f}" for one in (plain, ours))
+        peaks = f"{plain.gigabytes:.2f}, {ours.gigabytes:.2f}"
+        row = f"| {target.replace(':', ' at ')} | {speeds} | {plain.over(ours)} | {peaks} | {told.rounds} |"
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

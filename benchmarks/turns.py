@@ -1,0 +1,80 @@
+"""Sides that take turns: each in a process of its own, one at a time, so that a drift of the machine's speed hits all.
+
+A process of its own has memory and threads as a program has that does nothing else, and its peak can be read.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Taken(NamedTuple):
+    """What a side took.
+
+    Attributes:
+        seconds: of each round, the warm-up left out.
+        gigabytes: its process's peak.
+    """
+
+    seconds: list[float]
+    gigabytes: float
+
+    @property
+    def median(self) -> float:
+        """Seconds."""
+        return float(np.median(self.seconds))
+
+    def over(self, other: Taken) -> str:
+        """The median of the rounds' ratios to another side's, and its quartiles."""
+        low, middle, high = np.percentile(np.array(self.seconds) / np.array(other.seconds), [25, 50, 75])
+        return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def take_turns(
+    module: str, told: Sequence[str], names: Sequence[str], rounds: int, warm_up: int = 3
+) -> dict[str, Taken]:
+    """Start `python -m module … --only NAME` for every side, and let each do a round in turn."""
+    workers = {name: _Worker([sys.executable, "-m", module, *told, "--only", name]) for name in names}
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(warm_up + rounds):
+        for name, worker in workers.items():
+            took = worker.ask("round")
+            if turn >= warm_up:
+                seconds[name].append(took)
+    return {name: Taken(seconds[name], worker.ask("memory")) for name, worker in workers.items()}
+
+
+def serve(run: Callable[[], object]) -> None:
+    """What such a process does when it is ready: one line in, one number out."""
+    for line in sys.stdin:
+        start = time.perf_counter()
+        if line.strip() == "round":
+            run()
+            print(time.perf_counter() - start, flush=True)
+        else:
+            print(memory("VmHWM"), flush=True)
+
+
+def memory(field: str) -> float:
+    """GB that this process has (VmRSS) or had at most (VmHWM). getrusage's peak would begin with the parent's."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[field].split()[0]) / 1e6
+
+
+class _Worker:
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.ask("memory")  # is answered when all is ready
+
+    def ask(self, what: str) -> float:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
