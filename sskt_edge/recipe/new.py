@@ -30,7 +30,7 @@ name = "imagenet"
 method = "sskt"            # "scratch" trains the same network without sources, to compare
 transfer_module = true
 loss = "ce"
-temperature = 1.0          # small data: T = 1 and alpha = 1 helped; the paper's own T = 3, alpha = 0.1 did not
+temperature = 1.0          # T and alpha: a start. Do they help on these images? sskt-edge compare, sskt-edge sweep
 alpha = 1.0
 
 [labels]

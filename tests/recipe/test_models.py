@@ -31,7 +31,7 @@ def test_name_data_and_target_are_enough_for_a_recipe_from_scratch() -> None:
     assert recipe.export.batch.model_dump() == {"min": 1, "opt": 8, "max": 64}
 
 
-def test_the_method_starts_from_what_helped_small_data() -> None:
+def test_the_method_starts_at_equal_weights_and_no_softening() -> None:
     recipe = parse_recipe(TEXT)
 
     assert (recipe.sskt.alpha, recipe.sskt.temperature, recipe.sskt.loss) == (1.0, 1.0, "ce")
