@@ -16,7 +16,7 @@ from sskt_edge.sources.engines import Engine
 from sskt_edge.sources.source import Source
 
 # A class that the reference holds for at least this much as likely as its first one is as good an answer: between such
-# two, rounding decides, and a broken engine is no more often among them than a whole one.
+# two, rounding decides. What it tells apart: benchmarks/gate.py.
 AS_LIKELY = 0.8
 
 

@@ -13,7 +13,8 @@ from sskt_edge.runtime.machine import version_of
 from sskt_edge.runtime.onnx_wire import refuse_external_data
 from sskt_edge.runtime.session import check_images, other_form, run_in_parts
 
-# TF32 off: fp32 means fp32. TensorRT has no such switch here, so it is taken only where it is asked for by name.
+# TF32 off: fp32 means fp32. For TensorRT there is no such switch here, so "auto" leaves it out; a source's engine that
+# runs on it is held against torch as all are.
 # Neither it nor CUDA has run in this project's tests yet.
 _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "tensorrt": ("TensorrtExecutionProvider", {}),
