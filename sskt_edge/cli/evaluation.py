@@ -16,8 +16,8 @@ def show_evaluation(bundle: Bundle, report: Report) -> None:
     if len(report.classes) <= _MOST_CLASSES:
         _show_confusion(report)
     verdict = "holds" if report.passed else "does NOT hold"
-    further = [f"sskt-edge predict {bundle.path} IMAGE…"]
-    if report.data == "golden":
+    further = [f"sskt-edge predict {bundle.path} IMAGE…" if report.passed else "sskt-edge doctor    # what runs here"]
+    if report.data == "golden" and report.passed:
         further.insert(0, f"sskt-edge eval {bundle.path} --data FOLDER    # a whole test set")
     show(f"{report.bundle} {verdict} on this machine", _rows(bundle, report), further)
 

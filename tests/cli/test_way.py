@@ -93,6 +93,7 @@ def test_eval_fails_with_1_and_the_tolerance_that_would_pass(place: Path, tmp_pa
     assert done.returncode == 1
     assert "does NOT hold" in done.stdout
     assert "a tolerance of 0.25 would pass" in done.stdout
+    assert "sskt-edge doctor" in done.stdout and "sskt-edge predict" not in done.stdout
 
 
 def test_a_changed_bundle_is_refused(place: Path, tmp_path: Path) -> None:
