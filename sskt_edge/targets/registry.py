@@ -10,6 +10,7 @@ from torch import nn
 from torchvision import models
 
 from sskt_edge.errors import NetworkError
+from sskt_edge.targets.depthwise import with_fast_depthwise
 from sskt_edge.targets.resnet_cifar import CifarResNet
 
 
@@ -35,8 +36,7 @@ class TargetSpec:
 
 
 def _from_torchvision(name: str, classes: int) -> nn.Module:
-    network: nn.Module = models.get_model(name, weights=None, num_classes=classes)
-    return network
+    return with_fast_depthwise(models.get_model(name, weights=None, num_classes=classes))
 
 
 def _cifar(depth: int) -> TargetSpec:

@@ -1,0 +1,47 @@
+"""Depthwise convolutions with a stride, whose gradient oneDNN has no kernel for in bf16."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class StridedDepthwise(nn.Conv2d):
+    """A convolution that trains in fp32 inside a bf16 autocast on the CPU, and is an ordinary one everywhere else.
+
+    In bf16 oneDNN (3.7 and others) takes its reference code for the gradient of a strided depthwise convolution's
+    input: a hundred times slower than fp32's kernel, and half of a training step of MobileNetV2.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B,C,h,w] → [B,C,⌈h/stride⌉,⌈w/stride⌉], in the dtype of `features`."""
+        if not (self.training and features.device.type == "cpu" and features.dtype == torch.bfloat16):
+            return super().forward(features)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(features.float()).to(features.dtype)
+
+
+def with_fast_depthwise(network: nn.Module) -> nn.Module:
+    """`network`, its strided depthwise convolutions replaced in place; parameters and their names stay."""
+    for name, module in list(network.named_modules()):
+        if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels and max(module.stride) > 1:
+            network.set_submodule(name, _of(module))
+    return network
+
+
+def _of(plain: nn.Conv2d) -> StridedDepthwise:
+    """The same convolution with the same parameters."""
+    made = StridedDepthwise(
+        plain.in_channels,
+        plain.out_channels,
+        plain.kernel_size,  # type: ignore[arg-type]
+        plain.stride,  # type: ignore[arg-type]
+        plain.padding,  # type: ignore[arg-type]
+        plain.dilation,  # type: ignore[arg-type]
+        plain.groups,
+        plain.bias is not None,
+        plain.padding_mode,
+        device="meta",
+    )
+    made.weight, made.bias = plain.weight, plain.bias
+    return made.train(plain.training)
