@@ -140,12 +140,12 @@ class Sskt(_Part):
 
     method: Literal["sskt", "scratch"] = Field("sskt", description="scratch: the same training without sources")
     use: tuple[str, ...] | None = Field(None, description="names of the sources that take part; all if left out")
-    transfer_module: bool = Field(True, description="branches sum bottlenecks of every stage; else one linear layer")
+    transfer_module: bool = Field(False, description="branches sum bottlenecks of every stage; else one linear layer")
     combine: Literal["sum", "mean"] = Field("mean", description="of the stages: as the paper's text, its code")
     loss: Literal["ce", "kd"] = Field("ce", description="equation (2) or (3)")
     kd_reduction: Literal["batchmean", "mean"] = Field("batchmean", description="mean: over classes too")
     temperature: float = Field(1.0, gt=0, description="T")
-    alpha: float = Field(1.0, ge=0, description="the weight of the auxiliary losses")
+    alpha: float = Field(3.0, ge=0, description="the weight of the auxiliary losses")
 
 
 class Gate(_Part):

@@ -17,7 +17,8 @@ root = {root_toml}
 image_size = {size}            # of the target's input; the images' short sides: {small} to {large}, half up to {middle}
 per_class = 0              # a budget of labelled images a class; 0 = all
 validation = 0.0           # a share of the training images; above 0, train.keep = "best" chooses a checkpoint by it
-{split}{skip}augment = {{ crop_padding = 4, horizontal_flip = true }}   # no flip for digits or text
+{split}{skip}# unlabelled = "FOLDER"    # images without labels, for the sources' losses: they helped most on flowers
+augment = {{ crop_padding = 4, horizontal_flip = true }}   # no flip for digits or text
 
 [target]
 model = "{target}"         # sskt-edge networks lists the others
@@ -28,10 +29,10 @@ name = "imagenet"
 
 [sskt]
 method = "sskt"            # "scratch" trains the same network without sources, to compare
-transfer_module = true
+transfer_module = false    # a source's branch is one linear layer; true: bottlenecks on every stage of the target
 loss = "ce"
-temperature = 1.0          # T and alpha: a start. Do they help on these images? sskt-edge compare, sskt-edge sweep
-alpha = 1.0
+temperature = 1.0          # T and alpha served flowers well. Do they help here? sskt-edge compare, sskt-edge sweep
+alpha = 3.0
 
 [labels]
 views = 16                 # of each image; the sources see each view once, whatever the number of epochs
@@ -39,9 +40,9 @@ see = "native"             # sources see the images at their own resolution
 
 [train]
 epochs = {epochs}
-batch_size = 64
-optimizer = {{ name = "sgd", lr = 0.1, momentum = 0.9, weight_decay = 5e-4 }}
-schedule = {{ name = "cosine" }}
+batch_size = 32
+optimizer = {{ name = "sgd", lr = 0.05, momentum = 0.9, weight_decay = 5e-4 }}
+schedule = {{ name = "cosine", warmup_epochs = 5 }}
 seed = 0
 """
 

@@ -131,7 +131,7 @@ def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
     """
     if recipe.data.validation != 0:
         return recipe
-    if recipe.data.per_class == 0:
+    if recipe.data.per_class == 0 or recipe.data.unlabelled == "rest":  # nothing is left over
         raise StudyError(
             "A sweep chooses by validation images, never by the test set, and data.validation is 0. "
             "Set a share of the training images: --set data.validation=0.2."

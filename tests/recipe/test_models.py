@@ -31,11 +31,11 @@ def test_name_data_and_target_are_enough_for_a_recipe_from_scratch() -> None:
     assert recipe.export.batch.model_dump() == {"min": 1, "opt": 8, "max": 64}
 
 
-def test_the_method_starts_at_equal_weights_and_no_softening() -> None:
+def test_the_method_starts_at_the_values_that_flowers_was_taught_best_with() -> None:
     recipe = parse_recipe(TEXT)
 
-    assert (recipe.sskt.alpha, recipe.sskt.temperature, recipe.sskt.loss) == (1.0, 1.0, "ce")
-    assert recipe.sskt.transfer_module
+    assert (recipe.sskt.alpha, recipe.sskt.temperature, recipe.sskt.loss) == (3.0, 1.0, "ce")
+    assert not recipe.sskt.transfer_module
     assert (recipe.labels.views, recipe.labels.see) == (16, "native")
 
 

@@ -202,6 +202,7 @@ def test_images_that_changed_are_not_mixed_up(swept: Sweep, tmp_path: Path) -> N
     ("told", "options", "said"),
     [
         (("data.per_class=0",), {}, "never by the test set.*--set data.validation=0.2"),
+        (("data.unlabelled=rest",), {}, "never by the test set.*--set data.validation=0.2"),
         ((SHARE,), {"sampler": "random"}, "--sampler random: unknown"),
         ((SHARE,), {"trials": 3}, "belongs to --sampler tpe"),
         ((SHARE,), {"sampler": "tpe", "trials": 0}, "0 trials"),
