@@ -1,6 +1,6 @@
 """What tells an engine that answers as torch does from a broken one?
 
-    python benchmarks/gate.py --data FOLDER [--views 2048]
+    python -m benchmarks.gate --data FOLDER [--views 2048]
 
 A source's engines, and the same source broken in ways that happen (another preprocessing, swapped channels, images
 moved or darkened), are held against ONNX Runtime in fp32, whose logits are torch's to five digits. Printed are, over

@@ -91,6 +91,9 @@ def _with_run(so_far: Comparison, arm: Arm, seed: int, progress: Progress) -> Co
 def _figures(run: TrainedNetwork) -> Figures:
     result, golden = run.result, run.golden()
     tested = hashlib.sha256(golden.test_pixels.tobytes() + golden.test_labels.tobytes()).hexdigest()
+    inputs = {"the training images": result.data_sha256, "the test images": tested, **result.sources}
+    if result.unlabelled_sha256 is not None:  # from scratch there are none, and that is no change
+        inputs["the unlabelled images"] = result.unlabelled_sha256
     return Figures(
         run=run.folder.path.name,
         accuracy=result.test.top1,
@@ -99,7 +102,7 @@ def _figures(run: TrainedNetwork) -> Figures:
         label_seconds=result.label_seconds,
         parameters=result.primary.parameters,
         macs=result.primary.macs,
-        inputs={"the training images": result.data_sha256, "the test images": tested, **result.sources},
+        inputs=inputs,
     )
 
 

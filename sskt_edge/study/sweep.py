@@ -226,19 +226,22 @@ class _Ran:
         validation, accuracy = fitted.setting.validation, fitted.position.validation_top1
         if validation is None or accuracy is None:
             raise StudyError(f"The run '{fitted.folder.path}' has no validation accuracy. Remove it and start again.")
-        self._refuse_other_images(read_environment(fitted.folder).data_sha256)
+        environment = read_environment(fitted.folder)
+        self._refuse_other_images("data_sha256", environment.data_sha256)
+        if environment.unlabelled_sha256 is not None:
+            self._refuse_other_images(f"unlabelled: {recipe.data.unlabelled}", environment.unlabelled_sha256)
         trial.set_user_attr("images", len(validation))
         self._progress.say(f"{what}, seed {seed}: {accuracy:.2%} of {len(validation):,} validation images")
         return accuracy
 
-    def _refuse_other_images(self, data_sha256: str) -> None:
+    def _refuse_other_images(self, which: str, sha256: str) -> None:
         study = self._opened.study
-        if "data_sha256" not in study.user_attrs:
-            study.set_user_attr("data_sha256", data_sha256)
-        if study.user_attrs["data_sha256"] != data_sha256:
+        if which not in study.user_attrs:
+            study.set_user_attr(which, sha256)
+        if study.user_attrs[which] != sha256:
             raise StudyError(
-                f"The study '{study.study_name}' was started with other training or validation images, so its trials "
-                f"cannot be held against this one. Put those images back, or start anew: --study NAME."
+                f"The study '{study.study_name}' was started with other training, validation or unlabelled images, so "
+                f"its trials cannot be held against this one. Put those images back, or start anew: --study NAME."
             )
 
 

@@ -38,6 +38,7 @@ class Result(BaseModel):
     classes: tuple[str, ...]
     recipe_sha256: str
     data_sha256: str
+    unlabelled_sha256: str | None = None
     sources: dict[str, str]
     kept: str  # "last" or "best"
     kept_epoch: int

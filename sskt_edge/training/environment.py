@@ -45,6 +45,7 @@ class Environment(BaseModel):
     precision_why: str
     recipe_sha256: str
     data_sha256: str
+    unlabelled_sha256: str | None = None
     training_images: int
     skipped_images: tuple[str, ...]
     sources: dict[str, str]
@@ -75,6 +76,7 @@ def new_environment(
         precision_why=why,
         recipe_sha256=recipe_sha256(recipe),
         data_sha256=inputs.data_sha256(),
+        unlabelled_sha256=inputs.unlabelled_sha256(),
         training_images=len(inputs.images),
         skipped_images=tuple(inputs.reader.skipped),
         sources={source.name: source.identity for source in inputs.sources},
@@ -108,6 +110,8 @@ def refuse_other_inputs(folder: RunFolder, recipe: Recipe, inputs: Inputs) -> No
         what = f"the recipe ({', '.join(_changes(load_recipe(str(folder.recipe)), recipe)[:3])})"
     elif then.data_sha256 != inputs.data_sha256():
         what = f"the training images ({then.training_images} then, {len(inputs.images)} now)"
+    elif then.unlabelled_sha256 != inputs.unlabelled_sha256():
+        what = "the unlabelled images"
     elif differ:
         what = f"the source '{sorted(differ)[0]}'"
     else:

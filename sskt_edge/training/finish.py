@@ -71,6 +71,7 @@ def finish(
         classes=reader.classes,
         recipe_sha256=environment.recipe_sha256,
         data_sha256=environment.data_sha256,
+        unlabelled_sha256=environment.unlabelled_sha256,
         sources=environment.sources,
         kept=recipe.train.keep,
         kept_epoch=position.epoch,

@@ -42,14 +42,18 @@ class Inputs:
     sides: dict[str, int]
 
     def data_sha256(self) -> str:
-        """The identity of all images but the test's: their classes, labels and contents, in order."""
+        """The identity of the training and validation images: their classes, labels and contents, in order."""
         digest = hashlib.sha256("\0".join(self.reader.classes).encode())
-        for images in (self.images, self.validation, self.unlabelled):
+        for images in (self.images, self.validation):
             if images is not None:
                 digest.update(len(images).to_bytes(8, "little"))
                 digest.update(images.labels.tobytes())
                 digest.update(images.hashes.tobytes())
         return digest.hexdigest()
+
+    def unlabelled_sha256(self) -> str | None:
+        """The identity of the unlabelled images, by their contents in order; None without them."""
+        return None if self.unlabelled is None else hashlib.sha256(self.unlabelled.hashes.tobytes()).hexdigest()
 
 
 def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inputs:

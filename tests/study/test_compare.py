@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,22 @@ def test_the_test_images_are_read_once_a_run(
     with patched(monkeypatch, ArrayReader, "test", test):
         compare(recipe(tiny_run.folder.path), range(1), folder=tmp_path)
     assert reads == 2
+
+
+def test_unlabelled_images_take_part_in_some_arms_and_their_change_is_noticed(
+    tiny_run: TrainedNetwork, tmp_path: Path
+) -> None:
+    small = recipe(tiny_run.folder.path, "data.unlabelled=rest")
+    arms = arms_of(small, further=["labelled alone: data.unlabelled="])
+
+    found = compare(small, range(1), arms, tmp_path)
+
+    inputs = {name: runs[0].inputs for name, runs in found.figures.items()}
+    assert {name for name, had in inputs.items() if "the unlabelled images" in had} == {"sskt"}
+    assert len({had["the training images"] for had in inputs.values()}) == 1
+    other = replace(found.figures["sskt"][0], inputs={**inputs["sskt"], "the unlabelled images": "other"})
+    with pytest.raises(StudyError, match="the unlabelled images changed"):
+        found.having("sskt", 1, other).refuse_unlike()
 
 
 def test_one_precision_holds_for_all_and_is_not_measured_again(tiny_run: TrainedNetwork, tmp_path: Path) -> None:

@@ -183,19 +183,26 @@ def test_what_the_budget_leaves_over_chooses_where_the_recipe_keeps_nothing(
     assert load_recipe(str(found.folder / "best.toml")).data.validation == 0
 
 
-def test_images_that_changed_are_not_mixed_up(swept: Sweep, tmp_path: Path) -> None:
+def test_unlabelled_images_can_be_swept(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    found = sweep(recipe(tiny_run.folder.path, SHARE), parse_space(['data.unlabelled="",rest']), folder=tmp_path)
+    assert {one.point: one.state for one in found.tried} == {(0,): "done", (1,): "done"}
+
+
+@pytest.mark.parametrize("which", ["data_sha256", "unlabelled: rest"])
+def test_images_that_changed_are_not_mixed_up(which: str, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     """The same storage, and a machine whose data set is another."""
     import optuna
 
+    small = recipe(tiny_run.folder.path, SHARE, "data.unlabelled=rest")
     storage = f"sqlite:///{tmp_path / 'x.db'}"
     told: dict[str, Any] = {"storage": storage, "study": "mine", "folder": tmp_path}
     with pytest.MonkeyPatch.context() as patch, no_training(patch), pytest.raises(AssertionError):
-        sweep(swept.recipe, SPACE, range(2), **told)
+        sweep(small, SPACE, range(1), **told)
     study = optuna.load_study(study_name="mine", storage=storage)
-    study.set_user_attr("data_sha256", "another")
+    study.set_user_attr(which, "another")
     study._storage._backend.engine.dispose()  # type: ignore[attr-defined]
-    with pytest.raises(StudyError, match="other training or validation images"):
-        sweep(swept.recipe, SPACE, range(2), **told)
+    with pytest.raises(StudyError, match="other training, validation or unlabelled images"):
+        sweep(small, SPACE, range(1), **told)
 
 
 @pytest.mark.parametrize(

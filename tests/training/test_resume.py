@@ -172,5 +172,5 @@ def test_a_run_does_not_go_on_with_other_unlabelled_images(
     told = f"data.unlabelled={write_classes(further, {'photos': 3}, first=50) / 'photos'}"
     folder = stop_within_epoch(0, images.recipe(told), images.runs, monkeypatch)
     (further / "photos" / "000.png").unlink()
-    with pytest.raises(RunError, match="the training images"):
+    with pytest.raises(RunError, match="the unlabelled images changed"):
         train(images.recipe(told), resume=folder)
