@@ -45,6 +45,7 @@ def _show_engines(source: SourcePlan) -> None:
 
     table = Table(title=f"{source.name}: engines on real views", title_justify="left", title_style="bold", box=None)
     table.add_column("engine", no_wrap=True)
+    table.add_column("on", no_wrap=True)
     for column in ("images/s", "KL", "agree"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
@@ -53,6 +54,7 @@ def _show_engines(source: SourcePlan) -> None:
         measured = verdict.images_per_second > 0
         cells = (
             verdict.engine.name,
+            verdict.provider or "–",
             f"{verdict.images_per_second:.0f}" if measured else "–",
             f"{verdict.kl:.4f}" if measured else "–",
             f"{verdict.agreement:.1%}" if measured else "–",
@@ -71,7 +73,7 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
         facts = collection_facts(one)
         rows = {
             "labels": f"{one.rows:,}, {short_bytes(one.bytes)}, used {_ago(one.used)}",
-            "asked by": f"{facts['engine']}, {facts['sees']} pixels",
+            "asked by": f"{facts['engine']} on {facts['device']}, {facts['sees']} px",
             "kept": f"the {one.top_k} largest of {one.classes} logits" if one.top_k else f"all {one.classes} logits",
             "for": ", ".join(dict.fromkeys(f"{fill['recipe']} ({fill['source']})" for fill in one.fills)),
         }
@@ -88,6 +90,7 @@ def collection_facts(collection: Collection) -> dict[str, Any]:
         "name": collection.path.name,
         "model": collection.facts["model"],
         "engine": f"{engine['backend']}-{engine['precision']}",
+        "device": engine["provider"],
         "sees": f"{sees['how']} {sees['square']}",
         "labels": collection.rows,
         "bytes": collection.bytes,

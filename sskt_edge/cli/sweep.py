@@ -16,14 +16,17 @@ def sweep(
         list[str] | None,
         typer.Option(
             metavar="KEY=V1,V2,…",
-            help="A key and its values; repeatable; sskt.temperature=1,2,3 and sskt.alpha=0.1,0.5,1.0 if left out.",
+            help="A key and its values; repeatable; sskt.temperature=1,2,3 and sskt.alpha=0.1,0.5,1.0,3.0 if left out.",
         ),
     ] = None,
     sampler: Annotated[str, typer.Option(help="grid, every point; or tpe, so many trials of them.")] = "grid",
     trials: Annotated[int | None, typer.Option(help="Of tpe; 20 if left out.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings a point; their mean counts.")] = 1,
     storage: Annotated[
-        str | None, typer.Option(metavar="URL", help="An Optuna storage that machines share; else an SQLite file.")
+        str | None,
+        typer.Option(
+            metavar="URL", help="An SQL storage that machines share, such as postgresql://…; else an SQLite file."
+        ),
     ] = None,
     study: Annotated[str | None, typer.Option(metavar="NAME", help="Names the sweep in its storage.")] = None,
     set_: SetOption = None,

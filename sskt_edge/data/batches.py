@@ -54,9 +54,18 @@ def unlabelled_batches(
     return list(zip(np.split(rows, cuts), np.split(passes, cuts), strict=True))
 
 
-def passes_needed(count: int, per_epoch: int, epochs: int) -> int:
-    """How many passes over `count` unlabelled images `epochs` epochs begin, if each takes `per_epoch` of them."""
-    return -(-per_epoch * epochs // count)
+def unlabelled_passes(count: int, per_epoch: int, seed: int, epochs: int) -> tuple[int, NDArray[np.intp]]:
+    """How many passes of the stream `epochs` epochs begin, and the rows that the last of them meets, ascending.
+
+    Args:
+        count: how many unlabelled images there are, at least 1.
+        per_epoch: how many an epoch takes.
+        seed: of the training.
+        epochs: at least 1.
+    """
+    passes = -(-per_epoch * epochs // count)
+    met = per_epoch * epochs - (passes - 1) * count
+    return passes, np.sort(_generator(seed, _UNLABELLED + passes - 1).permutation(count)[:met])
 
 
 def _generator(seed: int, number: int) -> np.random.Generator:

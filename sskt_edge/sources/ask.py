@@ -33,5 +33,5 @@ def ask(
 
 def view_batch(side: int, wanted: Wanted, places: NDArray[np.intp]) -> NDArray[np.uint8]:
     """[B] → uint8 [B,side,side,3]: the views at these places as a source sees them."""
-    rows = places % len(wanted.images)
+    rows = wanted.rows(places)
     return cut_views(wanted.images.squares[side], rows, wanted.views(places), wanted.plan.policy.side)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sskt_edge.errors import InputError, ParityError, RecipeError, RunError
 from sskt_edge.recipe.models import Labels
@@ -17,6 +17,8 @@ from sskt_edge.sources.store.store import LabelStore
 
 # A trial takes the time of about half as many views by the reference; it should not take longer than what it saves.
 _FEW = 8 * GATE_VIEWS
+# Of so few batches nobody needs to know before how long they take.
+_SHORT = 8
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class Choice:
         engine: what runs it.
         why: the reason.
         verdicts: of the engines that were measured for it; empty if none was.
+        images_per_second: its speed, if that was measured.
     """
 
     engine: Engine
     why: str
     verdicts: tuple[Verdict, ...] = ()
+    images_per_second: float | None = None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -65,7 +69,32 @@ def choose(
         return Choice(_pinned_engine(question.source, pinned), "as the run began")
     allowed = allowed_engines(question, labels)
     without = choice_without_trial(question, labels, store, allowed)
-    return without or fastest_choice(question, labels, measure(question, allowed, labels, progress, between), allowed)
+    if without is not None:
+        return _timed(without, question, labels, store, progress, between)
+    return fastest_choice(question, labels, measure(question, allowed, labels, progress, between), allowed)
+
+
+def _timed(
+    choice: Choice,
+    question: Question,
+    labels: Labels,
+    store: LabelStore | None,
+    progress: Progress,
+    between: Callable[[], None],
+) -> Choice:
+    """The choice with its speed, by one batch, if a store is to be filled with much and nobody knows how long it takes.
+
+    The gate has not judged the engine by that, so no verdict is kept.
+    """
+    if store is None:
+        return choice
+    collection = question.collection(store, choice.engine, labels.top_k)
+    is_known = any(fill["images_per_second"] for fill in collection.fills)
+    if is_known or question.missing(collection) <= _SHORT * labels.batch_size:
+        return choice
+    batch = question.sample()[:1]
+    (verdict,) = try_engines(question.source, [choice.engine], question.side, batch, (0.0, 1.0), progress, between)
+    return replace(choice, images_per_second=verdict.images_per_second or None)
 
 
 def choice_without_trial(
@@ -178,7 +207,7 @@ def fastest_choice(
     if not passed:
         raise ParityError(_refused(question.source.name, verdicts, labels))
     fastest = max(passed, key=lambda verdict: verdict.images_per_second)
-    return Choice(fastest.engine, _compared(fastest, verdicts), tuple(verdicts))
+    return Choice(fastest.engine, _compared(fastest, verdicts), tuple(verdicts), fastest.images_per_second)
 
 
 def _may_be_kept(collection: Collection, missing: int, is_reference: bool, labels: Labels) -> bool:

@@ -52,7 +52,7 @@ def fill(
         size = question.wanted[0].plan.batch_size
         session = question.source.open(choice.engine, question.side, size)
         if collection.top_k:
-            check_top_k(question, session, collection.top_k, temperature, between)
+            check_top_k(question, session, collection.top_k, temperature, progress, between)
         told = {**_told(question, choice), "temperature": temperature, **note}
         with progress.bar(f"ask {question.source.name}", missing) as bar, collection.writer(told) as writer:
             for wanted in question.wanted:
@@ -60,6 +60,8 @@ def fill(
                 for places, logits in ask(session, question.side, wanted, lacking, between):
                     writer.add(wanted.keys[places], logits)
                     bar.advance(len(places))
+        if missing == 0:  # top_k alone was judged
+            collection.note(told)
     return missing
 
 
@@ -91,6 +93,6 @@ def _told(question: Question, choice: Choice) -> dict[str, Any]:
         "source": question.source.name,
         "views": question.wanted[0].plan.views_as_json(),
         "images": sum(len(wanted.images) for wanted in question.wanted),
-        "images_per_second": verdict.images_per_second if verdict else None,
+        "images_per_second": choice.images_per_second,
         "gate": {"kl": verdict.kl, "agreement": verdict.agreement} if verdict else None,
     }

@@ -40,8 +40,9 @@ def _new(question: Question, collection: Collection) -> list[str]:
     """Which images and which kinds of view the collection has not met."""
     lines = []
     for wanted in question.wanted:
-        missing = collection.missing(wanted.keys).reshape(wanted.numbers, len(wanted.images)).all(axis=0)
-        new = [wanted.images.names[row] for row in np.flatnonzero(missing)]
+        rows = wanted.rows(np.arange(len(wanted.keys)))
+        known = np.unique(rows[~collection.missing(wanted.keys)])
+        new = [wanted.images.names[row] for row in np.setdiff1d(rows, known)]
         if 0 < len(new) < len(wanted.images):
             lines.append(f"no labels yet of {len(new)} of {len(wanted.images)} images: {_first(new, ', ')}")
     now = question.wanted[0].plan.views_as_json()
@@ -61,8 +62,8 @@ def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def _speed(choice: Choice, collection: Collection) -> float | None:
     """Images a second: as just measured, else as when the collection was begun."""
-    if choice.verdict is not None:
-        return choice.verdict.images_per_second
+    if choice.images_per_second is not None:
+        return choice.images_per_second
     known = [fill["images_per_second"] for fill in collection.fills if fill["images_per_second"]]
     return known[-1] if known else None
 

@@ -16,7 +16,8 @@ from sskt_edge.sources.wanted import Wanted
 
 def views_asked(wanted: Wanted) -> int:
     """How many views a whole training asks a source about by `OnlineLogits`."""
-    return len(wanted.images) * (1 if wanted.numbers == 1 else wanted.turns)
+    turns = 1 if wanted.numbers == 1 else wanted.turns
+    return sum(len(wanted.places_of(turn % wanted.numbers)) for turn in range(turns))
 
 
 class OnlineLogits:
@@ -47,22 +48,21 @@ class OnlineLogits:
         Raises:
             NetworkError: a logit is not finite, or too large for float16.
         """
-        numbers, rows = np.divmod(places, len(self._wanted.images))
+        numbers, within = np.divmod(places, len(self._wanted.images))
         # A batch of unlabelled images may hold the end of one pass and the start of the next.
         self._kept = {int(number): self._of(int(number)) for number in np.unique(numbers)}
         read = np.empty((len(places), self._form.classes), dtype=np.float32)
         for number, arrays in self._kept.items():
             here = numbers == number
-            read[here] = self._form.unpack({name: array[rows[here]] for name, array in arrays.items()})
+            read[here] = self._form.unpack({name: array[within[here]] for name, array in arrays.items()})
         return read
 
     def _of(self, number: int) -> Arrays:
-        """The packed logits of a view number, of every image."""
+        """The packed logits of a view number, of every image that has a place there."""
         if number in self._kept:
             return self._kept[number]
-        count = len(self._wanted.images)
-        places, packed = np.arange(number * count, (number + 1) * count), []
-        with self._progress.bar(f"ask {self._name}, view {number + 1}", count) as bar:
+        places, packed = self._wanted.places_of(number), []
+        with self._progress.bar(f"ask {self._name}, view {number + 1}", len(places)) as bar:
             for part, logits in ask(self._session, self._side, self._wanted, places, self._between):
                 packed.append(self._form.pack(logits))
                 bar.advance(len(part))

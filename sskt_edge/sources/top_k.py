@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sskt_edge.errors import RecipeError
+from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.session import Session
 from sskt_edge.sources.question import Question
 from sskt_edge.sources.store.form import kl_of_top_k, smallest_k
@@ -16,15 +17,21 @@ TOP_K_LIMIT = 0.01
 
 
 def check_top_k(
-    question: Question, session: Session, top_k: int, temperature: float, between: Callable[[], None]
+    question: Question,
+    session: Session,
+    top_k: int,
+    temperature: float,
+    progress: Progress,
+    between: Callable[[], None],
 ) -> None:
-    """Ask about a sample of the views, and refuse `top_k` if too much is lost.
+    """Ask about a sample of the views, refuse `top_k` if too much is lost, and else say how much is.
 
     Args:
         question: the source and its views.
         session: the source.
         top_k: so many logits are kept, fewer than it has classes.
         temperature: T of the training.
+        progress: is told what is lost.
         between: called before each batch.
 
     Raises:
@@ -43,3 +50,4 @@ def check_top_k(
             f"T = {temperature:g} (at most {TOP_K_LIMIT}). The smallest that passes is {enough} of {logits.shape[1]}; "
             f"0 keeps all."
         )
+    progress.say(f"{question.source.name}: top_k = {top_k} loses a KL of {lost:.4f} at T = {temperature:g}")

@@ -42,28 +42,56 @@ class LabelPlan:
 class Wanted:
     """The views of a set of images that a training meets, each at a place: view number times images, plus row.
 
+    A last turn that does not meet all images has places for those alone that it meets, unless its view number has been
+    met before.
+
     Attributes:
         images: N of them.
         plan: which views.
         turns: how many times a training meets every image.
+        last: the rows that it meets in the last turn, ascending; None: all. [L].
     """
 
     images: ImageSet
     plan: LabelPlan
     turns: int
+    last: NDArray[np.intp] | None = None
 
     @property
     def numbers(self) -> int:
         """How many views an image has; some may be equal."""
         return self.turns if self.plan.views == "fresh" else min(self.plan.views, self.turns)
 
+    @cached_property
+    def _cut(self) -> tuple[int, NDArray[np.intp]]:
+        """The first place of the last view number, and the rows that have a place there."""
+        met_again = self.last is None or self.turns > self.numbers
+        rows = np.arange(len(self.images)) if met_again or self.last is None else self.last
+        return (self.numbers - 1) * len(self.images), rows
+
     def places(self, turns: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """The places of images met in some turns. [B], [B] → [B]."""
-        return (turns % self.numbers) * len(self.images) + rows
+        places = (turns % self.numbers) * len(self.images) + rows
+        first, present = self._cut
+        return np.where(places < first, places, first + np.searchsorted(present, rows))
+
+    def places_of(self, number: int) -> NDArray[np.intp]:
+        """All places of a view number, in the order of their rows."""
+        first, present = self._cut
+        start = number * len(self.images)
+        return np.arange(start, start + (len(present) if start == first else len(self.images)))
+
+    def rows(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The images at some places. [B] → [B]."""
+        first, present = self._cut
+        rows = places % len(self.images)
+        at_the_end = places >= first
+        rows[at_the_end] = present[places[at_the_end] - first]
+        return rows
 
     def views(self, places: NDArray[np.intp]) -> NDArray[np.int32]:
         """[B] → int32 [B,5]: which region of the image is seen."""
-        numbers, rows = np.divmod(places, len(self.images))
+        numbers, rows = places // len(self.images), self.rows(places)
         views = np.empty((len(places), 5), dtype=np.int32)
         for number in np.unique(numbers):
             here = numbers == number
@@ -72,10 +100,12 @@ class Wanted:
 
     @cached_property
     def keys(self) -> NDArray[Any]:
-        """S16 [numbers · N]: what the store calls the view at each place."""
-        hashes, plan = self.images.hashes, self.plan
-        drawn = [view_keys(hashes, draw_views(hashes, plan.policy, plan.seed, at)) for at in range(self.numbers)]
-        return np.concatenate(drawn)
+        """S16, one a place: what the store calls the view there."""
+        plan, keys = self.plan, []
+        for number in range(self.numbers):
+            hashes = self.images.hashes[self.rows(self.places_of(number))]
+            keys.append(view_keys(hashes, draw_views(hashes, plan.policy, plan.seed, number)))
+        return np.concatenate(keys)
 
     @cached_property
     def distinct(self) -> NDArray[np.intp]:

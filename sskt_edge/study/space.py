@@ -18,8 +18,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# The paper's figure 4.
-DEFAULT_SPACE = ("sskt.temperature=1,2,3", "sskt.alpha=0.1,0.5,1.0")
+# The paper's figure 4, and the alpha that a recipe starts with.
+DEFAULT_SPACE = ("sskt.temperature=1,2,3", "sskt.alpha=0.1,0.5,1.0,3.0")
 
 _NOT_SWEPT = {
     "name": "a name changes nothing",

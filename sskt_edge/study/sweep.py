@@ -27,6 +27,7 @@ from sskt_edge.training.environment import read_environment
 from sskt_edge.training.train import settled_precision
 
 _DEFAULT_TRIALS = 20
+_SHARE = 0.2  # of the training images, to choose by, where none are left over
 _MOST_POINTS = 10_000  # of a grid; so many are checked before the first training
 
 # Of trials that tried the same point, the one that says most stands for it.
@@ -67,7 +68,7 @@ def sweep(
         progress: draws bars and lines.
 
     Raises:
-        RecipeError: a value does not fit its key, or the recipe keeps no validation images.
+        RecipeError: a value does not fit its key.
         StudyError: the options do not fit together, or the storage cannot be used.
         Interrupted: SIGINT or SIGTERM; everything is saved.
         WorkError: as train; but a point that diverges is listed as such, and the others go on.
@@ -124,20 +125,19 @@ def _check_options(space: Space, seeds: Sequence[int], sampler: str, trials: int
 
 
 def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
-    """The recipe with images that may choose.
+    """The recipe with images that may choose: those that it names, else those that no training would use, else a share.
 
     Raises:
-        StudyError: it has none.
+        RecipeError: the share leaves too little.
     """
     if recipe.data.validation != 0:
         return recipe
-    if recipe.data.per_class == 0 or recipe.data.unlabelled == "rest":  # nothing is left over
-        raise StudyError(
-            "A sweep chooses by validation images, never by the test set, and data.validation is 0. "
-            "Set a share of the training images: --set data.validation=0.2."
-        )
-    progress.say('data.validation is 0; the sweep takes data.validation = "rest", what data.per_class leaves over')
-    return overlaid(recipe, ["data.validation=rest"], "sweep, with data.validation = rest")
+    if recipe.data.per_class > 0 and recipe.data.unlabelled != "rest":
+        share, what = "rest", "what data.per_class leaves over"
+    else:
+        share, what = str(_SHARE), f"{_SHARE:.0%} of the training images"
+    progress.say(f"data.validation is 0; the sweep takes data.validation = {share}, {what}")
+    return overlaid(recipe, [f"data.validation={share}"], f"sweep, with data.validation = {share}")
 
 
 def _judged_once(recipe: Recipe) -> Recipe:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from sskt_edge.data.batches import passes_needed
+from sskt_edge.data.batches import unlabelled_passes
 from sskt_edge.data.views import ViewPolicy
 from sskt_edge.errors import Interrupted, RecipeError, StorageError
 from sskt_edge.recipe.models import Recipe
@@ -137,11 +137,12 @@ class Sources:
         say: Callable[[str], None],
     ) -> StoredLogits:
         """The stored labels, verified: what a damaged shard held is asked again."""
-        for _ in range(_MOST_FILLS):
+        for fills_left in reversed(range(_MOST_FILLS)):
             stored = collection.open(wanted.keys, self._progress, self._between)
             if stored is not None:
                 return stored
-            self._fill(question, choice, say)
+            if fills_left:
+                self._fill(question, choice, say)
         raise StorageError(
             f"What is written to '{collection.path}' is damaged when it is read, {_MOST_FILLS} times by now. Check the "
             f"disk, or name another labels.store."
@@ -152,7 +153,8 @@ class Sources:
         session = question.source.open(choice.engine, question.side, batch)
         form = form_of(question.source.classes, self._recipe.labels.top_k)
         if form.top_k:
-            check_top_k(question, session, form.top_k, self._recipe.sskt.temperature, lambda: None)
+            temperature = self._recipe.sskt.temperature
+            check_top_k(question, session, form.top_k, temperature, self._progress, self._between)
         return [
             OnlineLogits(name, session, question.side, form, wanted, self._progress, self._between)
             for wanted in self.wanted
@@ -176,8 +178,8 @@ def _wanted(recipe: Recipe, inputs: Inputs) -> tuple[Wanted, ...]:
             f"data.unlabelled_ratio = {ratio:g} adds no image to a batch of train.batch_size = "
             f"{recipe.train.batch_size}. Raise one of them, or leave out data.unlabelled."
         )
-    passes = passes_needed(len(inputs.unlabelled), per_epoch, recipe.train.epochs)
-    return labelled, Wanted(inputs.unlabelled, plan, passes)
+    passes, last = unlabelled_passes(len(inputs.unlabelled), per_epoch, recipe.train.seed, recipe.train.epochs)
+    return labelled, Wanted(inputs.unlabelled, plan, passes, last)
 
 
 def fill_store(recipe: Recipe, progress: Progress = QUIET) -> dict[str, dict[str, Any]]:

@@ -65,7 +65,7 @@ def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path) -> 
     assert done.returncode == 0, done.stderr
     assert sorted(place.rglob("*")) == before
     assert max(map(len, done.stdout.splitlines())) <= 120
-    assert re.search(r"torch-fp32 +\d+ +0\.0000 +100\.0% +chosen", done.stdout)
+    assert re.search(r"torch-fp32 +cpu +\d+ +0\.0000 +100\.0% +chosen", done.stdout)
     assert re.search(r"teacher +torch-fp32: .*\d+ of \d+ views to ask", done.stdout)
     assert re.search(r"an epoch +.* on stored labels, .* when asked anew \(16 images\)", done.stdout)
     assert re.search(r"break-even +after \d epoch", done.stdout)
@@ -78,7 +78,7 @@ def test_a_store_is_listed(place: Path) -> None:
     name, labels, asked, kept, by = (line.strip() for line in done.stdout.strip().splitlines()[:5])
     assert name == collection(place)  # whole, on whatever terminal: it is there to be copied
     assert re.fullmatch(r"labels +\d+, \d kB, used today", labels)
-    assert re.fullmatch(r"asked by +torch-fp32, native 16 pixels", asked)
+    assert re.fullmatch(r"asked by +torch-fp32 on cpu, native 16 px", asked)
     assert re.fullmatch(r"kept +all 10 logits", kept)
     assert re.fullmatch(r"for +labelled \(teacher\)", by)
     (told,) = json.loads(sskt_edge("labels", "list", "--json", cwd=place).stdout)

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from sskt_edge.data.batches import epoch_batches, passes_needed, steps_per_epoch, unlabelled_batches
+from sskt_edge.data.batches import epoch_batches, steps_per_epoch, unlabelled_batches, unlabelled_passes
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(100, 32), (96, 32), (97, 32), (5, 32), (33, 32), (2, 2)])
@@ -99,8 +99,12 @@ def test_the_unlabelled_order_is_another_than_the_labelled(epoch: int) -> None:
 
 
 @pytest.mark.parametrize(("count", "epochs"), [(1, 1), (10, 1), (10, 5), (14, 3), (14, 1), (1000, 2)])
-def test_so_many_passes_are_needed_as_a_training_begins(count: int, epochs: int) -> None:
-    assert passes_needed(count, sum(PER_BATCH), epochs) == 1 + max(number for _, number in stream(range(epochs), count))
+def test_the_passes_and_the_end_of_the_last_are_those_of_the_stream(count: int, epochs: int) -> None:
+    passes, rows = unlabelled_passes(count, sum(PER_BATCH), 5, epochs)
+
+    met = stream(range(epochs), count)
+    assert passes == 1 + max(number for _, number in met)
+    assert rows.tolist() == sorted(row for row, number in met if number == passes - 1)
 
 
 def test_the_orders_stay_what_they_were() -> None:

@@ -57,6 +57,13 @@ def test_any_name_of_a_folder_gives_a_valid_recipe(root: str, name: str | None) 
     assert name is None or recipe.name == name
 
 
+def test_the_line_for_unlabelled_images_is_ready_to_be_used() -> None:
+    text = text_for()
+
+    assert parse_recipe(text).data.unlabelled == ""
+    assert parse_recipe(text.replace('# unlabelled = "FOLDER"', 'unlabelled = "more"')).data.unlabelled == "more"
+
+
 def test_the_shares_and_the_skipping_are_written_only_where_they_matter() -> None:
     plain, own = parse_recipe(text_for()), parse_recipe(text_for(has_test=False, unreadable=3))
 

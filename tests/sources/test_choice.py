@@ -19,7 +19,7 @@ from sskt_edge.sources.fill import fill
 from sskt_edge.sources.question import GATE_VIEWS, Question
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.store.store import LabelStore
-from tests.sources.questions import Counted, Spoil, image_set, labels, question, small_source, wanted
+from tests.sources.questions import BATCH, Counted, Spoil, image_set, labels, question, small_source, wanted
 
 TORCH, ONNX = ENGINES["torch-fp32"], ENGINES["onnxruntime-fp32"]
 MANY = image_set(1100)  # of two views each: enough to be worth a trial
@@ -61,6 +61,24 @@ def test_the_only_engine_that_the_recipe_allows_is_not_tried_if_it_is_the_refere
     assert source.batches == []
 
 
+def test_the_speed_of_an_engine_that_needs_no_trial_is_measured_by_a_batch_before_much_is_asked(
+    whole: TorchSource, tmp_path: Path
+) -> None:
+    source, store = Counted(whole), LabelStore(tmp_path)
+    alone = labels(engine="torch", precision="fp32", batch_size=BATCH)
+    little = chosen(question(source), alone, store)
+    assert (little.images_per_second, source.batches) == (None, [])
+    asked = question(source, wanted(MANY))
+    much = chosen(asked, alone, store)
+    assert source.batches == [BATCH, BATCH]
+    assert much.images_per_second is not None
+    assert much.verdict is None
+    filled(asked, much, store)
+    source.batches.clear()
+    assert chosen(question(source, wanted(image_set(1200))), alone, store).images_per_second is None
+    assert source.batches == []
+
+
 def test_the_fastest_engine_that_passes_is_taken(whole: TorchSource) -> None:
     spoil: dict[Engine, Spoil] = {engine: slow for engine in whole.engines() if engine != ONNX}
     choice = chosen(question(Counted(whole, spoil), wanted(MANY)), labels())
@@ -95,7 +113,7 @@ def test_an_engine_that_the_store_has_labels_of_is_kept_though_another_is_faster
     measured = chosen(asked, recipe)
     assert measured.engine != TORCH
     few = question(source, wanted(image_set(50)))
-    filled(few, Choice(TORCH, "a test", measured.verdicts), store)
+    filled(few, Choice(TORCH, "a test", measured.verdicts, 50.0), store)
     source.batches.clear()
     for part, why in ((asked, "the store has a part of its labels"), (few, "the store has its labels")):
         choice = chosen(part, recipe, store)

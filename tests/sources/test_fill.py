@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import random
+import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sskt_edge.errors import NetworkError, RecipeError, StorageError
 from sskt_edge.runtime.progress import QUIET
-from sskt_edge.sources.ask import ask
+from sskt_edge.runtime.session import Session
+from sskt_edge.sources.ask import ask, view_batch
 from sskt_edge.sources.choice import Choice
-from sskt_edge.sources.engines import ENGINES
+from sskt_edge.sources.engines import ENGINES, Engine
 from sskt_edge.sources.fill import check_space, fill
 from sskt_edge.sources.gate import Verdict
 from sskt_edge.sources.question import Question
@@ -126,7 +133,7 @@ def test_nobody_is_waited_for_if_nothing_is_missing(tmp_path: Path) -> None:
 def test_a_fill_notes_who_asked_what_and_how_good_the_engine_is(tmp_path: Path) -> None:
     asked = question(small_source())
     verdict = Verdict(TORCH, "cpu", 123.0, 0.001, 0.99, True, "", 0.5)
-    filled(asked, tmp_path, choice=Choice(TORCH, "a test", (verdict,)))
+    filled(asked, tmp_path, choice=Choice(TORCH, "a test", (verdict,), 123.0))
     (noted,) = collection_of(asked, tmp_path).fills
     assert noted["gate"] == {"kl": 0.001, "agreement": 0.99}
     assert (noted["source"], noted["images"], noted["images_per_second"]) == ("small", COUNT, 123.0)
@@ -180,3 +187,80 @@ def test_a_top_k_is_judged_anew_at_another_temperature_though_nothing_is_missing
     assert filled(asked, tmp_path, top_k=enough) == 0
     with pytest.raises(RecipeError, match="at T = 3"):
         filled(asked, tmp_path, top_k=enough, temperature=3.0)
+
+
+def test_what_a_top_k_loses_is_said_and_it_is_judged_once_a_temperature(tmp_path: Path) -> None:
+    source, heard = telling(), Heard()
+    asked = question(source)
+    filled(asked, tmp_path, top_k=19, progress=heard)
+    source.batches.clear()
+    assert filled(asked, tmp_path, top_k=19, temperature=0.9, progress=heard) == 0
+    assert source.batches
+    source.batches.clear()
+    assert filled(asked, tmp_path, top_k=19, temperature=0.9, progress=heard) == 0
+    assert source.batches == []
+    first, second = heard.lines
+    assert first.startswith("small: top_k = 19 loses a KL of 0.00")
+    assert first.endswith("at T = 1")
+    assert second.endswith("at T = 0.9")
+
+
+class Cheap:
+    """A source whose sessions cost nothing, note every batch in a file, and use no thread: a fork may run them."""
+
+    def __init__(self, source: Counted, asked: Path) -> None:
+        self._source, self._asked = source, asked
+        self.name, self.classes, self.input_size = source.name, source.classes, source.input_size
+        self.facts, self.identity, self.engines = source.facts, source.identity, source.engines
+
+    def open(self, engine: Engine, side: int, batch: int) -> Session:
+        return _CheapSession(self._source.open(engine, side, batch), self.classes, self._asked)
+
+
+class _CheapSession:
+    def __init__(self, like: Session, classes: int, asked: Path) -> None:
+        self._classes, self._asked = classes, asked
+        self.backend, self.provider, self.precision = like.backend, like.provider, like.precision
+        self.versions, self.max_batch = like.versions, like.max_batch
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with self._asked.open("ab", buffering=0) as file:
+            file.write(bytes(len(images)))
+        return images.reshape(len(images), -1)[:, : self._classes].astype(np.float32)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fill_that_is_killed_thirty_times_loses_no_more_than_a_shard_each_time(tmp_path: Path) -> None:
+    """The real fill, with shards of 16 labels; what a kill costs is what was asked and is not stored."""
+    asked, shard = question(Cheap(Counted(small_source()), tmp_path / "asked"), wanted(image_set(400))), 16
+    moments, kills, number = random.Random(0), 0, 0
+
+    def small_shards(store: Path) -> Collection:
+        collection = collection_of(asked, store)
+        collection.writer = partial(collection.writer, rows=shard)  # type: ignore[method-assign]
+        return collection
+
+    def work(store: Path) -> None:
+        fill(asked, CHOICE, small_shards(store), {}, 1.0, QUIET, lambda: None)
+
+    while kills < 30:
+        store, number = tmp_path / str(number), number + 1
+        rows = 0
+        while rows < asked.views:
+            (tmp_path / "asked").write_bytes(b"")
+            process = multiprocessing.get_context("fork").Process(target=work, args=(store,))
+            process.start()
+            process.join(moments.uniform(0, 0.1))
+            process.kill()
+            process.join()
+            collection, before = collection_of(asked, store), rows
+            assert collection.verify() == []
+            rows = collection.rows
+            assert rows <= before + (tmp_path / "asked").stat().st_size <= rows + shard
+            kills += process.exitcode == -signal.SIGKILL
+        part = asked.wanted[0]
+        stored = collection_of(asked, store).open(part.keys)
+        assert stored
+        said = view_batch(SIDE, part, part.distinct).reshape(len(part.distinct), -1)[:, : asked.source.classes]
+        np.testing.assert_array_equal(stored.read(part.distinct), said.astype(np.float32))

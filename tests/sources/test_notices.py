@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> LabelStore:
     found = LabelStore(tmp_path_factory.mktemp("store"))
     asked = question(small_source())
     collection = asked.collection(found, TORCH, 0)
-    fill(asked, Choice(TORCH, "a test", (MEASURED,)), collection, {}, 1.0, QUIET, lambda: None)
+    fill(asked, Choice(TORCH, "a test", (MEASURED,), 0.1), collection, {}, 1.0, QUIET, lambda: None)
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,17 @@ def test_a_batch_between_two_passes_asks_about_none_again() -> None:
     for places in ([0, 9], [9, 10], [10, 19]):
         labels.read(np.array(places))
     assert source.batches == 2 * PASS
+
+
+def test_of_a_last_pass_that_meets_some_images_those_alone_are_asked() -> None:
+    source, whole = Counted(small_source()), wanted(views="fresh", turns=2)
+    asked = replace(whole, last=np.array([3, 8]))
+    labels = online(source, asked)
+    turns, rows = np.array([0, 1, 1]), np.array([3, 8, 3])
+    said = labels.read(asked.places(turns, rows))
+    assert source.batches == [*PASS, BATCH]
+    assert views_asked(asked) == COUNT + 2
+    np.testing.assert_array_equal(said, online(Counted(small_source()), whole).read(whole.places(turns, rows)))
 
 
 def test_a_single_view_is_asked_about_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,6 +57,26 @@ def test_fresh_views_of_a_small_policy_repeat_and_are_wanted_once() -> None:
     assert len(asked.distinct) == sum(map(len, different)) == 3 * 18
     assert (np.diff(asked.distinct) > 0).all()
     assert set(asked.keys[asked.distinct]) == set(asked.keys)
+
+
+@pytest.mark.parametrize("views", ["fresh", 3, 16])
+def test_a_last_turn_that_meets_some_images_wants_those_alone(views: int | str) -> None:
+    last = np.array([2, 3, 7])
+    asked = replace(wanted(views=views, turns=3), last=last)  # type: ignore[arg-type]
+    whole = wanted(views=views, turns=3)  # type: ignore[arg-type]
+    turns, rows = np.repeat([0, 1, 2], [COUNT, COUNT, 3]), np.concatenate([np.arange(COUNT), np.arange(COUNT), last])
+    places = asked.places(turns, rows)
+    assert places.tolist() == list(range(2 * COUNT + 3))
+    np.testing.assert_array_equal(asked.rows(places), rows)
+    np.testing.assert_array_equal(asked.views(places), whole.views(whole.places(turns, rows)))
+    assert (asked.keys == whole.keys[whole.places(turns, rows)]).all()
+    assert np.concatenate([asked.places_of(number) for number in range(3)]).tolist() == places.tolist()
+
+
+def test_a_view_that_was_met_before_is_wanted_whole_whatever_the_last_turn_meets() -> None:
+    whole = wanted(views=2, turns=3)
+    asked = replace(whole, last=np.array([4]))
+    assert (asked.keys == whole.keys).all()
 
 
 def test_the_same_image_twice_is_wanted_once() -> None:

@@ -14,10 +14,10 @@ MIXED = parse_space(
 )
 
 
-def test_the_default_is_the_papers_figure_4() -> None:
+def test_the_default_is_the_papers_figure_4_and_the_default_alpha() -> None:
     space = parse_space(DEFAULT_SPACE)
-    assert space.as_json() == {"sskt.temperature": [1, 2, 3], "sskt.alpha": [0.1, 0.5, 1.0]}
-    assert len(space) == len(list(space.points())) == 9
+    assert space.as_json() == {"sskt.temperature": [1, 2, 3], "sskt.alpha": [0.1, 0.5, 1.0, 3.0]}
+    assert len(space) == len(list(space.points())) == 12
 
 
 def test_values_are_toml_or_plain_strings() -> None:

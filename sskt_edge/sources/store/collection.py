@@ -187,6 +187,16 @@ class Collection:
         append = partial(self._folder.append, fill=secrets.token_hex(8), about=plain(about))
         return Writer(append, self._form, rows, seconds)
 
+    def note(self, about: Mapping[str, object]) -> None:
+        """Say something for whoever lists the collection, and add no labels; `held` must be around it.
+
+        Raises:
+            StorageError: the disk does not take it.
+        """
+        if not self._is_held:
+            raise RuntimeError("hold the collection before you write to it")
+        self._folder.note(secrets.token_hex(8), plain(about))
+
     def prune(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> None:
         """Remove all of it from the disk; who fills it is waited for.
 

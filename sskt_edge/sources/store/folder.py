@@ -18,7 +18,7 @@ from sskt_edge.sources.store.shards import SUFFIX, DamagedShardError, check_shar
 class CollectionFolder:
     """What is on the disk. It is looked at anew each time, so that what another process adds is seen.
 
-    `append`, `tidy` and `remove` are for the holder of the collection's lock.
+    `append`, `note`, `tidy` and `remove` are for the holder of the collection's lock.
 
     Args:
         path: where it is, or will be.
@@ -81,6 +81,15 @@ class CollectionFolder:
         """
         shard = write_shard(self.path, keys, arrays, fill)
         write_manifest(self.path, self.manifest().with_shard(shard, about))
+
+    def note(self, fill: str, about: Facts) -> None:
+        """Add what a writer says that adds no shard.
+
+        Raises:
+            StorageError: the disk does not take it.
+        """
+        manifest = self.manifest()
+        write_manifest(self.path, replace(manifest, fills={**manifest.fills, fill: about}))
 
     def tidy(self, progress: Progress) -> None:
         """Begin a manifest if there is none, take damaged shards out of it, remove files that it does not name.
