@@ -25,6 +25,9 @@ model = "resnet20"
 [[sources]]
 name = "teacher"
 model = "run/%s"
+[sskt]
+transfer_module = true
+alpha = 1.0
 [labels]
 views = 2
 batch_size = 32
