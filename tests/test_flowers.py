@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(not FLOWERS, reason="SSKT_EDGE_FLOWERS names no 
 @pytest.mark.parametrize("change", [("data.image_size=64",), ("target.model=mobilenet_v2", "data.image_size=96")])
 def test_the_bundle_answers_as_the_trained_network_on_every_test_image(change: tuple[str, ...], tmp_path: Path) -> None:
     short = ("data.per_class=4", "labels.views=1", "labels.batch_size=4", "train.epochs=3", "train.precision=fp32")
-    recipe = sskt_edge.load_recipe("flowers", [f"data.root={FLOWERS}", *short, *change])
+    places = (f"data.root={FLOWERS}", f"labels.store={tmp_path / 'labels'}")
+    recipe = sskt_edge.load_recipe("flowers", [*places, *short, *change])
     run = sskt_edge.train(recipe, tmp_path / "runs")
     bundle, _ = sskt_edge.export(run, tmp_path / "bundle")
     report = evaluate_folder(bundle, bundle.session(), Path(str(FLOWERS)))

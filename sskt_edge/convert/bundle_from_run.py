@@ -138,6 +138,7 @@ def _manifest(run: TrainedNetwork, files: dict[str, bytes], session: Session, pa
         lineage=Lineage(
             recipe_sha256=run.result.recipe_sha256,
             data_sha256=run.result.data_sha256,
+            unlabelled_sha256=run.result.unlabelled_sha256,
             run=run.folder.path.resolve().name,
             weights_sha256=run.weights_sha256,
             onnx_sha256=records[_ONNX_FILE].sha256,

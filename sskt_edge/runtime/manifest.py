@@ -59,6 +59,7 @@ class Lineage(_Frozen):
 
     recipe_sha256: Sha256
     data_sha256: Sha256
+    unlabelled_sha256: Sha256 | None = None
     run: FolderName
     weights_sha256: Sha256
     onnx_sha256: Sha256

@@ -65,9 +65,8 @@ class Wanted:
     @cached_property
     def _cut(self) -> tuple[int, NDArray[np.intp]]:
         """The first place of the last view number, and the rows that have a place there."""
-        met_again = self.last is None or self.turns > self.numbers
-        rows = np.arange(len(self.images)) if met_again or self.last is None else self.last
-        return (self.numbers - 1) * len(self.images), rows
+        last = None if self.turns > self.numbers else self.last  # else the number was met before, by all images
+        return (self.numbers - 1) * len(self.images), np.arange(len(self.images)) if last is None else last
 
     def places(self, turns: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """The places of images met in some turns. [B], [B] → [B]."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class StridedDepthwise(nn.Conv2d):
     """A convolution that trains in fp32 inside a bf16 autocast on the CPU, and is an ordinary one everywhere else.
 
-    In bf16 oneDNN (3.7 and others) takes its reference code for the gradient of a strided depthwise convolution's
+    In bf16 oneDNN (3.12, of torch 2.14) takes its reference code for the gradient of a strided depthwise convolution's
     input: a hundred times slower than fp32's kernel, and half of a training step of MobileNetV2.
     """
 

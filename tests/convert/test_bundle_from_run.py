@@ -83,6 +83,13 @@ def test_the_manifest_names_the_hash_of_everything_it_was_made_from(
     assert set(lineage.sources) == {"teacher"}
 
 
+def test_the_lineage_tells_of_unlabelled_images(tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path) -> None:
+    assert tiny_bundle.manifest.lineage.unlabelled_sha256 is None
+    with_some = replace(tiny_run, result=tiny_run.result.model_copy(update={"unlabelled_sha256": "a" * 64}))
+    bundle, _ = bundle_from_run(with_some, tmp_path / "bundle")
+    assert open_bundle(bundle.path).manifest.lineage.unlabelled_sha256 == "a" * 64
+
+
 def test_the_manifest_says_what_the_device_must_know(tiny_run: TrainedNetwork, tiny_bundle: Bundle) -> None:
     manifest, run = tiny_bundle.manifest, tiny_run.result
 
