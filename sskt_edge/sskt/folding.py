@@ -64,12 +64,14 @@ class _Moments(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
-        rows = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
-        rows = rows.to(torch.promote_types(rows.dtype, torch.float32), copy=True)
-        mean = rows.mean(dim=0)
-        rows -= mean  # sums of squares around zero would cancel where the mean is large
+        rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # [B,hw,C]; image by image, so that all threads take part
+        wide = rows.to(torch.promote_types(rows.dtype, torch.float32))
+        count = rows[..., 0].numel()
+        mean = wide.sum(dim=1).sum(dim=0) / count
         ctx.save_for_backward(features, mean)
-        return mean, rows.T @ rows / len(rows)
+        if wide.dtype != rows.dtype:  # no mean of so few bits is so large that squares around zero would cancel
+            return mean, _squares(wide) / count - torch.outer(mean, mean)
+        return mean, _squares(wide - mean) / count
 
     @staticmethod
     def backward(ctx: Any, of_mean: Tensor, of_covariance: Tensor) -> Tensor:
@@ -78,3 +80,8 @@ class _Moments(torch.autograd.Function):
         slope = (of_covariance + of_covariance.T) / count
         offset = of_mean / count - slope @ mean
         return F.conv2d(features, slope[:, :, None, None].to(features.dtype), offset.to(features.dtype))
+
+
+def _squares(rows: Tensor) -> Tensor:
+    """[B,n,C] → the sum over all rows of their outer products, [C,C]."""
+    return torch.bmm(rows.transpose(1, 2), rows).sum(dim=0)

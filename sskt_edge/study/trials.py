@@ -144,8 +144,9 @@ def _open_storage(storage: str) -> optuna.storages.RDBStorage:
             if tries_left and (isinstance(error, IntegrityError) or "already exists" in str(error)):
                 time.sleep(0.5)
                 continue
+            why = error.__cause__ if isinstance(error.__cause__, ImportError) else error  # which module is missing
             raise StudyError(
-                f"Cannot open the storage of trials: {_first_line(error)}. Expected an SQLAlchemy URL such as "
+                f"Cannot open the storage of trials: {_first_line(why)}. Expected an SQLAlchemy URL such as "
                 f"sqlite:///sweep.db or postgresql://user@host/base, with its driver installed."
             ) from error
     raise AssertionError("the last try returns or raises")

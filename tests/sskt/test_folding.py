@@ -140,3 +140,14 @@ def test_moments_leave_the_features_alone() -> None:
     _ = Stage(features).moments
 
     assert torch.equal(features, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_moments_are_right_in_every_precision_where_the_mean_is_thirty_spreads(dtype: torch.dtype) -> None:
+    features = (torch.randn(8, 6, 32, 32) + 30).to(dtype)
+
+    found, exact = Stage(features).moments, Stage(features.double()).moments
+
+    for ours, one in zip(found, exact, strict=True):
+        assert ours.dtype == torch.float32
+        assert (ours - one).abs().max() <= 1e-3 * one.abs().max()

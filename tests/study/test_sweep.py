@@ -223,6 +223,7 @@ def test_images_that_changed_are_not_mixed_up(which: str, tiny_run: TrainedNetwo
         ((SHARE,), {"seeds": ()}, "0 seeds"),
         ((SHARE,), {"study": "a/b"}, "names a folder"),
         ((SHARE,), {"storage": "nonsense"}, "Expected an SQLAlchemy URL"),
+        ((SHARE,), {"storage": "oracle+cx_oracle://host/base"}, "No module named 'cx_Oracle'.*its driver installed"),
         ((SHARE,), {"storage": "sqlite:////nowhere/at/all.db"}, "unable to open database file"),
     ],
 )
