@@ -4,7 +4,7 @@
 
 Each side is a process of its own; they take turns, ten steps a turn. Printed are the median speeds, the median ratio
 of the pairs with its quartiles, n, and each process's peak memory. No data, no branches: the target's forward,
-backward and SGD step alone.
+backward and SGD step alone; ours with the optimizer that `train` makes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.turns import serve, take_turns
+from sskt_edge.recipe.models import Sgd
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.training.memory import keep_freed_memory
+from sskt_edge.training.optimizer import build_optimizer
 
 DEFAULT = ("resnet20:32", "resnet20:64", "mobilenet_v2:96", "resnet18:96", "densenet121:96")
 STEPS = 10
@@ -27,7 +29,10 @@ STEPS = 10
 def step_of(model: str, size: int, batch: int, dtype: torch.dtype, layout: torch.memory_format) -> Callable[[], None]:
     """One training step on random images, ready to be called again and again."""
     network = TARGETS[model].build(10).train().to(memory_format=layout)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    if dtype == torch.float32:
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    else:
+        optimizer = build_optimizer(Sgd(lr=0.01, weight_decay=0), network)
     images = torch.randn(batch, 3, size, size).contiguous(memory_format=layout)
     labels = torch.arange(batch) % 10
 

@@ -11,7 +11,11 @@ from sskt_edge.recipe.models import AdamW, Cosine, Sgd, Steps
 
 
 def build_optimizer(optimizer: Sgd | AdamW, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer over all parameters, branches included. Equation (4)."""
+    """The optimizer over all parameters, branches included. Equation (4).
+
+    Fused: one pass over each parameter. On the CPU it goes through memory as it lies, so a parameter, its gradient and
+    its slots must lie alike: autograd lays out a parameter's gradient as the parameter, and load_state its slots.
+    """
     if isinstance(optimizer, Sgd):
         return torch.optim.SGD(
             network.parameters(),
@@ -19,9 +23,10 @@ def build_optimizer(optimizer: Sgd | AdamW, network: nn.Module) -> torch.optim.O
             momentum=optimizer.momentum,
             weight_decay=optimizer.weight_decay,
             nesterov=optimizer.nesterov,
+            fused=True,
         )
     return torch.optim.AdamW(
-        network.parameters(), lr=optimizer.lr, betas=optimizer.betas, weight_decay=optimizer.weight_decay
+        network.parameters(), lr=optimizer.lr, betas=optimizer.betas, weight_decay=optimizer.weight_decay, fused=True
     )
 
 

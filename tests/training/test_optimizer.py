@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from sskt_edge.recipe.models import AdamW, Cosine, Sgd, Steps
+from sskt_edge.sskt.network import BranchedTarget
+from sskt_edge.targets.registry import TARGETS
 from sskt_edge.training.optimizer import build_optimizer, learning_rate
 
 
@@ -53,3 +55,27 @@ def test_adamw_decays_apart_from_the_gradient() -> None:
     optimizer.step()
     # decay: 2·(1 - 0.1·0.5) = 1.9; the first step of Adam is lr: 1.9 - 0.1
     assert layer.weight.item() == pytest.approx(1.8, rel=1e-5)
+
+
+@pytest.mark.parametrize("transfer_module", [True, False])
+@pytest.mark.parametrize("given", [Sgd(lr=0.1, nesterov=True), AdamW(name="adamw", lr=0.1)])
+def test_a_step_goes_through_memory_as_parameters_lie(given: Sgd | AdamW, transfer_module: bool) -> None:
+    """The fused optimizers of the CPU would mix up a parameter and a gradient of another layout, without a word."""
+    made: list[dict[str, torch.Tensor]] = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            primary = TARGETS["resnet20"].build(5)
+            network = BranchedTarget(primary, TARGETS["resnet20"], {"a": 7}, transfer_module).double()
+            batches = torch.rand(2, 4, 3, 16, 16, dtype=torch.float64)
+        network.to(memory_format=layout)
+        optimizer = build_optimizer(given, network)
+        for batch in batches:
+            logits, branches = network(batch.contiguous(memory_format=layout))
+            optimizer.zero_grad()
+            torch.autograd.backward(logits.sin().sum() + branches["a"].sin().sum())
+            optimizer.step()
+        made.append(network.state_dict())
+
+    for name, value in made[0].items():
+        torch.testing.assert_close(made[1][name], value, rtol=1e-5, atol=1e-7, msg=name)
