@@ -17,7 +17,7 @@ root = {root_toml}
 image_size = {size}            # of the target's input; the images' short sides: {small} to {large}, half up to {middle}
 per_class = 0              # a budget of labelled images a class; 0 = all
 validation = 0.0           # a share of the training images; above 0, train.keep = "best" chooses a checkpoint by it
-{split}{skip}# unlabelled = "FOLDER"    # images without labels, for the sources' losses: they helped most on flowers
+{split}{skip}# unlabelled = "FOLDER"    # images without labels, for the sources' losses: flowers' gain came from them
 augment = {{ crop_padding = 4, horizontal_flip = true }}   # no flip for digits or text
 
 [target]
