@@ -1,6 +1,6 @@
 """What does an epoch on stored soft labels cost, against one from scratch, and against one that asks the sources anew?
 
-    python -m benchmarks.epoch [--data FOLDER] [--target resnet20:64] [--rounds 11] [--online efficientnet_lite0 …]
+    python -m benchmarks.epoch [--data FOLDER] [--target resnet20:64] [--rounds 11] [--starts 1] [--online SOURCE …]
 
 Each side is a process of its own; they take turns, an epoch of 500 images a turn. Printed are the medians, the median
 ratio of the pairs with its quartiles, n, and each process's peak memory.
@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--online", nargs="*", default=["efficientnet_lite0", "resnet50"])
+    parser.add_argument("--starts", type=int, default=1, help="start all processes anew so many times")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     told = parser.parse_args()
     model, _, size = told.target.partition(":")
@@ -163,12 +164,12 @@ def main() -> None:
     same = ["--data", told.data] if told.data else []
     same += ["--target", told.target, "--precision", told.precision]
     names = [*SIDES, *(f"online, {source}" for source in told.online)]
-    taken = take_turns("benchmarks.epoch", same, names, told.rounds)
+    taken = take_turns("benchmarks.epoch", same, names, told.rounds, starts=told.starts)
     print("| an epoch | seconds | / scratch (quartiles) | / one source (quartiles) | peak memory, GB | n |")
     print("|---|---|---|---|---|---|")
     for name, one in taken.items():
         ratios = f"{one.over(taken['scratch'])} | {one.over(taken['one source'])}"
-        print(f"| {name} | {one.median:.2f} | {ratios} | {one.gigabytes:.2f} | {told.rounds} |")
+        print(f"| {name} | {one.median:.2f} | {ratios} | {one.gigabytes:.2f} | {len(one.seconds)} |")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How much faster is a training step in bf16 and channels_last than in fp32 as usually written?
 
-    python -m benchmarks.training_step [--targets resnet20:32 mobilenet_v2:96 …] [--batch 64] [--rounds 15]
+    python -m benchmarks.training_step [--targets resnet20:32 mobilenet_v2:96 …] [--batch 64] [--rounds 15] [--starts 1]
 
 Each side is a process of its own; they take turns, ten steps a turn. Printed are the median speeds, the median ratio
 of the pairs with its quartiles, n, and each process's peak memory. No data, no branches: the target's forward,
@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--targets", nargs="+", default=DEFAULT, metavar="NAME:SIZE")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--starts", type=int, default=1, help="start all processes anew so many times")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.only:
@@ -81,11 +82,11 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for target in told.targets:
         same = ["--targets", target, "--batch", str(told.batch)]
-        taken = take_turns("benchmarks.training_step", same, ["plain", "ours"], told.rounds, warm_up=1)
+        taken = take_turns("benchmarks.training_step", same, ["plain", "ours"], told.rounds, 1, told.starts)
         plain, ours = taken["plain"], taken["ours"]
         speeds = " | ".join(f"{told.batch * STEPS / one.median:.0f}" for one in (plain, ours))
         peaks = f"{plain.gigabytes:.2f}, {ours.gigabytes:.2f}"
-        row = f"| {target.replace(':', ' at ')} | {speeds} | {plain.over(ours)} | {peaks} | {told.rounds} |"
+        row = f"| {target.replace(':', ' at ')} | {speeds} | {plain.over(ours)} | {peaks} | {len(ours.seconds)} |"
         print(row, flush=True)
 
 

@@ -27,7 +27,7 @@ class Verdict:
     Attributes:
         engine: what was tried.
         provider: what really ran it: "cpu", "cuda"; nothing if it did not open.
-        images_per_second: the median over the batches, after a warm-up; 0 if it does not run.
+        images_per_second: the median over the batches but the first, which warms up; 0 if it does not run.
         kl: mean KL(reference, engine) of the softmax at T = 1, in nats; infinite if it does not run.
         agreement: share of images with the same first class, or one AS_LIKELY to the reference.
         passed: whether it may be taken.
@@ -113,13 +113,13 @@ def _try(
     batches: Sequence[NDArray[np.uint8]],
     between_batches: Callable[[], None],
 ) -> _Trial:
-    """Open the engine and run every batch, the first one once more before."""
+    """Open the engine and run every batch; a single one twice, since the first run is not timed."""
     start = time.perf_counter()
     try:
         session = source.open(engine, side, len(batches[0]))
         opened = time.perf_counter() - start
         answers, seconds = [], []
-        for batch in (batches[0], *batches):
+        for batch in batches if len(batches) > 1 else (*batches, *batches):
             between_batches()
             start = time.perf_counter()
             answers.append(session.run(batch))
@@ -127,7 +127,7 @@ def _try(
     except Exception as error:  # each library has its own, and out of memory; the others may still do
         return _Trial(failure=_reason(error))
     speed = len(batches[0]) / float(np.median(seconds[1:]))
-    return _Trial(session.provider, opened, speed, np.concatenate(answers[1:]))
+    return _Trial(session.provider, opened, speed, np.concatenate(answers[-len(batches) :]))
 
 
 def _judge(
