@@ -13,9 +13,11 @@ from sskt_edge.recipe.models import AdamW, Cosine, Sgd, Steps
 def build_optimizer(optimizer: Sgd | AdamW, network: nn.Module) -> torch.optim.Optimizer:
     """The optimizer over all parameters, branches included. Equation (4).
 
-    Fused: one pass over each parameter. On the CPU it goes through memory as it lies, so a parameter, its gradient and
+    Fused on the CPU: one pass over each parameter. It goes through memory as it lies, so a parameter, its gradient and
     its slots must lie alike: autograd lays out a parameter's gradient as the parameter, and load_state its slots.
+    Elsewhere torch decides.
     """
+    fused = True if next(network.parameters()).device.type == "cpu" else None
     if isinstance(optimizer, Sgd):
         return torch.optim.SGD(
             network.parameters(),
@@ -23,10 +25,10 @@ def build_optimizer(optimizer: Sgd | AdamW, network: nn.Module) -> torch.optim.O
             momentum=optimizer.momentum,
             weight_decay=optimizer.weight_decay,
             nesterov=optimizer.nesterov,
-            fused=True,
+            fused=fused,
         )
     return torch.optim.AdamW(
-        network.parameters(), lr=optimizer.lr, betas=optimizer.betas, weight_decay=optimizer.weight_decay, fused=True
+        network.parameters(), lr=optimizer.lr, betas=optimizer.betas, weight_decay=optimizer.weight_decay, fused=fused
     )
 
 
