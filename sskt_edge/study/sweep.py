@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sskt_edge.errors import DivergenceError, Interrupted, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.files import write_atomically
+from sskt_edge.runtime.files import storage_errors, write_atomically
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.study.base import overlaid, study_folder, study_sha256, with_train
 from sskt_edge.study.draw_sweep import draw_sweep
@@ -89,7 +89,11 @@ def sweep(
     own = place / f"sweep-{study or digest}"
     name = study or f"{place.name}-{digest}"
     progress.say(f"sweep {own}")
-    with open_trials(storage or f"sqlite:///{own / 'trials.db'}", name, space, sampler, facts, own) as opened:
+    if storage is None:
+        with storage_errors(own):
+            own.mkdir(parents=True, exist_ok=True)
+        storage = f"sqlite:///{own / 'trials.db'}"
+    with open_trials(storage, name, space, sampler, facts, own) as opened:
         precision = _precision_of(opened, recipe, progress)
         ran = _Ran(opened, judged, tuple(seeds), precision, place / "trials", progress)
         many = len(space) if sampler == "grid" else trials or _DEFAULT_TRIALS

@@ -111,14 +111,19 @@ def open_trials(
     """
     worker = uuid.uuid4().hex[:12]
     file = folder / "workers" / f"{worker}.lock"
-    with _quiet(), locked(file, "sweeps", QUIET):
-        opened = _open_storage(storage)
+    with _quiet():
+        opened = _open_storage(storage)  # before the folder is made: a refused one leaves nothing
         try:
-            study = optuna.create_study(
-                storage=opened, sampler=SAMPLERS[sampler](), study_name=name, direction="maximize", load_if_exists=True
-            )
-            _refuse_other_facts(study, facts, storage)
-            yield Trials(study, space, file.parent, worker)
+            with locked(file, "sweeps", QUIET):
+                study = optuna.create_study(
+                    storage=opened,
+                    sampler=SAMPLERS[sampler](),
+                    study_name=name,
+                    direction="maximize",
+                    load_if_exists=True,
+                )
+                _refuse_other_facts(study, facts, storage)
+                yield Trials(study, space, file.parent, worker)
         except (SQLAlchemyError, StorageInternalError) as error:
             raise StorageError(f"The storage '{shown(storage)}' failed: {_first_line(error)}.") from error
         finally:

@@ -232,6 +232,7 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(StudyError, match=said):
         sweep(recipe(tiny_run.folder.path, *told), SPACE, folder=tmp_path, **options)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_point_is_checked_before_the_first_training(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
