@@ -1,9 +1,11 @@
 """What does an epoch on stored soft labels cost, against one from scratch, and against one that asks the sources anew?
 
     python -m benchmarks.epoch [--data FOLDER] [--target resnet20:64] [--rounds 11] [--starts 1] [--online SOURCE …]
+    python -m benchmarks.epoch --together [--starts 10] …
 
-Each side is a process of its own; they take turns, an epoch of 500 images a turn. Printed are the medians, the median
-ratio of the pairs with its quartiles, n, and each process's peak memory.
+The sides take turns, an epoch of 500 images a turn. Each is a process of its own, whose peak memory is printed; with
+--together all are in one process, so that none has the luckier place in memory. Printed are the medians, the median
+ratio of the pairs with its quartiles, and n.
 
 scratch, one source, two sources: this package's loop, channels_last, views cut and labels read from a store on disk.
 online: the same steps, but each batch goes first through the source as one would write it: torch, fp32, NCHW, eval,
@@ -133,14 +135,17 @@ def asking(source: str, images: ImageSet, size: int) -> Callable[[Batch], Batch]
     return ask
 
 
-def work(name: str, images: ImageSet, model: str, size: int, precision: Precision) -> None:
-    """One side's process."""
-    plain, _, source = name.partition("online, ")
-    if not source:
-        keep_freed_memory()  # as train does, and as nobody does who writes a loop
+def work(names: list[str], images: ImageSet, model: str, size: int, precision: Precision) -> None:
+    """The process of one side, or of several."""
     with tempfile.TemporaryDirectory() as folder:
-        side = Side(plain or "one source", images, model, size, precision, Path(folder))
-        serve(functools.partial(side.epoch, asking(source, images, size)) if source else side.epoch)
+        sides: dict[str, Callable[[], None]] = {}
+        for name in names:
+            plain, _, source = name.partition("online, ")
+            if plain:
+                keep_freed_memory()  # as train does, and as nobody does who writes a loop
+            side = Side(plain or "one source", images, model, size, precision, Path(folder))
+            sides[name] = functools.partial(side.epoch, asking(source, images, size)) if source else side.epoch
+        serve(sides)
 
 
 def main() -> None:
@@ -151,7 +156,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--online", nargs="*", default=["efficientnet_lite0", "resnet50"])
     parser.add_argument("--starts", type=int, default=1, help="start all processes anew so many times")
-    parser.add_argument("--only", help=argparse.SUPPRESS)
+    parser.add_argument("--together", action="store_true", help="all sides but the online ones, in one process")
+    parser.add_argument("--only", action="append", help=argparse.SUPPRESS)
     told = parser.parse_args()
     model, _, size = told.target.partition(":")
     if told.only:
@@ -163,8 +169,8 @@ def main() -> None:
     )
     same = ["--data", told.data] if told.data else []
     same += ["--target", told.target, "--precision", told.precision]
-    names = [*SIDES, *(f"online, {source}" for source in told.online)]
-    taken = take_turns("benchmarks.epoch", same, names, told.rounds, starts=told.starts)
+    names = [*SIDES, *(f"online, {source}" for source in told.online if not told.together)]
+    taken = take_turns("benchmarks.epoch", same, names, told.rounds, starts=told.starts, together=told.together)
     print("| an epoch | seconds | / scratch (quartiles) | / one source (quartiles) | peak memory, GB | n |")
     print("|---|---|---|---|---|---|")
     for name, one in taken.items():

@@ -123,7 +123,7 @@ def work(name: str, count: int, size: int, batch: int) -> None:
     else:
         epoch = theirs(images, batch, int(workers), kind == "float")
     numbers = itertools.count()
-    serve(lambda: epoch(next(numbers)))
+    serve({name: lambda: epoch(next(numbers))})
 
 
 def main() -> None:

@@ -59,7 +59,7 @@ def work(name: str, target: str, batch: int) -> None:
         for _ in range(STEPS):
             step()
 
-    serve(steps)
+    serve({name: steps})
 
 
 def main() -> None:
@@ -82,7 +82,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for target in told.targets:
         same = ["--targets", target, "--batch", str(told.batch)]
-        taken = take_turns("benchmarks.training_step", same, ["plain", "ours"], told.rounds, 1, told.starts)
+        taken = take_turns(
+            "benchmarks.training_step", same, ["plain", "ours"], told.rounds, warm_up=1, starts=told.starts
+        )
         plain, ours = taken["plain"], taken["ours"]
         speeds = " | ".join(f"{told.batch * STEPS / one.median:.0f}" for one in (plain, ours))
         peaks = f"{plain.gigabytes:.2f}, {ours.gigabytes:.2f}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+_MEMORY = "memory"
 
 
 class Taken(NamedTuple):
@@ -38,14 +40,23 @@ class Taken(NamedTuple):
 
 
 def take_turns(
-    module: str, told: Sequence[str], names: Sequence[str], rounds: int, warm_up: int = 3, starts: int = 1
+    module: str,
+    told: Sequence[str],
+    names: Sequence[str],
+    rounds: int,
+    *,
+    warm_up: int = 3,
+    starts: int = 1,
+    together: bool = False,
 ) -> dict[str, Taken]:
     """Start `python -m module … --only NAME` for every side, and let each do a round in turn.
 
     All of it `starts` times, and the rounds put together: one process is up to 2 % faster than the next that does the
-    same, by where its memory happens to lie.
+    same, by where its memory happens to lie. With `together` all sides are in one process (`--only A --only B …`),
+    so that they share that luck; the peak is then that of all.
     """
-    all_starts = [_one_start(module, told, names, rounds, warm_up) for _ in range(starts)]
+    groups = [names] if together else [[name] for name in names]
+    all_starts = [_one_start(module, told, groups, rounds, warm_up) for _ in range(starts)]
     return {
         name: Taken(
             [s for one in all_starts for s in one[name].seconds], max(one[name].gigabytes for one in all_starts)
@@ -54,29 +65,35 @@ def take_turns(
     }
 
 
-def _one_start(module: str, told: Sequence[str], names: Sequence[str], rounds: int, warm_up: int) -> dict[str, Taken]:
-    workers = {name: _Worker([sys.executable, "-m", module, *told, "--only", name]) for name in names}
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+def _one_start(
+    module: str, told: Sequence[str], groups: Sequence[Sequence[str]], rounds: int, warm_up: int
+) -> dict[str, Taken]:
+    workers: dict[str, _Worker] = {}
+    for group in groups:
+        only = [word for name in group for word in ("--only", name)]
+        workers |= dict.fromkeys(group, _Worker([sys.executable, "-m", module, *told, *only]))
+    seconds: dict[str, list[float]] = {name: [] for name in workers}
     for turn in range(warm_up + rounds):
         for name, worker in workers.items():
-            took = worker.ask("round")
+            took = worker.ask(name)
             if turn >= warm_up:
                 seconds[name].append(took)
-    taken = {name: Taken(seconds[name], worker.ask("memory")) for name, worker in workers.items()}
-    for worker in workers.values():
+    taken = {name: Taken(seconds[name], worker.ask(_MEMORY)) for name, worker in workers.items()}
+    for worker in set(workers.values()):
         worker.end()
     return taken
 
 
-def serve(run: Callable[[], object]) -> None:
-    """What such a process does when it is ready: one line in, one number out."""
+def serve(sides: Mapping[str, Callable[[], object]]) -> None:
+    """What such a process does when it is ready: a side's name in, the seconds of one round out."""
     for line in sys.stdin:
-        start = time.perf_counter()
-        if line.strip() == "round":
-            run()
-            print(time.perf_counter() - start, flush=True)
-        else:
+        asked = line.strip()
+        if asked == _MEMORY:
             print(memory("VmHWM"), flush=True)
+            continue
+        start = time.perf_counter()
+        sides[asked]()
+        print(time.perf_counter() - start, flush=True)
 
 
 def memory(field: str) -> float:
@@ -88,7 +105,7 @@ def memory(field: str) -> float:
 class _Worker:
     def __init__(self, command: list[str]) -> None:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.ask("memory")  # is answered when all is ready
+        self.ask(_MEMORY)  # is answered when all is ready
 
     def ask(self, what: str) -> float:
         assert self._process.stdin is not None and self._process.stdout is not None
