@@ -6,10 +6,11 @@ import json
 import signal
 import sys
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+import sskt_edge
 from sskt_edge.cli import compare, doctor, evaluate, export, labels, networks, predict, recipe, sweep, train
 from sskt_edge.errors import Interrupted, MissingExtraError, SsktEdgeError, WorkError
 
@@ -22,6 +23,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"sskt-edge {sskt_edge.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which one.")] = False,
+) -> None:
+    pass
+
+
 app.command("train")(train.train)
 app.command("export")(export.export)
 app.command("eval")(evaluate.evaluate)

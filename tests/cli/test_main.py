@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ def test_no_verb_shows_the_help(tmp_path: Path) -> None:
     done = sskt_edge(cwd=tmp_path)
     for verb in ("train", "export", "eval", "predict", "recipe", "networks", "doctor"):
         assert verb in done.stdout + done.stderr
+
+
+def test_the_version_is_said(tmp_path: Path) -> None:
+    done = sskt_edge("--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"sskt-edge {version('sskt-edge')}\n")
 
 
 def test_an_unknown_verb_is_an_error_of_input(tmp_path: Path) -> None:
