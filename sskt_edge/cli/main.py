@@ -25,17 +25,18 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
+def _say_version(asked: bool) -> None:
     if asked:
         print(f"sskt-edge {sskt_edge.__version__}")
         raise typer.Exit
 
 
+_Version = Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which one.")]
+
+
 @app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which one.")] = False,
-) -> None:
-    pass
+def _options(_: _Version = False) -> None:
+    """Taken before the verb."""
 
 
 app.command("train")(train.train)
