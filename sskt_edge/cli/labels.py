@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, short_bytes, short_time, show, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, same_recipe, short_bytes, short_time, show, show_json
 
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection
@@ -34,7 +34,7 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
     if json_:
         show_json(planned.as_json())
     else:
-        show_plan(planned, recipe)
+        show_plan(planned, same_recipe(recipe, set_))
 
 
 @app.command("fill")
@@ -56,7 +56,7 @@ def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
         name: f"{part['asked']:,} of {part['views']:,} views asked, by {part['engine']}; {part['path']}"
         for name, part in filled.items()
     }
-    show(f"filled in {short_time(time.monotonic() - start)}", rows, [f"sskt-edge train {recipe}"])
+    show(f"filled in {short_time(time.monotonic() - start)}", rows, [f"sskt-edge train {same_recipe(recipe, set_)}"])
 
 
 @app.command("list")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show_plan(plan: Plan, recipe: str) -> None:
-    """Print a plan: a table of engines a source, then what the training will take."""
+    """Print a plan: a table of engines a source, then what the training will take; `recipe` as same_recipe gives it."""
     for source in plan.sources:
         _show_engines(source)
     rows = {}
@@ -35,7 +35,8 @@ def show_plan(plan: Plan, recipe: str) -> None:
     )
     epochs = f"{plan.break_even} epoch{'s' if plan.break_even > 1 else ''}"
     rows["break-even"] = f"after {epochs}" if plan.filling else "at once: nothing is missing"
-    show("the plan", rows, [f"sskt-edge labels fill {recipe}", f"sskt-edge train {recipe}    # fills by itself"])
+    fill = [f"sskt-edge labels fill {recipe}"] if plan.filling else []
+    show("the plan", rows, [*fill, f"sskt-edge train {recipe}    # fills by itself"])
 
 
 def _show_engines(source: SourcePlan) -> None:

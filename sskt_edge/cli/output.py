@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,11 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe's, any key; repeatable."),
 ]
+
+
+def same_recipe(recipe: str, set_: list[str] | None) -> str:
+    """The recipe with its --set, as words of a shell, for the command that comes next."""
+    return shlex.join([recipe, *(word for change in set_ or () for word in ("--set", change))])
 
 
 class _Bar:

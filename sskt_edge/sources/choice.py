@@ -19,6 +19,8 @@ from sskt_edge.sources.store.store import LabelStore
 _FEW = 8 * GATE_VIEWS
 # Of so few batches nobody needs to know before how long they take.
 _SHORT = 8
+# What the gate said counts where so great a part of the views was there when it judged: else of other images.
+_SAME_IMAGES = 0.1
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,13 @@ def _kept_choice(question: Question, labels: Labels, store: LabelStore, allowed:
     """The engine that has answered the most of the question already, if any has.
 
     One that was taken without a trial is kept only if little is left to ask, so that a first try on a few images does
-    not bind to a slow engine.
+    not bind to a slow engine; one that the gate has judged, only if it was on these images.
     """
     fewest, best = question.views, None
     for engine in allowed:
         collection = question.collection(store, engine, labels.top_k)
         missing = question.missing(collection)
-        if missing < fewest and _may_be_kept(collection, missing, engine == question.source.engines()[0], labels):
+        if missing < fewest and _may_be_kept(collection, question, engine, labels):
             fewest, best = missing, engine
     if best is None:
         return None
@@ -210,11 +212,14 @@ def fastest_choice(
     return Choice(fastest.engine, _compared(fastest, verdicts), tuple(verdicts), fastest.images_per_second)
 
 
-def _may_be_kept(collection: Collection, missing: int, is_reference: bool, labels: Labels) -> bool:
-    """Whether the engine passed the gate when it filled the collection, by the limits of now."""
+def _may_be_kept(collection: Collection, question: Question, engine: Engine, labels: Labels) -> bool:
+    """Whether the engine passed the gate when it filled the collection, by the limits of now and on views as these."""
+    is_reference, missing = engine == question.source.engines()[0], question.missing(collection)
     gates: list[Mapping[str, float]] = [fill["gate"] for fill in collection.fills if fill["gate"]]
     if not gates:
         return is_reference and missing <= _FEW
+    if not is_reference and question.views - missing < _SAME_IMAGES * question.views:
+        return False
     return all(gate["kl"] <= labels.gate.kl and gate["agreement"] >= labels.gate.agreement for gate in gates)
 
 

@@ -67,7 +67,7 @@ def engines_here(reference: Engine, device: torch.device) -> tuple[Engine, ...]:
 
 
 def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
-    """What a label depends on beside the source: backend, precision, provider, versions, processor.
+    """What a label depends on beside the source: backend, precision, provider, versions, processor, torch's threads.
 
     Known before a session is opened; `checked` refuses a session that does otherwise.
 
@@ -84,12 +84,15 @@ def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
     if provider is None:
         raise NetworkError(f"Engine '{engine.name}' does not run here: this {device.type} has no {engine.precision}.")
     name = torch.cuda.get_device_name(device) if provider in _GPU else _processor()
+    # On a CPU torch sums in another order with other threads; ONNX Runtime and OpenVINO gave the same bits.
+    threads = {"threads": torch.get_num_threads()} if (engine.backend, provider) == ("torch", "cpu") else {}
     return {
         "backend": engine.backend,
         "precision": engine.precision,
         "provider": provider,
         "versions": versions,
         "processor": name,
+        **threads,
     }
 
 

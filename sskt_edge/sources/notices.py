@@ -37,7 +37,11 @@ def _other_conditions(collection: Collection, store: LabelStore) -> list[str]:
 
 
 def _new(question: Question, collection: Collection) -> list[str]:
-    """Which images and which kinds of view the collection has not met."""
+    """Which kind of view the collection has not met; else, which images."""
+    now = question.wanted[0].plan.views_as_json()
+    differences = [_differences(fill["views"], now) for fill in collection.fills]
+    if differences and all(differences):
+        return [f"other views than before: {'; '.join(differences[-1])}"]
     lines = []
     for wanted in question.wanted:
         rows = wanted.rows(np.arange(len(wanted.keys)))
@@ -45,10 +49,6 @@ def _new(question: Question, collection: Collection) -> list[str]:
         new = [wanted.images.names[row] for row in np.setdiff1d(rows, known)]
         if 0 < len(new) < len(wanted.images):
             lines.append(f"no labels yet of {len(new)} of {len(wanted.images)} images: {_first(new, ', ')}")
-    now = question.wanted[0].plan.views_as_json()
-    differences = [_differences(fill["views"], now) for fill in collection.fills]
-    if differences and all(differences):
-        lines.append(f"other views than before: {'; '.join(differences[-1])}")
     return lines
 
 

@@ -80,12 +80,14 @@ def arms_of(recipe: Recipe, methods: Sequence[str] = DEFAULT_METHODS, further: S
         further: more arms, each "NAME: KEY=VALUE KEY=VALUE …".
 
     Raises:
-        StudyError: an unknown method, an arm without a name, or two of the same name.
+        StudyError: an unknown method, an arm without a name or with a seed of its own, or two of the same name.
         RecipeError: a change does not fit.
     """
     arms = [_method_arm(recipe, name) for name in methods]
     for text in further:
         name, changes = parse_arm(text)
+        if any(change.startswith("train.seed=") for change in changes):
+            raise StudyError(f"--arm '{text}': every arm is trained with the same seeds: --seeds N, --first-seed N.")
         arms.append(Arm(name, overlaid(recipe, changes, f"arm {name}"), tuple(changes)))
     names = [arm.name for arm in arms]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -47,6 +47,8 @@ def compare(
     chosen = arms_of(recipe) if arms is None else tuple(arms)
     if not seeds or not chosen:
         raise StudyError(f"Nothing to compare: {len(chosen)} arms, {len(seeds)} seeds. At least one of each is needed.")
+    if all(arm.missing for arm in chosen):
+        raise StudyError(f"Nothing to compare: {'; '.join(f'{arm.name}: {arm.missing}' for arm in chosen)}")
     place = study_folder(recipe, Path(folder))
     precision = _precision_of(recipe, place, progress)
     so_far = Comparison(place, recipe, precision, tuple(seeds), chosen)

@@ -30,7 +30,7 @@ def reference_facts() -> dict[str, str]:
     }
     with contextlib.suppress(OSError):
         names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-        facts["processor"] += "".join(names[:1])
+        facts["processor"] += "".join(f" {name.partition(':')[2].strip()}" for name in names[:1])
     return facts
 
 

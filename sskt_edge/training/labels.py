@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -56,7 +56,7 @@ class Sources:
     ) -> None:
         self._recipe, self._progress, self._between = recipe, progress, between
         self.seconds = 0.0
-        self.store = LabelStore(Path(recipe.labels.store)) if recipe.labels.store else None
+        self.store = _store(recipe.labels.store)
         self.wanted = _wanted(recipe, inputs)
         see = recipe.labels.see
         self.questions = tuple(
@@ -96,7 +96,9 @@ class Sources:
         Raises:
             InputError, WorkError: as sources.fill.fill.
         """
-        return {q.source.name: self._fill(q, choices[q.source.name], say) for q in self.questions}
+        for question in self.questions:
+            self._say(question, choices[question.source.name], say)
+        return {q.source.name: self._fill(q, choices[q.source.name]) for q in self.questions}
 
     def collection(self, question: Question, choice: Choice) -> Collection | None:
         """Where the store keeps the labels; None if nothing is kept."""
@@ -110,13 +112,18 @@ class Sources:
         yield
         self.seconds += time.perf_counter() - start
 
-    def _fill(self, question: Question, choice: Choice, say: Callable[[str], None]) -> int:
+    def _say(self, question: Question, choice: Choice, say: Callable[[str], None]) -> None:
         collection = self.collection(question, choice)
         if self.store is None or collection is None:
             say(f"{question.source.name}: asked by {choice.engine.name} in every epoch ({choice.why})")
-            return 0
+            return
         for line in notices(question, choice, collection, self.store):
             say(line)
+
+    def _fill(self, question: Question, choice: Choice) -> int:
+        collection = self.collection(question, choice)
+        if collection is None:
+            return 0
         note = {"recipe": self._recipe.name, "threads": torch.get_num_threads()}
         temperature = self._recipe.sskt.temperature
         return fill(question, choice, collection, note, temperature, self._progress, self._between)
@@ -142,7 +149,8 @@ class Sources:
             if stored is not None:
                 return stored
             if fills_left:
-                self._fill(question, choice, say)
+                self._say(question, choice, say)
+                self._fill(question, choice)
         raise StorageError(
             f"What is written to '{collection.path}' is damaged when it is read, {_MOST_FILLS} times by now. Check the "
             f"disk, or name another labels.store."
@@ -159,6 +167,20 @@ class Sources:
             OnlineLogits(name, session, question.side, form, wanted, self._progress, self._between)
             for wanted in self.wanted
         ]
+
+
+def _store(name: str | Literal[False]) -> LabelStore | None:
+    """Where labels are kept, if anywhere.
+
+    Raises:
+        RecipeError: there is a file of that name.
+    """
+    if not name:
+        return None
+    path = Path(name)
+    if path.exists() and not path.is_dir():
+        raise RecipeError(f"labels.store = '{name}' is a file. Name a folder: --set labels.store=FOLDER.")
+    return LabelStore(path)
 
 
 def _wanted(recipe: Recipe, inputs: Inputs) -> tuple[Wanted, ...]:

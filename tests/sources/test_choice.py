@@ -121,6 +121,18 @@ def test_an_engine_that_the_store_has_labels_of_is_kept_though_another_is_faster
     assert source.batches == []
 
 
+def test_what_the_gate_said_on_other_images_does_not_count(whole: TorchSource, tmp_path: Path) -> None:
+    source, store = Counted(whole), LabelStore(tmp_path)
+    measured = chosen(question(source, wanted(MANY)), labels(engine="onnxruntime"))
+    few = question(source, wanted(image_set(50)))
+    filled(few, measured, store)
+    kept = chosen(question(source, wanted(image_set(100))), labels(engine="onnxruntime"), store)
+    assert kept.why == "the store has a part of its labels"
+    anew = chosen(question(source, wanted(MANY)), labels(engine="onnxruntime"), store)
+    assert anew.verdict is not None
+    assert anew.why.startswith("the fastest that passes the gate")
+
+
 def test_a_first_try_on_few_images_does_not_bind_to_the_reference(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {TORCH: slow}), LabelStore(tmp_path)
     few = question(source, wanted(image_set(50)))

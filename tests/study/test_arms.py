@@ -69,6 +69,8 @@ def test_names_are_told_apart_and_known() -> None:
         arms_of(RECIPE, ["finetune"])
     with pytest.raises(RecipeError, match="'arm a' is not a valid recipe"):
         arms_of(RECIPE, further=["a: sskt.alpha=-1"])
+    with pytest.raises(StudyError, match="the same seeds: --seeds N"):
+        arms_of(RECIPE, further=["a: train.seed=3"])
 
 
 def test_a_finetuned_arm_starts_from_published_weights_with_a_tenth_of_the_rate(cache: Path) -> None:

@@ -164,4 +164,7 @@ def test_a_run_that_was_changed_is_refused_with_what_to_do(compared: Comparison,
 def test_nothing_to_compare_is_said(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="2 arms, 0 seeds"):
         compare(recipe(tiny_run.folder.path), [], folder=tmp_path)
+    none = arms_of(recipe(tiny_run.folder.path), ["finetuned"])
+    with pytest.raises(StudyError, match="Nothing to compare: finetuned: "):
+        compare(recipe(tiny_run.folder.path), arms=none, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []

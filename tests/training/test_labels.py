@@ -74,7 +74,7 @@ def test_two_sources_stored_give_the_weights_of_two_asked_anew(
 
 
 def test_the_threads_of_a_training_change_nothing_of_what_it_reads(images: Images) -> None:
-    """Other threads sum the gradients in another order; the labels are those that one thread has stored."""
+    """Other threads sum in another order: what torch said with one thread is not taken for what it says with two."""
     few = ("train.epochs=1", "data.per_class=2")  # more threads than idle processors are slow
     fill_store(images.recipe(*few))
     before, threads = rows(images), torch.get_num_threads()
@@ -83,7 +83,7 @@ def test_the_threads_of_a_training_change_nothing_of_what_it_reads(images: Image
         assert images.weights(*few) == images.weights(*few, ONLINE)
     finally:
         torch.set_num_threads(threads)
-    assert rows(images) == before
+    assert rows(images) == 2 * before
 
 
 def test_another_training_seed_asks_nothing(images: Images, asked: Asked) -> None:
@@ -278,6 +278,24 @@ def test_a_ratio_that_adds_no_unlabelled_image_is_refused(images: Images) -> Non
 def test_a_recipe_that_keeps_no_labels_has_nothing_to_fill(change: str, why: str, images: Images) -> None:
     with pytest.raises(RecipeError, match=why):
         fill_store(images.recipe(change))
+
+
+def test_a_store_that_is_a_file_is_refused(images: Images, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(RecipeError, match=r"is a file\. Name a folder: --set labels\.store=FOLDER"):
+        fill_store(images.recipe(f"labels.store='{file}'"))
+
+
+def test_what_all_sources_cost_is_said_before_the_first_is_asked(
+    images: Images, tiny_teacher: TrainedNetwork, tiny_run: TrainedNetwork, asked: Asked
+) -> None:
+    paths = [run.folder.path for run in (tiny_teacher, tiny_run)]
+    both = ", ".join(f"{{name='s{number}', model='run/{path}'}}" for number, path in enumerate(paths))
+    heard, asked.interrupt_at = Heard(), asked.batches + 1
+    with pytest.raises(Interrupted):
+        fill_store(images.recipe(f"sources=[{both}]"), heard)
+    assert [line[:3] for line in heard.lines if "views to ask" in line] == ["s0:", "s1:"]
 
 
 def test_labels_of_float16_are_all_that_the_store_keeps(images: Images) -> None:
