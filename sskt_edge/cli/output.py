@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from sskt_edge.runtime.progress import Bar
+
+_SECONDS_A_LINE = 30
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 SetOption = Annotated[
@@ -39,8 +42,32 @@ class _Bar:
         self._bars.update(self._task, note=text)
 
 
+class _Lines:
+    """A bar for a log: now and then a line, with the time left at the pace since the line before."""
+
+    def __init__(self, say: Callable[[str], None], what: str, total: int) -> None:
+        self._say, self._what, self._total = say, what, total
+        self._done, self._note = 0, ""
+        self._before: tuple[float, int] | None = None  # time, steps done; the first may be those of an earlier start
+
+    def advance(self, steps: int = 1) -> None:
+        self._done += steps
+        now = time.monotonic()
+        if self._before is None:
+            self._before = now, self._done
+        elif now - self._before[0] >= _SECONDS_A_LINE and self._done > self._before[1]:
+            left = (self._total - self._done) * (now - self._before[0]) / (self._done - self._before[1])
+            self._say(
+                f"{self._what}: {self._done:,} of {self._total:,}, {short_time(left)} left  {self._note}".rstrip()
+            )
+            self._before = now, self._done
+
+    def note(self, text: str) -> None:
+        self._note = text
+
+
 class Bars:
-    """Progress as bars on stderr. Without a terminal only the lines remain."""
+    """Progress as bars on stderr. Without a terminal, as a line every half a minute."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -64,13 +91,15 @@ class Bars:
             TextColumn("{task.fields[note]}", style="cyan"),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
         )
         self._open = 0
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Bar]:
         """A bar for `total` steps of `what`."""
+        if not self._console.is_terminal:
+            yield _Lines(self.say, what, total)
+            return
         task = self._bars.add_task(what, total=total, note="")
         self._open += 1
         self._bars.start()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sskt_edge.cli import output
 from sskt_edge.cli.output import short_count, short_time
 from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.training.small import text
@@ -25,6 +26,24 @@ def test_times_are_short(seconds: float, said: str) -> None:
 )
 def test_counts_are_short(count: float, said: str) -> None:
     assert short_count(count) == said
+
+
+def test_a_log_gets_a_line_now_and_then_with_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 10.0, 31.0, 40.0, 70.0])
+    monkeypatch.setattr("sskt_edge.cli.output.time.monotonic", lambda: next(clock))
+    with output.Bars().bar("train", 1200) as bar:
+        bar.advance(1000)  # of an earlier start
+        for _ in range(2):
+            bar.advance(31)
+        bar.note("loss 1.2")
+        for _ in range(2):
+            bar.advance(13)
+    assert capsys.readouterr().err.splitlines() == [
+        "train: 1,062 of 1,200, 1 min 9 s left",
+        "train: 1,088 of 1,200, 2 min 48 s left  loss 1.2",
+    ]
 
 
 def test_a_terminal_gets_bars_that_go_away_and_results_that_stay(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
