@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 
 from benchmarks.source_engines import BATCH, CPU, LIBRARIES, NATIVE, open_any, views
 from sskt_edge.data.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
+from sskt_edge.recipe.models import Gate
 from sskt_edge.runtime.machine import version_of
 from sskt_edge.sources.engines import ENGINES
-from sskt_edge.sources.gate import compare_logits, divergence
+from sskt_edge.sources.gate import agreement, divergence
 from sskt_edge.sources.question import GATE_VIEWS
 from sskt_edge.sources.source import TorchSource
 
 Images = NDArray[np.uint8]
 BASE = "onnxruntime-fp32"
+NEAR_TIE = Gate().near_tie
 ALTERED: dict[str, Callable[[Images], Images]] = {
     "channels swapped": lambda shots: shots[..., ::-1],
     "mirrored": lambda shots: shots[:, :, ::-1],
@@ -68,11 +70,11 @@ def main() -> None:
     for name, logits in found.items():
         apart = divergence(reference, logits)
         same = reference.argmax(1) == logits.argmax(1)
-        agreeing = [compare_logits(reference[rows], logits[rows])[1] for rows in samples]
+        agreeing = [agreement(reference[rows], logits[rows], NEAR_TIE) for rows in samples]
         kl, strict = ([part[rows].mean() for rows in samples] for part in (apart, same))
         row = [name, f"{apart.mean():.4f}", f"{min(kl):.4f} to {max(kl):.4f}"]
         row += [f"{same.mean():.1%}", f"{min(strict):.1%} to {max(strict):.1%}"]
-        row += [f"{compare_logits(reference, logits)[1]:.1%}", f"{min(agreeing):.1%} to {max(agreeing):.1%}"]
+        row += [f"{agreement(reference, logits, NEAR_TIE):.1%}", f"{min(agreeing):.1%} to {max(agreeing):.1%}"]
         print(f"| {' | '.join(row)} |", flush=True)
 
 

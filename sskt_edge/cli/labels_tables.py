@@ -47,7 +47,7 @@ def _show_engines(source: SourcePlan) -> None:
     table = Table(title=f"{source.name}: engines on real views", title_justify="left", title_style="bold", box=None)
     table.add_column("engine", no_wrap=True)
     table.add_column("on", no_wrap=True)
-    for column in ("images/s", "KL", "agree"):
+    for column in ("images/s", "KL", "same class", "agree"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     for verdict in source.verdicts:
@@ -58,6 +58,7 @@ def _show_engines(source: SourcePlan) -> None:
             verdict.provider or "–",
             f"{verdict.images_per_second:.0f}" if measured else "–",
             f"{verdict.kl:.4f}" if measured else "–",
+            f"{verdict.same:.1%}" if measured else "–",
             f"{verdict.agreement:.1%}" if measured else "–",
             "chosen" if chosen else "passes" if verdict.passed else verdict.why,
         )

@@ -17,8 +17,8 @@ from sskt_edge.sources.store.store import LabelStore
 
 # A trial takes the time of about half as many views by the reference; it should not take longer than what it saves.
 _FEW = 8 * GATE_VIEWS
-# Of so few batches nobody needs to know before how long they take.
-_SHORT = 8
+# To tell how long they take would take as long as so few batches.
+_SHORT = 2
 # What the gate said counts where so great a part of the views was there when it judged: else of other images.
 _SAME_IMAGES = 0.1
 
@@ -73,6 +73,11 @@ def choose(
     without = choice_without_trial(question, labels, store, allowed)
     if without is not None:
         return _timed(without, question, labels, store, progress, between)
+    are = "is" if len(allowed) == 1 else "are"
+    progress.say(
+        f"{question.source.name}: up to {question.views:,} views to ask; {_names(allowed)} {are} tried on "
+        f"{GATE_VIEWS} of them first"
+    )
     return fastest_choice(question, labels, measure(question, allowed, labels, progress, between), allowed)
 
 
@@ -95,7 +100,7 @@ def _timed(
     if is_known or question.missing(collection) <= _SHORT * labels.batch_size:
         return choice
     batch = question.sample()[:1]
-    (verdict,) = try_engines(question.source, [choice.engine], question.side, batch, (0.0, 1.0), progress, between)
+    (verdict,) = try_engines(question.source, [choice.engine], question.side, batch, labels.gate, progress, between)
     return replace(choice, images_per_second=verdict.images_per_second or None)
 
 
@@ -193,8 +198,7 @@ def measure(
     """Speed of the reference and of `engines` on real views, and what the gate says of each."""
     reference = question.source.engines()[0]
     tried = [reference, *(engine for engine in engines if engine != reference)]
-    limits = (labels.gate.kl, labels.gate.agreement)
-    return try_engines(question.source, tried, question.side, question.sample(), limits, progress, between)
+    return try_engines(question.source, tried, question.side, question.sample(), labels.gate, progress, between)
 
 
 def fastest_choice(
@@ -220,7 +224,11 @@ def _may_be_kept(collection: Collection, question: Question, engine: Engine, lab
         return is_reference and missing <= _FEW
     if not is_reference and question.views - missing < _SAME_IMAGES * question.views:
         return False
-    return all(gate["kl"] <= labels.gate.kl and gate["agreement"] >= labels.gate.agreement for gate in gates)
+    now = labels.gate
+    return all(
+        then["kl"] <= now.kl and then["agreement"] >= now.agreement and then["near_tie"] >= now.near_tie
+        for then in gates
+    )
 
 
 def _compared(fastest: Verdict, verdicts: Sequence[Verdict]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sskt_edge.errors import StorageError
@@ -39,7 +40,7 @@ def fill(
 
     Raises:
         InputError: labels.top_k keeps too little of what this source says, or its logits cannot be kept.
-        StorageError: the disk is full, or will be; what was asked is kept.
+        StorageError: the disk is full; what was asked is kept.
         WorkError: the engine fails.
     """
     if _is_done(question, collection, temperature):  # before the lock: nobody is waited for, and nothing is written
@@ -48,7 +49,6 @@ def fill(
         if _is_done(question, collection, temperature):
             return 0
         missing = question.missing(collection)
-        check_space(collection, missing)
         size = question.wanted[0].plan.batch_size
         session = question.source.open(choice.engine, question.side, size)
         if collection.top_k:
@@ -65,14 +65,19 @@ def fill(
     return missing
 
 
-def check_space(collection: Collection, rows: int) -> None:
-    """Refuse labels that do not fit on the disk, before hours are spent on them.
+def check_space(store: Path, wanted: Sequence[tuple[Collection, int]]) -> None:
+    """Refuse labels that do not fit on the store's disk, before hours are spent on them.
+
+    Args:
+        store: its folder, which need not be there.
+        wanted: of each source where its labels will go, and how many.
 
     Raises:
-        StorageError: they do not fit.
+        StorageError: together they do not fit.
     """
-    folder = next(path for path in (collection.path, *collection.path.absolute().parents) if path.exists())
-    free, needed = shutil.disk_usage(folder).free, rows * collection.row_bytes
+    folder = next(path for path in (store, *store.absolute().parents) if path.exists())
+    rows = sum(count for _, count in wanted)
+    free, needed = shutil.disk_usage(folder).free, sum(count * collection.row_bytes for collection, count in wanted)
     if needed > free:
         raise StorageError(
             f"{rows:,} soft labels take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free at '{folder}'. Free "
@@ -94,5 +99,5 @@ def _told(question: Question, choice: Choice) -> dict[str, Any]:
         "views": question.wanted[0].plan.views_as_json(),
         "images": sum(len(wanted.images) for wanted in question.wanted),
         "images_per_second": choice.images_per_second,
-        "gate": {"kl": verdict.kl, "agreement": verdict.agreement} if verdict else None,
+        "gate": {key: getattr(verdict, key) for key in ("kl", "same", "agreement", "near_tie")} if verdict else None,
     }

@@ -11,13 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.errors import SsktEdgeError
+from sskt_edge.recipe.models import Gate
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.sources.engines import Engine
 from sskt_edge.sources.source import Source
-
-# A class that the reference holds for at least this much as likely as its first one is as good an answer: between such
-# two, rounding decides. What it tells apart: benchmarks/gate.py.
-AS_LIKELY = 0.8
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,9 @@ class Verdict:
         provider: what really ran it: "cpu", "cuda"; nothing if it did not open.
         images_per_second: the median over the batches but the first, which warms up; 0 if it does not run.
         kl: mean KL(reference, engine) of the softmax at T = 1, in nats; infinite if it does not run.
-        agreement: share of images with the same first class, or one AS_LIKELY to the reference.
+        same: share of images with the same first class.
+        agreement: share of images with the same first class, or one in a near tie with it.
+        near_tie: from what on two classes are in one; see agreement.
         passed: whether it may be taken.
         why: the reason, a sentence.
         seconds_to_open: the export included, if none has been made for another engine.
@@ -39,7 +38,9 @@ class Verdict:
     provider: str
     images_per_second: float
     kl: float
+    same: float
     agreement: float
+    near_tie: float
     passed: bool
     why: str
     seconds_to_open: float
@@ -64,14 +65,17 @@ def divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> N
     return np.where(finite, np.maximum(apart, 0.0), math.inf)
 
 
-def compare_logits(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> tuple[float, float]:
-    """Mean KL at T = 1 in nats, and the share of rows that agree. [N,C], [N,C] → two numbers.
+def agreement(reference: NDArray[np.float32], logits: NDArray[np.float32], near_tie: float) -> float:
+    """Share of rows whose first class of `logits` is the reference's, or in a near tie with it. [N,C], [N,C] → number.
 
-    A row agrees if the first class of `logits` is the reference's, or one AS_LIKELY to the reference.
+    In a near tie is a class that the reference holds for at least `near_tie` times as likely as its first one: between
+    such two, rounding decides, and one is as good an answer as the other. With 1 the first class alone counts.
     """
-    rows, first = np.arange(len(logits)), logits.argmax(axis=1)
-    behind = reference.max(axis=1) - reference[rows, first]
-    return float(divergence(reference, logits).mean()), float((behind <= -math.log(AS_LIKELY)).mean())
+    first = logits.argmax(axis=1)
+    if near_tie == 1:
+        return float((first == reference.argmax(axis=1)).mean())
+    behind = reference.max(axis=1) - reference[np.arange(len(logits)), first]
+    return float((behind <= -math.log(near_tie)).mean())
 
 
 def try_engines(
@@ -79,7 +83,7 @@ def try_engines(
     engines: Sequence[Engine],
     side: int,
     batches: Sequence[NDArray[np.uint8]],
-    limits: tuple[float, float],
+    gate: Gate,
     progress: Progress,
     between_batches: Callable[[], None],
 ) -> list[Verdict]:
@@ -90,7 +94,7 @@ def try_engines(
         engines: the first is the reference, which passes if it runs.
         side: of the images.
         batches: uint8 [B,side,side,3] each, all of one size; real views, since noise says little of real ones.
-        limits: the largest mean KL, and the smallest agreement.
+        gate: the recipe's limits.
         progress: shows the trial.
         between_batches: called before each batch, so that a trial can be interrupted.
     """
@@ -101,7 +105,7 @@ def try_engines(
             trial = _try(source, engine, side, batches, between_batches)
             if engine == engines[0]:
                 reference = trial.logits
-            verdicts.append(_judge(engine, trial, reference, engine == engines[0], limits))
+            verdicts.append(_judge(engine, trial, reference, engine == engines[0], gate))
             bar.advance()
     return verdicts
 
@@ -135,9 +139,9 @@ def _judge(
     trial: _Trial,
     reference: NDArray[np.float32] | None,
     is_reference: bool,
-    limits: tuple[float, float],
+    gate: Gate,
 ) -> Verdict:
-    kl, agreement = math.inf, 0.0
+    kl, same, agreeing = math.inf, 0.0, 0.0
     if trial.logits is None:
         reasons = [trial.failure]
     elif reference is None:
@@ -145,30 +149,33 @@ def _judge(
     elif trial.logits.shape != reference.shape:
         reasons = [f"it answers {list(trial.logits.shape)}, the reference {list(reference.shape)}"]
     else:
-        kl, agreement = compare_logits(reference, trial.logits)
-        reasons = _too_far(kl, agreement, limits)
-    said = "the reference" if is_reference else f"KL {kl:.2g}, {agreement:.1%} agree"
+        kl = float(divergence(reference, trial.logits).mean())
+        same, agreeing = (agreement(reference, trial.logits, near_tie) for near_tie in (1, gate.near_tie))
+        reasons = _too_far(kl, agreeing, gate)
+    said = "the reference" if is_reference else f"KL {kl:.2g}, {agreeing:.1%} agree"
     return Verdict(
         engine=engine,
         provider=trial.provider,
         images_per_second=trial.images_per_second,
         kl=kl,
-        agreement=agreement,
+        same=same,
+        agreement=agreeing,
+        near_tie=gate.near_tie,
         passed=not reasons,
         why="; ".join(reasons) or said,
         seconds_to_open=trial.seconds_to_open,
     )
 
 
-def _too_far(kl: float, agreement: float, limits: tuple[float, float]) -> list[str]:
+def _too_far(kl: float, agreeing: float, gate: Gate) -> list[str]:
     """Where an engine is farther from the reference than it may be."""
     reasons = []
     if not math.isfinite(kl):
         reasons.append("its logits are not all finite")
-    elif kl > limits[0]:
-        reasons.append(f"KL {kl:.2g} nats, at most {limits[0]:g} allowed")
-    if agreement < limits[1]:
-        reasons.append(f"{agreement:.1%} agree, at least {limits[1]:.1%} asked")
+    elif kl > gate.kl:
+        reasons.append(f"KL {kl:.2g} nats, at most {gate.kl:g} allowed")
+    if agreeing < gate.agreement:
+        reasons.append(f"{agreeing:.1%} agree, at least {gate.agreement:.1%} asked")
     return reasons
 
 

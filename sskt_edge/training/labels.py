@@ -16,7 +16,7 @@ from sskt_edge.errors import Interrupted, RecipeError, StorageError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.sources.choice import Choice, choose
-from sskt_edge.sources.fill import fill
+from sskt_edge.sources.fill import check_space, fill
 from sskt_edge.sources.labels import Logits, SoftLabels
 from sskt_edge.sources.notices import notices
 from sskt_edge.sources.online import OnlineLogits
@@ -95,9 +95,13 @@ class Sources:
 
         Raises:
             InputError, WorkError: as sources.fill.fill.
+            StorageError: the labels of all sources will not fit on the disk; none is asked.
         """
         for question in self.questions:
             self._say(question, choices[question.source.name], say)
+        if self.store is not None:
+            collections = [(q, self.collection(q, choices[q.source.name])) for q in self.questions]
+            check_space(self.store.path, [(one, q.missing(one)) for q, one in collections if one is not None])
         return {q.source.name: self._fill(q, choices[q.source.name]) for q in self.questions}
 
     def collection(self, question: Question, choice: Choice) -> Collection | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sskt_edge.errors import MissingExtraError, NetworkError, ParityError, RecipeError, RunError
 from sskt_edge.recipe.models import Labels
-from sskt_edge.runtime.progress import QUIET
+from sskt_edge.runtime.progress import QUIET, Quiet
 from sskt_edge.sources.choice import Choice, choose
 from sskt_edge.sources.engines import ENGINES, Engine
 from sskt_edge.sources.fill import fill
@@ -66,7 +66,7 @@ def test_the_speed_of_an_engine_that_needs_no_trial_is_measured_by_a_batch_befor
 ) -> None:
     source, store = Counted(whole), LabelStore(tmp_path)
     alone = labels(engine="torch", precision="fp32", batch_size=BATCH)
-    little = chosen(question(source), alone, store)
+    little = chosen(question(source, wanted(image_set(BATCH))), alone, store)
     assert (little.images_per_second, source.batches) == (None, [])
     asked = question(source, wanted(MANY))
     much = chosen(asked, alone, store)
@@ -87,6 +87,21 @@ def test_the_fastest_engine_that_passes_is_taken(whole: TorchSource) -> None:
     assert choice.verdict is not None
     assert choice.verdict.passed
     assert "× torch-fp32" in choice.why
+
+
+def test_a_trial_is_announced_before_a_view_is_asked(whole: TorchSource) -> None:
+    source, said = Counted(whole), list[str]()
+
+    class Heard(Quiet):
+        def say(self, line: str) -> None:
+            assert source.batches == []
+            said.append(line)
+
+    asked = question(source, wanted(MANY))
+    choose(asked, labels(engine="onnxruntime"), None, None, Heard(), lambda: None)
+    assert said == [
+        f"small: up to {asked.views:,} views to ask; onnxruntime-fp32 is tried on {GATE_VIEWS} of them first"
+    ]
 
 
 def test_a_fast_engine_that_answers_otherwise_is_not_taken(whole: TorchSource) -> None:
@@ -145,9 +160,12 @@ def test_a_first_try_on_few_images_does_not_bind_to_the_reference(whole: TorchSo
 
 def test_an_engine_in_the_store_is_held_against_the_limits_of_now(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {ONNX: lambda logits: logits * 1.01}), LabelStore(tmp_path)
-    asked, recipe = question(source), labels(engine="onnxruntime", gate={"kl": 1, "agreement": 0})
+    wide = {"kl": 1.0, "agreement": 0.0}
+    asked, recipe = question(source), labels(engine="onnxruntime", gate=wide)
     filled(asked, chosen(asked, recipe, store), store)
     assert chosen(asked, recipe, store).why == "the store has its labels"
+    strict = chosen(asked, labels(engine="onnxruntime", gate={**wide, "near_tie": 1}), store)
+    assert strict.verdict is not None  # what counted as agreement then need not now: it is judged anew
     with pytest.raises(ParityError, match="at most 0 allowed"):
         chosen(asked, labels(engine="onnxruntime", gate={"kl": 0, "agreement": 0}), store)
 

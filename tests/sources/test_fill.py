@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 from functools import partial
 from pathlib import Path
@@ -132,19 +133,22 @@ def test_nobody_is_waited_for_if_nothing_is_missing(tmp_path: Path) -> None:
 
 def test_a_fill_notes_who_asked_what_and_how_good_the_engine_is(tmp_path: Path) -> None:
     asked = question(small_source())
-    verdict = Verdict(TORCH, "cpu", 123.0, 0.001, 0.99, True, "", 0.5)
+    verdict = Verdict(TORCH, "cpu", 123.0, 0.001, 0.95, 0.99, 0.8, True, "", 0.5)
     filled(asked, tmp_path, choice=Choice(TORCH, "a test", (verdict,), 123.0))
     (noted,) = collection_of(asked, tmp_path).fills
-    assert noted["gate"] == {"kl": 0.001, "agreement": 0.99}
+    assert noted["gate"] == {"kl": 0.001, "same": 0.95, "agreement": 0.99, "near_tie": 0.8}
     assert (noted["source"], noted["images"], noted["images_per_second"]) == ("small", COUNT, 123.0)
     assert noted["views"] == asked.wanted[0].plan.views_as_json()
 
 
-def test_labels_that_do_not_fit_the_disk_are_refused_before_any_is_asked(tmp_path: Path) -> None:
-    collection = collection_of(question(small_source()), tmp_path / "not" / "there")
-    check_space(collection, 1000)
-    with pytest.raises(StorageError, match=r"1,000,000,000,000 soft labels take 26000\.0 GB, .*labels\.top_k"):
-        check_space(collection, 10**12)
+def test_labels_that_do_not_fit_the_disk_together_are_refused(tmp_path: Path) -> None:
+    store = tmp_path / "not" / "there"
+    one, other = (collection_of(question(small_source(classes=classes)), store) for classes in (5, 7))
+    half = shutil.disk_usage(tmp_path).free * 2 // 3
+    check_space(store, [(one, half // one.row_bytes)])
+    check_space(store, [(other, half // other.row_bytes)])
+    with pytest.raises(StorageError, match=r"soft labels take .* GB, and .* GB are free at .*labels\.top_k"):
+        check_space(store, [(one, half // one.row_bytes), (other, half // other.row_bytes)])
     assert list(tmp_path.iterdir()) == []
 
 

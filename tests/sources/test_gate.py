@@ -20,7 +20,7 @@ from sskt_edge.recipe.models import Gate
 from sskt_edge.runtime.progress import QUIET
 from sskt_edge.runtime.session import Session
 from sskt_edge.sources.engines import ENGINES, Engine
-from sskt_edge.sources.gate import Verdict, compare_logits, divergence, try_engines
+from sskt_edge.sources.gate import Verdict, agreement, divergence, try_engines
 from sskt_edge.sources.source import Source, TorchSource
 from tests.sources.small import CPU, images, network
 
@@ -28,8 +28,8 @@ TORCH, ONNX = ENGINES["torch-fp32"], ENGINES["onnxruntime-fp32"]
 SIDE, BATCH = 32, 8
 TINTS = np.random.default_rng(0).integers(0, 192, (4, BATCH, 1, 1, 3), dtype=np.uint8)
 SHOTS = [tint + images(BATCH, SIDE) // 4 for tint in TINTS]
-USUAL = (Gate().kl, Gate().agreement)
-NO_LIMITS = (math.inf, 0.0)
+USUAL = Gate()
+NO_LIMITS = Gate(kl=1e9, agreement=0)
 
 
 def telling(mean: tuple[float, float, float] = (0.5, 0.5, 0.5)) -> TorchSource:
@@ -75,8 +75,8 @@ class _Broken:
         return self._wrong(session) if engine == self._engine else session
 
 
-def judged(source: Source, *engines: Engine, limits: tuple[float, float] = USUAL) -> dict[str, Verdict]:
-    verdicts = try_engines(source, [TORCH, *engines], SIDE, SHOTS, limits, QUIET, lambda: None)
+def judged(source: Source, *engines: Engine, gate: Gate = USUAL) -> dict[str, Verdict]:
+    verdicts = try_engines(source, [TORCH, *engines], SIDE, SHOTS, gate, QUIET, lambda: None)
     assert [verdict.engine for verdict in verdicts] == [TORCH, *engines]
     return {verdict.engine.name: verdict for verdict in verdicts}
 
@@ -85,7 +85,7 @@ def test_kl_is_torchs() -> None:
     random = np.random.default_rng(0)
     reference = random.normal(0, 4, (20, 7)).astype(np.float32)
     logits = reference + random.normal(0, 1, (20, 7)).astype(np.float32)
-    kl, _ = compare_logits(reference, logits)
+    kl = divergence(reference, logits).mean()
     given, expected = torch.from_numpy(logits).log_softmax(1), torch.from_numpy(reference).log_softmax(1)
     assert kl == pytest.approx(F.kl_div(given, expected, reduction="batchmean", log_target=True).item(), rel=1e-4)
 
@@ -95,13 +95,15 @@ def test_agreement_forgives_only_a_class_that_the_reference_holds_for_as_likely(
     unlikely = np.log(np.array([0.5, 0.39, 0.11], dtype=np.float32))
     first, second, third = 10 * np.eye(3, dtype=np.float32)
     reference = np.stack([likely, likely, likely, unlikely, unlikely])
-    assert compare_logits(reference, np.stack([first, second, second, first, first]))[1] == 1
-    assert compare_logits(reference, np.stack([first, second, third, first, second]))[1] == 3 / 5
+    assert agreement(reference, np.stack([first, second, second, first, first]), 0.8) == 1
+    assert agreement(reference, np.stack([first, second, third, first, second]), 0.8) == 3 / 5
+    assert agreement(reference, np.stack([first, second, third, first, second]), 1) == 2 / 5
 
 
 def test_equal_logits_have_no_distance_however_large() -> None:
     logits = np.array([[1e4, -1e4, 0], [0, 0, 0]], dtype=np.float32)
-    assert compare_logits(logits, logits + 5) == (0, 1)
+    assert divergence(logits, logits + 5).tolist() == [0, 0]
+    assert agreement(logits, logits + 5, 1) == 1
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -146,22 +148,20 @@ def test_a_broken_engine_is_refused_and_the_verdict_says_why(
     assert not verdict.passed
     assert "KL" in verdict.why
     assert "at most 0.004 allowed" in verdict.why
-    assert verdict.kl > USUAL[0]
+    assert verdict.kl > USUAL.kl
 
 
 @pytest.mark.parametrize(
-    ("limits", "complaints"),
+    ("gate", "complaints"),
     [
         (NO_LIMITS, set()),
-        ((0.0, 0.0), {"KL"}),
-        ((math.inf, 1.0), {"agree"}),
-        ((0.0, 1.0), {"KL", "agree"}),
+        (Gate(kl=0, agreement=0), {"KL"}),
+        (Gate(kl=1e9, agreement=1), {"agree"}),
+        (Gate(kl=0, agreement=1), {"KL", "agree"}),
     ],
 )
-def test_each_limit_stops_what_is_beyond_it(
-    healthy: TorchSource, limits: tuple[float, float], complaints: set[str]
-) -> None:
-    verdict = judged(_Broken(healthy, ONNX, swapped_channels), ONNX, limits=limits)["onnxruntime-fp32"]
+def test_each_limit_stops_what_is_beyond_it(healthy: TorchSource, gate: Gate, complaints: set[str]) -> None:
+    verdict = judged(_Broken(healthy, ONNX, swapped_channels), ONNX, gate=gate)["onnxruntime-fp32"]
     assert verdict.agreement < 1
     assert verdict.passed == (not complaints)
     if complaints:
@@ -172,7 +172,7 @@ def test_logits_that_are_not_finite_pass_no_limit(healthy: TorchSource) -> None:
     def poisoned(session: Session) -> Session:
         return _Altered(session, say=lambda logits: np.where(np.arange(len(logits))[:, None] == 3, np.nan, logits))
 
-    verdict = judged(_Broken(healthy, ONNX, poisoned), ONNX, limits=NO_LIMITS)["onnxruntime-fp32"]
+    verdict = judged(_Broken(healthy, ONNX, poisoned), ONNX, gate=NO_LIMITS)["onnxruntime-fp32"]
     assert not verdict.passed
     assert "not all finite" in verdict.why
 
@@ -181,7 +181,7 @@ def test_other_classes_than_the_references_are_refused(healthy: TorchSource) -> 
     def shorter(session: Session) -> Session:
         return _Altered(session, say=lambda logits: logits[:, 1:])
 
-    verdict = judged(_Broken(healthy, ONNX, shorter), ONNX, limits=NO_LIMITS)["onnxruntime-fp32"]
+    verdict = judged(_Broken(healthy, ONNX, shorter), ONNX, gate=NO_LIMITS)["onnxruntime-fp32"]
     assert not verdict.passed
     assert "answers [32, 4], the reference [32, 5]" in verdict.why
 
@@ -211,7 +211,7 @@ def test_without_a_reference_nothing_passes(healthy: TorchSource) -> None:
     def failing(session: Session) -> Session:
         return _Altered(session, see=lambda shots: shots[:, 1:])
 
-    verdicts = judged(_Broken(healthy, TORCH, failing), ONNX, limits=NO_LIMITS)
+    verdicts = judged(_Broken(healthy, TORCH, failing), ONNX, gate=NO_LIMITS)
     assert [verdict.passed for verdict in verdicts.values()] == [False, False]
     assert "the reference does not run" in verdicts["onnxruntime-fp32"].why
 

@@ -19,7 +19,7 @@ from sskt_edge.sources.store.store import LabelStore
 from tests.sources.questions import COUNT, SIDE, image_set, question, small_source, wanted
 
 TORCH = ENGINES["torch-fp32"]
-MEASURED = Verdict(TORCH, "cpu", 0.1, 0.0, 1.0, True, "", 0.0)
+MEASURED = Verdict(TORCH, "cpu", 0.1, 0.0, 1.0, 1.0, 0.8, True, "", 0.0)
 
 
 def said(asked: Question, store: LabelStore, why: str = "a test", top_k: int = 0) -> list[str]:

@@ -25,6 +25,7 @@ from tests.training.labelled import Asked, Images
 from tests.training.small import stop_within_epoch
 
 ONLINE = "labels.store=false"
+TIMED = 2  # batches, to say how long a fill takes
 REST = ("data.per_class=4", "data.unlabelled=rest", "data.unlabelled_ratio=0.7")
 
 
@@ -149,16 +150,16 @@ def test_fresh_views_that_repeat_are_asked_once(images: Images, asked: Asked) ->
     """Padding 1 and a flip make 3 · 3 · 2 views of an image."""
     told = ("labels.views=fresh", "train.epochs=200", "labels.batch_size=32")
     assert fill_store(images.recipe(*told))["teacher"]["asked"] == rows(images) == 16 * 18
-    assert asked.batches == 2 + 16 * 18 // 32  # two, to say how long it takes
+    assert asked.batches == TIMED + 16 * 18 // 32
 
 
 def test_a_fill_that_is_interrupted_keeps_its_labels_and_goes_on(images: Images, asked: Asked) -> None:
-    asked.interrupt_at = 3
+    asked.interrupt_at = TIMED + 3
     with pytest.raises(Interrupted, match=r"^Stopped; the labels so far are kept\. The same command goes on\.$"):
         fill_store(images.recipe())
     assert rows(images) == 12
     views = fill_store(images.recipe())["teacher"]["views"]
-    assert asked.batches == -(-views // 4)
+    assert asked.batches == TIMED + -(-views // 4)
     asked.batches = 0
     stored = images.weights()
     assert asked.batches == 0
@@ -168,7 +169,7 @@ def test_a_fill_that_is_interrupted_keeps_its_labels_and_goes_on(images: Images,
 def test_a_training_that_is_interrupted_while_it_fills_goes_on_to_the_same_weights(
     images: Images, asked: Asked
 ) -> None:
-    online, asked.batches, asked.interrupt_at = images.weights(ONLINE), 0, 2
+    online, asked.batches, asked.interrupt_at = images.weights(ONLINE), 0, TIMED + 2
     shutil.rmtree(images.runs)
     heard = Heard()
     with pytest.raises(
@@ -182,7 +183,7 @@ def test_a_training_that_is_interrupted_while_it_fills_goes_on_to_the_same_weigh
     assert not folder.last.exists()
     assert rows(images) == 8
     assert train(images.recipe(), resume=folder.path).folder.primary.read_bytes() == online
-    assert asked.batches == -(-rows(images) // 4)
+    assert asked.batches == TIMED + -(-rows(images) // 4)
 
 
 def test_a_training_whose_store_is_pruned_meanwhile_asks_the_same_engine_again(
@@ -218,6 +219,17 @@ def test_a_damaged_shard_is_named_and_asked_again(tensor: str, images: Images, a
     one = int(tensor == "keys")  # that key is missed before its shard is verified
     assert asked.batches == -(-rows(images) // 4) + one
     assert not damaged.exists()
+
+
+def test_labels_that_will_not_fit_are_refused_before_any_source_is_asked(
+    images: Images, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(images.root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
+    with pytest.raises(StorageError, match=r"soft labels take .* GB, and 0\.0 GB are free"):
+        train(images.recipe(), images.runs)
+    assert asked.batches == TIMED
+    assert not images.store.exists()
 
 
 def test_a_disk_that_damages_whatever_is_written_ends_with_a_message(images: Images) -> None:
@@ -292,7 +304,7 @@ def test_what_all_sources_cost_is_said_before_the_first_is_asked(
 ) -> None:
     paths = [run.folder.path for run in (tiny_teacher, tiny_run)]
     both = ", ".join(f"{{name='s{number}', model='run/{path}'}}" for number, path in enumerate(paths))
-    heard, asked.interrupt_at = Heard(), asked.batches + 1
+    heard, asked.interrupt_at = Heard(), 2 * TIMED + 1
     with pytest.raises(Interrupted):
         fill_store(images.recipe(f"sources=[{both}]"), heard)
     assert [line[:3] for line in heard.lines if "views to ask" in line] == ["s0:", "s1:"]

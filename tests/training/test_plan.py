@@ -29,8 +29,8 @@ def images(tiny_teacher: TrainedNetwork, tmp_path: Path) -> Images:
 
 def source_plan(speed: float, views: int, missing: int, asked_anew: int) -> SourcePlan:
     verdicts = (
-        Verdict(TORCH, "cpu", speed / 4, 0.0, 1.0, True, "the reference", 0.1),
-        Verdict(ONNX, "cpu", speed, 0.0, 1.0, True, "", 0.1),
+        Verdict(TORCH, "cpu", speed / 4, 0.0, 1.0, 1.0, 0.8, True, "the reference", 0.1),
+        Verdict(ONNX, "cpu", speed, 0.0, 1.0, 1.0, 0.8, True, "", 0.1),
     )
     return SourcePlan(f"s{speed}", verdicts, Choice(ONNX, "a test", verdicts), views, missing, asked_anew, 0, None)
 
