@@ -26,7 +26,7 @@ import difflib
 import os
 from collections.abc import Iterable
 
-_CLOSE = 0.5
+_CLOSE = 0.6
 
 
 class SsktEdgeError(Exception):

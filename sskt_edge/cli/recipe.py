@@ -50,7 +50,7 @@ def show_recipe(recipe: RecipeName, json_: JsonFlag = False) -> None:
 
 @app.command("check")
 def check(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
-    """Check a recipe's keys and values, and print it with every default; no image and no network is opened."""
+    """Check a recipe's keys and values; --json prints them all, with defaults. No image and no network is opened."""
     from sskt_edge.recipe.load import load_recipe, recipe_sha256
 
     loaded = load_recipe(recipe, set_ or ())

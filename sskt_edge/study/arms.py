@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sskt_edge.errors import DownloadError, NetworkError, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.study.base import overlaid
+from sskt_edge.study.base import overlaid, refuse_seed
 from sskt_edge.targets.build import fetch_torchvision, torchvision_weights
 
 _OPEN, _CLOSE = "[{", "]}"
@@ -86,8 +86,7 @@ def arms_of(recipe: Recipe, methods: Sequence[str] = DEFAULT_METHODS, further: S
     arms = [_method_arm(recipe, name) for name in methods]
     for text in further:
         name, changes = parse_arm(text)
-        if any(change.startswith("train.seed=") for change in changes):
-            raise StudyError(f"--arm '{text}': every arm is trained with the same seeds: --seeds N, --first-seed N.")
+        refuse_seed(changes, f"--arm '{name}':")
         arms.append(Arm(name, overlaid(recipe, changes, f"arm {name}"), tuple(changes)))
     names = [arm.name for arm in arms]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -7,8 +7,20 @@ from pathlib import Path
 
 import tomli_w
 
+from sskt_edge.errors import StudyError
 from sskt_edge.recipe.load import parse_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe
+
+
+def refuse_seed(changes: Sequence[str], option: str) -> None:
+    """A study's trainings have its own seeds.
+
+    Raises:
+        StudyError: one of `changes`, which `option` gave, sets a seed.
+    """
+    for change in changes:
+        if change.partition("=")[0].strip() == "train.seed":
+            raise StudyError(f"{option} {change}: every arm and point has the same seeds: --seeds N, --first-seed N.")
 
 
 def overlaid(recipe: Recipe, changes: Sequence[str], where: str) -> Recipe:

@@ -75,9 +75,11 @@ def sweep(
     """
     space = parse_space(DEFAULT_SPACE) if space is None else space
     _check_options(space, seeds, sampler, trials, study)
+    _check_effect(recipe, space)
     judged = _judged_once(_with_validation(recipe, progress))
     for point in itertools.islice(space.points(), _MOST_POINTS):
-        overlaid(judged, space.changes(point), "sweep")
+        changes = space.changes(point)
+        overlaid(judged, changes, f"--space: {' '.join(changes)}")
     facts: dict[str, Any] = {
         "recipe": study_sha256(recipe),
         "space": space.as_json(),
@@ -126,6 +128,15 @@ def _check_options(space: Space, seeds: Sequence[int], sampler: str, trials: int
         raise StudyError(f"Nothing to try: {len(seeds)} seeds, {trials} trials. At least one of each is needed.")
     if study is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", study):
         raise StudyError(f"--study '{study}': letters, digits, '.', '_' and '-', as it names a folder.")
+
+
+def _check_effect(recipe: Recipe, space: Space) -> None:
+    """Where no source is asked, what they are asked and how much it weighs changes nothing."""
+    keys = [axis.key for axis in space.axes]
+    if recipe.sskt.method == "scratch" and "sskt.method" not in keys:
+        for key in keys:
+            if key.partition(".")[0] in ("sskt", "sources", "labels"):
+                raise StudyError(f"--space {key}: it changes nothing while sskt.method = 'scratch'. Set it to 'sskt'.")
 
 
 def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:

@@ -55,3 +55,10 @@ def test_without_the_extra_it_says_how_to_get_it(verb: str, package: str, place:
     assert done.returncode == 2
     assert f"This needs {package}" in done.stderr
     assert "pip install 'sskt-edge[study]'" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["compare", "sweep"])
+def test_a_seed_that_would_be_ignored_is_refused(verb: str, place: Path) -> None:
+    done = sskt_edge(verb, "quickstart", "--set", "train.seed=3", cwd=place)
+    assert done.returncode == 2
+    assert "--set train.seed=3: every arm and point has the same seeds" in done.stderr

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.errors import RecipeError
+from sskt_edge.errors import RecipeError, StudyError
 from sskt_edge.recipe import load_recipe, recipe_sha256
 from sskt_edge.recipe.shipped import shipped_recipes
-from sskt_edge.study.base import overlaid, study_folder, with_train
+from sskt_edge.study.base import overlaid, refuse_seed, study_folder, with_train
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))
@@ -30,6 +30,12 @@ def test_what_does_not_fit_names_whose_it_is() -> None:
         RecipeError, match=r"'arm T3' is not a valid recipe:\n.*sskt\.temprature.*Nearest: 'temperature'"
     ):
         overlaid(load_recipe("quickstart"), ["sskt.temprature=3"], "arm T3")
+
+
+def test_a_seed_of_its_own_is_refused() -> None:
+    refuse_seed(["train.seeds=1", "data.view_seed=2"], "--set")
+    with pytest.raises(StudyError, match=r"--set train\.seed=3: .*--seeds N, --first-seed N"):
+        refuse_seed(["sskt.alpha=1", "train.seed=3"], "--set")
 
 
 def test_a_study_is_a_recipe_whatever_its_seed() -> None:

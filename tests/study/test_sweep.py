@@ -221,6 +221,7 @@ def test_images_that_changed_are_not_mixed_up(which: str, tiny_run: TrainedNetwo
         ((SHARE,), {"trials": 3}, "belongs to --sampler tpe"),
         ((SHARE,), {"sampler": "tpe", "trials": 0}, "0 trials"),
         ((SHARE,), {"seeds": ()}, "0 seeds"),
+        ((SHARE, "sskt.method=scratch"), {}, r"--space sskt\.\w+: it changes nothing while sskt\.method = 'scratch'"),
         ((SHARE,), {"study": "a/b"}, "names a folder"),
         ((SHARE,), {"storage": "nonsense"}, "Expected an SQLAlchemy URL"),
         ((SHARE,), {"storage": "oracle+cx_oracle://host/base"}, "No module named 'cx_Oracle'.*its driver installed"),
