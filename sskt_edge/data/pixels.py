@@ -33,17 +33,17 @@ class Pixels(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 [B,H,W,3] → float32 [B,3,size,size]."""
-        # Cast first: TensorRT refuses to transpose uint8.
-        floats = images.to(torch.float32)
         if images.shape[1:3] == (self.size, self.size) and not torch.compiler.is_compiling():
-            return self._rows(floats).permute(0, 3, 1, 2)
-        planes = floats.permute(0, 3, 1, 2)
+            return self._rows(images).permute(0, 3, 1, 2)
+        # Cast first: TensorRT refuses to transpose uint8.
+        planes = images.to(torch.float32).permute(0, 3, 1, 2)
         if planes.shape[-2:] != (self.size, self.size):
             planes = F.interpolate(planes, size=(self.size, self.size), mode="bilinear", align_corners=False)
         return planes * self.scale + self.shift
 
-    def _rows(self, floats: Tensor) -> Tensor:
-        """The same bits, written over [B,H,W,3]: a row of 3·W numbers is several times as fast as W triples."""
-        rows = floats.flatten(2) * self.scale.flatten().repeat(self.size)
+    def _rows(self, images: Tensor) -> Tensor:
+        """The same bits, by rows of 3·W numbers and in place: several times as fast as W triples. → [B,H,W,3]."""
+        rows = images.to(torch.float32, copy=True).flatten(2)
+        rows *= self.scale.flatten().repeat(self.size)
         rows += self.shift.flatten().repeat(self.size)
-        return rows.reshape(floats.shape)
+        return rows.reshape(images.shape)
