@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +82,15 @@ def train(
         StorageError: the disk does not take the run; what was saved is whole.
     """
     done = fit(recipe, runs, resume, progress)
-    with repeatable(done.setting.device):
-        finish(recipe, done.reader, done.network, done.setting, done.position, done.folder, progress)
+    try:
+        with repeatable(done.setting.device):
+            finish(recipe, done.reader, done.network, done.setting, done.position, done.folder, progress)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Stopped while the test images were read; the training is done and saved. "
+            f"Go on with: sskt-edge train {done.folder.path} --resume",
+            signal.SIGINT,
+        ) from None
     return read_run(done.folder.path)
 
 

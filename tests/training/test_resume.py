@@ -7,11 +7,14 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from sskt_edge.errors import RunError
+from sskt_edge.errors import Interrupted, RunError
+from sskt_edge.runtime.progress import Bar, Quiet
 from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, find_runs, read_run
 from sskt_edge.training.resume import unfinished_run
 from sskt_edge.training.train import train
@@ -61,6 +64,28 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_run: TrainedNetwork, whol
     folder = wait_for_epoch(process, tmp_path, 2)
     process.kill()
     process.communicate()
+    assert finish(tiny_run, folder) == whole
+
+
+class _StopsAtTheTest(Quiet):
+    """As Ctrl-C while the test images go through the network."""
+
+    @contextmanager
+    def bar(self, what: str, total: int) -> Iterator[Bar]:
+        if what == "torch, fp32":
+            signal.raise_signal(signal.SIGINT)
+        with super().bar(what, total) as bar:
+            yield bar
+
+
+def test_a_stop_while_the_test_images_are_read_says_how_to_go_on(
+    tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted, match="training is done and saved") as why:
+        train(recipe(tiny_run.folder.path, *TOLD), tmp_path, progress=_StopsAtTheTest())
+    (folder,) = find_runs(tmp_path)
+    assert str(why.value).endswith(f"sskt-edge train {folder.path} --resume")
+    assert why.value.exit_code == 130
     assert finish(tiny_run, folder) == whole
 
 
