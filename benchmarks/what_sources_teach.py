@@ -104,9 +104,11 @@ def unlabelled_folder(folder: Path, root: Path, images: ImageSet, copies: bool) 
 
 def arms(recipe: Recipe, inputs: Inputs, counts: Sequence[int], folder: Path) -> dict[str, list[str]]:
     """Name → what is laid over the recipe."""
-    assert inputs.unlabelled is not None and recipe.data.root is not None
-    root, others = Path(recipe.data.root), inputs.unlabelled
     found = {SCRATCH: ["sskt.method=scratch"], ALONE: ["data.unlabelled="]}
+    if inputs.unlabelled is None:
+        return found
+    assert recipe.data.root is not None
+    root, others = Path(recipe.data.root), inputs.unlabelled
     found[TWICE] = [f"data.unlabelled={unlabelled_folder(folder / 'labelled', root, inputs.images, copies=True)}"]
     order = np.random.default_rng(0).permutation(len(others))
     for count in counts:
@@ -165,6 +167,7 @@ def main() -> None:
     parser.add_argument("--record", required=True, type=Path, help="where trainings are added, one a line")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
     parser.add_argument("--counts", type=int, nargs="*", default=[500], help="of other images")
+    parser.add_argument("--only", nargs="*", metavar="ARM", help="these arms")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--store", default="labels", help="where soft labels are kept")
     told = parser.parse_args()
@@ -182,6 +185,8 @@ def main() -> None:
         everything = arms(recipe, inputs, told.counts, Path(folder) / "images")
         for seed in told.seeds:
             for name, sets in everything.items():
+                if told.only and name not in told.only:
+                    continue
                 if any((line["arm"], line["seed"]) == (name, seed) for line in recorded(told.record)):
                     continue
                 done = fit(load_recipe(RECIPE, [*base, *sets, f"train.seed={seed}"]), Path(folder) / "runs")
