@@ -226,7 +226,9 @@ def _may_be_kept(collection: Collection, question: Question, engine: Engine, lab
         return False
     now = labels.gate
     return all(
-        then["kl"] <= now.kl and then["agreement"] >= now.agreement and then["near_tie"] >= now.near_tie
+        then["kl"] <= now.kl
+        and then["agreement"] >= now.agreement
+        and then.get("near_tie", 0) >= now.near_tie  # stores of before do not say it: judged anew
         for then in gates
     )
 

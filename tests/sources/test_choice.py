@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -168,6 +169,18 @@ def test_an_engine_in_the_store_is_held_against_the_limits_of_now(whole: TorchSo
     assert strict.verdict is not None  # what counted as agreement then need not now: it is judged anew
     with pytest.raises(ParityError, match="at most 0 allowed"):
         chosen(asked, labels(engine="onnxruntime", gate={"kl": 0, "agreement": 0}), store)
+
+
+def test_what_was_judged_before_near_ties_were_told_is_judged_anew(whole: TorchSource, tmp_path: Path) -> None:
+    asked, recipe, store = question(whole), labels(engine="onnxruntime"), LabelStore(tmp_path)
+    filled(asked, chosen(asked, recipe, store), store)
+    assert chosen(asked, recipe, store).verdict is None
+    (manifest,) = tmp_path.rglob("manifest.json")
+    told = json.loads(manifest.read_text())
+    for about in told["fills"].values():
+        del about["gate"]["near_tie"]
+    manifest.write_text(json.dumps(told))
+    assert chosen(asked, recipe, store).verdict is not None
 
 
 def test_a_resumed_run_takes_the_engine_that_it_began_with(whole: TorchSource, tmp_path: Path) -> None:
