@@ -16,7 +16,9 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="How many; fewer than five show nothing.")] = 5,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="scratch, sskt, finetuned or finetuned+sskt; repeatable; scratch and sskt if left out."),
+        typer.Option(
+            help="scratch, sskt, finetuned or finetuned+sskt; repeatable; without and with sources if left out."
+        ),
     ] = None,
     arm: Annotated[
         list[str] | None,
@@ -37,23 +39,24 @@ def compare(
     loaded = load_recipe(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
     with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
-        from sskt_edge.study.arms import DEFAULT_METHODS, arms_of
+        from sskt_edge.study.arms import arms_of
         from sskt_edge.study.compare import compare as compare_arms
         from sskt_edge.study.comparison_text import notes_of, tables_of, title_of
-    arms = arms_of(loaded, method or DEFAULT_METHODS, arm or ())
+    arms = arms_of(loaded, method or (), arm or ())
     found = compare_arms(loaded, range(first_seed, first_seed + seeds), arms, studies, progress)
     if json_:
         show_json(found.as_json())
         raise typer.Exit(1 if found.failed else 0)
     show_study(title_of(found), tables_of(found), notes_of(found))
+    lacking = found.against and seeds < found.seeds_needed
     told = {"--method": method, "--arm": arm, "--set": set_}
     options = [word for name, values in told.items() for value in values or () for word in (name, value)]
-    again = ["sskt-edge", "compare", recipe, *options, "--seeds", str(seeds + 5)]
+    again = ["sskt-edge", "compare", recipe, *options, "--seeds", str(found.seeds_needed)]
     again += ["--first-seed", str(first_seed)] if first_seed else []
     again += ["--studies", str(studies)] if studies != Path("studies") else []
     show(
         "not every training ended well" if found.failed else "compared",
         {name: str(found.folder / f"compare.{name}") for name in ("md", "json", "png")} if found.spreads else {},
-        [f"{shlex.join(again)}    # five seeds more; nothing is trained twice"],
+        [f"{shlex.join(again)}    # so many can show something; nothing is trained twice"] if lacking else [],
     )
     raise typer.Exit(1 if found.failed else 0)

@@ -75,9 +75,10 @@ def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
 def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
     """Hold every shard against its hash; damaged ones are taken out and asked again by the next fill. Exit 1 if any."""
     from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.sources.store.store import LabelStore
 
     progress = QUIET if json_ else Bars()
-    collections = _collections(store)
+    collections, lost = _collections(store), LabelStore(store).lost()
     shards = sum(len(one.shards) for one in collections)
     damages = [damage for one in collections for damage in one.verify(progress)]
     if json_:
@@ -86,13 +87,19 @@ def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None
                 "collections": len(collections),
                 "shards": shards,
                 "damaged": [{"shard": str(d.path), "why": d.why, "rows": d.rows} for d in damages],
+                "without_manifest": [str(folder) for folder in lost],
             }
         )
     else:
         verdict = f"{len(damages)} damaged, {sum(d.rows for d in damages):,} labels lost" if damages else "all whole"
         rows = {"collections": str(len(collections)), "shards": f"{shards}: {verdict}"}
+        if lost:
+            rows["without a manifest"] = (
+                f"{', '.join(map(str, lost))}: put a copy of manifest.json back, or delete the folder: its labels are "
+                f"then asked again"
+            )
         show(f"verified '{store}'", rows, ["sskt-edge labels fill RECIPE"] if damages else [])
-    if damages:
+    if damages or lost:
         raise typer.Exit(1)
 
 

@@ -71,13 +71,15 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
     if not collections:
         show(f"'{store}' holds no labels", {}, ["sskt-edge labels fill RECIPE"])
         return
+    from sskt_edge.sources.told import told_of
+
     for one in collections:
         facts = collection_facts(one)
         rows = {
             "labels": f"{one.rows:,}, {short_bytes(one.bytes)}, used {_ago(one.used)}",
             "asked by": f"{facts['engine']} on {facts['device']}, {facts['sees']} px",
             "kept": f"the {one.top_k} largest of {one.classes} logits" if one.top_k else f"all {one.classes} logits",
-            "for": ", ".join(dict.fromkeys(f"{fill['recipe']} ({fill['source']})" for fill in one.fills)),
+            "for": ", ".join(dict.fromkeys(f"{told.recipe} ({told.source})" for told in told_of(one))),
         }
         show(facts["name"], rows, [])  # a name is there to be copied, so it stands on a line of its own
     total = sum(one.bytes for one in collections)
@@ -87,13 +89,13 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
 
 def collection_facts(collection: Collection) -> dict[str, Any]:
     """What a collection is, for a table or JSON."""
-    engine, sees = collection.facts["engine"], collection.facts["sees"]
+    engine, sees = (_dict(collection.facts.get(name)) for name in ("engine", "sees"))
     return {
         "name": collection.path.name,
         "model": collection.facts["model"],
-        "engine": f"{engine['backend']}-{engine['precision']}",
-        "device": engine["provider"],
-        "sees": f"{sees['how']} {sees['square']}",
+        "engine": f"{engine.get('backend', '?')}-{engine.get('precision', '?')}",
+        "device": engine.get("provider", "?"),
+        "sees": f"{sees.get('how', '?')} {sees.get('square', '?')}",
         "labels": collection.rows,
         "bytes": collection.bytes,
         "shards": len(collection.shards),
@@ -103,6 +105,11 @@ def collection_facts(collection: Collection) -> dict[str, Any]:
         "facts": collection.facts,
         "fills": collection.fills,
     }
+
+
+def _dict(value: object) -> dict[str, Any]:
+    """The value, if it is one; a store may have been made by others."""
+    return value if isinstance(value, dict) else {}
 
 
 def _ago(when: float) -> str:

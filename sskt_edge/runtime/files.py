@@ -50,6 +50,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         StorageError: the disk is full or does not take the file; the old file is whole.
     """
     with storage_errors(path):
+        new_folders = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         temporary = Path(name)
@@ -60,7 +61,8 @@ def write_atomically(path: Path, content: bytes) -> None:
                 os.fsync(file.fileno())
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            for folder in (path.parent, *(new.parent for new in new_folders)):
+                _sync_folder(folder)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sskt_edge.errors import InputError, ParityError, RecipeError, RunError
@@ -14,6 +14,7 @@ from sskt_edge.sources.question import GATE_VIEWS, Question
 from sskt_edge.sources.source import Source
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
+from sskt_edge.sources.told import told_of
 
 # A trial takes the time of about half as many views by the reference; it should not take longer than what it saves.
 _FEW = 8 * GATE_VIEWS
@@ -68,7 +69,7 @@ def choose(
         ParityError: those that the recipe allows are refused by the gate.
     """
     if pinned:
-        return Choice(_pinned_engine(question.source, pinned), "as the run began")
+        return _as_the_run_began(question, labels, store, pinned, progress, between)
     allowed = allowed_engines(question, labels)
     without = choice_without_trial(question, labels, store, allowed)
     if without is not None:
@@ -79,6 +80,27 @@ def choose(
         f"{GATE_VIEWS} of them first"
     )
     return fastest_choice(question, labels, measure(question, allowed, labels, progress, between), allowed)
+
+
+def _as_the_run_began(
+    question: Question,
+    labels: Labels,
+    store: LabelStore | None,
+    pinned: str,
+    progress: Progress,
+    between: Callable[[], None],
+) -> Choice:
+    """The engine of a run that goes on; judged anew where it has more to ask, perhaps on another machine."""
+    why, engine = "as the run began", _pinned_engine(question.source, pinned)
+    if engine == question.source.engines()[0]:
+        return Choice(engine, why)
+    if store is not None:
+        collection = question.collection(store, engine, labels.top_k)
+        if question.missing(collection) == 0 or _may_be_kept(collection, question, engine, labels):
+            return Choice(engine, why)
+    return replace(
+        fastest_choice(question, labels, measure(question, [engine], labels, progress, between), [engine]), why=why
+    )
 
 
 def _timed(
@@ -96,7 +118,7 @@ def _timed(
     if store is None:
         return choice
     collection = question.collection(store, choice.engine, labels.top_k)
-    is_known = any(fill["images_per_second"] for fill in collection.fills)
+    is_known = any(told.images_per_second for told in told_of(collection))
     if is_known or question.missing(collection) <= _SHORT * labels.batch_size:
         return choice
     batch = question.sample()[:1]
@@ -219,17 +241,14 @@ def fastest_choice(
 def _may_be_kept(collection: Collection, question: Question, engine: Engine, labels: Labels) -> bool:
     """Whether the engine passed the gate when it filled the collection, by the limits of now and on views as these."""
     is_reference, missing = engine == question.source.engines()[0], question.missing(collection)
-    gates: list[Mapping[str, float]] = [fill["gate"] for fill in collection.fills if fill["gate"]]
+    gates = [told.gate for told in told_of(collection) if told.gate]
     if not gates:
         return is_reference and missing <= _FEW
     if not is_reference and question.views - missing < _SAME_IMAGES * question.views:
         return False
     now = labels.gate
     return all(
-        then["kl"] <= now.kl
-        and then["agreement"] >= now.agreement
-        and then.get("near_tie", 0) >= now.near_tie  # stores of before do not say it: judged anew
-        for then in gates
+        then.kl <= now.kl and then.agreement >= now.agreement and then.near_tie >= now.near_tie for then in gates
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sskt_edge.runtime.backends import BACKENDS
 from sskt_edge.runtime.backends import onnxruntime as onnxruntime_backend
 from sskt_edge.runtime.backends import openvino as openvino_backend
 from sskt_edge.runtime.session import Session
-from sskt_edge.targets.precision import Precision, has_fast_bf16
+from sskt_edge.targets.precision import Precision, bf16_instructions, has_fast_bf16
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
     provider = _provider(engine, device)
     if provider is None:
         raise NetworkError(f"Engine '{engine.name}' does not run here: this {device.type} has no {engine.precision}.")
-    name = torch.cuda.get_device_name(device) if provider in _GPU else _processor()
+    name = torch.cuda.get_device_name(device) if provider in _GPU else _processor(engine.precision)
     # On a CPU torch sums in another order with other threads; ONNX Runtime and OpenVINO gave the same bits.
     threads = {"threads": torch.get_num_threads()} if (engine.backend, provider) == ("torch", "cpu") else {}
     return {
@@ -171,5 +172,11 @@ def _torch_precisions(device: torch.device) -> set[Precision]:
     return {"fp32", "bf16"} if device.type == "cpu" and has_fast_bf16() else {"fp32"}
 
 
-def _processor() -> str:
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+def _processor(precision: Precision) -> str:
+    """What of the CPU decides a label's last bits, such as "x86_64 AVX512 AMX"."""
+    told = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
+    if precision == "bf16":
+        told += bf16_instructions()
+    if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):  # torch's and OpenVINO's convolutions obey it
+        told.append(f"at most {limit}")
+    return " ".join(told)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from sskt_edge.errors import StorageError
 from sskt_edge.runtime.progress import Progress
@@ -13,6 +14,7 @@ from sskt_edge.sources.ask import ask
 from sskt_edge.sources.choice import Choice
 from sskt_edge.sources.question import Question
 from sskt_edge.sources.store.collection import Collection
+from sskt_edge.sources.told import Judged, Told, told_of
 from sskt_edge.sources.top_k import check_top_k
 
 
@@ -20,7 +22,7 @@ def fill(
     question: Question,
     choice: Choice,
     collection: Collection,
-    note: Mapping[str, Any],
+    recipe: str,
     temperature: float,
     progress: Progress,
     between: Callable[[], None],
@@ -33,7 +35,7 @@ def fill(
         question: the source and its views.
         choice: by which engine.
         collection: where the labels go.
-        note: written beside the labels, for whoever lists them.
+        recipe: its name, for whoever lists the labels.
         temperature: T of the training, at which top_k is judged.
         progress: shows how far it is.
         between: called before each batch and while waiting, so that it can be interrupted; what was asked is kept.
@@ -53,7 +55,7 @@ def fill(
         session = question.source.open(choice.engine, question.side, size)
         if collection.top_k:
             check_top_k(question, session, collection.top_k, temperature, progress, between)
-        told = {**_told(question, choice), "temperature": temperature, **note}
+        told = _told(question, choice, recipe, temperature).model_dump()
         with progress.bar(f"ask {question.source.name}", missing) as bar, collection.writer(told) as writer:
             for wanted in question.wanted:
                 lacking = wanted.distinct[collection.missing(wanted.keys[wanted.distinct])]
@@ -87,17 +89,19 @@ def check_space(store: Path, wanted: Sequence[tuple[Collection, int]]) -> None:
 
 def _is_done(question: Question, collection: Collection, temperature: float) -> bool:
     """Whether nothing is missing, and top_k has been judged at this temperature."""
-    judged = not collection.top_k or temperature in [fill["temperature"] for fill in collection.fills]
+    judged = not collection.top_k or temperature in [told.temperature for told in told_of(collection)]
     return judged and question.missing(collection) == 0
 
 
-def _told(question: Question, choice: Choice) -> dict[str, Any]:
-    """What is written beside the labels for whoever lists them."""
+def _told(question: Question, choice: Choice, recipe: str, temperature: float) -> Told:
     verdict = choice.verdict
-    return {
-        "source": question.source.name,
-        "views": question.wanted[0].plan.views_as_json(),
-        "images": sum(len(wanted.images) for wanted in question.wanted),
-        "images_per_second": choice.images_per_second,
-        "gate": {key: getattr(verdict, key) for key in ("kl", "same", "agreement", "near_tie")} if verdict else None,
-    }
+    return Told(
+        recipe=recipe,
+        source=question.source.name,
+        views=question.wanted[0].plan.views_as_json(),
+        images=sum(len(wanted.images) for wanted in question.wanted),
+        temperature=temperature,
+        threads=torch.get_num_threads(),
+        images_per_second=choice.images_per_second,
+        gate=Judged.model_validate(verdict, from_attributes=True) if verdict else None,
+    )

@@ -10,6 +10,7 @@ from sskt_edge.sources.choice import Choice
 from sskt_edge.sources.question import Question
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
+from sskt_edge.sources.told import told_of
 
 _MOST_NAMES = 3
 
@@ -19,7 +20,7 @@ def notices(question: Question, choice: Choice, collection: Collection, store: L
     name, missing, views = question.source.name, question.missing(collection), question.views
     if missing == 0:
         return [f"{name}: all {views:,} labels are in '{collection.path}' ({choice.engine.name})"]
-    changed = _other_conditions(collection, store) if collection.rows == 0 else _new(question, collection)
+    changed = _other_conditions(name, collection, store) if collection.rows == 0 else _new(question, collection)
     cost = f"{missing:,} of {views:,} views to ask of {choice.engine.name} ({choice.why})"
     speed = _speed(choice, collection)
     time = f", about {_short_time(missing / speed)}" if speed else ""
@@ -27,19 +28,31 @@ def notices(question: Question, choice: Choice, collection: Collection, store: L
     return [*(f"{name}: {line}" for line in changed), f"{name}: {cost}{time}, {size} in '{collection.path}'"]
 
 
-def _other_conditions(collection: Collection, store: LabelStore) -> list[str]:
+def _other_conditions(name: str, collection: Collection, store: LabelStore) -> list[str]:
     """Why labels that are there do not serve."""
     near = store.nearest(collection.facts, collection.top_k)
-    if near is None:
+    if near is not None:
+        other, differences = near
+        return [f"the labels in '{other.path.name}' do not serve: {_first(differences, '; ')}"]
+    return _another_model(name, collection, store)
+
+
+def _another_model(name: str, collection: Collection, store: LabelStore) -> list[str]:
+    """What a source of this name was when it was last asked."""
+    asked = [one for one in store.collections(skip_broken=True) if name in [told.source for told in told_of(one)]]
+    if not asked:
         return []
-    other, differences = near
-    return [f"the labels in '{other.path.name}' do not serve: {_first(differences, '; ')}"]
+    last = max(asked, key=lambda one: one.used)
+    return [
+        f"the labels in '{last.path.name}' do not serve: model: {last.facts['model']} then, "
+        f"{collection.facts['model']} now"
+    ]
 
 
 def _new(question: Question, collection: Collection) -> list[str]:
     """Which kind of view the collection has not met; else, which images."""
     now = question.wanted[0].plan.views_as_json()
-    differences = [_differences(fill["views"], now) for fill in collection.fills]
+    differences = [_differences(told.views, now) for told in told_of(collection)]
     if differences and all(differences):
         return [f"other views than before: {'; '.join(differences[-1])}"]
     lines = []
@@ -54,17 +67,17 @@ def _new(question: Question, collection: Collection) -> list[str]:
 
 def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What is another kind of view; fewer of the same kind are not."""
-    of_both = then["views"], now["views"]
-    fewer = "fresh" not in of_both and of_both[0] >= of_both[1]
-    differ = [key for key in now if then[key] != now[key] and not (key == "views" and fewer)]
-    return [f"{key} {then[key]} then, {now[key]} now" for key in differ]
+    of_both = then.get("views"), now["views"]
+    fewer = all(isinstance(views, int) for views in of_both) and of_both[0] >= of_both[1]
+    differ = [key for key in now if then.get(key) != now[key] and not (key == "views" and fewer)]
+    return [f"{key} {then.get(key)} then, {now[key]} now" for key in differ]
 
 
 def _speed(choice: Choice, collection: Collection) -> float | None:
     """Images a second: as just measured, else as when the collection was begun."""
     if choice.images_per_second is not None:
         return choice.images_per_second
-    known = [fill["images_per_second"] for fill in collection.fills if fill["images_per_second"]]
+    known = [told.images_per_second for told in told_of(collection) if told.images_per_second]
     return known[-1] if known else None
 
 

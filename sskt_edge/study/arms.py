@@ -31,32 +31,46 @@ class Arm:
     missing: str = ""
 
 
-def _scratch(_: Recipe) -> list[str]:
+def _scratch(recipe: Recipe) -> list[str]:
+    _refuse_weights(recipe, "finetuned")
     return ["sskt.method=scratch"]
 
 
-def _sskt(_: Recipe) -> list[str]:
+def _sskt(recipe: Recipe) -> list[str]:
+    _refuse_weights(recipe, "finetuned+sskt")
     return ["sskt.method=sskt"]
 
 
 def _finetuned(recipe: Recipe) -> list[str]:
-    return ["sskt.method=scratch", *_from_published(recipe)]
+    return ["sskt.method=scratch", *_from_weights(recipe)]
 
 
 def _finetuned_sskt(recipe: Recipe) -> list[str]:
-    return ["sskt.method=sskt", *_from_published(recipe)]
+    return ["sskt.method=sskt", *_from_weights(recipe)]
 
 
-def _from_published(recipe: Recipe) -> list[str]:
-    """Start from torchvision's weights of the target, with a tenth of the rate; fetched now, not after hours.
+def _own_weights(recipe: Recipe) -> str | None:
+    """What the recipe itself starts the target from, if anything."""
+    return recipe.target.weights or recipe.target.checkpoint
+
+
+def _refuse_weights(recipe: Recipe, instead: str) -> None:
+    if own := _own_weights(recipe):
+        raise NetworkError(f"The recipe starts from '{own}', not from scratch: take --method {instead}.")
+
+
+def _from_weights(recipe: Recipe) -> list[str]:
+    """Start as the recipe says; else from torchvision's weights of the target, with a tenth of the rate.
+
+    They are fetched now, not after hours.
 
     Raises:
         NetworkError: there are none.
         DownloadError: they could not be fetched.
     """
     model = recipe.target.model
-    if recipe.target.checkpoint:
-        raise NetworkError(f"The recipe starts from a checkpoint of its own, '{recipe.target.checkpoint}'.")
+    if _own_weights(recipe):
+        return []
     weights = torchvision_weights(model, "DEFAULT")
     fetch_torchvision(model, weights)
     return [f"target.weights={weights.name}", f"train.optimizer.lr={recipe.train.optimizer.lr / 10:g}"]
@@ -68,22 +82,23 @@ METHODS: dict[str, Callable[[Recipe], list[str]]] = {
     "finetuned": _finetuned,
     "finetuned+sskt": _finetuned_sskt,
 }
-DEFAULT_METHODS = ("scratch", "sskt")
 
 
-def arms_of(recipe: Recipe, methods: Sequence[str] = DEFAULT_METHODS, further: Sequence[str] = ()) -> tuple[Arm, ...]:
+def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] = ()) -> tuple[Arm, ...]:
     """The arms of a comparison; the others are held against the first.
 
     Args:
         recipe: the study's.
-        methods: of METHODS. One that starts from published weights which are not to be had becomes an arm that says so.
+        methods: of METHODS; scratch and sskt if left out, or finetuned and finetuned+sskt where the recipe starts from
+            weights. One that starts from published weights which are not to be had becomes an arm that says so.
         further: more arms, each "NAME: KEY=VALUE KEY=VALUE …".
 
     Raises:
         StudyError: an unknown method, an arm without a name or with a seed of its own, or two of the same name.
         RecipeError: a change does not fit.
     """
-    arms = [_method_arm(recipe, name) for name in methods]
+    usual = ("finetuned", "finetuned+sskt") if _own_weights(recipe) else ("scratch", "sskt")
+    arms = [_method_arm(recipe, name) for name in methods or usual]
     for text in further:
         name, changes = parse_arm(text)
         refuse_seed(changes, f"--arm '{name}':")

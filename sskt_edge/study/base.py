@@ -23,6 +23,17 @@ def refuse_seed(changes: Sequence[str], option: str) -> None:
             raise StudyError(f"{option} {change}: every arm and point has the same seeds: --seeds N, --first-seed N.")
 
 
+def check_seeds(seeds: Sequence[int]) -> None:
+    """A study's seeds must be such as a recipe's train.seed can be.
+
+    Raises:
+        StudyError: one cannot.
+    """
+    for seed in seeds:
+        if not 0 <= seed < 2**32:
+            raise StudyError(f"Seed {seed}: expected 0 to {2**32 - 1}. Take a smaller --first-seed or fewer --seeds.")
+
+
 def overlaid(recipe: Recipe, changes: Sequence[str], where: str) -> Recipe:
     """The recipe with `KEY=VALUE` changes laid over what its author wrote: defaults follow the changes.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +11,13 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.study.arms import Arm, arms_of
-from sskt_edge.study.base import study_folder, study_sha256, with_train
+from sskt_edge.study.base import check_seeds, study_folder, study_sha256, with_train
 from sskt_edge.study.comparison import Comparison, Figures
 from sskt_edge.study.draw_comparison import draw_comparison
+from sskt_edge.study.present import TEST, TRAINING, UNLABELLED, Present, test_sha256
 from sskt_edge.study.runs import finished_run
 from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.training.environment import Environment, read_environment
 from sskt_edge.training.train import settled_precision
 
 
@@ -45,6 +46,7 @@ def compare(
         WorkError: as train; but a run that diverges is listed as missing, and the others go on.
     """
     chosen = arms_of(recipe) if arms is None else tuple(arms)
+    check_seeds(seeds)
     if not seeds or not chosen:
         raise StudyError(f"Nothing to compare: {len(chosen)} arms, {len(seeds)} seeds. At least one of each is needed.")
     if all(arm.missing for arm in chosen):
@@ -53,13 +55,14 @@ def compare(
     precision = _precision_of(recipe, place, progress)
     so_far = Comparison(place, recipe, precision, tuple(seeds), chosen)
     trainings = [(seed, arm) for seed in seeds for arm in chosen if not arm.missing]
+    present = Present(progress)
     progress.say(f"study {place}")
     for line in so_far.missing:
         progress.say(line)
     with progress.bar("compare", len(trainings)) as bar:
         try:
             for seed, arm in trainings:
-                so_far = _with_run(so_far, arm, seed, progress)
+                so_far = _with_run(so_far, arm, seed, present, progress)
                 bar.advance()
         except Interrupted as stop:
             done = sum(map(len, so_far.figures.values()))
@@ -72,7 +75,7 @@ def compare(
     return so_far
 
 
-def _with_run(so_far: Comparison, arm: Arm, seed: int, progress: Progress) -> Comparison:
+def _with_run(so_far: Comparison, arm: Arm, seed: int, present: Present, progress: Progress) -> Comparison:
     """The comparison with one run more, found or trained; it is written if the run was trained."""
     recipe = with_train(arm.recipe, seed=seed)
     if recipe.train.precision == "auto":
@@ -82,7 +85,11 @@ def _with_run(so_far: Comparison, arm: Arm, seed: int, progress: Progress) -> Co
     except DivergenceError as error:
         progress.say(f"{arm.name}, seed {seed}: {error}")
         return so_far.failing(arm.name, seed, str(error))
-    more = so_far.having(arm.name, seed, _figures(run))
+    figures = _figures(run)
+    if not trained:
+        anew = f"remove '{so_far.folder / 'runs'}' and run the same command again"
+        present.refuse_changed(arm.recipe.data, figures.inputs, f"'{figures.run}' was trained", anew)
+    more = so_far.having(arm.name, seed, figures)
     more.refuse_unlike()
     progress.say(f"{arm.name}, seed {seed}: {run.result.test.top1:.2%}")
     if trained:
@@ -91,11 +98,10 @@ def _with_run(so_far: Comparison, arm: Arm, seed: int, progress: Progress) -> Co
 
 
 def _figures(run: TrainedNetwork) -> Figures:
-    result, golden = run.result, run.golden()
-    tested = hashlib.sha256(golden.test_pixels.tobytes() + golden.test_labels.tobytes()).hexdigest()
-    inputs = {"the training images": result.data_sha256, "the test images": tested, **result.sources}
+    result = run.result
+    inputs = {TRAINING: result.data_sha256, TEST: test_sha256(run.golden()), **result.sources}
     if result.unlabelled_sha256 is not None:  # from scratch there are none, and that is no change
-        inputs["the unlabelled images"] = result.unlabelled_sha256
+        inputs[UNLABELLED] = result.unlabelled_sha256
     return Figures(
         run=run.folder.path.name,
         accuracy=result.test.top1,
@@ -105,7 +111,15 @@ def _figures(run: TrainedNetwork) -> Figures:
         parameters=result.primary.parameters,
         macs=result.primary.macs,
         inputs=inputs,
+        made_with=_made_with(read_environment(run.folder)),
     )
+
+
+def _made_with(environment: Environment) -> dict[str, str]:
+    machine = environment.machine.model_dump(exclude={"packages", "python", "platform"})
+    told = {**machine, **environment.machine.packages}
+    told |= {f"engine of {source}": engine for source, engine in environment.engines.items()}
+    return {name: str(value) for name, value in told.items()}
 
 
 def _precision_of(recipe: Recipe, place: Path, progress: Progress) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,7 @@ class Figures:
         parameters: of the network that is left.
         macs: multiply-accumulates of one image.
         inputs: what it was trained and tested on → its hash.
+        made_with: machine, versions and engines of the training, which decide its last bits.
     """
 
     run: str
@@ -47,6 +49,7 @@ class Figures:
     parameters: int
     macs: int
     inputs: dict[str, str]
+    made_with: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,14 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """What a reader must know, so that nobody reads more out of the table than is in it."""
-        return [note for note in (self._what_counts(), self._sampling_error(), self._pairs()) if note]
+        return [
+            note for note in (self._what_counts(), self._sampling_error(), self._pairs(), self._made_with()) if note
+        ]
+
+    @property
+    def seeds_needed(self) -> int:
+        """The fewest seeds with which an arm could be shown to be better."""
+        return pairs_needed(len(self.against))
 
     def refuse_unlike(self) -> None:
         """Runs of the same [data] and [[sources]] must have seen the same images and sources.
@@ -222,17 +232,36 @@ class Comparison:
             f"{100 * error:.1f} points by the choice of the images alone."
         )
 
+    def _made_with(self) -> str:
+        every = [one.made_with for found in self.figures.values() for one in found.values()]
+        differing = _differing(every)
+        if not differing:
+            return ""
+        return f"Not all runs were made in the same way, which alone moves an accuracy: {'; '.join(differing)}."
+
     def _pairs(self) -> str:
         if not self.against:
             return ""
-        fewest, needed = min(one.paired.n for one in self.against), pairs_needed(len(self.against))
+        fewest, needed = min(one.paired.n for one in self.against), self.seeds_needed
         if fewest >= needed:
-            return ""
+            return (
+                "p holds for a number of seeds that was settled beforehand. Who adds seeds until it says better, "
+                "finds that by chance more often than one time in twenty."
+            )
         arms = f" against {len(self.against)} arms" if needed > FEWEST_PAIRS else ""
         return (
             f"With {fewest} pair{'s' if fewest > 1 else ''} nothing can be shown{arms}: "
             f"that takes at least {needed} seeds."
         )
+
+
+def _differing(told: Sequence[Mapping[str, str]]) -> list[str]:
+    """A line such as "torch 2.6.0, 2.14.1" for each name that has more than one value."""
+    values: dict[str, set[str]] = {}
+    for one in told:
+        for name, value in one.items():
+            values.setdefault(name, set()).add(value)
+    return [f"{name} {', '.join(sorted(found))}" for name, found in sorted(values.items()) if len(found) > 1]
 
 
 def _against_as_json(one: Against) -> dict[str, Any]:

@@ -24,8 +24,10 @@ DEFAULT_SPACE = ("sskt.temperature=1,2,3", "sskt.alpha=0.1,0.5,1.0,3.0")
 _NOT_SWEPT = {
     "name": "a name changes nothing",
     "train.seed": "every point is trained with the same seeds: --seeds N",
-    "data.validation": "every point must be held against the same images",
-    "data.split_seed": "every point must be held against the same images",
+    **dict.fromkeys(
+        ("data.name", "data.root", "data.per_class", "data.validation", "data.test_share", "data.split_seed"),
+        "every point must be trained and held against the same images; sskt-edge compare has arms for other ones",
+    ),
 }
 
 # For each axis, which of its values.

@@ -17,8 +17,9 @@ from sskt_edge.errors import DivergenceError, Interrupted, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import storage_errors, write_atomically
 from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.study.base import overlaid, study_folder, study_sha256, with_train
+from sskt_edge.study.base import check_seeds, overlaid, study_folder, study_sha256, with_train
 from sskt_edge.study.draw_sweep import draw_sweep
+from sskt_edge.study.present import TRAINING, UNLABELLED, Present
 from sskt_edge.study.runs import fitted_run
 from sskt_edge.study.space import DEFAULT_SPACE, Point, Space, parse_space
 from sskt_edge.study.sweep_result import Sweep, Tried
@@ -27,6 +28,7 @@ from sskt_edge.training.environment import read_environment
 from sskt_edge.training.train import settled_precision
 
 _DEFAULT_TRIALS = 20
+_IMAGES = "data_sha256"  # under which name a study keeps the hash of the training and validation images
 _SHARE = 0.2  # of the training images, to choose by, where none are left over
 _MOST_POINTS = 10_000  # of a grid; so many are checked before the first training
 
@@ -74,6 +76,7 @@ def sweep(
         WorkError: as train; but a point that diverges is listed as such, and the others go on.
     """
     space = parse_space(DEFAULT_SPACE) if space is None else space
+    check_seeds(seeds)
     _check_options(space, seeds, sampler, trials, study)
     _check_effect(recipe, space)
     judged = _judged_once(_with_validation(recipe, progress))
@@ -96,6 +99,7 @@ def sweep(
             own.mkdir(parents=True, exist_ok=True)
         storage = f"sqlite:///{own / 'trials.db'}"
     with open_trials(storage, name, space, sampler, facts, own) as opened:
+        _refuse_changed(opened, judged, progress)
         precision = _precision_of(opened, recipe, progress)
         ran = _Ran(opened, judged, tuple(seeds), precision, place / "trials", progress)
         many = len(space) if sampler == "grid" else trials or _DEFAULT_TRIALS
@@ -158,6 +162,19 @@ def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
 def _judged_once(recipe: Recipe) -> Recipe:
     """The recipe, validated after the last epoch alone if that is what counts: of many images, each time takes long."""
     return with_train(recipe, validate_every=recipe.train.epochs) if recipe.train.keep == "last" else recipe
+
+
+def _refuse_changed(opened: Trials, judged: Recipe, progress: Progress) -> None:
+    """What trials were judged on must be what is there, whether anything is left to try or not."""
+    known = {TRAINING: opened.study.user_attrs.get(_IMAGES), UNLABELLED: opened.study.user_attrs.get(_further(judged))}
+    then = {what: sha256 for what, sha256 in known.items() if sha256}
+    since = f"the study '{opened.study.study_name}' began"
+    Present(progress).refuse_changed(judged.data, then, since, "start anew: --study NAME")
+
+
+def _further(recipe: Recipe) -> str:
+    """Under which name a study keeps the hash of a recipe's unlabelled images, which may be swept."""
+    return f"unlabelled: {recipe.data.unlabelled}"
 
 
 def _precision_of(opened: Trials, recipe: Recipe, progress: Progress) -> str:
@@ -225,6 +242,7 @@ class _Ran:
         """What an earlier trial of this very point found stands: the same training gives the same."""
         for other in self._opened.in_state(TrialState.COMPLETE, TrialState.PRUNED):
             if self._opened.point(other) == point:
+                self._progress.say(f"{', '.join(self._opened.space.changes(point))}: tried before, which stands")
                 for key in {"accuracies", "images", "why"} & other.user_attrs.keys():
                     trial.set_user_attr(key, other.user_attrs[key])
                 if other.state == TrialState.PRUNED:
@@ -242,9 +260,9 @@ class _Ran:
         if validation is None or accuracy is None:
             raise StudyError(f"The run '{fitted.folder.path}' has no validation accuracy. Remove it and start again.")
         environment = read_environment(fitted.folder)
-        self._refuse_other_images("data_sha256", environment.data_sha256)
+        self._refuse_other_images(_IMAGES, environment.data_sha256)
         if environment.unlabelled_sha256 is not None:
-            self._refuse_other_images(f"unlabelled: {recipe.data.unlabelled}", environment.unlabelled_sha256)
+            self._refuse_other_images(_further(recipe), environment.unlabelled_sha256)
         trial.set_user_attr("images", len(validation))
         self._progress.say(f"{what}, seed {seed}: {accuracy:.2%} of {len(validation):,} validation images")
         return accuracy

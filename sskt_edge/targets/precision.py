@@ -17,7 +17,12 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
+def bf16_instructions() -> tuple[str, ...]:
+    """Those by which this CPU computes in bf16: AVX-512 BF16 and AMX sum in other orders, so that last bits differ."""
+    asked = {"AVX512_BF16": "_is_avx512_bf16_supported", "AMX": "_is_amx_tile_supported"}  # not in every torch
+    return tuple(name for name, of_torch in asked.items() if getattr(torch.cpu, of_torch, bool)())
+
+
 def has_fast_bf16() -> bool:
-    """Whether this CPU computes in bf16 by instructions of its own (AVX-512 BF16 or AMX)."""
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not in every torch
-    return any(getattr(torch.cpu, name, bool)() for name in asked)
+    """Whether this CPU computes in bf16 by instructions of its own."""
+    return bool(bf16_instructions())

@@ -16,7 +16,7 @@ from sskt_edge.recipe.load import load_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.machine import version_of
-from sskt_edge.targets.precision import Precision
+from sskt_edge.targets.precision import Precision, bf16_instructions
 from sskt_edge.targets.run_folder import RunFolder
 from sskt_edge.training.inputs import Inputs
 
@@ -58,7 +58,7 @@ def this_machine(device: torch.device) -> Machine:
     return Machine(
         device=device.type,
         device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "unknown",
-        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        cpu_capability=" ".join((torch.backends.cpu.get_cpu_capability(), *bf16_instructions())),
         threads=torch.get_num_threads(),
         python=platform.python_version(),
         platform=platform.platform(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,18 +42,28 @@ class Inputs:
     sides: dict[str, int]
 
     def data_sha256(self) -> str:
-        """The identity of the training and validation images: their classes, labels and contents, in order."""
-        digest = hashlib.sha256("\0".join(self.reader.classes).encode())
-        for images in (self.images, self.validation):
-            if images is not None:
-                digest.update(len(images).to_bytes(8, "little"))
-                digest.update(images.labels.tobytes())
-                digest.update(images.hashes.tobytes())
-        return digest.hexdigest()
+        """The identity of the training and validation images."""
+        return labelled_sha256(self.reader.classes, self.images, self.validation)
 
     def unlabelled_sha256(self) -> str | None:
-        """The identity of the unlabelled images, by their contents in order; None without them."""
-        return None if self.unlabelled is None else hashlib.sha256(self.unlabelled.hashes.tobytes()).hexdigest()
+        """The identity of the unlabelled images; None without them."""
+        return None if self.unlabelled is None else unlabelled_sha256(self.unlabelled)
+
+
+def labelled_sha256(classes: Sequence[str], images: ImageSet, validation: ImageSet | None) -> str:
+    """The identity of training and validation images: their classes, labels and contents, in order."""
+    digest = hashlib.sha256("\0".join(classes).encode())
+    for part in (images, validation):
+        if part is not None:
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part.labels.tobytes())
+            digest.update(part.hashes.tobytes())
+    return digest.hexdigest()
+
+
+def unlabelled_sha256(images: ImageSet) -> str:
+    """The identity of unlabelled images: their contents, in order."""
+    return hashlib.sha256(images.hashes.tobytes()).hexdigest()
 
 
 def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inputs:

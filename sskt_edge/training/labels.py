@@ -15,6 +15,7 @@ from sskt_edge.data.views import ViewPolicy
 from sskt_edge.errors import Interrupted, RecipeError, StorageError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.session import Session
 from sskt_edge.sources.choice import Choice, choose
 from sskt_edge.sources.fill import check_space, fill
 from sskt_edge.sources.labels import Logits, SoftLabels
@@ -110,6 +111,17 @@ class Sources:
             return None
         return question.collection(self.store, choice.engine, self._recipe.labels.top_k)
 
+    def check_top_k(self, question: Question, choice: Choice, session: Session | None = None) -> None:
+        """Refuse a labels.top_k that keeps too little of what a source says.
+
+        Raises:
+            RecipeError: it does.
+        """
+        top_k = form_of(question.source.classes, self._recipe.labels.top_k).top_k
+        if top_k:
+            session = session or question.source.open(choice.engine, question.side, self.wanted[0].plan.batch_size)
+            check_top_k(question, session, top_k, self._recipe.sskt.temperature, self._progress, self._between)
+
     @contextmanager
     def _timed(self) -> Iterator[None]:
         start = time.perf_counter()
@@ -128,9 +140,8 @@ class Sources:
         collection = self.collection(question, choice)
         if collection is None:
             return 0
-        note = {"recipe": self._recipe.name, "threads": torch.get_num_threads()}
-        temperature = self._recipe.sskt.temperature
-        return fill(question, choice, collection, note, temperature, self._progress, self._between)
+        recipe = self._recipe
+        return fill(question, choice, collection, recipe.name, recipe.sskt.temperature, self._progress, self._between)
 
     def _logits(self, question: Question, choice: Choice, say: Callable[[str], None]) -> Sequence[Logits]:
         """What a source says of the labelled images, and of the unlabelled ones if there are any."""
@@ -164,9 +175,7 @@ class Sources:
         name, batch = question.source.name, self.wanted[0].plan.batch_size
         session = question.source.open(choice.engine, question.side, batch)
         form = form_of(question.source.classes, self._recipe.labels.top_k)
-        if form.top_k:
-            temperature = self._recipe.sskt.temperature
-            check_top_k(question, session, form.top_k, temperature, self._progress, self._between)
+        self.check_top_k(question, choice, session)
         return [
             OnlineLogits(name, session, question.side, form, wanted, self._progress, self._between)
             for wanted in self.wanted

@@ -69,19 +69,21 @@ class Plan:
     Attributes:
         sources: each one's part.
         epochs: of the training.
+        asking_epochs: those in which a training without a store asks: the first alone if an image has a single view.
         images: that an epoch shows the target, unlabelled ones among them.
         stored_epoch: seconds of an epoch on stored labels: forward and backward of the target with its branches.
     """
 
     sources: tuple[SourcePlan, ...]
     epochs: int
+    asking_epochs: int
     images: int
     stored_epoch: float
 
     @property
     def online_epoch(self) -> float:
-        """Seconds of an epoch that asks the sources anew, each by its chosen engine."""
-        return self.stored_epoch + self._asking
+        """Seconds of an epoch that asks the sources anew, each by its chosen engine; the mean of all epochs."""
+        return self.stored_epoch + self._asking / self.epochs
 
     @property
     def filling(self) -> float:
@@ -101,12 +103,12 @@ class Plan:
     @property
     def break_even(self) -> int:
         """After so many epochs the store has cost no more than asking anew."""
-        return math.ceil(round(self.filling / self._asking, 6))
+        return math.ceil(round(self.filling / (self._asking / self.asking_epochs), 6))
 
     @property
     def _asking(self) -> float:
-        """Seconds of an epoch in which the sources are asked."""
-        return sum(plan.asked_anew / plan.speed for plan in self.sources) / self.epochs
+        """Seconds in which a whole training without a store asks the sources."""
+        return sum(plan.asked_anew / plan.speed for plan in self.sources)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -140,7 +142,7 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
     """Measure the engines of every source and a step of the target; nothing is written.
 
     Raises:
-        InputError: the recipe names what is not there, or no source.
+        InputError: the recipe names what is not there, or no source; or labels.top_k keeps too little.
         ParityError: no engine that the recipe allows passes the gate.
     """
     if not recipe.active_sources:
@@ -153,7 +155,8 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
         unlabelled = recipe.data.unlabelled_ratio if inputs.unlabelled is not None else 0.0
         images = len(inputs.images) + sum(joining(len(inputs.images), recipe.train.batch_size, unlabelled))
         seconds = images * _seconds_per_image(recipe, inputs, device, progress)
-    return Plan(plans, recipe.train.epochs, images, seconds)
+    asking = 1 if sources.wanted[0].numbers == 1 else recipe.train.epochs
+    return Plan(plans, recipe.train.epochs, asking, images, seconds)
 
 
 def _plan(question: Question, recipe: Recipe, sources: Sources, progress: Progress) -> SourcePlan:
@@ -163,6 +166,7 @@ def _plan(question: Question, recipe: Recipe, sources: Sources, progress: Progre
     runs = [verdict.engine for verdict in verdicts if verdict.images_per_second > 0]
     if choice is None or choice.engine not in runs:
         choice = fastest_choice(question, recipe.labels, verdicts, allowed)
+    sources.check_top_k(question, choice)
     collection = sources.collection(question, choice)
     missing = question.views if collection is None else question.missing(collection)
     return SourcePlan(

@@ -169,3 +169,14 @@ def test_a_signal_while_labels_are_asked_keeps_them(place: Path, tmp_path: Path)
     (kept,) = store.collections()
     assert 8192 <= kept.rows < 1438 * 60
     assert kept.verify() == []
+
+
+def test_labels_that_lost_their_manifest_do_not_verify(place: Path) -> None:
+    shutil.copytree(place / "labels", place / "lost")
+    (manifest,) = (place / "lost").rglob("manifest.json")
+    manifest.unlink()
+    done = sskt_edge("labels", "verify", "--store", "lost", cwd=place)
+    assert done.returncode == 1
+    assert f"lost/{collection(place)}: put a copy of manifest.json back" in done.stdout
+    done = sskt_edge("labels", "verify", "--store", "lost", "--json", cwd=place)
+    assert json.loads(done.stdout)["without_manifest"] == [f"lost/{collection(place)}"]

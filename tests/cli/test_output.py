@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -75,3 +76,8 @@ def test_a_terminal_gets_bars_that_go_away_and_results_that_stay(tiny_run: Train
     assert b"\x1b[2K" in shown  # lines that are cleared again
     assert "\x1b" not in result
     assert "test accuracy" in result
+
+
+def test_json_is_json_where_a_number_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_json({"kl": float("inf"), "more": [(1.5, float("nan"))]})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"kl": None, "more": [[1.5, None]]}

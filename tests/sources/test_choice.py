@@ -45,7 +45,7 @@ def chosen(asked: Question, recipe: Labels, store: LabelStore | None = None, pin
 
 
 def filled(asked: Question, choice: Choice, store: LabelStore) -> None:
-    fill(asked, choice, asked.collection(store, choice.engine, 0), {}, 1.0, QUIET, lambda: None)
+    fill(asked, choice, asked.collection(store, choice.engine, 0), "a test", 1.0, QUIET, lambda: None)
 
 
 def test_few_views_are_asked_of_the_reference_and_nothing_is_tried(whole: TorchSource) -> None:
@@ -189,6 +189,11 @@ def test_a_resumed_run_takes_the_engine_that_it_began_with(whole: TorchSource, t
     filled(asked, chosen(asked, labels()), store)
     choice = chosen(asked, labels(), store, pinned=ONNX.name)
     assert (choice.engine, choice.why) == (ONNX, "as the run began")
+    assert choice.verdict is not None  # nothing is known of it here, as on another machine
+    with pytest.raises(ParityError, match="passes the gate"):
+        chosen(asked, labels(gate={"kl": 0, "agreement": 1}), store, pinned=ONNX.name)
+    filled(asked, choice, store)
+    assert chosen(asked, labels(gate={"kl": 0, "agreement": 1}), store, pinned=ONNX.name).verdict is None
     with pytest.raises(RunError, match=r"by tensorrt-fp16, and here are only torch-fp32.*start anew"):
         chosen(asked, labels(), store, pinned="tensorrt-fp16")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,3 +167,19 @@ def test_engines_of_cuda_answer_as_the_cpu_does() -> None:
         assert engine_facts(engine, device)["provider"] == "cuda"
         answer = ask(asked, images(), engine)
         np.testing.assert_allclose(answer, expected, rtol=1e-4 if engine.precision == "fp32" else 0.02)
+
+
+def test_labels_of_another_processor_are_others_where_its_bits_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AVX-512 BF16 and AMX sum in other orders: most bf16 logits differ in their last bits, no fp32 logit does."""
+
+    def facts(name: str, *instructions: str) -> dict[str, Any]:
+        monkeypatch.setattr("sskt_edge.sources.engines.bf16_instructions", lambda: instructions)
+        monkeypatch.setattr("sskt_edge.sources.engines.has_fast_bf16", lambda: True)
+        return engine_facts(ENGINES[name], CPU)
+
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    assert facts("torch-bf16", "AVX512_BF16") != facts("torch-bf16", "AVX512_BF16", "AMX")
+    assert facts("torch-fp32", "AVX512_BF16") == facts("torch-fp32", "AVX512_BF16", "AMX")
+    before = engine_facts(TORCH, CPU)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert engine_facts(TORCH, CPU) != before

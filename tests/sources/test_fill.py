@@ -42,7 +42,9 @@ def collection_of(asked: Question, store: Path, top_k: int = 0) -> Collection:
 def filled(asked: Question, store: Path, top_k: int = 0, temperature: float = 1.0, **rest: Any) -> int:
     collection = collection_of(asked, store, top_k)
     between = rest.get("between", lambda: None)
-    return fill(asked, rest.get("choice", CHOICE), collection, {}, temperature, rest.get("progress", QUIET), between)
+    return fill(
+        asked, rest.get("choice", CHOICE), collection, "a test", temperature, rest.get("progress", QUIET), between
+    )
 
 
 def test_every_different_view_is_asked_once_and_nothing_twice(tmp_path: Path) -> None:
@@ -246,7 +248,7 @@ def test_a_fill_that_is_killed_thirty_times_loses_no_more_than_a_shard_each_time
         return collection
 
     def work(store: Path) -> None:
-        fill(asked, CHOICE, small_shards(store), {}, 1.0, QUIET, lambda: None)
+        fill(asked, CHOICE, small_shards(store), "a test", 1.0, QUIET, lambda: None)
 
     while kills < 30:
         store, number = tmp_path / str(number), number + 1

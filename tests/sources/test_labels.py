@@ -28,7 +28,7 @@ def test_stored_labels_and_those_asked_anew_are_the_same_to_the_bit(
     engine = source.engines()[0]
     collection = whole.collection(LabelStore(tmp_path), engine, top_k)
     # At so high a T nothing of the tail is lost.
-    fill(whole, Choice(engine, "a test"), collection, {}, 1e3, QUIET, lambda: None)
+    fill(whole, Choice(engine, "a test"), collection, "a test", 1e3, QUIET, lambda: None)
     stored = collection.open(asked.keys)
     session, form = source.open(engine, side, BATCH), form_of(source.classes, top_k)
     online = OnlineLogits("small", session, side, form, asked, QUIET, lambda: None)

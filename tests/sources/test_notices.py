@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from sskt_edge.data.views import ViewPolicy
 from sskt_edge.runtime.progress import QUIET
@@ -15,7 +17,9 @@ from sskt_edge.sources.fill import fill
 from sskt_edge.sources.gate import Verdict
 from sskt_edge.sources.notices import notices
 from sskt_edge.sources.question import Question
+from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.store.store import LabelStore
+from sskt_edge.sources.told import told_of
 from tests.sources.questions import COUNT, SIDE, image_set, question, small_source, wanted
 
 TORCH = ENGINES["torch-fp32"]
@@ -33,7 +37,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> LabelStore:
     found = LabelStore(tmp_path_factory.mktemp("store"))
     asked = question(small_source())
     collection = asked.collection(found, TORCH, 0)
-    fill(asked, Choice(TORCH, "a test", (MEASURED,), 0.1), collection, {}, 1.0, QUIET, lambda: None)
+    fill(asked, Choice(TORCH, "a test", (MEASURED,), 0.1), collection, "a test", 1.0, QUIET, lambda: None)
     return found
 
 
@@ -89,7 +93,7 @@ def test_views_of_an_earlier_fill_are_not_called_others(tmp_path: Path) -> None:
     store, source = LabelStore(tmp_path), small_source()
     for seed in (0, 1):
         asked = question(source, wanted(seed=seed))
-        fill(asked, Choice(TORCH, ""), asked.collection(store, TORCH, 0), {}, 1.0, QUIET, lambda: None)
+        fill(asked, Choice(TORCH, ""), asked.collection(store, TORCH, 0), "a test", 1.0, QUIET, lambda: None)
     lines = said(question(source, wanted(image_set(COUNT + 1))), store)
     assert [line.partition(" of ")[0] for line in lines] == ["small: no labels yet", "small: 2"]
 
@@ -114,3 +118,27 @@ def test_another_source_of_the_same_name_is_told_by_what_changed(
 def test_another_top_k_and_another_square_are_named(store: LabelStore) -> None:
     assert "top_k: 0 then, 3 now" in said(question(small_source()), store, top_k=3)[0]
     assert "sees.square: 8 then, 16 now" in said(question(small_source(), side=2 * SIDE), store)[0]
+
+
+def test_another_model_of_the_same_name_is_told(store: LabelStore) -> None:
+    """What the recipe calls a source may become another network."""
+    whole = small_source()
+    other = TorchSource(whole.name, "another/model", whole.network, whole.pixels, torch.device("cpu"))
+    changed, cost = said(question(other), store)
+    (path,) = (one.path.name for one in store.collections())
+    assert changed == (
+        f"small: the labels in '{path}' do not serve: model: {whole.facts['model']} then, another/model now"
+    )
+    assert cost.startswith("small: 20 of 20 views")
+
+
+def test_what_others_noted_is_left_out(tmp_path: Path) -> None:
+    store, asked = LabelStore(tmp_path), question(small_source())
+    fill(asked, Choice(TORCH, ""), asked.collection(store, TORCH, 0), "a test", 1.0, QUIET, lambda: None)
+    (manifest,) = tmp_path.rglob("manifest.json")
+    told = json.loads(manifest.read_text())
+    (about,) = told["fills"].values()
+    told["fills"] = {"1": {**about, "views": 3}, "2": {}, "3": {**about, "gate": {"kl": "none"}}}
+    manifest.write_text(json.dumps(told))
+    assert told_of(asked.collection(store, TORCH, 0)) == []
+    assert len(said(question(small_source(), wanted(image_set(COUNT + 1))), store)) == 2

@@ -92,5 +92,18 @@ def test_without_weights_or_net_a_finetuned_arm_says_why_and_is_never_faked(cach
     assert "'resnet20' has no published weights" in none.missing
     (offline,) = arms_of(load_recipe("quickstart", ["target.model=mobilenet_v2"]), ["finetuned+sskt"])
     assert "could not be fetched" in offline.missing
-    (own,) = arms_of(load_recipe("quickstart", ["target.checkpoint=w.pth"]), ["finetuned"])
-    assert "a checkpoint of its own, 'w.pth'" in own.missing
+
+
+@pytest.mark.parametrize("start", ["target.checkpoint=w.pth", "target.weights=IMAGENET1K_V1"])
+def test_a_recipe_that_starts_from_weights_is_not_called_from_scratch(start: str) -> None:
+    recipe = load_recipe("quickstart", ["target.model=mobilenet_v2", start])
+    alone, both = arms_of(recipe)
+    assert [(arm.name, arm.recipe.sskt.method) for arm in (alone, both)] == [
+        ("finetuned", "scratch"),
+        ("finetuned+sskt", "sskt"),
+    ]
+    for arm in (alone, both):
+        assert (arm.recipe.target, arm.recipe.train) == (recipe.target, recipe.train)
+    scratch, sskt = arms_of(recipe, ["scratch", "sskt"])
+    assert "not from scratch: take --method finetuned." in scratch.missing
+    assert "take --method finetuned+sskt." in sskt.missing

@@ -7,7 +7,7 @@ import pytest
 from sskt_edge.errors import RecipeError, StudyError
 from sskt_edge.recipe import load_recipe, recipe_sha256
 from sskt_edge.recipe.shipped import shipped_recipes
-from sskt_edge.study.base import overlaid, refuse_seed, study_folder, with_train
+from sskt_edge.study.base import check_seeds, overlaid, refuse_seed, study_folder, with_train
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))
@@ -45,3 +45,10 @@ def test_a_study_is_a_recipe_whatever_its_seed() -> None:
     assert place != study_folder(with_train(recipe, epochs=3), Path("studies"))
     assert place.parent == Path("studies")
     assert place.name == f"quickstart-{recipe_sha256(recipe)[:12]}"
+
+
+def test_a_seed_that_no_recipe_takes_is_refused_before_anything_is_trained() -> None:
+    check_seeds([0, 2**32 - 1])
+    for seed in (-1, 2**32):
+        with pytest.raises(StudyError, match=f"Seed {seed}: expected 0 to 4294967295"):
+            check_seeds([seed])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from sskt_edge.data.arrays import ArrayReader
 from sskt_edge.errors import Interrupted, RunError, StudyError
@@ -16,12 +17,19 @@ from sskt_edge.study.arms import arms_of
 from sskt_edge.study.compare import compare
 from sskt_edge.study.comparison import Comparison
 from sskt_edge.targets.run_folder import TrainedNetwork, find_runs, read_run
+from tests.data.small import picture
 from tests.study.small import epochs_of, no_training, patched, recipe, stop_at_step
+from tests.training.labelled import Images
 
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("studies")
+
+
+@pytest.fixture
+def images(tiny_teacher: TrainedNetwork, tmp_path: Path) -> Images:
+    return Images(tmp_path, tiny_teacher)
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +176,27 @@ def test_nothing_to_compare_is_said(tiny_run: TrainedNetwork, tmp_path: Path) ->
     with pytest.raises(StudyError, match="Nothing to compare: finetuned: "):
         compare(recipe(tiny_run.folder.path), arms=none, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_runs_of_other_images_than_are_there_now_are_not_shown(
+    part: str, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = images.recipe("train.epochs=1")
+    compare(told, range(1), folder=tmp_path / "studies")
+    with no_training(monkeypatch):
+        compare(told, range(1), folder=tmp_path / "studies")
+    changed = min((images.root / part / "a").iterdir())
+    Image.fromarray(picture(500)).save(changed)
+    with pytest.raises(
+        StudyError, match=rf"The {part}\w* images changed since '.*' was trained\. Put them back, or remove"
+    ):
+        compare(told, range(1), folder=tmp_path / "studies")
+
+
+def test_runs_that_were_made_otherwise_are_told(compared: Comparison) -> None:
+    assert not any("Not all runs were made in the same way" in note for note in compared.notes)
+    one = compared.figures["sskt"][1]
+    other = compared.having("sskt", 1, replace(one, made_with={**one.made_with, "threads": "64"}))
+    (note,) = (note for note in other.notes if "Not all runs were made in the same way" in note)
+    assert note.endswith(f"threads {one.made_with['threads']}, 64.")

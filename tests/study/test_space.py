@@ -70,3 +70,9 @@ def test_toml_comes_back(value: Any) -> None:
 def test_what_is_no_space_is_refused(texts: list[str], said: str) -> None:
     with pytest.raises(StudyError, match=said):
         parse_space(texts)
+
+
+@pytest.mark.parametrize("key", ["data.root", "data.per_class", "data.split_seed", "train.seed", "name"])
+def test_what_changes_the_images_or_the_seed_is_not_swept(key: str) -> None:
+    with pytest.raises(StudyError, match=f"--space '{key}=5,10': {key} is not swept: "):
+        parse_space([f"{key}=5,10"])

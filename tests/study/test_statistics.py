@@ -33,6 +33,17 @@ def test_p_is_the_share_of_flips_that_are_as_good(differences: list[float]) -> N
     assert found.p_worse == pytest.approx(share_of_flips([-value for value in differences]), abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    "wins", [[2, -2, 2, 0, -2], [1, -1], [-1, 1, -2, 3, 0, 3, 2, 1, -2], [3, 0, -3, -1, 3, 1, -1, -2]]
+)
+def test_flips_that_tie_in_images_tie_in_shares(wins: list[int]) -> None:
+    """Shares of 736 images are no round numbers: their sums differ in the last bits where the images do not."""
+    shares = [(450 + 7 * place + more) / 736 - (450 + 7 * place) / 736 for place, more in enumerate(wins)]
+    found, exact = paired(shares), paired([float(more) for more in wins])
+    assert (found.p_better, found.p_worse) == (exact.p_better, exact.p_worse)
+    assert (found.mean == 0) == (sum(wins) == 0)
+
+
 def test_five_wins_of_five_are_one_flip_in_thirty_two() -> None:
     assert paired([0.01, 0.02, 0.03, 0.01, 0.02]).p_better == 1 / 32
 

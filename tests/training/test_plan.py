@@ -37,7 +37,9 @@ def source_plan(speed: float, views: int, missing: int, asked_anew: int) -> Sour
 
 def test_a_store_of_sixteen_views_has_paid_after_sixteen_epochs() -> None:
     """1000 images, 100 epochs, 16 views; a source that answers 100 images a second takes 10 s for all of them."""
-    plan = Plan((source_plan(100.0, 16_000, 16_000, 100_000),), epochs=100, images=1000, stored_epoch=2.0)
+    plan = Plan(
+        (source_plan(100.0, 16_000, 16_000, 100_000),), epochs=100, asking_epochs=100, images=1000, stored_epoch=2.0
+    )
     assert plan.filling == 160.0
     assert plan.online_epoch == 12.0
     assert plan.training_stored == 160.0 + 200.0
@@ -48,13 +50,19 @@ def test_a_store_of_sixteen_views_has_paid_after_sixteen_epochs() -> None:
 
 def test_a_store_that_has_a_part_pays_sooner_and_one_that_has_all_at_once() -> None:
     for missing, epochs in ((15_999, 16), (15_000, 15), (1, 1), (0, 0)):
-        plan = Plan((source_plan(100.0, 16_000, missing, 100_000),), epochs=100, images=1000, stored_epoch=2.0)
+        plan = Plan(
+            (source_plan(100.0, 16_000, missing, 100_000),),
+            epochs=100,
+            asking_epochs=100,
+            images=1000,
+            stored_epoch=2.0,
+        )
         assert plan.break_even == epochs
 
 
 def test_two_sources_take_the_time_of_both() -> None:
     parts = (source_plan(100.0, 16_000, 0, 100_000), source_plan(10.0, 16_000, 16_000, 100_000))
-    plan = Plan(parts, epochs=100, images=1000, stored_epoch=2.0)
+    plan = Plan(parts, epochs=100, asking_epochs=100, images=1000, stored_epoch=2.0)
     assert plan.filling == 1600.0
     assert plan.online_epoch == 2.0 + 10.0 + 100.0
     assert plan.break_even == math.ceil(1600 / 110)
@@ -107,10 +115,12 @@ def test_few_views_are_planned_for_the_reference_though_others_are_measured(imag
 def test_a_single_view_asked_anew_is_asked_once(images: Images) -> None:
     plan = plan_labels(images.recipe(*ONLY_TORCH, "labels.views=1", "train.epochs=8"))
     assert plan.sources[0].asked_anew == plan.sources[0].missing == 16
-    assert plan.break_even == 8
+    assert plan.break_even == 1  # and kept from then on: the store costs what the first epoch would
 
 
 def test_what_cannot_be_planned_is_refused(images: Images) -> None:
+    with pytest.raises(RecipeError, match=r"labels.top_k = 1: .* too much is lost"):
+        plan_labels(images.recipe(*ONLY_TORCH, "labels.top_k=1", "sskt.temperature=0.5"))
     with pytest.raises(RecipeError, match=r"sskt\.method = 'scratch'\. There is nothing to plan"):
         plan_labels(images.recipe("sskt.method=scratch"))
     with pytest.raises(ParityError, match=r"onnxruntime-fp32: KL .* at most 0 allowed"):

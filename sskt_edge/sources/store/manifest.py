@@ -34,8 +34,8 @@ class Shard:
         """A manifest from elsewhere may name no file outside its folder."""
         if not re.fullmatch(r"[0-9a-f]+\.safetensors", self.name):
             raise ValueError(f"'{self.name}' is no shard's name")
-        if not (isinstance(self.rows, int) and isinstance(self.bytes, int) and isinstance(self.sha256, str)):
-            raise TypeError(f"'{self.name}' has a size or a hash of the wrong type")
+        if not (_is_count(self.rows, 1) and _is_count(self.bytes, 1) and isinstance(self.sha256, str)):
+            raise ValueError(f"'{self.name}' has a size or a hash that cannot be")
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,11 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     try:
         raw = json.loads((folder / FILE_NAME).read_bytes())
+        if isinstance(raw, dict) and "format" not in raw:
+            raise DataError(f"'{folder}' is no folder of labels, by its {FILE_NAME}. Move it out of the store.")
         if isinstance(raw["format"], int) and raw["format"] > FORMAT:
             raise DataError(f"The labels in '{folder}' are of a newer sskt-edge. Upgrade it, or name another store.")
-        form = Form(**raw["form"])
-        shards = tuple(Shard(**shard) for shard in raw["shards"])
-        manifest = Manifest(dict(raw["facts"]), form, str(raw["created"]), shards, dict(raw["fills"]))
-        if raw["key"] != key_of(manifest.facts, form):
-            raise ValueError("its facts are not those of its key")
+        manifest = _checked(raw)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -108,3 +106,26 @@ def read_manifest(folder: Path) -> Manifest | None:
             f"folder: its labels are then asked again."
         ) from error
     return manifest
+
+
+def _checked(raw: Any) -> Manifest:
+    """The manifest that was read, if it can be one: it may have been made by others.
+
+    Raises:
+        ValueError, KeyError, TypeError: it cannot.
+    """
+    form, shards = Form(**raw["form"]), tuple(Shard(**shard) for shard in raw["shards"])
+    manifest = Manifest(raw["facts"], form, str(raw["created"]), shards, raw["fills"])
+    if not (_is_count(form.classes, 1) and _is_count(form.top_k, 0) and form.top_k < form.classes):
+        raise ValueError(f"its labels cannot be of {form.classes} classes and top_k {form.top_k}")
+    if not isinstance(manifest.facts, dict) or not isinstance(manifest.facts.get("model"), str):
+        raise TypeError("its facts name no model")
+    if not isinstance(manifest.fills, dict) or not all(isinstance(fill, dict) for fill in manifest.fills.values()):
+        raise TypeError("what its writers said of themselves cannot be read")
+    if raw["key"] != key_of(manifest.facts, form):
+        raise ValueError("its facts are not those of its key")
+    return manifest
+
+
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

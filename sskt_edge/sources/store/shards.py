@@ -60,7 +60,7 @@ def map_shard(folder: Path, shard: Shard, form: Form) -> Arrays:
         StorageError: the disk does not give it.
     """
     with _whole_size(folder / shard.name, shard.bytes) as path:
-        content = np.asarray(np.memmap(path, np.uint8, "r"))
+        content = np.asarray(np.memmap(path, np.uint8, "r"))  # not empty, as a shard has at least one byte
     start = 8 + int.from_bytes(content[:8].tobytes(), "little")
     layout = {"keys": (np.dtype(np.uint8), (shard.rows, KEY_BYTES)), **form.layout(shard.rows)}
     try:

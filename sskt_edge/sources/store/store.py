@@ -9,7 +9,8 @@ from typing import Any
 
 from sskt_edge.errors import DataError
 from sskt_edge.sources.store.collection import Collection
-from sskt_edge.sources.store.manifest import plain, read_manifest
+from sskt_edge.sources.store.manifest import FILE_NAME, plain, read_manifest
+from sskt_edge.sources.store.shards import SUFFIX
 
 
 class LabelStore:
@@ -29,13 +30,28 @@ class LabelStore:
         """
         return Collection(self.path, facts, classes, top_k)
 
-    def collections(self) -> list[Collection]:
+    def collections(self, skip_broken: bool = False) -> list[Collection]:
         """Those on the disk, by name.
+
+        Args:
+            skip_broken: leave out what cannot be read.
 
         Raises:
             DataError: a manifest is broken.
         """
-        return [found for folder in self._folders() if (found := self._in(folder)) is not None]
+        found = []
+        for folder in self._folders():
+            with suppress(*([DataError] if skip_broken else [])):
+                found.append(self._in(folder))
+        return [one for one in found if one is not None]
+
+    def lost(self) -> list[Path]:
+        """Folders with shards and no manifest that names them, so that nobody reads them."""
+        return [
+            folder
+            for folder in self._folders()
+            if not (folder / FILE_NAME).exists() and next(folder.glob(f"*{SUFFIX}"), None) is not None
+        ]
 
     def nearest(self, facts: Mapping[str, object], top_k: int = 0) -> tuple[Collection, list[str]] | None:
         """The collection of the same model whose facts differ least, and what differs; None if there is none.
@@ -44,19 +60,17 @@ class LabelStore:
         """
         now = _flat({**plain(facts), "top_k": top_k})
         best: tuple[Collection, list[str]] | None = None
-        for folder in self._folders():
-            with suppress(DataError):  # it is of no help here, and stands in no one's way
-                found = self._in(folder)
-                if found is None or found.rows == 0 or found.facts["model"] != now["model"]:
-                    continue
-                then = _flat({**found.facts, "top_k": found.top_k})
-                differ = [
-                    f"{name}: {then.get(name, 'not there')} then, {now.get(name, 'not there')} now"
-                    for name in sorted(now.keys() | then.keys())
-                    if then.get(name) != now.get(name) or (name in then) != (name in now)
-                ]
-                if best is None or len(differ) < len(best[1]):
-                    best = found, differ
+        for found in self.collections(skip_broken=True):  # it is of no help here, and stands in no one's way
+            if found.rows == 0 or found.facts["model"] != now["model"]:
+                continue
+            then = _flat({**found.facts, "top_k": found.top_k})
+            differ = [
+                f"{name}: {then.get(name, 'not there')} then, {now.get(name, 'not there')} now"
+                for name in sorted(now.keys() | then.keys())
+                if then.get(name) != now.get(name) or (name in then) != (name in now)
+            ]
+            if best is None or len(differ) < len(best[1]):
+                best = found, differ
         return best
 
     def _folders(self) -> list[Path]:

@@ -40,6 +40,12 @@ def spoil(change: Callable[[dict[str, Any]], object], folder: Path) -> None:
     (folder / FILE_NAME).write_text(json.dumps(raw))
 
 
+def with_key(raw: dict[str, Any], **told: dict[str, Any]) -> None:
+    """Other facts or another form, and the key that goes with them: as somebody's own program could write them."""
+    raw.update(told)
+    raw["key"] = key_of(raw["facts"], Form(**raw["form"]))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -53,6 +59,16 @@ def spoil(change: Callable[[dict[str, Any]], object], folder: Path) -> None:
         lambda raw: raw["shards"][0].update(rows="3"),
         lambda raw: raw["shards"][0].update(name="../0a.safetensors"),
         lambda raw: raw.update(facts=[1]),
+        lambda raw: raw["shards"][0].update(rows=-1),
+        lambda raw: raw["shards"][0].update(rows=True),
+        lambda raw: raw["shards"][0].update(bytes=0),
+        lambda raw: raw.update(fills=[]),
+        lambda raw: raw["fills"].update({"1": "two threads"}),
+        lambda raw: with_key(raw, facts={"deep": {}}),
+        lambda raw: with_key(raw, facts={"model": 3}),
+        lambda raw: with_key(raw, form={"classes": "x", "top_k": 0}),
+        lambda raw: with_key(raw, form={"classes": 10, "top_k": -3}),
+        lambda raw: with_key(raw, form={"classes": 10, "top_k": 10}),
     ],
 )
 def test_a_broken_manifest_is_refused_with_its_folder(
@@ -74,4 +90,11 @@ def test_what_is_no_manifest_is_refused(content: bytes, tmp_path: Path) -> None:
 def test_a_newer_format_asks_for_a_newer_program(tmp_path: Path) -> None:
     spoil(lambda raw: (raw.update(format=2), raw.pop("shards")), tmp_path)
     with pytest.raises(DataError, match=r"of a newer sskt-edge. Upgrade it"):
+        read_manifest(tmp_path)
+
+
+def test_a_manifest_of_something_else_is_not_called_broken(tmp_path: Path) -> None:
+    """A bundle's, say, whose folder nobody should be told to delete."""
+    (tmp_path / FILE_NAME).write_text('{"schema_version": 1, "name": "a bundle"}')
+    with pytest.raises(DataError, match=r"is no folder of labels, by its manifest\.json\. Move it out of the store"):
         read_manifest(tmp_path)

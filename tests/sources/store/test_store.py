@@ -114,3 +114,26 @@ def test_the_store_needs_nothing_heavy() -> None:
     others = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)
     assert "sskt_edge.sources.store.store" in loaded
     assert {name for name in others if not name.startswith("_")} <= {"sskt_edge", "numpy", "safetensors"}
+
+
+def test_a_collection_that_cannot_be_read_stands_in_no_ones_way(tmp_path: Path) -> None:
+    add(collection_in(tmp_path), [1])
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / FILE_NAME).write_text("{")
+    store = LabelStore(tmp_path)
+    near = store.nearest({**FACTS, "engine": "other"})
+    assert near is not None and near[0].path == collection_in(tmp_path).path
+    assert [one.path for one in store.collections(skip_broken=True)] == [near[0].path]
+    with pytest.raises(DataError, match="is broken"):
+        store.collections()
+
+
+def test_shards_without_a_manifest_are_found(tmp_path: Path) -> None:
+    collection, store = collection_in(tmp_path), LabelStore(tmp_path)
+    add(collection, [1])
+    (tmp_path / "of the user").mkdir()
+    assert store.lost() == []
+    (collection.path / FILE_NAME).unlink()
+    assert store.lost() == [collection.path]
+    assert store.collections() == []

@@ -1,0 +1,55 @@
+"""What a filling says of itself beside the labels it adds: for whoever lists them, and for the next one that fills."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sskt_edge.sources.store.collection import Collection
+
+
+class Judged(BaseModel):
+    """What the gate found of the engine; see `Verdict`."""
+
+    model_config = ConfigDict(frozen=True)
+    kl: float
+    same: float = 0.0
+    agreement: float
+    near_tie: float = 0.0  # stores of before do not say it: as if it had been none, which passes no gate
+
+
+class Told(BaseModel):
+    """One filling.
+
+    Attributes:
+        recipe: the recipe's name.
+        source: what it calls the source.
+        views: which views of an image; see `LabelPlan.views_as_json`.
+        images: how many.
+        temperature: at which top_k was judged.
+        threads: torch's.
+        images_per_second: the engine's, if it was measured.
+        gate: what was found of the engine, if it was judged.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    recipe: str
+    source: str
+    views: dict[str, Any]
+    images: int
+    temperature: float
+    threads: int
+    images_per_second: float | None = None
+    gate: Judged | None = None
+
+
+def told_of(collection: Collection) -> list[Told]:
+    """What each filling of a collection said, the first one first; what cannot be read, of other hands, is left out."""
+    found = []
+    for fill in collection.fills:
+        try:
+            found.append(Told.model_validate(fill))
+        except ValidationError:
+            continue
+    return found

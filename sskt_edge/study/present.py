@@ -1,0 +1,63 @@
+"""What a recipe's data set holds now: a study's finished runs must have seen the same images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from sskt_edge.data.readers import open_data
+from sskt_edge.errors import StudyError
+from sskt_edge.recipe.models import Data
+from sskt_edge.runtime.golden import Golden, pixel_hashes
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.training.inputs import labelled_sha256, unlabelled_sha256
+
+TRAINING, TEST, UNLABELLED = "the training images", "the test images", "the unlabelled images"
+
+
+def test_sha256(golden: Golden) -> str:
+    """The identity of the test images that a run was tested on, by their pixels and classes in order."""
+    return hashlib.sha256(golden.test_pixels.tobytes() + golden.test_labels.tobytes()).hexdigest()
+
+
+class Present:
+    """The images of a study's data sets, read again when a run is found that was finished before, each set once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._known: dict[Data, dict[str, str]] = {}
+
+    def refuse_changed(self, data: Data, then: Mapping[str, str], since: str, otherwise: str) -> None:
+        """What a run was trained and tested on must be what is there.
+
+        Args:
+            data: the recipe's part.
+            then: TRAINING, TEST, UNLABELLED → the hash of what the run saw; those that are left out do not count.
+            since: what was done then, for the message.
+            otherwise: what to do if they are to stay as they are.
+
+        Raises:
+            StudyError: images changed since; they are named.
+            DataError: they are not there any more, or cannot be read.
+        """
+        now = self._known.setdefault(data, {})
+        for what, read in {TRAINING: self._training, TEST: self._test, UNLABELLED: self._unlabelled}.items():
+            if what not in then:
+                continue
+            if what not in now:
+                now[what] = read(data)
+            if now[what] != then[what]:
+                raise StudyError(f"{what[0].upper()}{what[1:]} changed since {since}. Put them back, or {otherwise}.")
+
+    def _training(self, data: Data) -> str:
+        reader = open_data(data)
+        return labelled_sha256(reader.classes, *reader.training([data.image_size], self._progress))
+
+    def _test(self, data: Data) -> str:
+        images = open_data(data).test([data.image_size], self._progress)
+        pixels = pixel_hashes(images.squares[data.image_size])
+        return hashlib.sha256(pixels.tobytes() + images.labels.tobytes()).hexdigest()
+
+    def _unlabelled(self, data: Data) -> str:
+        images = open_data(data).unlabelled([data.image_size], self._progress)
+        return "none" if images is None else unlabelled_sha256(images)
