@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from sskt_edge.sources.notices import notices
 from sskt_edge.sources.question import Question
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.store.store import LabelStore
-from sskt_edge.sources.told import told_of
 from tests.sources.questions import COUNT, SIDE, image_set, question, small_source, wanted
 
 TORCH = ENGINES["torch-fp32"]
@@ -130,15 +128,3 @@ def test_another_model_of_the_same_name_is_told(store: LabelStore) -> None:
         f"small: the labels in '{path}' do not serve: model: {whole.facts['model']} then, another/model now"
     )
     assert cost.startswith("small: 20 of 20 views")
-
-
-def test_what_others_noted_is_left_out(tmp_path: Path) -> None:
-    store, asked = LabelStore(tmp_path), question(small_source())
-    fill(asked, Choice(TORCH, ""), asked.collection(store, TORCH, 0), "a test", 1.0, QUIET, lambda: None)
-    (manifest,) = tmp_path.rglob("manifest.json")
-    told = json.loads(manifest.read_text())
-    (about,) = told["fills"].values()
-    told["fills"] = {"1": {**about, "views": 3}, "2": {}, "3": {**about, "gate": {"kl": "none"}}}
-    manifest.write_text(json.dumps(told))
-    assert told_of(asked.collection(store, TORCH, 0)) == []
-    assert len(said(question(small_source(), wanted(image_set(COUNT + 1))), store)) == 2
