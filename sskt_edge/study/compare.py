@@ -14,7 +14,7 @@ from sskt_edge.study.arms import Arm, arms_of
 from sskt_edge.study.base import check_seeds, study_folder, study_sha256, with_train
 from sskt_edge.study.comparison import Comparison, Figures
 from sskt_edge.study.draw_comparison import draw_comparison
-from sskt_edge.study.present import TEST, TRAINING, UNLABELLED, Present, test_sha256
+from sskt_edge.study.present import TEST, TRAINING, UNLABELLED, Present, tested_sha256
 from sskt_edge.study.runs import finished_run
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.training.environment import Environment, read_environment
@@ -98,8 +98,9 @@ def _with_run(so_far: Comparison, arm: Arm, seed: int, present: Present, progres
 
 
 def _figures(run: TrainedNetwork) -> Figures:
-    result = run.result
-    inputs = {TRAINING: result.data_sha256, TEST: test_sha256(run.golden()), **result.sources}
+    result, golden = run.result, run.golden()
+    tested = tested_sha256(golden.test_pixels, golden.test_labels)
+    inputs = {TRAINING: result.data_sha256, TEST: tested, **result.sources}
     if result.unlabelled_sha256 is not None:  # from scratch there are none, and that is no change
         inputs[UNLABELLED] = result.unlabelled_sha256
     return Figures(

@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sskt_edge.data.readers import open_data
 from sskt_edge.errors import StudyError
 from sskt_edge.recipe.models import Data
-from sskt_edge.runtime.golden import Golden, pixel_hashes
+from sskt_edge.runtime.golden import pixel_hashes
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.training.inputs import labelled_sha256, unlabelled_sha256
 
 TRAINING, TEST, UNLABELLED = "the training images", "the test images", "the unlabelled images"
 
 
-def test_sha256(golden: Golden) -> str:
-    """The identity of the test images that a run was tested on, by their pixels and classes in order."""
-    return hashlib.sha256(golden.test_pixels.tobytes() + golden.test_labels.tobytes()).hexdigest()
+def tested_sha256(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
+    """The identity of test images: their pixels' hashes uint8 [N,32] and their classes [N], in order."""
+    return hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
 
 
 class Present:
@@ -55,8 +58,7 @@ class Present:
 
     def _test(self, data: Data) -> str:
         images = open_data(data).test([data.image_size], self._progress)
-        pixels = pixel_hashes(images.squares[data.image_size])
-        return hashlib.sha256(pixels.tobytes() + images.labels.tobytes()).hexdigest()
+        return tested_sha256(pixel_hashes(images.squares[data.image_size]), images.labels)
 
     def _unlabelled(self, data: Data) -> str:
         images = open_data(data).unlabelled([data.image_size], self._progress)
