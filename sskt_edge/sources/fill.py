@@ -47,14 +47,13 @@ def fill(
     """
     if _is_done(question, collection, temperature):  # before the lock: nobody is waited for, and nothing is written
         return 0
+    session = question.source.open(choice.engine, question.side, question.wanted[0].plan.batch_size)
+    if collection.top_k:  # before the lock too: what is refused leaves no trace
+        check_top_k(question, session, collection.top_k, temperature, progress, between)
     with collection.held(progress, between):
         if _is_done(question, collection, temperature):
             return 0
         missing = question.missing(collection)
-        size = question.wanted[0].plan.batch_size
-        session = question.source.open(choice.engine, question.side, size)
-        if collection.top_k:
-            check_top_k(question, session, collection.top_k, temperature, progress, between)
         told = _told(question, choice, recipe, temperature).model_dump()
         with progress.bar(f"ask {question.source.name}", missing) as bar, collection.writer(told) as writer:
             for wanted in question.wanted:

@@ -179,6 +179,7 @@ def test_too_small_a_top_k_is_refused_with_the_smallest_that_passes(tmp_path: Pa
         filled(asked, tmp_path, top_k=1)
     with pytest.raises(RecipeError, match=f"smallest that passes is {enough}"):
         filled(asked, tmp_path, top_k=enough - 1)
+    assert list(tmp_path.iterdir()) == []
     assert filled(asked, tmp_path, top_k=enough) == asked.views
     assert collection_of(asked, tmp_path).key != collection_of(asked, tmp_path, enough).key
 
