@@ -5,7 +5,7 @@
 A source's engines, and the same source broken in ways that happen (another preprocessing, swapped channels, images
 moved or darkened), are held against ONNX Runtime in fp32, whose logits are torch's to five digits. Printed are, over
 all views, KL and agreement, and how far both go in the samples of 256 views that a gate draws: strict agreement asks
-for the same first class, the gate's forgives near-ties.
+for the same first class, the other takes a class that torch holds for four fifths as likely (labels.gate.near_tie).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from benchmarks.source_engines import BATCH, CPU, LIBRARIES, NATIVE, open_any, views
 from sskt_edge.data.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
-from sskt_edge.recipe.models import Gate
 from sskt_edge.runtime.machine import version_of
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.gate import agreement, divergence
@@ -27,7 +26,7 @@ from sskt_edge.sources.source import TorchSource
 
 Images = NDArray[np.uint8]
 BASE = "onnxruntime-fp32"
-NEAR_TIE = Gate().near_tie
+NEAR_TIE = 0.8
 ALTERED: dict[str, Callable[[Images], Images]] = {
     "channels swapped": lambda shots: shots[..., ::-1],
     "mirrored": lambda shots: shots[:, :, ::-1],
@@ -63,7 +62,7 @@ def main() -> None:
     versions = ", ".join(f"{name} {version_of(name)}" for name in LIBRARIES)
     print(f"{told.source}, {len(shots)} views, {len(shots) // GATE_VIEWS} samples of {GATE_VIEWS}; {versions}\n")
     found = answers(open_any(told.source), shots)
-    print("| engine | KL | of a sample | same first class | of a sample | agreement | of a sample |")
+    print("| engine | KL | of a sample | same first class | of a sample | or in a near tie | of a sample |")
     print("|---|---|---|---|---|---|---|")
     reference = found.pop(BASE)
     samples = np.array_split(np.arange(len(shots)), len(shots) // GATE_VIEWS)

@@ -47,7 +47,8 @@ def _show_engines(source: SourcePlan) -> None:
     table = Table(title=f"{source.name}: engines on real views", title_justify="left", title_style="bold", box=None)
     table.add_column("engine", no_wrap=True)
     table.add_column("on", no_wrap=True)
-    for column in ("images/s", "KL", "same class", "agree"):
+    near_ties = any(verdict.near_tie < 1 for verdict in source.verdicts)
+    for column in ("images/s", "KL", "same class", *(["or near tie"] if near_ties else [])):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     for verdict in source.verdicts:
@@ -59,7 +60,7 @@ def _show_engines(source: SourcePlan) -> None:
             f"{verdict.images_per_second:.0f}" if measured else "–",
             f"{verdict.kl:.4f}" if measured else "–",
             f"{verdict.same:.1%}" if measured else "–",
-            f"{verdict.agreement:.1%}" if measured else "–",
+            *([f"{verdict.agreement:.1%}" if measured else "–"] if near_ties else []),
             "chosen" if chosen else "passes" if verdict.passed else verdict.why,
         )
         table.add_row(*(Text(cell, style="bold" if chosen else "") for cell in cells))

@@ -153,10 +153,10 @@ class Gate(_Part):
 
     kl: float = Field(0.004, ge=0, description="largest mean KL(torch, engine) of the softmax at T = 1, in nats")
     agreement: float = Field(
-        0.98, ge=0, le=1, description="smallest share of views whose first class is torch's, or in a near tie with it"
+        0.97, ge=0, le=1, description="smallest share of views whose first class is torch's, or in a near tie with it"
     )
     near_tie: float = Field(
-        0.8, gt=0, le=1, description="a class is that torch holds for so many times as likely as its first; 1: none is"
+        1.0, gt=0, le=1, description="a class is that torch holds for so many times as likely as its first; 1: none is"
     )
 
 

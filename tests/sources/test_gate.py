@@ -151,6 +151,39 @@ def test_a_broken_engine_is_refused_and_the_verdict_says_why(
     assert verdict.kl > USUAL.kl
 
 
+def first_two_even(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits whose two largest are all but one number."""
+    even = logits.copy()
+    second, first = np.argsort(logits, axis=1)[:, -2:].T
+    rows = np.arange(len(logits))
+    even[rows, second] = even[rows, first] - 1e-3
+    return even
+
+
+def first_two_swapped(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    swapped = first_two_even(logits)
+    second, first = np.argsort(swapped, axis=1)[:, -2:].T
+    rows = np.arange(len(logits))
+    swapped[rows, second], swapped[rows, first] = swapped[rows, first], swapped[rows, second]
+    return swapped
+
+
+def test_near_ties_count_as_agreement_only_where_the_recipe_says_so(healthy: TorchSource) -> None:
+    """An engine that swaps two classes that the reference holds for equally likely: near by KL, of another class."""
+
+    class Even(TorchSource):
+        def open(self, engine: Engine, side: int, batch: int) -> Session:
+            say = first_two_even if engine.backend == "torch" else first_two_swapped
+            return _Altered(super().open(engine, side, batch), say=say)
+
+    even = Even(healthy.name, "test/even", healthy.network, healthy.pixels, CPU)
+    strict = judged(even, ONNX)["onnxruntime-fp32"]
+    assert (strict.passed, strict.agreement) == (False, strict.same)
+    assert strict.why == f"{strict.same:.1%} agree, at least 97.0% asked"
+    lenient = judged(even, ONNX, gate=Gate(near_tie=0.8))["onnxruntime-fp32"]
+    assert (lenient.passed, lenient.agreement) == (True, 1)
+
+
 @pytest.mark.parametrize(
     ("gate", "complaints"),
     [
