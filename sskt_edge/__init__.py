@@ -5,7 +5,7 @@ From Python:
     import sskt_edge
 
     run = sskt_edge.train(sskt_edge.load_recipe("quickstart"))
-    bundle, parity = sskt_edge.export(run, "bundles/quickstart")
+    bundle = sskt_edge.export(run, "bundles/quickstart")
     logits = sskt_edge.open_bundle("bundles/quickstart").session().run(images)  # uint8 [N,H,W,3] → float32 [N,classes]
 
 What is heavy is imported when it is first used: on a device, `open_bundle` needs no torch.

@@ -37,6 +37,7 @@ precision = "fp32"
 epochs = 1
 batch_size = 25
 [export]
+precisions = ["fp32"]
 golden = 40
 batch = { min = 1, opt = 4, max = 8 }
 """
@@ -63,6 +64,6 @@ def tiny_run(tiny_teacher: TrainedNetwork, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The bundle of `tiny_run`."""
+    """The bundle of `tiny_run`: fp32 alone."""
     folder: Path = tmp_path_factory.mktemp("bundles")
-    return sskt_edge.export(tiny_run, folder / "tiny")[0]
+    return sskt_edge.export(tiny_run, folder / "tiny")

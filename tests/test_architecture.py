@@ -31,6 +31,7 @@ LAYERS = {
 }
 HEAVY = (
     *("torch", "torchvision", "onnx", "onnxruntime", "openvino", "onnxscript", "timm", "tensorboard"),
+    *("tensorrt", "tensorrt_rtx", "cuda"),
     *("sklearn", "mlxtend", "optuna", "scipy", "matplotlib"),
 )
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

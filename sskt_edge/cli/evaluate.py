@@ -15,8 +15,15 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="A folder of test images, one sub-folder a class; else the golden images.")
     ] = None,
-    backend: Annotated[str, typer.Option(help="The library that runs the network.")] = "onnxruntime",
-    provider: Annotated[str, typer.Option(help="What it runs on: auto, cpu, cuda, tensorrt.")] = "auto",
+    precision: Annotated[str | None, typer.Option(help="fp32, fp16, int8 or int8-cpu alone; else all.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="onnxruntime, openvino or tensorrt alone; else all that is here.")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(help="What it runs on: cpu, cuda, tensorrt; else all.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="Of one run; 0 leaves it to the library.")] = 0,
+    trust_engines: Annotated[
+        bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
+    ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images, counted.")] = False,
     json_: JsonFlag = False,
 ) -> None:
@@ -25,6 +32,7 @@ def evaluate(
     from sskt_edge.runtime.bundle import find_newest_bundle, open_bundle
     from sskt_edge.runtime.evaluate import evaluate as evaluate_golden
     from sskt_edge.runtime.evaluate import evaluate_folder
+    from sskt_edge.runtime.openings import open_all
     from sskt_edge.runtime.progress import QUIET
 
     progress = QUIET if json_ else Bars()
@@ -32,11 +40,11 @@ def evaluate(
     if bundle is None:
         progress.say(f"evaluating the newest bundle, {path}")
     opened = open_bundle(path)
-    session = opened.session(backend, provider)
+    openings = open_all(opened, precision, backend, provider, threads, trust_engines)
     if data is None:
-        report = evaluate_golden(opened, session, progress)
+        report = evaluate_golden(opened, openings, progress)
     else:
-        report = evaluate_folder(opened, session, data, skip_bad, progress)
+        report = evaluate_folder(opened, openings, data, skip_bad, progress)
     if json_:
         show_json(report.as_json())
     else:

@@ -5,64 +5,74 @@ from __future__ import annotations
 import numpy as np
 
 from sskt_edge.cli.output import short_count, show
+from sskt_edge.cli.precision_table import rows_from_report, show_precisions
 from sskt_edge.runtime.bundle import Bundle
-from sskt_edge.runtime.evaluate import Report
+from sskt_edge.runtime.evaluate import Report, Result
 
 _MOST_CLASSES = 12  # a confusion matrix of more does not fit a terminal; --json has it whole
 
 
 def show_evaluation(bundle: Bundle, report: Report) -> None:
     """Print a report."""
+    shown = report.fastest or report.results[0]
     if len(report.classes) <= _MOST_CLASSES:
-        _show_confusion(report)
+        _show_confusion(report, shown)
+    where = "golden images" if report.data == "golden" else f"images of {report.data}"
+    show_precisions(f"\n{shown.scores.images:,} {where}", rows_from_report(bundle.manifest, report))
     verdict = "holds" if report.passed else "does NOT hold"
     further = [f"sskt-edge predict {bundle.path} IMAGE…" if report.passed else "sskt-edge doctor    # what runs here"]
+    if report.passed:
+        further.insert(0, f"sskt-edge bench {bundle.path}    # how fast")
     if report.data == "golden" and report.passed:
         further.insert(0, f"sskt-edge eval {bundle.path} --data FOLDER    # a whole test set")
-    show(f"{report.bundle} {verdict} on this machine", _rows(bundle, report), further)
+    show(f"{report.bundle} {verdict} on this machine", _rows(bundle, report, shown), further)
 
 
-def _rows(bundle: Bundle, report: Report) -> dict[str, str]:
-    manifest, scores, parity = bundle.manifest, report.scores, report.parity
-    where = "golden images" if report.data == "golden" else f"images of {report.data}"
-    top5 = "" if scores.top5 is None else f", among the first five {scores.top5:.2%}"
-    rows = {"accuracy": f"{scores.top1:.2%} of {scores.images:,} {where}{top5}"}
+def _rows(bundle: Bundle, report: Report, shown: Result) -> dict[str, str]:
+    manifest = bundle.manifest
+    rows = {}
+    if (fastest := report.fastest) is not None:
+        rows["fastest"] = f"{fastest.name} ({fastest.latency_ms:.2f} ms an image)"
     if manifest.test is not None:
         rows["when trained"] = f"{manifest.test.top1:.2%} of all {manifest.test.images:,} test images (torch, fp32)"
-    if parity is not None:
-        rows["parity"] = (
-            f"logits differ by {parity.max_abs:.1e} at most (allowed {report.tolerance:.0e}), "
-            f"{parity.top1_agreement:.2%} same class, on {parity.images:,} images"
-        )
-    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    rows["ran on"] = f"{report.provider}, {report.precision} ({versions})"
-    rows["size"] = (
-        f"{manifest.precisions[report.precision].bytes / 1e6:.2f} MB: {manifest.target}, "
-        f"{short_count(manifest.parameters)} parameters, {short_count(manifest.macs)} multiply-accumulates an image"
+    if shown.scores.top5 is not None:
+        rows["first five"] = f"{shown.scores.top5:.2%} of the images have their class among them"
+    versions = {name: version for result in report.results for name, version in result.versions.items()}
+    rows["ran on"] = ", ".join(
+        [report.conditions.processor.name or "a CPU", *(f"{name} {version}" for name, version in versions.items())]
+    )
+    rows["network"] = (
+        f"{manifest.target}, {short_count(manifest.parameters)} parameters, "
+        f"{short_count(manifest.macs)} multiply-accumulates an image"
     )
     if len(report.classes) > _MOST_CLASSES:
-        known = np.flatnonzero(~np.isnan(scores.per_class))
-        hardest = sorted(known, key=lambda number: float(scores.per_class[number]))[:3]
-        rows["hardest"] = ", ".join(f"{report.classes[number]} {scores.per_class[number]:.0%}" for number in hardest)
-    for name, lines in (("note", report.notes), ("failed", report.reasons)):
+        known = np.flatnonzero(~np.isnan(shown.scores.per_class))
+        hardest = sorted(known, key=lambda number: float(shown.scores.per_class[number]))[:3]
+        rows["hardest"] = ", ".join(
+            f"{report.classes[number]} {shown.scores.per_class[number]:.0%}" for number in hardest
+        )
+    closed = [f"{name}: {reason}" for name, reason in report.closed.items()]
+    failed = [f"{result.name}: {reason}" for result in report.results for reason in result.reasons]
+    for name, lines in (("note", report.notes), ("not opened", closed), ("failed", failed)):
         rows |= {f"{name} {number}" if number > 1 else name: line for number, line in enumerate(lines, 1)}
     return rows
 
 
-def _show_confusion(report: Report) -> None:
+def _show_confusion(report: Report, shown: Result) -> None:
     """A row for each true class: how often it was answered as which, and the share that is right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="true class (rows), answered as (columns)", title_justify="left", box=None, pad_edge=False)
+    title = f"{shown.name}: true class (rows), answered as (columns)"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for name in report.classes:
         table.add_column(Text(name), justify="right")
     table.add_column("right", justify="right", style="bold")
     for number, name in enumerate(report.classes):
-        counts = report.scores.confusion[number]
+        counts = shown.scores.confusion[number]
         cells = [str(count) if count else "·" for count in counts]
-        share = report.scores.per_class[number]
+        share = shown.scores.per_class[number]
         table.add_row(Text(name), *cells, "–" if np.isnan(share) else f"{share:.1%}")
     Console().print(table, highlight=False)

@@ -1,4 +1,4 @@
-"""sskt-edge export: a run becomes a bundle."""
+"""sskt-edge export: a run becomes a bundle, a bundle gets engines."""
 
 from __future__ import annotations
 
@@ -8,38 +8,49 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, short_time, show, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, short_time
 
 
 def export(
-    run: Annotated[Path | None, typer.Argument(help="A finished run; the newest one if left out.")] = None,
+    what: Annotated[
+        Path | None, typer.Argument(metavar="[RUN|BUNDLE]", help="A finished run, the newest if left out; or a bundle.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of fp32, fp16, int8, with commas; else what the recipe says. fp32 always is.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="What int8 is for, cpu or tensorrt, with commas; else what the recipe says.")
+    ] = None,
+    trt: Annotated[
+        bool, typer.Option("--trt", help="Build TensorRT engines into the bundle, of each precision.")
+    ] = False,
+    flavour: Annotated[
+        str | None, typer.Option(help="tensorrt or tensorrt_rtx; else what fits this machine.", show_default=False)
+    ] = None,
+    compute_capability: Annotated[
+        list[str] | None, typer.Option(help="Of a GPU to build for ahead of time, such as 8.9; repeatable.")
+    ] = None,
+    triton: Annotated[
+        Path | None, typer.Option(help="Write a model repository of the Triton Inference Server to this new folder.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe's: export.* or data.root."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder; bundles/<run> if left out.")] = None,
     runs: Annotated[Path, typer.Option(help="Where runs lie.")] = Path("runs"),
     json_: JsonFlag = False,
 ) -> None:
-    """Export a run's stripped network to ONNX, in a bundle with the proof that it answers the same."""
+    """Export a run's stripped network to ONNX in every precision, with the proof that each answers the same."""
+    from sskt_edge.cli.exported import Engines, bundle_of, engines_into, show_exported
     from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.runtime.triton import triton_from_bundle
 
     start = time.monotonic()
     progress = QUIET if json_ else Bars()
-    with progress.bar("load torch", 1):
-        from sskt_edge.convert.bundle_from_run import bundle_from_run
-        from sskt_edge.targets.run_folder import find_newest_run, read_run
-    path = run or find_newest_run(runs)
-    if run is None:
-        progress.say(f"exporting the newest run, {path}")
-    trained = read_run(path)
-    bundle, parity = bundle_from_run(trained, out or Path("bundles") / path.resolve().name, progress)
-    record = bundle.manifest.precisions["fp32"]
-    if json_:
-        show_json({"bundle": str(bundle.path), "parity": parity.as_json(), **bundle.manifest.model_dump(mode="json")})
-        return
-    allowed = trained.recipe.export.parity.fp32_max_abs
-    rows = {
-        "parity": f"{record.backend} against torch on {parity.images} test images: logits differ by "
-        f"{parity.max_abs:.1e} at most (allowed {allowed:.0e}), {parity.top1_agreement:.2%} same class",
-        record.file: f"fp32, {record.bytes / 1e6:.2f} MB",
-        "bundle": str(bundle.path),
-    }
-    title = f"exported {bundle.manifest.name} in {short_time(time.monotonic() - start)}"
-    show(title, rows, [f"sskt-edge eval {bundle.path}"])
+    engines = Engines(flavour, tuple(compute_capability or ()))
+    bundle, made = bundle_of(what, runs, out, precision, device, set_ or [], trt or triton is not None, progress)
+    bundle, built = engines_into(bundle, precision, engines, progress) if trt else (bundle, {})
+    models = [] if triton is None else triton_from_bundle(bundle, triton)
+    show_exported(bundle, built, models, made, short_time(time.monotonic() - start), json_)
+    raise typer.Exit(1 if made and bundle.manifest.marks else 0)

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import sskt_edge
-from sskt_edge.cli import compare, doctor, evaluate, export, labels, networks, predict, recipe, sweep, train
+from sskt_edge.cli import bench, compare, doctor, evaluate, export, labels, networks, predict, recipe, sweep, train
 from sskt_edge.errors import Interrupted, MissingExtraError, SsktEdgeError, WorkError
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def _options(_: _Version = False) -> None:
 app.command("train")(train.train)
 app.command("export")(export.export)
 app.command("eval")(evaluate.evaluate)
+app.command("bench")(bench.bench)
 app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("sweep")(sweep.sweep)

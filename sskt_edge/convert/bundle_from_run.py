@@ -3,134 +3,155 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
-
 import sskt_edge
-from sskt_edge.convert.onnx_from_module import onnx_from_module
-from sskt_edge.errors import BundleError, ParityError
+from sskt_edge.convert.exam import Images, calibration_list, golden_exam, open_images
+from sskt_edge.convert.fp32_from_run import check_batches, check_strip, fp32_from_run
+from sskt_edge.convert.measure import Found, measure
+from sskt_edge.convert.precisions_from_fp32 import Made, precisions_from_fp32
+from sskt_edge.errors import BundleError, DataError, ParityError
 from sskt_edge.runtime import golden as golden_set
-from sskt_edge.runtime.backends import BACKENDS
 from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.files import folder_written_whole
-from sskt_edge.runtime.golden import Golden
 from sskt_edge.runtime.machine import version_of
 from sskt_edge.runtime.manifest import (
+    CALIBRATION_FILE,
     Batch,
     FileRecord,
     InputSpec,
     Lineage,
     Manifest,
     PrecisionRecord,
-    Tolerances,
     Tool,
+    run_of,
 )
-from sskt_edge.runtime.parity import Parity, compare
 from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.runtime.session import Session, run_batches
-from sskt_edge.targets.reference import reference_facts, reference_logits
+from sskt_edge.runtime.runners import runners_here
 from sskt_edge.targets.run_folder import TrainedNetwork
 
 _LIBRARIES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
-_ONNX_FILE = "model.onnx"
+_FILES = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx", "int8-cpu": "model.int8-cpu.onnx"}
+_JUDGE = "onnxruntime-cpu"  # there at every export
+_WORTH_IT = 0.97  # a second int8 file for the CPU must take at most this share of the first one's time
 
 
-def bundle_from_run(run: TrainedNetwork, path: Path | str, progress: Progress = QUIET) -> tuple[Bundle, Parity]:
-    """Export a finished run into a bundle folder at `path`; a bundle that stood there is replaced at the very end.
+def bundle_from_run(run: TrainedNetwork, path: Path | str, progress: Progress = QUIET) -> Bundle:
+    """Export a finished run into a bundle folder at `path`; an older bundle of that run is replaced at the end.
+
+    What is made is what the run's recipe says under [export]. A precision that does not hold is left out, and the
+    manifest says why (`refused`). Where the recipe asks for fp32 alone and its images are not there, the golden images
+    stand for the test set.
 
     Returns:
-        The bundle, opened again from disk, and its parity with the trained network on the golden images.
+        The bundle, opened again from disk.
 
     Raises:
-        BundleError: `path` is something else than a bundle.
-        ParityError: the stripped weights, or the ONNX file, answer otherwise than the network did; nothing is written.
+        BundleError: `path` is something else than a bundle, or the bundle of another run.
+        DataError: the recipe's images are not there, or not those of the training.
+        ParityError: the stripped weights, or the fp32 file, answer otherwise than the network did; nothing is written.
         StorageError: the disk does not take the bundle; an older one is whole.
     """
     path = Path(path)
-    if path.exists() and not (path / MANIFEST).is_file():
-        raise BundleError(f"'{path}' exists and is no bundle; it is not overwritten. Name another folder: --out DIR.")
-    golden = run.golden()
-    _check_strip(run, golden, progress)
+    _check_place(path, run)
+    check_strip(run, progress)
+    images = _images(run, progress)
+    exam = golden_exam(run) if images is None else images.test
     with progress.bar("torch to ONNX", 1) as bar:
-        onnx_bytes = onnx_bytes_from_run(run)
+        fp32 = fp32_from_run(run)
         bar.advance()
-    session, parity = _parity(run, onnx_bytes, golden, progress)
-    parity.check(run.recipe.export.parity.fp32_max_abs)
-    golden_bytes = run.folder.golden.read_bytes()
-    files = {_ONNX_FILE: onnx_bytes, golden_set.FILE_NAME: golden_bytes}
-    manifest = _manifest(run, files, session, parity)
+    check_batches(run, fp32)
+    runners = runners_here()
+    made = precisions_from_fp32(fp32, run, images, runners, progress)
+    found = measure(made.files, exam, images is not None, runners, run.recipe.export.parity, progress)
+    _check_fp32(found["fp32"])
+    chosen = _choose(made, found, progress)
+    files = _files(run, made, chosen, images)
+    manifest = _manifest(run, made, chosen, files)
     with folder_written_whole(path) as folder:
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
         (folder / MANIFEST).write_bytes(manifest.as_bytes())
-    return open_bundle(path), parity
+    return open_bundle(path)
 
 
-def onnx_bytes_from_run(run: TrainedNetwork) -> bytes:
-    """The fp32 ONNX file of a run's primary network."""
-    export = run.recipe.export
-    told = {
-        "sskt_edge.version": sskt_edge.__version__,
-        "sskt_edge.name": run.recipe.name,
-        "sskt_edge.target": run.recipe.target.model,
-        "sskt_edge.classes": json.dumps(list(run.classes)),
-        "sskt_edge.recipe_sha256": run.result.recipe_sha256,
-        "sskt_edge.data_sha256": run.result.data_sha256,
-        "sskt_edge.weights_sha256": run.weights_sha256,
-    }
-    return onnx_from_module(run.network, run.pixels, run.recipe.data.image_size, export.batch.max, told)
-
-
-def _check_strip(run: TrainedNetwork, golden: Golden, progress: Progress) -> None:
-    """The stripped weights, read back, must give the logits that were recorded with the branches on.
-
-    To the bit where libraries and machine are those of the training; else within the parity of fp32.
-    """
-    now = reference_logits(run.network, run.pixels, golden.images, progress)
-    if np.array_equal(now, golden.logits):
+def _check_place(path: Path, run: TrainedNetwork) -> None:
+    if not path.exists():
         return
-    parity = compare(golden.logits, now)
-    if run.result.reference != reference_facts() and not parity.reasons(run.recipe.export.parity.fp32_max_abs):
-        progress.say(
-            f"the stripped weights answer as before stripping within {parity.max_abs:.1e}; not to the bit, since "
-            f"torch or the machine is not the one that trained"
+    if not (path / MANIFEST).is_file():
+        raise BundleError(f"'{path}' exists and is no bundle; it is not overwritten. Name another folder: --out DIR.")
+    other = run_of((path / MANIFEST).read_bytes())
+    if other not in (None, run.folder.path.resolve().name):
+        raise BundleError(
+            f"'{path}' is the bundle of another run, '{other}'; it is not overwritten. Name another folder: --out DIR."
         )
-        return
-    raise ParityError(
-        f"The stripped weights do not answer as the network did in training: logits differ by up to "
-        f"{parity.max_abs:.3g}. Train again."
-    )
 
 
-def _parity(run: TrainedNetwork, onnx_bytes: bytes, golden: Golden, progress: Progress) -> tuple[Session, Parity]:
-    """The ONNX file against the trained network, at batch 1, 3 and the largest."""
-    size, largest = run.recipe.data.image_size, run.recipe.export.batch.max
-    session = BACKENDS["onnxruntime"](onnx_bytes, size, size, largest, provider="cpu")
-    classes = len(run.classes)
-    worst = compare(golden.logits, run_batches(session, golden.images, largest, classes, progress))
-    for batch in (1, 3):
-        few = slice(0, 4 * batch)
-        logits = run_batches(session, golden.images[few], batch, classes)
-        compare(golden.logits[few], logits).check(run.recipe.export.parity.fp32_max_abs)
-    return session, worst
+def _images(run: TrainedNetwork, progress: Progress) -> Images | None:
+    """The recipe's images; None where they are neither there nor needed."""
+    needed = set(run.recipe.export.precisions) - {"fp32"}
+    try:
+        return open_images(run, progress)
+    except DataError as error:
+        if needed:
+            raise DataError(
+                f"{error} {', '.join(sorted(needed))} cannot be proven without images. Check data.root, or export "
+                f"fp32 alone: --precision fp32."
+            ) from error
+        progress.say(f"the test set is not here, so the golden images stand for it: {error}")
+        return None
 
 
-def _manifest(run: TrainedNetwork, files: dict[str, bytes], session: Session, parity: Parity) -> Manifest:
+def _check_fp32(found: Found) -> None:
+    """There is no bundle without an fp32 file that holds where every export is judged."""
+    reasons = [reason for reason in found.reasons if reason.startswith(f"{_JUDGE}: ")]
+    if reasons:
+        raise ParityError(f"The exported file does not answer as the trained network does: {'; '.join(reasons)}.")
+
+
+def _choose(made: Made, found: dict[str, Found], progress: Progress) -> dict[str, Found]:
+    """What goes into the bundle; what does not hold joins `made.refused`."""
+    chosen = {}
+    for precision, one in found.items():
+        if one.reasons and precision != "fp32":
+            made.refused[precision] = "; ".join(one.reasons)
+        else:
+            chosen[precision] = one
+    if "int8" in chosen and "int8-cpu" in chosen:
+        share = _latency(chosen["int8-cpu"]) / _latency(chosen["int8"])
+        if share > _WORTH_IT:
+            progress.say(f"no int8-cpu file: on ONNX Runtime's CPU it takes {share:.2f} × the time of int8")
+            del chosen["int8-cpu"]
+    return chosen
+
+
+def _latency(found: Found) -> float:
+    return next(one.latency_ms for one in found.measured if f"{one.backend}-{one.provider}" == _JUDGE)
+
+
+def _files(run: TrainedNetwork, made: Made, chosen: dict[str, Found], images: Images | None) -> dict[str, bytes]:
+    """The bundle's files but for its manifest."""
+    files = {_FILES[precision]: made.files[precision] for precision in chosen}
+    files[golden_set.FILE_NAME] = run.folder.golden.read_bytes()
+    if images is not None and any(precision in made.calibrations for precision in chosen):
+        files[CALIBRATION_FILE] = calibration_list(images.hashes)
+    return files
+
+
+def _manifest(run: TrainedNetwork, made: Made, chosen: dict[str, Found], files: dict[str, bytes]) -> Manifest:
     records = {name: FileRecord(sha256=_sha256(content), bytes=len(content)) for name, content in files.items()}
     size, batch = run.recipe.data.image_size, run.recipe.export.batch
-    fp32 = PrecisionRecord(
-        file=_ONNX_FILE,
-        sha256=records[_ONNX_FILE].sha256,
-        bytes=records[_ONNX_FILE].bytes,
-        parity={"max_abs": parity.max_abs, "top1_agreement": parity.top1_agreement},
-        backend=session.backend,
-        provider=session.provider,
-        versions=session.versions,
-    )
+    precisions = {
+        precision: PrecisionRecord(
+            file=_FILES[precision],
+            **records[_FILES[precision]].model_dump(),
+            measured=found.measured,
+            calibration=made.calibrations.get(precision),
+        )
+        for precision, found in chosen.items()
+    }
     return Manifest(
         name=run.recipe.name,
         created=datetime.fromtimestamp(int(time.time()), timezone.utc),
@@ -141,7 +162,7 @@ def _manifest(run: TrainedNetwork, files: dict[str, bytes], session: Session, pa
             unlabelled_sha256=run.result.unlabelled_sha256,
             run=run.folder.path.resolve().name,
             weights_sha256=run.weights_sha256,
-            onnx_sha256=records[_ONNX_FILE].sha256,
+            onnx_sha256=precisions["fp32"].sha256,
             sources=run.result.sources,
         ),
         input=InputSpec(height=size, width=size, batch=Batch(min=batch.min, opt=batch.opt, max=batch.max)),
@@ -150,8 +171,9 @@ def _manifest(run: TrainedNetwork, files: dict[str, bytes], session: Session, pa
         parameters=run.result.primary.parameters,
         macs=run.result.primary.macs,
         test=run.result.test,
-        parity=Tolerances(fp32_max_abs=run.recipe.export.parity.fp32_max_abs),
-        precisions={"fp32": fp32},
+        parity=run.recipe.export.parity,
+        precisions=precisions,
+        refused=made.refused,
         libraries={name: version for name in _LIBRARIES if (version := version_of(name))},
         files=records,
     )

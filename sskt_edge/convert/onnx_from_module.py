@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sskt_edge.data.pixels import Pixels
+from sskt_edge.runtime.session import INPUT_NAME, OUTPUT_NAME
 
 # 18 is what JetPack 6's TensorRT reads; IR 10 is what the last ONNX Runtime for Python 3.10 reads.
 OPSET = 18
@@ -53,21 +54,21 @@ def onnx_from_module(
             (example,),
             dynamo=True,
             opset_version=OPSET,
-            input_names=["images"],
-            output_names=["logits"],
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
             dynamic_shapes=(dynamic,),
             verbose=False,
         )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     model = program.model_proto
-    _clean(model, metadata)
+    clean(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content
 
 
-def _clean(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+def clean(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
     """Take out what speaks of the machine that exported (stack traces with its paths); put in what is worth knowing."""
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version, model.doc_string = "sskt-edge", "", ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,22 @@ def images_from_folder(loaded: LoadedFolder, root: Path) -> ImageSet:
 def digests_as_array(digests: list[bytes]) -> NDArray[np.uint8]:
     """N digests of 32 bytes → uint8 [N,32]."""
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 32)
+
+
+def labelled_sha256(classes: Sequence[str], images: ImageSet, validation: ImageSet | None) -> str:
+    """The identity of training and validation images: their classes, labels and contents, in order."""
+    digest = hashlib.sha256("\0".join(classes).encode())
+    for part in (images, validation):
+        if part is not None:
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part.labels.tobytes())
+            digest.update(part.hashes.tobytes())
+    return digest.hexdigest()
+
+
+def unlabelled_sha256(images: ImageSet) -> str:
+    """The identity of unlabelled images: their contents, in order."""
+    return hashlib.sha256(images.hashes.tobytes()).hexdigest()
 
 
 def _printable(path: Path, root: Path) -> str:

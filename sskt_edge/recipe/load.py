@@ -66,6 +66,15 @@ def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe"
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"'{where}' is not TOML: {error}.") from error
+    return lay_over(tree, overrides, where)
+
+
+def lay_over(tree: dict[str, Any], overrides: Sequence[str], where: str) -> Recipe:
+    """Check a recipe's values, as plain tables, with `a.b=c` overrides laid over them; the tables are changed.
+
+    Raises:
+        RecipeError: as load_recipe.
+    """
     for override in overrides:
         _lay_over(tree, override)
     try:

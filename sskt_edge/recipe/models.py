@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName, TargetName
+from sskt_edge.runtime.tolerances import Tolerances
 
 Triple = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
@@ -174,7 +175,7 @@ class Labels(_Part):
         "labels", description="the folder where soft labels are kept for every run; false: asked anew every epoch"
     )
     top_k: int = Field(0, ge=0, description="keep the k largest logits and the mass of the others; 0 = all logits")
-    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
+    engine: Literal["auto", "torch", "onnxruntime", "openvino", "tensorrt"] = Field(
         "auto", description="what runs the sources; auto: the fastest that passes the gate"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
@@ -265,18 +266,19 @@ class Batch(_Part):
         return self
 
 
-class ParityLimits(_Part):
-    """How far a session may be from the trained network."""
-
-    fp32_max_abs: float = Field(1e-4, gt=0, description="largest difference of any logit")
-
-
 class Export(_Part):
     """What the bundle holds."""
 
+    precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = Field(
+        ("fp32", "fp16", "int8"), description="what is made beside fp32, which always is"
+    )
+    devices: tuple[Literal["cpu", "tensorrt"], ...] = Field(
+        ("cpu", "tensorrt"), min_length=1, description="what int8 is made for; each wants it in its own form"
+    )
     batch: Batch = Batch()
     golden: int = Field(200, ge=1, description="test images that travel with the bundle to prove parity anywhere")
-    parity: ParityLimits = ParityLimits()
+    calibration: int = Field(512, ge=1, description="training images that int8 takes its ranges from, at most")
+    parity: Tolerances = Tolerances()
 
 
 class Recipe(_Part):

@@ -14,9 +14,12 @@ from sskt_edge.errors import BundleError, InputError, NetworkError, nearest
 from sskt_edge.runtime import golden as golden_set
 from sskt_edge.runtime import manifest as manifest_file
 from sskt_edge.runtime.backends import BACKENDS
+from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.golden import Golden
-from sskt_edge.runtime.manifest import Manifest
+from sskt_edge.runtime.lock import locked
+from sskt_edge.runtime.manifest import FileRecord, Manifest, PrecisionRecord
 from sskt_edge.runtime.onnx_wire import refuse_external_data
+from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.session import Session
 
 MANIFEST = "manifest.json"
@@ -52,24 +55,76 @@ class Bundle:
             refuse_external_data(content, str(self.path / name))
         return content
 
-    def session(self, backend: str = "onnxruntime", provider: str = "auto", threads: int = 0) -> Session:
-        """A session that runs the bundle's fp32 network.
+    def session(
+        self,
+        precision: str = "fp32",
+        backend: str = "onnxruntime",
+        provider: str = "auto",
+        threads: int = 0,
+        trust_engines: bool = False,
+    ) -> Session:
+        """A session that runs one of the bundle's precisions.
+
+        Args:
+            precision: "fp32", "fp16", "int8" or "int8-cpu".
+            backend: the library; "tensorrt" runs an engine of the bundle, the others its ONNX file.
+            provider: what the library runs on.
+            threads: of one run; 0 leaves it to the library.
+            trust_engines: open an engine that this machine did not build.
 
         Raises:
-            BundleError: the file is changed, or the backend does not take it.
+            BundleError: no such precision in it, a file is changed, or the backend does not take it.
             InputError: no such backend or provider.
             MissingExtraError: the backend's package is not installed.
         """
+        record = self.precision(precision)
+        if backend == "tensorrt":
+            from sskt_edge.runtime.engines import open_engine
+
+            return open_engine(self, precision, trust_engines)
         if backend not in BACKENDS:
-            raise InputError(f"Unknown backend '{backend}'. {nearest(backend, BACKENDS)}Known: {', '.join(BACKENDS)}.")
+            known = [*BACKENDS, "tensorrt"]
+            raise InputError(f"Unknown backend '{backend}'. {nearest(backend, known)}Known: {', '.join(known)}.")
         shape = self.manifest.input
-        file = self.manifest.precisions["fp32"].file
         try:
             return BACKENDS[backend](
-                self.read(file), shape.height, shape.width, shape.batch.max, provider=provider, threads=threads
+                self.read(record.file), shape.height, shape.width, shape.batch.max, provider=provider, threads=threads
             )
         except NetworkError as error:
-            raise BundleError(f"'{self.path / file}': {error}") from error
+            raise BundleError(f"'{self.path / record.file}': {error}") from error
+
+    def precision(self, name: str) -> PrecisionRecord:
+        """What the manifest says of a precision.
+
+        Raises:
+            BundleError: it has none of that name; the message says why, where the manifest does.
+        """
+        for known, record in self.manifest.precisions.items():
+            if known == name:
+                return record
+        refused = [f"It was refused at export: {why}" for known, why in self.manifest.refused.items() if known == name]
+        has = f"It has: {', '.join(self.manifest.precisions)}."
+        raise BundleError(" ".join([f"'{self.path}' has no {name}.", *refused, has]))
+
+    def with_files(self, files: dict[str, bytes], progress: Progress = QUIET) -> Bundle:
+        """The bundle with further files, or other content of those that it has, opened again.
+
+        Every file is whole before the manifest, written last, lists it. Two processes do this one after the other.
+
+        Raises:
+            BundleError: the bundle has been broken meanwhile.
+            StorageError: the disk does not take a file; the manifest is the old one.
+        """
+        with locked(self.path.parent / f".{self.path.name}.lock", "writes into the bundle", progress):
+            manifest = open_bundle(self.path).manifest
+            records = dict(manifest.files)
+            for name, content in files.items():
+                write_atomically(self.path / name, content)
+                records[name] = FileRecord(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+            # Through validation, which a copy of the model would skip.
+            changed = Manifest.model_validate({**dict(manifest), "files": records})
+            write_atomically(self.path / MANIFEST, changed.as_bytes())
+            return open_bundle(self.path)
 
     def golden(self) -> Golden:
         """The golden set.

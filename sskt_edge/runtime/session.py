@@ -11,6 +11,9 @@ import numpy.typing as npt
 from sskt_edge.errors import DataError, NetworkError
 from sskt_edge.runtime.progress import QUIET, Progress
 
+# What the input and the output of every exported network are called.
+INPUT_NAME, OUTPUT_NAME = "images", "logits"
+
 
 class Session(Protocol):
     """Something that turns images into logits.

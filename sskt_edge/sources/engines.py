@@ -10,10 +10,14 @@ from typing import Any, Literal
 
 import torch
 
+from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.errors import MissingExtraError, NetworkError
 from sskt_edge.runtime.backends import BACKENDS
 from sskt_edge.runtime.backends import onnxruntime as onnxruntime_backend
 from sskt_edge.runtime.backends import openvino as openvino_backend
+from sskt_edge.runtime.backends.tensorrt import flavours
+from sskt_edge.runtime.backends.tensorrt import session as tensorrt_session
+from sskt_edge.runtime.backends.tensorrt.cache import cached_engine
 from sskt_edge.runtime.session import Session
 from sskt_edge.targets.precision import Precision, bf16_instructions, has_fast_bf16
 
@@ -28,7 +32,7 @@ class Engine:
         provider: what the library is to run on, where that is not left to the device.
     """
 
-    backend: Literal["torch", "onnxruntime", "openvino"]
+    backend: Literal["torch", "onnxruntime", "openvino", "tensorrt"]
     precision: Precision
     provider: Literal["", "tensorrt"] = ""
 
@@ -46,6 +50,8 @@ _ALL = (
     Engine("onnxruntime", "fp32", "tensorrt"),
     Engine("openvino", "fp32"),
     Engine("openvino", "bf16"),
+    Engine("tensorrt", "fp32"),
+    Engine("tensorrt", "fp16"),
 )
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in _ALL}
 
@@ -53,6 +59,7 @@ _VERSIONS: dict[str, Callable[[Engine], dict[str, str]]] = {
     "torch": lambda _: {"torch": str(torch.__version__)},
     "onnxruntime": lambda engine: onnxruntime_backend.versions(engine.provider),
     "openvino": lambda _: openvino_backend.versions(),
+    "tensorrt": lambda _: tensorrt_session.versions(flavours.choose()),
 }
 _GPU = ("cuda", "tensorrt")
 
@@ -113,6 +120,8 @@ def open_onnx_session(content: bytes, engine: Engine, device: torch.device, side
         MissingExtraError: the engine's library is not installed.
     """
     facts = engine_facts(engine, device)
+    if engine.backend == "tensorrt":
+        return checked(_tensorrt_session(content, engine, side, batch), engine, device)
     session = BACKENDS[engine.backend](
         content,
         side,
@@ -124,6 +133,14 @@ def open_onnx_session(content: bytes, engine: Engine, device: torch.device, side
         fixed_batch=True,
     )
     return checked(session, engine, device)
+
+
+def _tensorrt_session(content: bytes, engine: Engine, side: int, batch: int) -> Session:
+    """A session of an engine that is built here, or was: from the ONNX file in fp32, or from its twin in fp16."""
+    flavour = flavours.choose()
+    onnx = fp16_from_fp32(content) if engine.precision == "fp16" else content
+    plan = cached_engine(onnx, side, batch, engine.precision, flavour)
+    return tensorrt_session.TensorRtSession(plan, side, side, batch, flavour=flavour, precision=engine.precision)
 
 
 def checked(session: Session, engine: Engine, device: torch.device) -> Session:
@@ -150,6 +167,8 @@ def _provider(engine: Engine, device: torch.device) -> str | None:
         return None
     if engine.backend == "torch":
         return device.type if engine.precision in _torch_precisions(device) else None
+    if engine.backend == "tensorrt":
+        return "cuda" if device.type == "cuda" else None
     if engine.provider:
         there = device.type == "cuda" and engine.provider in onnxruntime_backend.providers()
         return engine.provider if there else None

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from sskt_edge.data.images import labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import open_data
 from sskt_edge.errors import StudyError
 from sskt_edge.recipe.models import Data
 from sskt_edge.runtime.golden import pixel_hashes
 from sskt_edge.runtime.progress import Progress
-from sskt_edge.training.inputs import labelled_sha256, unlabelled_sha256
 
 TRAINING, TEST, UNLABELLED = "the training images", "the test images", "the unlabelled images"
 

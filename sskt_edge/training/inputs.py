@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sskt_edge.data.images import ImageSet
+from sskt_edge.data.images import ImageSet, labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import Reader, open_data
 from sskt_edge.errors import DataError
 from sskt_edge.recipe.models import Recipe
@@ -48,22 +47,6 @@ class Inputs:
     def unlabelled_sha256(self) -> str | None:
         """The identity of the unlabelled images; None without them."""
         return None if self.unlabelled is None else unlabelled_sha256(self.unlabelled)
-
-
-def labelled_sha256(classes: Sequence[str], images: ImageSet, validation: ImageSet | None) -> str:
-    """The identity of training and validation images: their classes, labels and contents, in order."""
-    digest = hashlib.sha256("\0".join(classes).encode())
-    for part in (images, validation):
-        if part is not None:
-            digest.update(len(part).to_bytes(8, "little"))
-            digest.update(part.labels.tobytes())
-            digest.update(part.hashes.tobytes())
-    return digest.hexdigest()
-
-
-def unlabelled_sha256(images: ImageSet) -> str:
-    """The identity of unlabelled images: their contents, in order."""
-    return hashlib.sha256(images.hashes.tobytes()).hexdigest()
 
 
 def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inputs:

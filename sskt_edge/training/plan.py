@@ -57,9 +57,14 @@ class SourcePlan:
         return next(v.images_per_second for v in self.verdicts if v.engine == self.choice.engine)
 
     @property
+    def opening(self) -> float:
+        """Seconds to make the engine ready: to export the network, and to build what TensorRT runs."""
+        return next(v.seconds_to_open for v in self.verdicts if v.engine == self.choice.engine)
+
+    @property
     def filling(self) -> float:
-        """Seconds to ask what the store lacks."""
-        return self.missing / self.speed
+        """Seconds to ask what the store lacks, the engine made ready before."""
+        return self.missing / self.speed + self.opening if self.missing else 0.0
 
 
 @dataclass(frozen=True)

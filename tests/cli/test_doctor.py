@@ -1,38 +1,41 @@
-"""What the machine has, as the metadata of its packages says."""
+"""What doctor says of this machine, and of others that are laid out in its place."""
 
 from __future__ import annotations
 
-import ast
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.cli.run import sskt_edge
+from tests.runtime.fake_machine import H100, RTX_4090, nvidia_smi, program
+
+HIDING = """
+from importlib import metadata
+found = metadata.version
+def version(name):
+    if name in {}:
+        raise metadata.PackageNotFoundError(name)
+    return found(name)
+metadata.version = version
+"""
 
 
-def test_doctor_finds_every_verb_ready_here(tmp_path: Path) -> None:
-    machine = json.loads(sskt_edge("doctor", "--json", cwd=tmp_path).stdout)
-    assert set(machine["verbs"].values()) == {"ready"}
+def test_doctor_finds_every_verb_ready_here_but_those_that_need_a_gpu(tmp_path: Path) -> None:
+    machine = json.loads(sskt_edge("doctor", "--json", cwd=tmp_path, PATH=str(tmp_path)).stdout)
+    by_tensorrt = {verb for verb, state in machine["verbs"].items() if not state.startswith("ready")}
+    assert by_tensorrt <= {"sources by TensorRT", "eval, bench, predict by TensorRT"}
+    assert machine["install"] is None
     assert "CPUExecutionProvider" in machine["providers"]
     assert machine["warnings"] == []
 
 
-WITHOUT = """
-import sys
-from importlib import metadata
-found = metadata.version
-def version(name):
-    if name in sys.argv[1:]:
-        raise metadata.PackageNotFoundError(name)
-    return found(name)
-metadata.version = version
-from sskt_edge.runtime.machine import look
-machine = look()
-print({**machine.verbs(), **{name: machine.packages[name] for name in sys.argv[1:]}})
-"""
+def without(folder: Path, *packages: str) -> str:
+    """A PYTHONPATH on which the metadata of these packages is not found."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(HIDING.format(packages))
+    return str(folder)
 
 
 @pytest.mark.parametrize(
@@ -42,14 +45,15 @@ print({**machine.verbs(), **{name: machine.packages[name] for name in sys.argv[1
         ("optuna", "compare, sweep", "study"),
         ("scipy", "compare, sweep", "study"),
         ("matplotlib", "compare, sweep", "study"),
+        ("mlxtend", "the quickstart recipe", "demo"),
     ],
 )
-def test_what_an_extra_lacks_stops_its_own_verbs_alone(package: str, stopped: str, extra: str) -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT, package], capture_output=True, text=True, check=True)
-    said = ast.literal_eval(done.stdout)
-    assert said.pop(package) is None
-    assert said.pop(stopped) == f"pip install 'sskt-edge[{extra}]'"
-    assert set(said.values()) == {"ready"}
+def test_what_an_extra_lacks_stops_its_own_verbs_alone(tmp_path: Path, package: str, stopped: str, extra: str) -> None:
+    hiding = without(tmp_path, package)
+    whole = json.loads(sskt_edge("doctor", "--json", cwd=tmp_path).stdout)
+    lacking = json.loads(sskt_edge("doctor", "--json", cwd=tmp_path, PYTHONPATH=hiding).stdout)
+    assert lacking["packages"] == {**whole["packages"], package: None}
+    assert lacking["verbs"] == {**whole["verbs"], stopped: f"pip install 'sskt-edge[{extra}]'"}
 
 
 def test_both_onnxruntimes_at_once_are_a_warning_with_what_to_do(tmp_path: Path) -> None:
@@ -60,6 +64,37 @@ def test_both_onnxruntimes_at_once_are_a_warning_with_what_to_do(tmp_path: Path)
     assert done.returncode == 0
     assert "both installed" in done.stdout
     assert "pip uninstall -y onnxruntime onnxruntime-gpu" in done.stdout
+
+
+def test_a_driver_that_is_too_old_is_told_with_what_to_install(tmp_path: Path) -> None:
+    nvidia_smi(tmp_path, [H100 | {"driver_version": "550.54.14"}])
+    path = os.pathsep.join((str(tmp_path), os.environ["PATH"]))
+    done = sskt_edge("doctor", "--json", cwd=tmp_path, PATH=path, CUDA_VISIBLE_DEVICES="")
+    machine = json.loads(done.stdout)
+    assert machine["device"] == "x86-64 server with an NVIDIA GPU, CUDA 12"
+    assert any("the driver runs CUDA 12: install NVIDIA's driver 580.65" in said for said in machine["warnings"])
+    assert machine["verbs"]["eval, bench, predict by TensorRT"].startswith("not here: CUDA does not answer")
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_commands_stand_whole_on_a_line_of_their_own(tmp_path: Path, columns: str) -> None:
+    nvidia_smi(tmp_path, [RTX_4090 | {"driver_version": "550.54.14"}])
+    hiding = without(tmp_path / "site", "onnxruntime", "cuda-bindings")
+    path = os.pathsep.join((str(tmp_path), os.environ["PATH"]))
+    done = sskt_edge("doctor", cwd=tmp_path, PATH=path, COLUMNS=columns, PYTHONPATH=hiding)
+    assert done.returncode == 0, done.stderr
+    command = "pip install 'onnxruntime-gpu<1.27' 'tensorrt-rtx-cu12>=1.2' 'cuda-bindings>=12.6,<13'"
+    assert command in [line.strip() for line in done.stdout.splitlines()]
+
+
+def test_a_driver_that_does_not_answer_ends_in_a_warning(tmp_path: Path) -> None:
+    program(
+        tmp_path, "nvidia-smi", "#!/bin/sh\necho Failed to initialize NVML: Driver/library version mismatch\nexit 18\n"
+    )
+    path = os.pathsep.join((str(tmp_path), os.environ["PATH"]))
+    done = sskt_edge("doctor", cwd=tmp_path, PATH=path)
+    assert done.returncode == 0
+    assert "Driver/library version mismatch. If the driver was updated, restart the machine" in done.stdout
 
 
 def test_networks_lists_every_name_that_a_recipe_may_use(tmp_path: Path) -> None:

@@ -61,18 +61,19 @@ def test_eval_finds_the_newest_bundle_and_it_holds(place: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "evaluating the newest bundle, bundles" in done.stderr
     assert "holds on this machine" in done.stdout
-    assert "100.00% same class" in done.stdout
+    assert "fp32      onnxruntime-cpu" in done.stdout and "100.00%" in done.stdout
 
 
 def test_eval_of_the_folder_knows_the_test_images_in_it(place: Path) -> None:
     (bundle,) = (place / "bundles").iterdir()
     done = sskt_edge("eval", str(bundle), "--data", "my photos", "--json", cwd=place)
     report = json.loads(done.stdout)
-    assert report["scores"]["images"] == 75
-    assert report["parity"]["images"] == 15  # a fifth was held out
-    assert report["parity"]["max_abs"] <= 1e-4
-    assert report["provider"] == "cpu"
-    assert np.sum(report["scores"]["confusion"]) == 75
+    for result in report["results"]:
+        assert result["scores"]["images"] == 75
+        assert result["parity"]["images"] == 15  # a fifth was held out
+        assert np.sum(result["scores"]["confusion"]) == 75
+    difference = {(one["precision"], one["runner"]): one["parity"]["max_abs"] for one in report["results"]}
+    assert difference["fp32", "onnxruntime-cpu"] <= 1e-4
 
 
 def test_eval_fails_with_1_and_the_tolerance_that_would_pass(place: Path, tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_eval_fails_with_1_and_the_tolerance_that_would_pass(place: Path, tmp_pa
     done = sskt_edge("eval", str(other), cwd=tmp_path)
     assert done.returncode == 1
     assert "does NOT hold" in done.stdout
-    assert "a tolerance of 0.25 would pass" in done.stdout
+    assert "--set export.parity.fp32_difference.onnxruntime_cpu=" in done.stdout
     assert "sskt-edge doctor" in done.stdout and "sskt-edge predict" not in done.stdout
 
 

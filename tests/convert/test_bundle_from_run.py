@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from sskt_edge.convert.bundle_from_run import bundle_from_run, onnx_bytes_from_run
-from sskt_edge.errors import BundleError, ParityError, RunError
+from sskt_edge.convert.bundle_from_run import bundle_from_run
+from sskt_edge.convert.export_options import with_options as lay_options_over
+from sskt_edge.convert.fp32_from_run import fp32_from_run
+from sskt_edge.errors import BundleError, DataError, ParityError, RunError
 from sskt_edge.runtime.bundle import Bundle, open_bundle
+from sskt_edge.runtime.parity import compare
 from sskt_edge.runtime.progress import QUIET, Bar
+from sskt_edge.runtime.tolerances import Tolerances
 from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork
 from tests.convert.local_paths import local_paths_in
 
@@ -36,6 +39,12 @@ class Lines:
 
     def say(self, line: str) -> None:
         self.said.append(line)
+
+
+def elsewhere(run: TrainedNetwork) -> TrainedNetwork:
+    """The run as if its images were a folder that is not there."""
+    data = run.recipe.data.model_copy(update={"name": "imagefolder", "root": "/nowhere"})
+    return replace(run, recipe=run.recipe.model_copy(update={"data": data}))
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
@@ -60,10 +69,12 @@ def trained_with(run: TrainedNetwork, **libraries: str) -> TrainedNetwork:
     return replace(run, result=run.result.model_copy(update={"reference": reference}))
 
 
-def with_tolerance(run: TrainedNetwork, fp32_max_abs: float) -> TrainedNetwork:
-    tree = run.recipe.model_dump()
-    tree["export"]["parity"]["fp32_max_abs"] = fp32_max_abs
-    return replace(run, recipe=type(run.recipe).model_validate(tree))
+def with_options(run: TrainedNetwork, *overrides: str) -> TrainedNetwork:
+    return replace(run, recipe=lay_options_over(run.recipe, overrides=overrides))
+
+
+def with_tolerance(run: TrainedNetwork, share: float) -> TrainedNetwork:
+    return with_options(run, f"export.parity.fp32_difference.onnxruntime_cpu={share}")
 
 
 def test_the_manifest_names_the_hash_of_everything_it_was_made_from(
@@ -86,7 +97,7 @@ def test_the_manifest_names_the_hash_of_everything_it_was_made_from(
 def test_the_lineage_tells_of_unlabelled_images(tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path) -> None:
     assert tiny_bundle.manifest.lineage.unlabelled_sha256 is None
     with_some = replace(tiny_run, result=tiny_run.result.model_copy(update={"unlabelled_sha256": "a" * 64}))
-    bundle, _ = bundle_from_run(with_some, tmp_path / "bundle")
+    bundle = bundle_from_run(with_some, tmp_path / "bundle")
     assert open_bundle(bundle.path).manifest.lineage.unlabelled_sha256 == "a" * 64
 
 
@@ -99,7 +110,10 @@ def test_the_manifest_says_what_the_device_must_know(tiny_run: TrainedNetwork, t
     assert (manifest.name, manifest.target) == ("tiny", "resnet20")
     assert (manifest.parameters, manifest.macs) == (run.primary.parameters, run.primary.macs)
     assert manifest.test == run.test
-    assert 0 <= manifest.precisions["fp32"].parity["max_abs"] <= manifest.parity.fp32_max_abs == 1e-4
+    assert manifest.parity == Tolerances()
+    for measured in manifest.precisions["fp32"].measured:
+        assert measured.max_abs is not None and measured.max_abs <= 1e-4 and measured.reasons == []
+        assert (measured.images, measured.top1) == (run.test.images, run.test.top1)
     assert {"torch", "onnx", "onnxruntime"} <= set(manifest.libraries)
 
 
@@ -143,7 +157,7 @@ def test_nothing_in_a_bundle_tells_where_it_was_made(tiny_bundle: Bundle) -> Non
 
 
 def test_the_same_run_gives_the_same_onnx_file(tiny_run: TrainedNetwork, tiny_bundle: Bundle) -> None:
-    assert onnx_bytes_from_run(tiny_run) == files_in(tiny_bundle.path)["model.onnx"]
+    assert fp32_from_run(tiny_run) == files_in(tiny_bundle.path)["model.onnx"]
 
 
 @pytest.mark.parametrize("by", [1e-6, 1.0])
@@ -175,11 +189,12 @@ def test_other_libraries_may_not_differ_by_more(tiny_run: TrainedNetwork, tmp_pa
 def test_an_onnx_file_out_of_tolerance_leaves_the_older_bundle_whole(
     tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path, share: float
 ) -> None:
-    measured = tiny_bundle.manifest.precisions["fp32"].parity["max_abs"]
+    golden = tiny_bundle.golden()
+    measured = compare(golden.logits, tiny_bundle.session(provider="cpu").run(golden.images)).difference
     older = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
     before = files_in(older)
 
-    with pytest.raises(ParityError, match="The two networks do not agree"):
+    with pytest.raises(ParityError, match="The exported file does not answer as the trained network does"):
         bundle_from_run(with_tolerance(tiny_run, share * measured), older)
 
     assert files_in(older) == before
@@ -220,11 +235,40 @@ def test_exporting_again_replaces_the_whole_folder(
     (older / "model.onnx").write_bytes(b"broken")
     (older / "left.over").write_text("of an older version")
 
-    bundle, parity = bundle_from_run(tiny_run, older)
+    bundle = bundle_from_run(tiny_run, older)
 
     assert set(files_in(older)) == {"manifest.json", "model.onnx", "golden.safetensors"}
     assert list(tmp_path.iterdir()) == [older]
     assert open_bundle(older).manifest == bundle.manifest
-    assert parity.images == 40
-    recorded: dict[str, Any] = bundle.manifest.precisions["fp32"].parity
-    assert recorded == {"max_abs": parity.max_abs, "top1_agreement": parity.top1_agreement}
+
+
+def test_the_bundle_of_another_run_is_not_overwritten(
+    tiny_run: TrainedNetwork, tiny_teacher: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    older = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
+    before = files_in(older)
+
+    with pytest.raises(BundleError, match=f"bundle of another run, '{tiny_run.folder.path.name}'"):
+        bundle_from_run(tiny_teacher, older)
+
+    assert files_in(older) == before
+
+
+class TestWithoutItsImages:
+    def test_fp32_is_proven_on_the_golden_images(self, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+        progress, run = Lines(), elsewhere(tiny_run)
+
+        bundle = bundle_from_run(run, tmp_path / "bundle", progress)
+
+        assert [one.images for one in bundle.manifest.precisions["fp32"].measured] == [40] * len(
+            bundle.manifest.precisions["fp32"].measured
+        )
+        assert any("the golden images stand for it" in line for line in progress.said)
+
+    def test_nothing_else_is_made(self, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+        run = with_options(elsewhere(tiny_run), "export.precisions=['fp16', 'int8']")
+
+        with pytest.raises(DataError, match="fp16, int8 cannot be proven without images.*--precision fp32"):
+            bundle_from_run(run, tmp_path / "bundle")
+
+        assert list(tmp_path.iterdir()) == []

@@ -161,7 +161,7 @@ def test_a_network_that_the_backend_refuses_names_its_file(tmp_path: Path) -> No
 
 def test_an_unknown_backend_offers_the_nearest(bundle_path: Path) -> None:
     with pytest.raises(InputError, match=r"Unknown backend 'onxruntime'\. Nearest: 'onnxruntime'\. Known: onnxruntime"):
-        open_bundle(bundle_path).session("onxruntime")
+        open_bundle(bundle_path).session(backend="onxruntime")
 
 
 def test_the_newest_bundle_is_the_one_written_last(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from sskt_edge.errors import DataError
 from sskt_edge.runtime.bundle import Bundle, open_bundle
-from sskt_edge.runtime.evaluate import Report, evaluate, evaluate_folder
+from sskt_edge.runtime.evaluate import Report, Result, evaluate, evaluate_folder
+from sskt_edge.runtime.openings import open_all
 from tests.runtime.tiny import coloured, tiny_golden, write_bundle
 
 pytest.importorskip("onnxruntime")
@@ -18,25 +19,34 @@ pytest.importorskip("onnxruntime")
 
 def on_folder(path: Path, data: Path, skip_bad: bool = False) -> Report:
     bundle = open_bundle(path)
-    return evaluate_folder(bundle, bundle.session(provider="cpu", threads=1), data, skip_bad)
+    return evaluate_folder(bundle, open_all(bundle, backend="onnxruntime", provider="cpu", threads=1), data, skip_bad)
 
 
 def on_golden(bundle: Bundle) -> Report:
-    return evaluate(bundle, bundle.session(provider="cpu", threads=1))
+    return evaluate(bundle, open_all(bundle, backend="onnxruntime", provider="cpu", threads=1))
+
+
+def only(report: Report) -> Result:
+    (result,) = report.results
+    return result
 
 
 def test_the_network_that_was_exported_passes(bundle_path: Path) -> None:
     report = on_golden(open_bundle(bundle_path))
-    assert report.passed and report.reasons == []
-    assert (report.scores.images, report.scores.top1) == (6, 1.0)
-    assert report.parity is not None and report.parity.max_abs < 1e-5
+    result = only(report)
+    assert report.passed and result.reasons == []
+    assert (result.scores.images, result.scores.top1) == (6, 1.0)
+    assert result.parity is not None and result.parity.max_abs < 1e-5
+    assert result.latency_ms is not None and report.fastest is result
 
 
 def test_a_report_is_plain_json(bundle_path: Path) -> None:
     plain = json.loads(json.dumps(on_golden(open_bundle(bundle_path)).as_json(), allow_nan=False))
     assert plain["passed"] is True and plain["bundle"] == "tiny" and plain["data"] == "golden"
-    assert (plain["backend"], plain["provider"], plain["precision"]) == ("onnxruntime", "cpu", "fp32")
-    assert plain["parity"]["images"] == 6 and plain["scores"]["confusion"] == [[2, 0, 0], [0, 2, 0], [0, 0, 2]]
+    (result,) = plain["results"]
+    assert (result["runner"], result["precision"], result["passed"]) == ("onnxruntime-cpu", "fp32", True)
+    assert result["parity"]["images"] == 6 and result["scores"]["confusion"] == [[2, 0, 0], [0, 2, 0], [0, 0, 2]]
+    assert plain["conditions"]["processor"]["cores"] >= 1 and plain["fastest"] == "fp32 onnxruntime-cpu"
 
 
 def test_logits_that_differ_fail_and_say_by_how_much(tmp_path: Path) -> None:
@@ -45,21 +55,23 @@ def test_logits_that_differ_fail_and_say_by_how_much(tmp_path: Path) -> None:
     logits[0, 0] += 0.5
     report = on_golden(open_bundle(write_bundle(tmp_path / "b", golden=replace(golden, logits=logits))))
     assert not report.passed
-    assert "differ by up to 0.5, allowed is 0.0001" in report.reasons[0]
+    assert report.fastest is None
+    assert "differ by up to 0.5, which is 0.1" in only(report).reasons[0]
 
 
 def test_a_reference_that_is_not_finite_fails(tmp_path: Path) -> None:
     golden = tiny_golden()
     logits = np.full_like(golden.logits, np.nan)
     report = on_golden(open_bundle(write_bundle(tmp_path / "b", golden=replace(golden, logits=logits))))
-    assert not report.passed and "not finite" in report.reasons[0]
+    assert not report.passed and "not finite" in only(report).reasons[0]
 
 
 def test_the_whole_test_set_from_a_folder_has_accuracy_and_parity(bundle_path: Path, images_path: Path) -> None:
     report = on_folder(bundle_path, images_path)
     assert report.passed and report.notes == []
-    assert (report.scores.images, report.scores.top1, report.data) == (12, 1.0, str(images_path))
-    assert report.parity is not None and report.parity.images == 12
+    assert (only(report).scores.images, only(report).scores.top1, report.data) == (12, 1.0, str(images_path))
+    parity = only(report).parity
+    assert parity is not None and parity.images == 12
 
 
 def test_the_folders_classes_take_the_bundles_numbers(bundle_path: Path, images_path: Path) -> None:
@@ -67,7 +79,7 @@ def test_the_folders_classes_take_the_bundles_numbers(bundle_path: Path, images_
     (images_path / "red" / "0.png").rename(images_path / "green" / "red.png")
     report = on_folder(bundle_path, images_path)
     assert report.classes == ("red", "blue", "green")
-    assert report.scores.confusion.tolist() == [[3, 0, 0], [0, 4, 0], [1, 0, 4]]
+    assert only(report).scores.confusion.tolist() == [[3, 0, 0], [0, 4, 0], [1, 0, 4]]
     assert report.notes == ["1 images have another class here than at export"]
 
 
@@ -75,14 +87,15 @@ def test_a_test_folder_inside_is_the_one_meant(bundle_path: Path, images_path: P
     for part in ("test", "train"):
         (images_path.parent / "data" / part).mkdir(parents=True)
     images_path.rename(images_path.parent / "data" / "test")
-    assert on_folder(bundle_path, images_path.parent / "data").scores.images == 12
+    assert on_folder(bundle_path, images_path.parent / "data").results[0].scores.images == 12
 
 
 def test_images_that_the_bundle_does_not_know_are_counted(bundle_path: Path, images_path: Path) -> None:
     Image.fromarray(coloured("blue", 77)).save(images_path / "blue" / "77.png")
     (images_path / "red" / "0.png").unlink()
     report = on_folder(bundle_path, images_path)
-    assert report.scores.images == 12 and report.parity is not None and report.parity.images == 11
+    parity = only(report).parity
+    assert only(report).scores.images == 12 and parity is not None and parity.images == 11
     assert report.notes == [
         "1 of 12 images are not of the bundle's test set: accuracy counts them, parity does not",
         "1 of the 12 images of the bundle's test set are not in this folder",
@@ -94,8 +107,8 @@ def test_a_folder_of_unknown_images_has_accuracy_alone(bundle_path: Path, tmp_pa
         (tmp_path / "new" / name).mkdir(parents=True)
         Image.fromarray(coloured(name, 99)).save(tmp_path / "new" / name / "a.png")
     report = on_folder(bundle_path, tmp_path / "new")
-    assert report.parity is None and report.passed and report.scores.top1 == 1.0
-    assert report.as_json()["parity"] is None
+    assert only(report).parity is None and report.passed and only(report).scores.top1 == 1.0
+    assert report.as_json()["results"][0]["parity"] is None
 
 
 def test_a_known_image_that_answers_otherwise_fails(tmp_path: Path, images_path: Path) -> None:
@@ -104,7 +117,7 @@ def test_a_known_image_that_answers_otherwise_fails(tmp_path: Path, images_path:
     logits[7, 1] += 1
     path = write_bundle(tmp_path / "b", golden=replace(golden, test_logits=logits))
     report = on_folder(path, images_path)
-    assert not report.passed and "differ by up to 1," in report.reasons[0]
+    assert not report.passed and "differ by up to 1," in only(report).reasons[0]
 
 
 def test_other_classes_are_listed(bundle_path: Path, images_path: Path) -> None:
@@ -118,4 +131,4 @@ def test_bad_images_stop_or_are_noted(bundle_path: Path, images_path: Path) -> N
     with pytest.raises(DataError, match=r"red/0\.png"):
         on_folder(bundle_path, images_path)
     report = on_folder(bundle_path, images_path, skip_bad=True)
-    assert report.scores.images == 11 and any("left out" in note and "0.png" in note for note in report.notes)
+    assert only(report).scores.images == 11 and any("left out" in note and "0.png" in note for note in report.notes)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sskt_edge.errors import BundleError
-from sskt_edge.runtime.manifest import parse
-from tests.runtime.tiny import manifest_of
+from sskt_edge.runtime.manifest import parse, run_of
+from tests.runtime.tiny import MEASURED, manifest_of
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -24,8 +24,13 @@ def test_a_manifest_is_the_same_after_writing_and_parsing() -> None:
 
 
 def test_a_newer_schema_asks_for_an_upgrade_whatever_else_it_holds() -> None:
-    with pytest.raises(BundleError, match=r"schema version 2; .*reads up to 1.*pip install --upgrade sskt-edge"):
-        parse(b'{"schema_version": 2, "unheard_of": true}')
+    with pytest.raises(BundleError, match=r"schema version 3; .*reads up to 2.*pip install --upgrade sskt-edge"):
+        parse(b'{"schema_version": 3, "unheard_of": true}')
+
+
+def test_an_older_schema_asks_for_another_export() -> None:
+    with pytest.raises(BundleError, match=r"older sskt-edge \(schema version 1\)\. Export it again"):
+        parse(b'{"schema_version": 1}')
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000], ids=["empty", "cut", "bytes", "deep"])
@@ -57,9 +62,13 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "no class": (lambda m: m.update(classes=[]), "classes"),
     "class twice": (lambda m: m.update(classes=["a", "a"]), "stands there twice"),
     "percent": (lambda m: m["test"].update(top1=76.9), "test.top1"),
-    "no number": (lambda m: m["parity"].update(fp32_max_abs=float("nan")), "finite"),
+    "no number": (lambda m: m["parity"].update(int8_accuracy_drop=float("nan")), "finite"),
     "no hash": (lambda m: m["lineage"].update(data_sha256="abc"), "lineage.data_sha256"),
     "a path for the run": (lambda m: m["lineage"].update(run="runs/x"), "folder's name only"),
+    "unknown tolerance": (lambda m: m["parity"].update(fp8=1), "parity.fp8: Extra inputs"),
+    "unknown precision": (lambda m: m["precisions"].update(int4=m["precisions"]["fp32"]), "precisions.int4"),
+    "nothing measured": (lambda m: m["precisions"]["fp32"].update(measured=[]), "at least 1 item"),
+    "there and refused": (lambda m: m["refused"].update(fp32="too far"), "fp32 stands in precisions too"),
     "no fp32": (lambda m: m.update(precisions={}), "'fp32' is missing"),
     "broken chain": (lambda m: m["lineage"].update(onnx_sha256="0" * 64), "not the hash of the fp32 file"),
     "unlisted model": (lambda m: m["files"].pop("model.onnx"), "does not list 'model.onnx'"),
@@ -84,3 +93,18 @@ def test_a_file_name_that_leaves_the_bundle_is_refused(name: str) -> None:
     raw["files"][name] = raw["files"]["model.onnx"]
     with pytest.raises(BundleError, match="not a plain relative path"):
         parse(json.dumps(raw).encode())
+
+
+def test_what_did_not_hold_is_marked() -> None:
+    raw = plain()
+    assert parse(json.dumps(raw).encode()).marks == []
+    raw["refused"]["int8"] = "too far"
+    raw["precisions"]["fp32"]["measured"].append({**MEASURED, "backend": "openvino", "reasons": ["differs by 1"]})
+    marks = parse(json.dumps(raw).encode()).marks
+    assert marks == ["no int8: too far", "fp32 by openvino-cpu: differs by 1"]
+
+
+def test_the_run_is_read_from_a_manifest_that_does_not_hold_otherwise() -> None:
+    assert run_of(json.dumps({"lineage": {"run": "mine"}}).encode()) == "mine"
+    for content in (b"", b"[]", b"{}", b'{"lineage": 1}', b'{"lineage": {"run": 1}}', b"[" * 100_000):
+        assert run_of(content) is None

@@ -19,19 +19,16 @@ def test_the_values_are_those_worked_by_hand() -> None:
     assert (parity.top1_agreement, parity.flips, parity.not_finite) == (0.75, (1,), 0)
 
 
-def test_equal_logits_agree_at_any_tolerance() -> None:
+def test_equal_logits_agree() -> None:
     parity = compare(REFERENCE, REFERENCE)
-    parity.check(0.0)
-    assert parity.reasons(0.0) == [] and parity.top1_agreement == 1.0
+    assert (parity.difference, parity.top1_agreement, parity.flips) == (0.0, 1.0, ())
 
 
-def test_the_needed_tolerance_passes_and_less_does_not() -> None:
-    parity = compare(REFERENCE, REFERENCE + np.float32(0.125))
-    parity.check(parity.max_abs)
-    with pytest.raises(
-        ParityError, match=r"up to 0\.125, allowed is 0\.1 \(a tolerance of 0\.125 would pass\); 0 of 4"
-    ):
-        parity.check(0.1)
+def test_the_difference_is_a_share_of_the_largest_logit_or_of_one() -> None:
+    assert (compare(REFERENCE, REFERENCE + np.float32(0.125)).scale, REFERENCE.max()) == (5.0, 5.0)
+    assert compare(REFERENCE, REFERENCE + np.float32(0.125)).difference == 0.125 / 5
+    assert compare(-REFERENCE, np.float32(0.125) - REFERENCE).difference == 0.125 / 5
+    assert compare(REFERENCE / 10, REFERENCE / 10 + np.float32(0.125)).difference == pytest.approx(0.125)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -43,8 +40,7 @@ def test_what_is_not_finite_fails_at_any_tolerance(bad: float, side: str) -> Non
         broken if side in ("reference", "both") else REFERENCE, broken if side in ("other", "both") else REFERENCE
     )
     assert (parity.max_abs, parity.not_finite, parity.flips, parity.top1_agreement) == (math.inf, 1, (1,), 0.75)
-    with pytest.raises(ParityError, match="1 of 4 images have logits that are not finite"):
-        parity.check(math.inf)
+    assert parity.difference == math.inf
     assert json.loads(json.dumps(parity.as_json(), allow_nan=False))["max_abs"] is None
 
 

@@ -19,6 +19,20 @@ CLASSES = ["red", "blue", "green"]  # not sorted, as a data set's own order may 
 COLOURS = {"red": (200, 20, 20), "blue": (20, 20, 200), "green": (20, 200, 20)}
 WEIGHT = np.array([[0.02, 0, 0], [0, 0, 0.02], [0, 0.02, 0]], dtype=np.float32)  # [3 colours, 3 classes]
 BIAS = np.array([0.1, 0.2, -0.3], dtype=np.float32)
+# precision → its file's name in a bundle
+FILES = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx", "int8-cpu": "model.int8-cpu.onnx"}
+MEASURED = {
+    "backend": "onnxruntime",
+    "provider": "cpu",
+    "versions": {"onnxruntime": "1.23.2"},
+    "images": 12,
+    "top1": 1.0,
+    "top1_agreement": 1.0,
+    "flips": 0,
+    "max_abs": 1e-6,
+    "latency_ms": 0.1,
+    "reasons": [],
+}
 
 
 def reference(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -83,7 +97,7 @@ def manifest_of(files: dict[str, bytes]) -> dict[str, Any]:
     listed = {name: {"sha256": sha256(content), "bytes": len(content)} for name, content in files.items()}
     some = sha256(b"")
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "name": "tiny",
         "created": "2026-01-02T03:04:05Z",
         "tool": {"name": "sskt-edge", "version": "0.1.0"},
@@ -101,27 +115,24 @@ def manifest_of(files: dict[str, bytes]) -> dict[str, Any]:
         "parameters": 12,
         "macs": 9,
         "test": {"images": 12, "top1": 1.0, "top5": None},
-        "parity": {"fp32_max_abs": 1e-4},
+        "parity": {},
         "precisions": {
-            "fp32": {
-                "file": "model.onnx",
-                **listed["model.onnx"],
-                "parity": {"max_abs": 1e-6, "top1_agreement": 1.0},
-                "backend": "onnxruntime",
-                "provider": "cpu",
-                "versions": {"onnxruntime": "1.23.2"},
-            }
+            precision: {"file": name, **listed[name], "measured": [MEASURED]}
+            for precision, name in FILES.items()
+            if name in listed
         },
+        "refused": {},
         "libraries": {"numpy": "2.2.6"},
         "files": listed,
     }
 
 
-def write_bundle(root: Path, *, model: bytes | None = None, golden: Golden | None = None) -> Path:
-    """A whole bundle at `root`."""
+def write_bundle(root: Path, *, model: bytes | None = None, golden: Golden | None = None, **others: bytes) -> Path:
+    """A whole bundle at `root`; `others` are the files of further precisions, fp16=…, int8=…."""
     files = {
         "model.onnx": tiny_onnx() if model is None else model,
         "golden.safetensors": (golden or tiny_golden()).as_bytes(),
+        **{FILES[precision.replace("_", "-")]: content for precision, content in others.items()},
     }
     root.mkdir(parents=True)
     for name, content in files.items():

@@ -25,8 +25,8 @@ def test_cuda_trains_and_the_bundle_holds(precision: str, tiny_run: TrainedNetwo
     run = train(recipe(tiny_run.folder.path, *told), tmp_path / "runs")
     losses = [json.loads(line)["loss"] for line in run.folder.metrics.read_text().splitlines()]
     assert losses[-1] < losses[0]
-    _, parity = sskt_edge.export(run, tmp_path / "bundle")
-    assert parity.max_abs <= 1e-4
+    bundle = sskt_edge.export(run, tmp_path / "bundle")
+    assert bundle.manifest.marks == []
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])

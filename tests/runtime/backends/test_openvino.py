@@ -65,7 +65,7 @@ def test_the_precision_is_the_one_that_it_computes_in() -> None:
 
 def test_a_bundle_is_run_by_name(tmp_path: Path) -> None:
     bundle = open_bundle(write_bundle(tmp_path / "bundle"))
-    session = bundle.session("openvino", threads=1)
+    session = bundle.session(backend="openvino", threads=1)
     golden = bundle.golden()
     assert np.abs(session.run(golden.images) - golden.logits).max() < 1e-4
 

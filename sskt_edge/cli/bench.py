@@ -1,0 +1,44 @@
+"""sskt-edge bench: how fast does a bundle answer on this machine?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sskt_edge.cli.output import Bars, JsonFlag, show_json
+
+
+def bench(
+    bundle: Annotated[Path | None, typer.Argument(help="A bundle; the newest one in bundles/ if left out.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, fp16, int8 or int8-cpu alone; else all.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="onnxruntime, openvino or tensorrt alone; else all that is here.")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(help="What it runs on: cpu, cuda, tensorrt; else all.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="Of one run on a CPU; 0: one for each core.")] = 0,
+    trust_engines: Annotated[
+        bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=0, help="Measure each for so long at least.")] = 3.0,
+    json_: JsonFlag = False,
+) -> None:
+    """Measure the latency and throughput of a bundle on this machine."""
+    from sskt_edge.cli.bench_table import show_benchmark
+    from sskt_edge.runtime.bench_bundle import bench_bundle
+    from sskt_edge.runtime.bundle import find_newest_bundle, open_bundle
+    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.runtime.timing import ENOUGH
+
+    progress = QUIET if json_ else Bars()
+    path = bundle or find_newest_bundle()
+    if bundle is None:
+        progress.say(f"measuring the newest bundle, {path}")
+    least = ENOUGH._replace(seconds=seconds)
+    opened = open_bundle(path)
+    found = bench_bundle(opened, precision, backend, provider, threads, trust_engines, least, progress)
+    if json_:
+        show_json(found.as_json())
+    else:
+        show_benchmark(found, path)

@@ -1,0 +1,91 @@
+"""A benchmark as one table, with what it ran on and how it was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sskt_edge.cli.output import show
+from sskt_edge.runtime.bench_bundle import Benchmark
+from sskt_edge.runtime.conditions import Conditions
+from sskt_edge.runtime.jetson import Jetson
+from sskt_edge.runtime.nvidia_smi import GpuState
+from sskt_edge.runtime.timing import Timing
+
+_HEAD = ("batch", "P50", "P90", "P99", "mean", "n", "images/s", "copy", "compute")
+
+
+def show_benchmark(found: Benchmark, path: Path) -> None:
+    """Print a benchmark of the bundle at `path`."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="milliseconds a run", title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("", overflow="fold")
+    for name in _HEAD:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row("read a JPEG", *_cells(1, found.preprocessing), "–", "–")
+    for one in found.measurements:
+        table.add_row(
+            Text(one.subject.name), *_cells(one.batch, one.latency), _milliseconds(one.copy), _milliseconds(one.compute)
+        )
+    Console().print(table, highlight=False)
+    show(f"{found.bundle} on this machine", _rows(found), [f"sskt-edge eval {path}"])
+
+
+def _cells(batch: int, timing: Timing) -> list[str]:
+    times = [_milliseconds(seconds) for seconds in (timing.p50, timing.p90, timing.p99, timing.mean)]
+    return [str(batch), *times, str(timing.n), f"{batch / timing.mean:,.0f}"]
+
+
+def _rows(found: Benchmark) -> dict[str, str]:
+    machine = found.after
+    versions = dict(pair for one in found.measurements for pair in one.subject.session.versions.items())
+    rows = {"processor": _processor(machine)}
+    if machine.gpus:
+        rows["GPU"] = _gpu(machine.gpus[0])
+    if machine.jetson is not None:
+        rows["Jetson"] = _jetson(machine.jetson)
+    rows["software"] = ", ".join([f"{name} {version}" for name, version in versions.items()] + [machine.system])
+    rows |= {("method" if number == 0 else " " * number): line for number, line in enumerate(found.method)}
+    unsteady = [one for one in found.measurements if not one.steady]
+    if unsteady:
+        low, high = map(_milliseconds, max(unsteady, key=lambda one: one.turns[1] / one.turns[0]).turns)
+        rows["note"] = (
+            f"the machine was not equally fast all the time in {len(unsteady)} of {len(found.measurements)} "
+            f"measurements, at worst between {low} and {high} ms. End what else runs, or let it cool, and measure again"
+        )
+    return rows | {f"not run: {name}": why for name, why in found.closed.items()}
+
+
+def _processor(machine: Conditions) -> str:
+    cpu = machine.processor
+    governor = f", governor {cpu.governor}" if cpu.governor else ""
+    quota = "" if cpu.core_quota is None else f" ({cpu.core_quota:g} by quota)"
+    return f"{cpu.name or machine.architecture}, {cpu.cores} cores{quota}{governor}"
+
+
+def _gpu(gpu: GpuState) -> str:
+    said = [gpu.name, gpu.driver and f"driver {gpu.driver}", *_clock(gpu.sm_clock_mhz, gpu.max_sm_clock_mhz)]
+    return ", ".join(filter(None, [*said, *_warm(gpu.temperature_c)]))
+
+
+def _jetson(jetson: Jetson) -> str:
+    said = [jetson.model, jetson.power_mode and f"mode {jetson.power_mode}"]
+    clock = _clock(jetson.gpu_clock_mhz, jetson.gpu_max_clock_mhz)
+    return ", ".join(filter(None, [*said, *clock, *_warm(jetson.gpu_temperature_c)]))
+
+
+def _clock(now: float | None, most: float | None) -> list[str]:
+    return [] if now is None else [f"{now:.0f} MHz" + ("" if most is None else f" of {most:.0f}")]
+
+
+def _warm(celsius: float | None) -> list[str]:
+    return [] if celsius is None else [f"{celsius:.0f} °C at the end"]
+
+
+def _milliseconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    milliseconds = seconds * 1e3
+    return f"{milliseconds:.{3 if milliseconds < 10 else 2 if milliseconds < 100 else 1}f}"

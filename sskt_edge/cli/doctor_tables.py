@@ -1,0 +1,129 @@
+"""What doctor found, as tables; commands stand on lines of their own, so that they can be copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sskt_edge.runtime.conditions import Conditions
+    from sskt_edge.runtime.machine import Machine
+
+
+def show_machine(machine: Machine, abilities: Mapping[str, str], command: str, faults: Sequence[str]) -> None:
+    """Print it: the machine, the packages, the verbs, what to install, the warnings.
+
+    Args:
+        machine: as it was found.
+        abilities: verb → "ready …", "not here: …", or a command.
+        command: that makes this device ready for bundles, or "".
+        faults: what is wrong.
+    """
+    from rich.console import Console
+
+    console = Console()
+    _table(console, "this machine", _machine_rows(machine))
+    _table(console, "packages", _package_rows(machine))
+    commands: dict[str, list[str]] = {command: ["bundles on this device"]} if command else {}
+    states = {}
+    for verb, state in abilities.items():
+        if state.startswith(("ready", "not here")):
+            states[verb] = state
+        else:
+            states[verb] = "to be installed, see below"
+            commands.setdefault(state, []).append(verb)
+    _table(console, "verbs", states)
+    for what, verbs in commands.items():
+        console.print(f"\n  for {'; '.join(verbs)}:", markup=False, highlight=False)
+        console.print(f"    {what}", markup=False, highlight=False, soft_wrap=True, style="cyan")
+    notes = [("note", machine.device.note, "dim")] if machine.device.note else []
+    for lead, text, style in [*(("warning", fault, "yellow") for fault in faults), *notes]:
+        console.print(f"\n{lead}: {text}", markup=False, highlight=False, soft_wrap=True, style=style)
+
+
+def _table(console: Console, title: str, rows: Mapping[str, str]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), pad_edge=True)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        style = "green" if value.startswith("ready") else "yellow" if value.startswith("to be installed") else None
+        table.add_row(name, value, style=style)
+    console.print(f"\n{title}", markup=False, highlight=False, style="bold")
+    console.print(table, highlight=False, markup=False)
+
+
+def _machine_rows(machine: Machine) -> dict[str, str]:
+    conditions = machine.conditions
+    cuda = machine.cuda
+    if cuda:
+        answers = f"CUDA {cuda.driver} by the driver, {cuda.runtime} by cuda-bindings"
+    else:
+        answers = "no GPU answers" if machine.packages["cuda-bindings"] else "cuda-bindings is not installed"
+    return {
+        "device": machine.device.name,
+        "system": f"{conditions.system}, kernel {conditions.kernel}, {conditions.architecture}",
+        "processor": _processor(conditions),
+        **_gpu_rows(conditions),
+        "CUDA": answers,
+        "TensorRT": ", ".join(f"{name} {version}" for name, version in machine.tensorrt.items()) or "none",
+        "ONNX Runtime for": ", ".join(name.removesuffix("ExecutionProvider") for name in machine.providers) or "–",
+        "Python": machine.python,
+    }
+
+
+def _processor(conditions: Conditions) -> str:
+    processor = conditions.processor
+    return _listed(
+        processor.name,
+        f"{processor.cores} cores",
+        f"{processor.core_quota:g} by quota" if processor.core_quota else "",
+        _clock("clock", processor.clock_mhz, processor.max_clock_mhz),
+        f"governor {processor.governor}" if processor.governor else "",
+        f"{conditions.memory_mib / 1024:.1f} GiB" if conditions.memory_mib else "",
+    )
+
+
+def _gpu_rows(conditions: Conditions) -> dict[str, str]:
+    rows = {}
+    jetson = conditions.jetson
+    if jetson:
+        rows["Jetson"] = _listed(
+            jetson.model,
+            f"L4T {jetson.l4t}" if jetson.l4t else "",
+            f"power mode {jetson.power_mode}" if jetson.power_mode else "",
+            _clock("GPU", jetson.gpu_clock_mhz, jetson.gpu_max_clock_mhz),
+        )
+    for number, gpu in enumerate(conditions.gpus):
+        rows[f"GPU {number}"] = _listed(
+            gpu.name,
+            f"compute capability {gpu.compute_capability}" if gpu.compute_capability else "",
+            f"{gpu.memory_mib / 1024:.1f} GiB" if gpu.memory_mib else "",
+            f"driver {gpu.driver}" if gpu.driver else "",
+            _clock("SM", gpu.sm_clock_mhz, gpu.max_sm_clock_mhz),
+            f"limit {gpu.power_limit_w:g} W" if gpu.power_limit_w else "",
+        )
+    return rows or {"GPU": "none that nvidia-smi shows"}
+
+
+def _clock(what: str, now: float | None, most: float | None) -> str:
+    return f"{what} at {now:.0f} of {most:.0f} MHz" if now and most else ""
+
+
+def _listed(*parts: str | None) -> str:
+    return ", ".join(filter(None, parts))
+
+
+def _package_rows(machine: Machine) -> dict[str, str]:
+    from sskt_edge.runtime.machine import PACKAGES
+
+    rows = {}
+    for extra, names in PACKAGES.items():
+        here = ", ".join(f"{name} {machine.packages[name]}" for name in names if machine.packages[name])
+        one_is_enough = extra == "onnxruntime" and machine.has_onnxruntime()
+        absent = "" if one_is_enough else ", ".join(machine.missing(extra))
+        rows[extra] = "; ".join(filter(None, (here, f"not installed: {absent}" if absent else "")))
+    return rows

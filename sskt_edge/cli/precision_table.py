@@ -1,0 +1,104 @@
+"""One table for export and eval: each precision, by what it was run, how it answers and how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sskt_edge.runtime.evaluate import Report
+from sskt_edge.runtime.manifest import Manifest
+from sskt_edge.runtime.metrics import interval
+
+
+class Row(NamedTuple):
+    """A line of the table; None where nothing was measured.
+
+    Attributes:
+        precision: its name in the bundle.
+        runner: what ran it.
+        size: of its file, in bytes.
+        images: how many were run.
+        top1: the accuracy.
+        agreement: the share of images with the trained network's class.
+        flips: how many images have another class.
+        max_abs: the largest difference of a logit.
+        latency_ms: of one image.
+        holds: it is within tolerance.
+    """
+
+    precision: str
+    runner: str
+    size: int
+    images: int
+    top1: float
+    agreement: float | None
+    flips: int | None
+    max_abs: float | None
+    latency_ms: float | None
+    holds: bool
+
+
+def rows_from_manifest(manifest: Manifest) -> list[Row]:
+    """What was measured when the bundle was made."""
+    return [
+        Row(
+            precision,
+            f"{one.backend}-{one.provider}",
+            record.bytes,
+            one.images,
+            one.top1,
+            one.top1_agreement,
+            one.flips,
+            one.max_abs,
+            one.latency_ms,
+            not one.reasons,
+        )
+        for precision, record in manifest.precisions.items()
+        for one in record.measured
+    ]
+
+
+def rows_from_report(manifest: Manifest, report: Report) -> list[Row]:
+    """What was measured here."""
+    sizes: dict[str, int] = {name: record.bytes for name, record in manifest.precisions.items()}
+    return [
+        Row(
+            result.precision,
+            result.runner,
+            sizes[result.precision],
+            result.scores.images,
+            result.scores.top1,
+            result.parity.top1_agreement if result.parity else None,
+            len(result.parity.flips) if result.parity else None,
+            result.parity.max_abs if result.parity else None,
+            result.latency_ms,
+            not result.reasons,
+        )
+        for result in report.results
+    ]
+
+
+def show_precisions(title: str, rows: Iterable[Row]) -> None:
+    """Print the table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("precision", "run by"):
+        table.add_column(name, no_wrap=True)
+    for name in ("accuracy (95 %)", "same class", "max |Δ|", "ms", "MB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for row in rows:
+        low, high = interval(row.top1, row.images)
+        table.add_row(
+            row.precision,
+            row.runner,
+            f"{row.top1:.1%} ({100 * low:.1f}–{100 * high:.1f})",
+            "–" if row.agreement is None else f"{row.agreement:.2%}",
+            "–" if row.max_abs is None else f"{row.max_abs:.1e}",
+            "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
+            f"{row.size / 1e6:.2f}",
+            "" if row.holds else "NO",
+        )
+    Console().print(table, highlight=False)

@@ -1,0 +1,70 @@
+"""What values the tensors of a network take on real images: the ranges that int8 is laid over."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationMethod
+from onnxruntime.quantization.calibrate import create_calibrator
+
+from sskt_edge.runtime.progress import Progress
+
+Method = Literal["minmax", "percentile"]
+# minmax: the whole range. percentile: without the outermost hundred-thousandth on either side, so that few far values
+# do not coarsen all the others.
+METHODS: tuple[Method, ...] = ("minmax", "percentile")
+QUANTISED_OPS = ("Conv", "Gemm", "MatMul", "Add")
+_BATCH = 16  # all tensors of a batch are in memory at once
+_HOW: dict[Method, tuple[CalibrationMethod, dict[str, Any]]] = {
+    "minmax": (CalibrationMethod.MinMax, {}),
+    "percentile": (CalibrationMethod.Percentile, {"symmetric": False, "percentile": 99.999, "num_bins": 2048}),
+}
+
+
+class _OneBatch:
+    """The form in which ONNX Runtime asks for images."""
+
+    def __init__(self, feed: dict[str, NDArray[np.uint8]]) -> None:
+        self._left = [feed]
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        return self._left.pop() if self._left else None
+
+
+def ranges(model: onnx.ModelProto, images: NDArray[np.uint8], method: Method, progress: Progress) -> Any:
+    """The range of every tensor that int8 may be laid over.
+
+    Args:
+        model: an fp32 network with one input, images as uint8.
+        images: uint8 [N,S,S,3], N at least 1.
+        method: how a range is taken from the values.
+        progress: draws the bar.
+
+    Returns:
+        ONNX Runtime's own table, TensorsData, for `quantised`.
+    """
+    how, options = _HOW[method]
+    name = model.graph.input[0].name
+    with tempfile.TemporaryDirectory(prefix="sskt-edge-") as folder, contextlib.redirect_stdout(io.StringIO()):
+        plain = Path(folder, "plain.onnx")
+        onnx.save(model, plain)
+        calibrator = create_calibrator(
+            plain,
+            QUANTISED_OPS,
+            augmented_model_path=str(Path(folder, "all_tensors.onnx")),
+            calibrate_method=how,
+            extra_options=options,
+        )
+        with progress.bar(f"calibrate, {method}", len(images)) as bar:
+            for start in range(0, len(images), _BATCH):
+                batch = images[start : start + _BATCH]
+                calibrator.collect_data(_OneBatch({name: batch}))
+                bar.advance(len(batch))
+        return calibrator.compute_data()

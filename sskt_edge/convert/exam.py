@@ -1,0 +1,140 @@
+"""Images with the trained network's answers, which every precision is held against; and where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.data.images import ImageSet, labelled_sha256, unlabelled_sha256
+from sskt_edge.data.readers import Reader, open_data
+from sskt_edge.data.split import rank
+from sskt_edge.errors import DataError
+from sskt_edge.runtime.golden import Golden, pixel_hashes
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.runtime.runners import Runner
+from sskt_edge.runtime.session import run_batches
+from sskt_edge.targets.reference import reference_logits
+from sskt_edge.targets.run_folder import TrainedNetwork
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """N images and what is right.
+
+    Attributes:
+        images: uint8 [N,S,S,3].
+        labels: int64 [N]; -1 where an image has none that may be used.
+        logits: float32 [N,classes], the trained network's.
+        batch: how many are run at once.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    logits: NDArray[np.float32]
+    batch: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def first(self, count: int) -> Exam:
+        """The first `count` images."""
+        return Exam(self.images[:count], self.labels[:count], self.logits[:count], self.batch)
+
+    def answers(self, content: bytes, runner: Runner) -> NDArray[np.float32]:
+        """What an ONNX file answers to the images, by a runner. float32 [N,classes]."""
+        side = self.images.shape[1]
+        session = runner.open(content, side, side, self.batch)
+        return run_batches(session, self.images, self.batch, self.logits.shape[1])
+
+
+class Images(NamedTuple):
+    """What an export looks at.
+
+    Attributes:
+        calibration: uint8 [N,S,S,3], training images.
+        hashes: of the calibration images' own contents, in hex.
+        search: the calibration images without labels, then the validation images with theirs.
+        test: the whole test set.
+    """
+
+    calibration: NDArray[np.uint8]
+    hashes: list[str]
+    search: Exam
+    test: Exam
+
+
+def open_images(run: TrainedNetwork, progress: Progress) -> Images:
+    """The images of a run's recipe, held against what the run saw.
+
+    Raises:
+        DataError: they are not there, cannot be read, or are others than those of the training.
+    """
+    recipe = run.recipe
+    side, batch = recipe.data.image_size, recipe.export.batch.max
+    reader = open_data(recipe.data)
+    training, validation = reader.training([side], progress)
+    if labelled_sha256(reader.classes, training, validation) != run.result.data_sha256:
+        raise _changed("training", recipe.data.root)
+    unlabelled = _unlabelled(run, reader, progress)
+    pool = [training] if unlabelled is None else [training, unlabelled]
+    squares = np.concatenate([part.squares[side] for part in pool])
+    hashes = np.concatenate([part.hashes for part in pool])
+    # Drawn by content, the same images every time; by another draw than the one that chose the labelled ones, so that
+    # those which the network never learnt by heart are among them.
+    rows = np.sort(rank(hashes, recipe.data.split_seed + 1)[: recipe.export.calibration])
+    calibration = squares[rows]
+    images, labels = [calibration], [np.full(len(rows), -1, dtype=np.int64)]
+    if validation is not None:
+        images.append(validation.squares[side])
+        labels.append(validation.labels)
+    searched = np.concatenate(images)
+    search = Exam(
+        searched,
+        np.concatenate(labels),
+        reference_logits(run.network, run.pixels, searched, progress),
+        batch,
+    )
+    told = [row.tobytes().hex() for row in hashes[rows]]
+    return Images(calibration, told, search, _test(run, reader, progress))
+
+
+def golden_exam(run: TrainedNetwork) -> Exam:
+    """The golden images, for an export where the test set is not at hand."""
+    golden = run.golden()
+    return Exam(golden.images, golden.labels, golden.logits, run.recipe.export.batch.max)
+
+
+def _unlabelled(run: TrainedNetwork, reader: Reader, progress: Progress) -> ImageSet | None:
+    if run.result.unlabelled_sha256 is None:
+        return None
+    found = reader.unlabelled([run.recipe.data.image_size], progress)
+    if found is None or unlabelled_sha256(found) != run.result.unlabelled_sha256:
+        raise _changed("unlabelled", run.recipe.data.root)
+    return found
+
+
+def _test(run: TrainedNetwork, reader: Reader, progress: Progress) -> Exam:
+    side = run.recipe.data.image_size
+    golden: Golden = run.golden()
+    test = reader.test([side], progress)
+    images = test.squares[side]
+    if not np.array_equal(pixel_hashes(images), golden.test_pixels) or not np.array_equal(
+        test.labels, golden.test_labels
+    ):
+        raise _changed("test", run.recipe.data.root)
+    return Exam(images, test.labels, golden.test_logits, run.recipe.export.batch.max)
+
+
+def _changed(which: str, root: str) -> DataError:
+    return DataError(
+        f"The {which} images in '{root}' are not those of the training. Put them back, or export without them: "
+        f"--precision fp32."
+    )
+
+
+def calibration_list(hashes: list[str]) -> bytes:
+    """The content of calibration.txt: the SHA-256 of each calibration image's own content, a line each."""
+    return "".join(f"{one}\n" for one in hashes).encode()

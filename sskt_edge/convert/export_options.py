@@ -1,0 +1,44 @@
+"""What an export may lay over its run's recipe: how the network leaves, not how it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sskt_edge.errors import RecipeError
+from sskt_edge.recipe.load import lay_over
+from sskt_edge.recipe.models import Recipe
+
+_TRAINED_WITH = ("export.golden",)  # chosen and recorded when training ended
+
+
+def with_options(
+    recipe: Recipe,
+    precisions: Sequence[str] | None = None,
+    devices: Sequence[str] | None = None,
+    overrides: Sequence[str] = (),
+) -> Recipe:
+    """The recipe with what is said at export.
+
+    Args:
+        recipe: that of the run.
+        precisions: instead of export.precisions.
+        devices: instead of export.devices.
+        overrides: KEY=VALUE, of export.* and data.root.
+
+    Raises:
+        RecipeError: another key, or a value that does not fit.
+    """
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if key in _TRAINED_WITH or not (key.startswith("export.") or key == "data.root"):
+            raise RecipeError(
+                f"--set {override}: the run was trained with it. At export only export.* (but "
+                f"{', '.join(_TRAINED_WITH)}) and data.root can be set."
+            )
+    tree: dict[str, Any] = recipe.model_dump()
+    if precisions is not None:
+        tree["export"]["precisions"] = tuple(precisions)
+    if devices is not None:
+        tree["export"]["devices"] = tuple(devices)
+    return lay_over(tree, overrides, "the run's recipe")

@@ -1,0 +1,156 @@
+"""int8 within the recipe's budget: another range, or the most sensitive layers left in fp32, or no int8 at all.
+
+Only calibration and validation images are looked at. A trial may use up half of the budget at most, since on the test
+set, which is not looked at, it will cost now more, now less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import onnx
+
+from sskt_edge.convert.calibration import METHODS, Method, ranges
+from sskt_edge.convert.exam import Exam, Images
+from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, prepared, quantised
+from sskt_edge.convert.sensitivity import by_sensitivity
+from sskt_edge.errors import ParityError
+from sskt_edge.runtime.metrics import predictions
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.runtime.runners import Runner
+from sskt_edge.runtime.tolerances import Tolerances
+
+_SHARE = 0.5  # of the budget
+_MOST_KEPT = 0.5  # of the layers: with more of them in fp32 it is int8 by name only
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An int8 file, and how it did on the search images.
+
+    Attributes:
+        content: the file.
+        method: how the ranges were taken.
+        layers: how many layers could be int8.
+        kept: names of those that are in fp32, the most sensitive first.
+        agreement: the share of images with the trained network's class, by the runner with the lowest.
+        drop: what it costs of the accuracy on the validation images, by the runner with the largest; None without any.
+    """
+
+    content: bytes
+    method: Method
+    layers: int
+    kept: tuple[str, ...]
+    agreement: float
+    drop: float | None
+
+
+def int8_within_budget(
+    content: bytes,
+    images: Images,
+    form: Form,
+    runners: tuple[Runner, ...],
+    tolerances: Tolerances,
+    progress: Progress,
+) -> Trial:
+    """The int8 file of an fp32 file, with as few layers in fp32 as its budget demands.
+
+    Args:
+        content: the fp32 ONNX file.
+        images: what to calibrate and to search with.
+        form: how int8 is written down.
+        runners: what must answer within the budget.
+        tolerances: the budget.
+        progress: draws the bars.
+
+    Raises:
+        ParityError: it does not fit, even with half of the layers in fp32.
+    """
+    model = prepared(content)
+    found = layers(model)
+    if not found:
+        raise ParityError("No layer of the network can be int8: it has no convolution and no matrix product.")
+    first: list[tuple[Trial, Any]] = []
+    for method in METHODS:
+        table = ranges(model, images.calibration, method, progress)
+        trial = _trial(model, table, form, images.search, runners, found, method, ())
+        if _fits(trial, tolerances):
+            return trial
+        first.append((trial, table))
+    best, table = max(first, key=lambda pair: pair[0].agreement)
+    ranking = by_sensitivity(model, table, form, images.search, runners, progress)
+    attempt = partial(_trial, model, table, form, images.search, runners, found, best.method)
+    return _fewest(lambda count: attempt(tuple(ranking[:count])), found, best, tolerances, progress)
+
+
+def _fewest(
+    attempt: Callable[[int], Trial], found: list[Layer], without: Trial, tolerances: Tolerances, progress: Progress
+) -> Trial:
+    """The trial with the fewest layers kept that fits: doubled until one does, then halved in between."""
+    most = max(1, int(len(found) * _MOST_KEPT))
+    too_few, trial, count = 0, without, 0
+    with progress.bar("layers left in fp32", most) as bar:
+        while not _fits(trial, tolerances):
+            if count == most:
+                raise ParityError(_refusal(trial, len(found), tolerances))
+            too_few, count = count, min(most, max(1, 2 * count))
+            trial = attempt(count)
+            bar.advance(count - too_few)
+            bar.note(f"{count} layers, {trial.agreement:.2%} same class")
+    while count - too_few > 1:
+        middle = (too_few + count) // 2
+        between = attempt(middle)
+        if _fits(between, tolerances):
+            trial, count = between, middle
+        else:
+            too_few = middle
+    return trial
+
+
+def _trial(
+    model: onnx.ModelProto,
+    table: Any,
+    form: Form,
+    exam: Exam,
+    runners: tuple[Runner, ...],
+    found: list[Layer],
+    method: Method,
+    kept: tuple[Layer, ...],
+) -> Trial:
+    content = quantised(model, table, form, [layer.node for layer in found if layer not in kept])
+    answers = [predictions(exam.answers(content, runner)) for runner in runners]
+    expected = predictions(exam.logits)
+    known = exam.labels >= 0
+    drops = [
+        float(np.mean(expected[known] == exam.labels[known]) - np.mean(answer[known] == exam.labels[known]))
+        for answer in answers
+        if known.any()
+    ]
+    return Trial(
+        content=content,
+        method=method,
+        layers=len(found),
+        kept=tuple(layer.name for layer in kept),
+        agreement=min(float(np.mean(answer == expected)) for answer in answers),
+        drop=max(drops, default=None),
+    )
+
+
+def _fits(trial: Trial, tolerances: Tolerances) -> bool:
+    agrees = 1 - trial.agreement <= _SHARE * (1 - tolerances.int8_top1_agreement)
+    return agrees and (trial.drop is None or trial.drop <= _SHARE * tolerances.int8_accuracy_drop)
+
+
+def _refusal(trial: Trial, count: int, tolerances: Tolerances) -> str:
+    drop = "" if trial.drop is None else f" and {trial.drop:.2%} of the validation accuracy is lost"
+    most = 1 - _SHARE * (1 - tolerances.int8_top1_agreement)
+    return (
+        f"With {len(trial.kept)} of {count} layers left in fp32, {trial.agreement:.2%} of the calibration and "
+        f"validation images still have the trained network's class{drop}; {most:.2%} must, and at most "
+        f"{_SHARE * tolerances.int8_accuracy_drop:.2%} may be lost (half of export.parity's budget). "
+        f"The most sensitive layers: {', '.join(trial.kept[:5])}."
+    )

@@ -1,0 +1,91 @@
+"""What TensorRT refuses in an ONNX file, found before anything is built.
+
+The rules are those of explicit quantisation in TensorRT 10 and later: zero points are zero, activations have one scale,
+only weights have one for each channel, and nothing but weights and activations is quantised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+_QUANTISE, _DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
+
+
+def lint_for_tensorrt(content: bytes) -> list[str]:
+    """A sentence for each thing that TensorRT would refuse; nothing if there is none.
+
+    Args:
+        content: an ONNX file.
+    """
+    graph = onnx.load_from_string(content).graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    return [
+        *_of_pixels(graph),
+        *_of_types(graph),
+        *(fault for node in graph.node for fault in _of_quantisation(node, graph, constants)),
+    ]
+
+
+def _of_pixels(graph: onnx.GraphProto) -> Iterator[str]:
+    """uint8 is a type of inputs alone: whatever computes with it must be behind a Cast."""
+    bytes_in = {one.name for one in graph.input if one.type.tensor_type.elem_type == onnx.TensorProto.UINT8}
+    for node in graph.node:
+        if bytes_in & set(node.input) and node.op_type not in ("Cast", "Shape"):
+            yield f"{_place(node)} takes the uint8 input as it is; Cast must come first"
+
+
+def _of_types(graph: onnx.GraphProto) -> Iterator[str]:
+    for tensor in graph.initializer:
+        if tensor.data_type in (onnx.TensorProto.DOUBLE, onnx.TensorProto.STRING):
+            yield f"tensor '{tensor.name}' is of type {_type(tensor.data_type)}"
+
+
+def _of_quantisation(
+    node: onnx.NodeProto, graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto]
+) -> Iterator[str]:
+    if node.op_type == "Pad" and len(node.input) > 2 and _made_by(graph, node.input[2]) == _DEQUANTISE:
+        yield f"{_place(node)} pads with a quantised value"
+    if node.op_type not in (_QUANTISE, _DEQUANTISE):
+        return
+    weight = constants.get(node.input[0])
+    if weight is not None and weight.data_type == onnx.TensorProto.INT32:
+        yield f"{_place(node)} makes a bias of int32 values; biases must stay floats"
+        return
+    if len(node.input) > 2 and (point := constants.get(node.input[2])) is not None:
+        if point.data_type not in (onnx.TensorProto.INT8, onnx.TensorProto.FLOAT8E4M3FN):
+            yield f"{_place(node)} has a zero point of type {_type(point.data_type)}; only INT8"
+        elif np.any(numpy_helper.to_array(point)):
+            yield f"{_place(node)} has a zero point that is not zero"
+    elif len(node.input) < 3 and weight is None and node.op_type == _QUANTISE:
+        yield f"{_place(node)} has no zero point, which makes its output UINT8; only INT8"
+    scale = constants.get(node.input[1])
+    if scale is None:
+        yield f"{_place(node)} has a scale that is no constant"
+    elif numpy_helper.to_array(scale).size > 1 and not _is_weight(node, graph, constants):
+        yield f"{_place(node)} gives an activation a scale for each channel; one for all"
+
+
+def _is_weight(node: onnx.NodeProto, graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto]) -> bool:
+    """Whether what is quantised is a weight, as it is or behind its QuantizeLinear."""
+    name = node.input[0]
+    if name in constants:
+        return True
+    before = next((other for other in graph.node if name in other.output), None)
+    return before is not None and before.op_type == _QUANTISE and before.input[0] in constants
+
+
+def _made_by(graph: onnx.GraphProto, name: str) -> str:
+    return next((node.op_type for node in graph.node if name in node.output), "")
+
+
+def _place(node: onnx.NodeProto) -> str:
+    return f"{node.op_type} '{node.name or node.output[0]}'"
+
+
+def _type(number: int) -> str:
+    name: str = onnx.TensorProto.DataType.Name(number)
+    return name

@@ -1,0 +1,121 @@
+"""Every file of a bundle, run by everything here that takes it, held against the trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.convert.exam import Exam
+from sskt_edge.errors import NetworkError
+from sskt_edge.runtime.bench import Subject, quick_latency
+from sskt_edge.runtime.manifest import Measured
+from sskt_edge.runtime.metrics import top_k
+from sskt_edge.runtime.parity import Parity, compare
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.runtime.runners import Runner, runners_of
+from sskt_edge.runtime.session import Session, run_batches
+from sskt_edge.runtime.tolerances import Tolerances
+from sskt_edge.runtime.verdict import verdict
+
+_SECONDS = 0.5  # of timing, each
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """One file's answers to an exam, by one runner; or why there are none."""
+
+    precision: str
+    runner: Runner
+    session: Session | None
+    logits: NDArray[np.float32] | None
+    parity: Parity | None
+    error: str
+
+    @cached_property
+    def subject(self) -> Subject | None:
+        """What takes part in the timing: whoever answers in finite numbers."""
+        if self.session is None or self.parity is None or self.parity.not_finite:
+            return None
+        return Subject(f"{self.precision} {self.runner.name}", self.session)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured of one precision: a record for each runner, or why it has none."""
+
+    measured: list[Measured]
+    reasons: list[str]
+
+
+def measure(
+    files: Mapping[str, bytes],
+    exam: Exam,
+    whole: bool,
+    runners: tuple[Runner, ...],
+    tolerances: Tolerances,
+    progress: Progress,
+) -> dict[str, Found]:
+    """Run the exam by every file and every runner that takes it; then time all of them, one image at a time, in turns.
+
+    Args:
+        files: precision → ONNX file.
+        exam: the images; all have labels.
+        whole: they are the whole test set.
+        runners: what runs the files.
+        tolerances: what is allowed.
+        progress: draws the bars.
+    """
+    answers = [
+        _answer(precision, content, exam, runner, progress)
+        for precision, content in files.items()
+        for runner in runners_of(precision, runners)
+    ]
+    subjects = [answer.subject for answer in answers if answer.subject is not None]
+    seconds = quick_latency(subjects, exam.images[:64], _SECONDS, progress) if subjects else {}
+    found = {precision: Found([], []) for precision in files}
+    for answer in answers:
+        record, reasons = _judged(answer, exam, whole, tolerances, seconds)
+        found[answer.precision].measured.extend(record)
+        found[answer.precision].reasons.extend(f"{answer.runner.name}: {reason}" for reason in reasons)
+    return found
+
+
+def _answer(precision: str, content: bytes, exam: Exam, runner: Runner, progress: Progress) -> _Answer:
+    side = exam.images.shape[1]
+    try:
+        session = runner.open(content, side, side, exam.batch)
+    except NetworkError as error:
+        return _Answer(precision, runner, None, None, None, str(error))
+    logits = run_batches(session, exam.images, exam.batch, exam.logits.shape[1], progress)
+    return _Answer(precision, runner, session, logits, compare(exam.logits, logits), "")
+
+
+def _judged(
+    answer: _Answer, exam: Exam, whole: bool, tolerances: Tolerances, seconds: Mapping[str, float]
+) -> tuple[list[Measured], list[str]]:
+    """The record of an answer, and why it is out of tolerance."""
+    session, logits, parity = answer.session, answer.logits, answer.parity
+    if session is None or logits is None or parity is None:
+        return [], [answer.error]
+    top1 = top_k(logits, exam.labels, 1)
+    drop = top_k(exam.logits, exam.labels, 1) - top1 if whole else None
+    reasons = verdict(answer.precision, answer.runner.name, parity, tolerances, drop)
+    if answer.subject is None:
+        return [], reasons
+    record = Measured(
+        backend=session.backend,
+        provider=session.provider,
+        versions=session.versions,
+        images=parity.images,
+        top1=top1,
+        top1_agreement=parity.top1_agreement,
+        flips=len(parity.flips),
+        max_abs=parity.max_abs,
+        latency_ms=seconds[answer.subject.name] * 1e3,
+        reasons=reasons,
+    )
+    return [record], reasons

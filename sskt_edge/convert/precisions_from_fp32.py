@@ -1,0 +1,81 @@
+"""The fp32 file → the files of the other precisions that a recipe asks for, or why one is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sskt_edge.convert.exam import Images
+from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
+from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form
+from sskt_edge.convert.int8_within_budget import int8_within_budget
+from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
+from sskt_edge.errors import ParityError
+from sskt_edge.runtime.manifest import Calibration
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.runtime.runners import Runner, runners_of
+from sskt_edge.targets.run_folder import TrainedNetwork
+
+
+@dataclass
+class Made:
+    """What was made.
+
+    Attributes:
+        files: precision → ONNX file; fp32 among them.
+        calibrations: precision → where its ranges come from.
+        refused: precision → why there is none.
+    """
+
+    files: dict[str, bytes]
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def precisions_from_fp32(
+    fp32: bytes, run: TrainedNetwork, images: Images | None, runners: tuple[Runner, ...], progress: Progress
+) -> Made:
+    """Make what the run's recipe asks for under [export].
+
+    Args:
+        fp32: the fp32 ONNX file.
+        run: whose network it is.
+        images: to calibrate with; None if no more than fp32 is asked for.
+        runners: what int8 must hold on.
+        progress: draws the bars.
+    """
+    asked = run.recipe.export
+    made = Made({"fp32": fp32})
+    if images is None:
+        return made
+    if "fp16" in asked.precisions:
+        made.files["fp16"] = fp16_from_fp32(fp32)
+    if "int8" in asked.precisions:
+        for form in (TENSORRT, CPU) if "cpu" in asked.devices else (TENSORRT,):
+            _add_int8(made, form, run, images, runners, progress)
+    if "tensorrt" in asked.devices:
+        _lint(made)
+    return made
+
+
+def _add_int8(
+    made: Made, form: Form, run: TrainedNetwork, images: Images, runners: tuple[Runner, ...], progress: Progress
+) -> None:
+    judges = runners_of(form.name, runners)
+    try:
+        trial = int8_within_budget(made.files["fp32"], images, form, judges, run.recipe.export.parity, progress)
+    except ParityError as error:
+        made.refused[form.name] = str(error)
+        return
+    made.files[form.name] = trial.content
+    made.calibrations[form.name] = Calibration(
+        images=len(images.calibration), method=trial.method, layers=trial.layers, kept=list(trial.kept)
+    )
+
+
+def _lint(made: Made) -> None:
+    """Refuse what TensorRT would; the file that only ONNX Runtime's CPU takes is none of its business."""
+    for precision in [name for name in made.files if name != CPU.name]:
+        found = lint_for_tensorrt(made.files[precision])
+        if found and precision != "fp32":
+            del made.files[precision]
+            made.refused[precision] = f"TensorRT would refuse it: {'; '.join(found)}"

@@ -1,0 +1,44 @@
+"""Which layers lose most in int8? Each is made int8 alone, and the logits tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+
+from sskt_edge.convert.exam import Exam
+from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, quantised
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.runtime.runners import Runner
+
+_IMAGES = 64  # the error of a layer is far from noise on so many
+
+
+def by_sensitivity(
+    model: onnx.ModelProto, table: Any, form: Form, exam: Exam, runners: tuple[Runner, ...], progress: Progress
+) -> list[Layer]:
+    """The layers of a prepared network, the most sensitive first.
+
+    A layer's sensitivity is the mean square error of the logits with that layer alone in int8, by the runner that
+    makes most of it.
+
+    Args:
+        model: a prepared fp32 network.
+        table: the ranges of its tensors.
+        form: how int8 is written down.
+        exam: images with the trained network's logits; the first of them are asked.
+        runners: what runs the trials.
+        progress: draws the bar.
+    """
+    few = exam.first(_IMAGES)
+    found = layers(model)
+    errors: dict[str, float] = {}
+    with progress.bar("sensitivity of layers", len(found)) as bar:
+        for layer in found:
+            content = quantised(model, table, form, [layer.node])
+            answers = [few.answers(content, runner).astype(np.float64) for runner in runners]
+            errors[layer.node] = max(float(np.mean((answer - few.logits) ** 2)) for answer in answers)
+            bar.advance()
+    # What is no number is worst of all.
+    return sorted(found, key=lambda layer: -np.nan_to_num(errors[layer.node], nan=np.inf))

@@ -1,0 +1,178 @@
+"""The TensorRT engines of a bundle: built here from its ONNX files, opened only where they fit and are trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sskt_edge.errors import BundleError, StorageError
+from sskt_edge.runtime.backends.tensorrt import cuda, flavours, trust
+from sskt_edge.runtime.backends.tensorrt.build import Built, build_engine
+from sskt_edge.runtime.backends.tensorrt.flavours import Flavour
+from sskt_edge.runtime.backends.tensorrt.session import TensorRtSession
+from sskt_edge.runtime.backends.tensorrt.sidecar import Sidecar, differences, parse
+from sskt_edge.runtime.bundle import Bundle
+from sskt_edge.runtime.manifest import ENGINES
+from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.session import Session
+
+# What ONNX Runtime's CPU alone takes is nothing for TensorRT.
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+class Engine(NamedTuple):
+    """An engine of a bundle: its plan's name in it, and the sidecar."""
+
+    plan: str
+    sidecar: Sidecar
+
+
+def engines(bundle: Bundle) -> list[Engine]:
+    """The engines of a bundle, whatever machine they are for.
+
+    Raises:
+        BundleError: a sidecar is missing or broken, or is of another plan or another ONNX file.
+    """
+    plans = [name for name in bundle.manifest.files if name.startswith(f"{ENGINES}/") and name.endswith(".plan")]
+    return [_engine(bundle, plan) for plan in plans]
+
+
+def build_engines(
+    bundle: Bundle,
+    precisions: Sequence[str] = (),
+    flavour: str | None = None,
+    compute_capabilities: Sequence[str] = (),
+    progress: Progress = QUIET,
+) -> tuple[Bundle, dict[str, Built]]:
+    """Build engines into a bundle, with the TensorRT that is installed; those of the same library and GPU are replaced.
+
+    Args:
+        bundle: where the ONNX files are, and the engines go.
+        precisions: of the engines; all that the bundle has and TensorRT takes if left out.
+        flavour: which TensorRT; the one that fits this machine if left out.
+        compute_capabilities: of the GPUs to build for, where the library builds ahead of time.
+        progress: draws the bars.
+
+    Returns:
+        The bundle, opened again, and what was built.
+
+    Raises:
+        BundleError: it has no such precision, or a file is changed.
+        MissingExtraError: no TensorRT is installed.
+        NetworkError: TensorRT does not take a network.
+        WorkError: a build failed.
+    """
+    chosen = flavours.choose(flavour)
+    manifest = bundle.manifest
+    wanted = list(precisions) or [name for name in PRECISIONS if name in manifest.precisions]
+    built: dict[str, Built] = {}
+    files: dict[str, bytes] = {}
+    for precision in wanted:
+        if precision not in PRECISIONS:
+            raise BundleError(f"TensorRT takes no {precision}; it takes: {', '.join(PRECISIONS)}.")
+        one = build_engine(
+            bundle.read(bundle.precision(precision).file),
+            height=manifest.input.height,
+            width=manifest.input.width,
+            batch=manifest.input.batch,
+            network=precision,
+            flavour=chosen,
+            compute_capabilities=compute_capabilities,
+            timing_cache=_timing_cache(bundle, chosen, precision),
+            progress=progress,
+        )
+        built[precision] = one
+        files |= _files(one)
+    # Remembered first: an engine that is in no bundle yet does no harm on the list.
+    _remember([content for name, content in files.items() if name.endswith((".plan", ".timing"))], progress)
+    return bundle.with_files(files, progress), built
+
+
+def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> Session:
+    """A session of the bundle's engine for this machine.
+
+    Raises:
+        BundleError: there is no engine of that precision, none that fits this machine, or none that may be trusted.
+        MissingExtraError: no TensorRT is installed.
+        InputError: no GPU answers.
+    """
+    again = f"Build one here: sskt-edge export {bundle.path} --trt --precision {precision}"
+    own = [engine for engine in engines(bundle) if engine.sidecar.network == precision]
+    if not own:
+        raise BundleError(f"'{bundle.path}' has no engine of {precision}. {again}")
+    gpu = cuda.need_device()
+    reasons = []
+    for plan, sidecar in own:
+        flavour = next((one for one in flavours.installed() if one.name == sidecar.flavour), None)
+        faults = differences(sidecar, flavour or flavours.choose(), gpu)
+        if faults:
+            reasons.append(f"{plan}: {' '.join(faults)}")
+        elif not trust_engines and not trust.is_own(sidecar.plan_sha256):
+            reasons.append(
+                f"{plan}: it was not built by this user on this machine. An engine is a program that runs as you do; "
+                f"if you trust who made the bundle, say --trust-engines."
+            )
+        else:
+            shape = bundle.manifest.input
+            return TensorRtSession(
+                bundle.read(plan),
+                shape.height,
+                shape.width,
+                shape.batch.max,
+                flavour=flavour or flavours.choose(),
+                precision=precision,
+                built_by=Flavour(sidecar.flavour, sidecar.version),
+            )
+    raise BundleError(f"No engine of {precision} in '{bundle.path}' can be opened here. {' '.join(reasons)} {again}")
+
+
+def _engine(bundle: Bundle, plan: str) -> Engine:
+    sidecar = parse(bundle.read(f"{plan.removesuffix('.plan')}.json"))
+    where = f"'{bundle.path / plan}'"
+    if sidecar.plan_sha256 != bundle.manifest.files[plan].sha256:
+        raise BundleError(f"{where} is not the engine that its sidecar is of. Build it again: sskt-edge export --trt.")
+    record = bundle.manifest.precisions.get(sidecar.network)  # type: ignore[call-overload]
+    if record is None or sidecar.onnx_sha256 != record.sha256:
+        raise BundleError(
+            f"{where} was built from another {sidecar.network} file than the bundle's. "
+            f"Build it again: sskt-edge export {bundle.path} --trt."
+        )
+    return Engine(plan, sidecar)
+
+
+def _remember(contents: Sequence[bytes], progress: Progress) -> None:
+    """Put them on the list of what was built here; where that cannot be written, they are good all the same."""
+    try:
+        for content in contents:
+            trust.remember(hashlib.sha256(content).hexdigest(), progress)
+    except StorageError as error:
+        progress.say(f"these engines will need --trust-engines, since the list of own ones cannot be written: {error}")
+
+
+def _files(built: Built) -> dict[str, bytes]:
+    """The files of an engine, by their names in the bundle."""
+    sidecar = built.sidecar
+    stem = _stem(sidecar.flavour, sidecar.version, sidecar.gpu, sidecar.network)
+    files = {
+        f"{stem}.plan": built.plan,
+        f"{stem}.json": sidecar.as_bytes(),
+        f"{stem}.log": built.log.encode(),
+    }
+    if built.timing_cache:
+        files[f"{stem}.timing"] = built.timing_cache
+    return files
+
+
+def _stem(flavour: str, version: str, gpu: str | None, precision: str) -> str:
+    place = re.sub(r"[^A-Za-z0-9]+", "-", gpu).strip("-").lower() if gpu else "any"
+    return f"{ENGINES}/{flavour}-{version}-{place}-{precision}"
+
+
+def _timing_cache(bundle: Bundle, flavour: Flavour, precision: str) -> bytes:
+    """What an earlier build on this machine measured; a cache of somebody else's is never given to native code."""
+    gpu = cuda.device()
+    name = f"{_stem(flavour.name, flavour.version, gpu.name if gpu else None, precision)}.timing"
+    record = bundle.manifest.files.get(name)
+    return bundle.read(name) if record is not None and trust.is_own(record.sha256) else b""

@@ -1,0 +1,88 @@
+"""Every way in which this machine can run a bundle, opened: each precision by each library that takes it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sskt_edge.errors import SsktEdgeError
+from sskt_edge.runtime.bundle import Bundle
+from sskt_edge.runtime.engines import engines
+from sskt_edge.runtime.runners import Runner, runners_here, runners_of
+from sskt_edge.runtime.session import Session
+
+_ENGINE = Runner("tensorrt", "cuda")
+
+
+class Opened(NamedTuple):
+    """One precision, and the session that runs it."""
+
+    precision: str
+    runner: Runner
+    session: Session
+
+    @property
+    def name(self) -> str:
+        """Such as "fp32 onnxruntime-cpu"."""
+        return f"{self.precision} {self.runner.name}"
+
+
+class Openings(NamedTuple):
+    """What could be opened, and why the rest could not: name → reason."""
+
+    opened: list[Opened]
+    closed: dict[str, str]
+
+
+def open_all(
+    bundle: Bundle,
+    precision: str | None = None,
+    backend: str | None = None,
+    provider: str | None = None,
+    threads: int = 0,
+    trust_engines: bool = False,
+) -> Openings:
+    """Open what a bundle can be run by here.
+
+    Args:
+        bundle: an opened bundle.
+        precision: this one alone.
+        backend: this library alone.
+        provider: on this alone.
+        threads: of one run; 0 leaves it to the library.
+        trust_engines: open engines that this machine did not build.
+
+    Raises:
+        InputError: what was asked for cannot be opened, or nothing can.
+    """
+    asked = (precision, backend, provider)
+    ways = [way for way in _ways(bundle) if _fits(way, asked)]
+    # What was asked for and is not among them says itself why.
+    ways = ways or [(precision or "fp32", Runner(backend or "onnxruntime", provider or "auto"))]
+    openings = Openings([], {})
+    failures: list[SsktEdgeError] = []
+    for one, runner in ways:
+        try:
+            session = bundle.session(one, runner.backend, runner.provider, threads, trust_engines)
+        except SsktEdgeError as error:
+            failures.append(error)
+            openings.closed[f"{one} {runner.name}"] = str(error)
+        else:
+            openings.opened.append(Opened(one, Runner(session.backend, session.provider), session))
+    if not openings.opened:
+        raise failures[0]
+    return openings
+
+
+def _ways(bundle: Bundle) -> list[tuple[str, Runner]]:
+    """Each precision of the bundle with each runner that is installed; engines where the bundle has them."""
+    here = runners_here()
+    precisions = list(bundle.manifest.precisions)
+    ways = [(precision, runner) for precision in precisions for runner in runners_of(precision, here)]
+    built = {engine.sidecar.network for engine in engines(bundle)}
+    return [*ways, *((precision, _ENGINE) for precision in precisions if precision in built)]
+
+
+def _fits(way: tuple[str, Runner], asked: tuple[str | None, str | None, str | None]) -> bool:
+    precision, runner = way
+    is_ = (precision, runner.backend, runner.provider)
+    return all(wanted in (None, "auto", one) for wanted, one in zip(asked, is_, strict=True))

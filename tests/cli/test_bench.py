@@ -1,0 +1,131 @@
+"""The verb as a user runs it: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sskt_edge.cli.bench_table import show_benchmark
+from sskt_edge.runtime.bench_bundle import bench_bundle
+from sskt_edge.runtime.bundle import open_bundle
+from sskt_edge.runtime.jetson import Jetson
+from sskt_edge.runtime.nvidia_smi import GpuState
+from sskt_edge.runtime.timing import Least, timing_from_seconds
+from tests.runtime import tiny
+
+pytest.importorskip("onnxruntime")
+
+_WITH_THE_VERB = """
+from sskt_edge.cli import bench, main
+main.app.command("bench")(bench.bench)
+main.main()
+"""
+
+
+def bench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _WITH_THE_VERB, "bench", *words],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with one bundle in bundles/."""
+    tiny.write_bundle(tmp_path / "bundles" / "tiny")
+    return tmp_path
+
+
+def test_the_newest_bundle_is_measured_and_the_method_said(place: Path) -> None:
+    done = bench("--seconds", "0", "--threads", "1", "--backend", "onnxruntime", cwd=place)
+
+    assert done.returncode == 0, done
+    assert "measuring the newest bundle, bundles" in done.stderr
+    lines = done.stdout.splitlines()
+    rows = [line.split() for line in lines if line.startswith("fp32 onnxruntime-cpu")]
+    assert [row[2] for row in rows] == ["1", "4", "5"]
+    assert all(row[-2:] == ["–", "–"] and int(row[-4]) >= 200 for row in rows)
+    for said in ("P50", "P99", "images/s", "read a JPEG", "1 threads", "Pillow made", "next: sskt-edge eval bundles"):
+        assert said in done.stdout
+
+
+def test_json_is_one_object_alone(place: Path) -> None:
+    done = bench("bundles/tiny", "--seconds", "0", "--provider", "cpu", "--backend", "onnxruntime", "--json", cwd=place)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    said = json.loads(done.stdout)
+    assert said["threads"] >= 1
+    assert [one["batch"] for one in said["measurements"]] == [1, 4, 5]
+    assert all(one["latency"]["n"] >= 200 for one in said["measurements"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nothing",), "No bundle at 'nothing'"),
+        (("bundles/tiny", "--backend", "onnxruntim"), "Unknown backend 'onnxruntim'. Nearest: 'onnxruntime'"),
+        (("bundles/tiny", "--precision", "fp8"), "has no fp8. It has: fp32"),
+        (("bundles/tiny", "--provider", "npu"), "Unknown provider 'npu'"),
+        (("bundles/tiny", "--threads", "-1"), "Invalid value for '--threads'"),
+        (("bundles/tiny", "--seconds", "nan"), "Invalid value for '--seconds'"),
+    ],
+)
+def test_a_wrong_input_gets_one_message(words: tuple[str, ...], said: str, place: Path) -> None:
+    done = bench(*words, cwd=place)
+
+    assert done.returncode == 2, done
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert said in done.stderr
+
+
+def test_a_broken_network_fails_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiny, "BIAS", np.array([0, np.inf, 0], dtype=np.float32))
+    path = tiny.write_bundle(tmp_path / "broken")
+
+    done = bench(str(path), "--seconds", "0", cwd=tmp_path)
+
+    assert done.returncode == 1, done
+    assert "not finite numbers" in done.stderr
+
+
+def test_a_device_its_copies_and_its_pace_are_shown(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    found = bench_bundle(
+        open_bundle(place / "bundles" / "tiny"), backend="onnxruntime", provider="cpu", threads=1, least=Least(0.0, 1)
+    )
+    phases = {
+        name: timing_from_seconds([ms / 1e3]) for name, ms in {"copy_in": 1, "compute": 40, "copy_out": 2}.items()
+    }
+    device = dataclasses.replace(
+        found.after,
+        gpus=(GpuState(name="Some GPU", driver="580.1", sm_clock_mhz=1500, max_sm_clock_mhz=1980, temperature_c=61),),
+        jetson=Jetson("Some Jetson", "36.4", "6", "15W", 300, 300, 600, 55.4),
+    )
+    first, *others = found.measurements
+    throttled = dataclasses.replace(first, phases=phases, turns=(0.01, 0.02))
+
+    show_benchmark(dataclasses.replace(found, after=device, measurements=(throttled, *others)), Path("tiny"))
+
+    said = capsys.readouterr().out
+    row = next(line for line in said.splitlines() if line.startswith("fp32"))
+    assert row.split()[-2:] == ["3.000", "40.00"]
+    for part in (
+        "Some GPU, driver 580.1, 1500 MHz of 1980, 61 °C at the end",
+        "Some Jetson, mode 15W, 300 MHz of 600, 55 °C at the end",
+        "not equally fast all the time in 1 of 3 measurements, at worst between 10.00 and 20.00 ms",
+    ):
+        assert part in said

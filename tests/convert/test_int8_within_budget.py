@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from sskt_edge.convert.exam import Exam
+from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form, layers, prepared
+from sskt_edge.convert.int8_within_budget import Trial, int8_within_budget
+from sskt_edge.errors import ParityError
+from sskt_edge.runtime.metrics import predictions
+from sskt_edge.runtime.progress import QUIET
+from sskt_edge.runtime.runners import Runner, runners_here, runners_of
+from sskt_edge.runtime.tolerances import Tolerances
+from tests.convert.nets import (
+    CLASSES,
+    FAR,
+    ORT,
+    WIDTH,
+    Net,
+    Untouchable,
+    conv_weights,
+    exam_of,
+    graph_of,
+    images_of,
+    logits_of,
+    maker,
+    node_called,
+    random_weights,
+    trained,
+)
+
+by_form = pytest.mark.parametrize("form", [TENSORRT, CPU], ids=lambda form: form.name)
+
+
+def search(
+    content: bytes,
+    exam: Exam | None = None,
+    form: Form = TENSORRT,
+    runners: tuple[Runner, ...] = (ORT,),
+    tolerances: Tolerances | None = None,
+) -> Trial:
+    """The int8 file, found with the search images alone: the test images raise when they are touched."""
+    images = images_of(exam_of(content) if exam is None else exam)
+    return int8_within_budget(content, images, form, runners, tolerances or Tolerances(), QUIET)
+
+
+def narrow_layers(content: bytes) -> set[str]:
+    """The layers of the chain whose weights come out of int8."""
+    graph = graph_of(content)
+    names = {node.name for node in graph.node if node.op_type in ("Conv", "Gemm")}
+    made = {name: maker(graph, node_called(graph, name).input[1]) for name in names}
+    return {name.removeprefix("node_") for name, node in made.items() if node and node.op_type == "DequantizeLinear"}
+
+
+def agreement(content: bytes, exam: Exam, runner: Runner = ORT) -> float:
+    return float(np.mean(predictions(logits_of(content, exam.images, runner=runner)) == predictions(exam.logits)))
+
+
+def test_the_test_images_of_these_tests_cannot_be_looked_at() -> None:
+    for name in ("images", "labels", "logits"):
+        with pytest.raises(AssertionError):
+            getattr(Untouchable(), name)
+
+
+@by_form
+def test_a_benign_network_is_int8_in_all_its_layers(form: Form) -> None:
+    trial = search(trained(), form=form)
+
+    assert (trial.kept, trial.method, trial.layers) == ((), "minmax", 6)
+    assert trial.agreement == 1.0
+    assert narrow_layers(trial.content) == {"conv1", "conv2", "conv3", "conv4", "fc"}
+
+
+@by_form
+@pytest.mark.parametrize("spoilt", ["conv3", "fc"])
+def test_a_layer_that_int8_ruins_is_left_in_fp32_and_named(form: Form, spoilt: str) -> None:
+    content = trained((spoilt,))
+    exam = exam_of(content)
+
+    trial = search(content, exam, form)
+
+    assert trial.kept[0] == spoilt
+    assert len(trial.kept) <= 2
+    assert spoilt not in narrow_layers(trial.content)
+    assert narrow_layers(trial.content) >= {"conv1", "conv2", "conv4"} - set(trial.kept)
+    assert trial.agreement == agreement(trial.content, exam) >= 1 - (1 - Tolerances().int8_top1_agreement) / 2
+    assert trial.drop is not None and trial.drop <= Tolerances().int8_accuracy_drop / 2
+
+
+def test_as_few_layers_are_left_as_suffice() -> None:
+    content = trained(("conv2", "conv4", "fc"), depth=6, residual=False)
+    trial = search(content)
+
+    assert set(trial.kept) == {"conv2", "conv4", "fc"}
+    assert trial.layers == 7
+
+
+def test_it_holds_on_every_runner_that_is_asked() -> None:
+    runners = runners_of("int8", runners_here())
+    content = trained(("conv3",))
+    exam = exam_of(content)
+    trial = search(content, exam, runners=runners)
+    assert trial.agreement == min(agreement(trial.content, exam, runner) for runner in runners)
+
+
+@by_form
+def test_the_same_network_gives_the_same_file(form: Form) -> None:
+    content = trained(("conv3",))
+    assert search(content, form=form) == search(content, form=form)
+
+
+RUINED = ("conv2", "conv3", "conv4", "conv5", "fc")
+
+
+@by_form
+def test_a_network_that_int8_ruins_in_most_layers_is_refused(form: Form) -> None:
+    content = trained(RUINED, depth=5, residual=False)
+    with pytest.raises(ParityError) as refusal:
+        search(content, form=form)
+
+    said = str(refusal.value)
+    counts = re.search(r"With (\d+) of (\d+) layers left in fp32, (\d+\.\d\d)% of the calibration and validation", said)
+    assert counts is not None, said
+    assert (counts[1], counts[2]) == ("3", "6"), "half of the layers, and no more"
+    assert float(counts[3]) < 50
+    assert "97.50% must, and at most 0.50% may be lost (half of export.parity's budget)" in said
+    named = said.partition("The most sensitive layers: ")[2].removesuffix(".").split(", ")
+    assert len(named) == 3 and set(named) <= set(RUINED)
+
+
+def one_layer(far: float) -> bytes:
+    """A convolution alone, whose means are the logits; on a channel that is always zero its weights are `far`."""
+    net = Net()
+    black = net.add("Mul", net.pixels, net.constant("dead", np.array([0, 1, 1], np.float32).reshape(1, 3, 1, 1)))
+    weights = random_weights(1, CLASSES, 3, 3, 3)
+    weights[:, 0] = far
+    return net.file(net.add("Flatten", net.add("GlobalAveragePool", net.conv("only", black, weights))))
+
+
+def test_a_network_of_one_layer_is_int8_or_refused() -> None:
+    benign = search(one_layer(0.0), tolerances=Tolerances(int8_top1_agreement=0.5, int8_accuracy_drop=1))
+    assert (benign.layers, benign.kept, narrow_layers(benign.content)) == (1, (), {"only"})
+
+    with pytest.raises(ParityError, match="With 0 of 1 layers left in fp32"):
+        search(one_layer(FAR))
+
+
+def test_a_network_without_layers_is_refused() -> None:
+    net = Net()
+    means = net.add("Flatten", net.add("GlobalAveragePool", net.pixels))
+    content = net.file(means, classes=3)
+    images = exam_of(trained()).images
+    exam = Exam(images, np.zeros(len(images), dtype=np.int64), logits_of(content, images, 3), 8)
+    with pytest.raises(ParityError, match="No layer of the network can be int8"):
+        search(content, exam)
+
+
+def unsure() -> bytes:
+    """A network of random weights: the classes of some pictures are near to each other, and int8 changes them."""
+    net = Net()
+    last = net.add("Relu", net.conv("conv1", net.pixels, conv_weights(1, 3)))
+    last = net.add("Relu", net.conv("conv2", last, conv_weights(2)))
+    return net.head(last, random_weights(3, CLASSES, WIDTH), np.array([0.3, 0, 0, 0], np.float32))
+
+
+def labels_of(flipped: npt.NDArray[np.bool_], right: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Labels for those alone that int8 changes."""
+    return np.where(flipped, right, -1).astype(np.int64)
+
+
+def flips() -> tuple[Exam, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """An exam without labels, the answers of int8 in all layers, and which of them differ."""
+    exam = exam_of(unsure(), 400, labels=np.full(400, -1, dtype=np.int64))
+    trial = search(unsure(), exam, tolerances=WIDE)
+    assert (trial.kept, trial.method, trial.drop) == ((), "minmax", None)
+    answers = predictions(logits_of(trial.content, exam.images))
+    flipped = answers != predictions(exam.logits)
+    assert 0 < flipped.mean() < 0.2
+    return exam, answers, flipped
+
+
+WIDE = Tolerances(int8_top1_agreement=0.5)
+
+
+def test_labels_of_validation_images_count_though_the_classes_agree_well_enough() -> None:
+    exam, _, flipped = flips()
+    right = labels_of(flipped, predictions(exam.logits))
+    # Of the images with labels int8 gets none right.
+    with_labels = Exam(exam.images, right, exam.logits, exam.batch)
+    try:
+        trial = search(unsure(), with_labels, tolerances=WIDE)
+    except ParityError as refusal:
+        assert re.search(r"and \d+\.\d\d% of the validation accuracy is lost", str(refusal))
+    else:
+        assert trial.kept or trial.method == "percentile"
+        assert trial.drop is not None and trial.drop <= WIDE.int8_accuracy_drop / 2
+
+
+def test_what_int8_gains_is_no_loss() -> None:
+    exam, answers, flipped = flips()
+    trial = search(unsure(), Exam(exam.images, labels_of(flipped, answers), exam.logits, exam.batch), tolerances=WIDE)
+    assert (trial.kept, trial.method, trial.drop) == ((), "minmax", -1.0)
+
+
+@pytest.mark.parametrize(("lost", "fits"), [(1, True), (2, False)])
+def test_half_of_the_budget_may_be_used_up_and_no_more(lost: int, fits: bool) -> None:
+    exam, _, flipped = flips()
+    # Labels for 200 images: all that int8 keeps but `lost`. One of 200 is exactly half of a hundredth.
+    expected = predictions(exam.logits)
+    rows = np.concatenate([np.flatnonzero(flipped)[:lost], np.flatnonzero(~flipped)[: 200 - lost]])
+    labels = np.full(len(exam), -1, dtype=np.int64)
+    labels[rows] = expected[rows]
+
+    trial = search(unsure(), Exam(exam.images, labels, exam.logits, exam.batch), tolerances=WIDE)
+
+    assert (trial.kept == () and trial.method == "minmax") == fits
+
+
+def test_layers_counts_what_could_be_int8() -> None:
+    assert search(trained()).layers == len(layers(prepared(trained())))

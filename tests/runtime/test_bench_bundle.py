@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sskt_edge.errors import InputError
+from sskt_edge.runtime import bench_bundle as module
+from sskt_edge.runtime.bench_bundle import batches_of, bench_bundle, preprocessing, usable_cores
+from sskt_edge.runtime.bundle import Bundle, open_bundle
+from sskt_edge.runtime.conditions import conditions
+from sskt_edge.runtime.images import decode
+from sskt_edge.runtime.manifest import Batch
+from sskt_edge.runtime.timing import ENOUGH, Least
+from tests.runtime.test_timing import Watch
+from tests.runtime.tiny import SIDE, tiny_golden, tiny_onnx, write_bundle
+
+ONCE = Least(0.0, 1)
+
+
+@pytest.fixture
+def bundle(bundle_path: Path) -> Bundle:
+    pytest.importorskip("onnxruntime")
+    return open_bundle(bundle_path)
+
+
+def test_a_bundle_is_measured_at_one_image_and_at_its_own_batches(bundle: Bundle) -> None:
+    found = bench_bundle(bundle, backend="onnxruntime", least=ONCE)
+
+    assert [one.batch for one in found.measurements] == [1, 4, 5]
+    assert {one.subject.name for one in found.measurements} == {"fp32 onnxruntime-cpu"}
+    assert found.preprocessing.n >= 1
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes"),
+    [((1, 8, 64), [1, 8, 64]), ((1, 1, 4), [1, 4]), ((2, 4, 4), [2, 4])],
+)
+def test_no_batch_is_measured_twice_nor_below_the_fewest(batch: tuple[int, int, int], sizes: list[int]) -> None:
+    least, usual, most = batch
+    assert batches_of(Batch(min=least, opt=usual, max=most)) == sizes
+
+
+def test_every_precision_is_measured_by_all_that_takes_it(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("openvino")
+    bundle = open_bundle(write_bundle(tmp_path / "two", int8_cpu=tiny_onnx()))
+
+    found = bench_bundle(bundle, provider="cpu", least=ONCE)
+
+    ways = ["fp32 onnxruntime-cpu", "fp32 openvino-cpu", "int8-cpu onnxruntime-cpu"]
+    assert [one.subject.name for one in found.measurements] == ways * 3
+    assert [one["precision"] for one in found.as_json()["measurements"]] == ["fp32", "fp32", "int8-cpu"] * 3
+
+
+def test_one_way_alone_can_be_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    bundle = open_bundle(write_bundle(tmp_path / "two", fp16=tiny_onnx()))
+
+    found = bench_bundle(bundle, "fp16", "onnxruntime", "cpu", least=ONCE)
+
+    assert {one.subject.name for one in found.measurements} == {"fp16 onnxruntime-cpu"}
+
+
+@pytest.mark.parametrize(("asked", "given"), [(0, usable_cores(conditions().processor)), (3, 3)])
+def test_a_session_gets_the_threads_that_are_told(
+    asked: int, given: int, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    open_session = Bundle.session
+
+    def session(self: Bundle, *told: object, **more: object) -> object:
+        opened = open_session(self, *told, **more)  # type: ignore[arg-type]
+        seen.append(opened._session.get_session_options().intra_op_num_threads)  # type: ignore[attr-defined]
+        return opened
+
+    monkeypatch.setattr(Bundle, "session", session)
+    found = bench_bundle(bundle, provider="cpu", backend="onnxruntime", threads=asked, least=ONCE)
+
+    assert seen == [given] == [found.threads]
+    assert f"{given} threads" in found.method[0]
+
+
+@pytest.mark.parametrize(
+    ("cores", "quota", "usable"), [(4, None, 4), (4, 2.0, 2), (4, 2.9, 2), (4, 0.5, 1), (4, 16.0, 4)]
+)
+def test_a_container_has_no_more_cores_than_its_quota(cores: int, quota: float | None, usable: int) -> None:
+    assert usable_cores(dataclasses.replace(conditions().processor, cores=cores, core_quota=quota)) == usable
+
+
+def test_an_unknown_backend_is_an_error(bundle: Bundle) -> None:
+    with pytest.raises(InputError, match=r"Unknown backend 'onnxruntim'. Nearest: 'onnxruntime'"):
+        bench_bundle(bundle, backend="onnxruntim", least=ONCE)
+
+
+def test_every_golden_image_is_read_as_a_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, read, watch = tiny_golden().images, [], Watch()
+
+    def recording(content: bytes, where: str) -> object:
+        read.append(content)
+        watch.now += 0.01
+        return decode(content, where)
+
+    monkeypatch.setattr(module, "decode", recording)
+    timing = preprocessing(images, clock=watch)
+
+    assert timing.n >= ENOUGH.calls
+    assert timing.p50 == pytest.approx(0.01)
+    assert len(set(read)) == len(images)
+    for content, image in zip(read, images, strict=False):
+        assert content.startswith(b"\xff\xd8\xff")
+        pixels = np.asarray(decode(content, "x"), dtype=int)
+        assert pixels.shape == (SIDE, SIDE, 3)
+        assert np.abs(pixels.mean(axis=(0, 1)) - image.mean(axis=(0, 1))).max() < 5
+
+
+def test_the_report_is_json(bundle: Bundle) -> None:
+    found = bench_bundle(bundle, backend="onnxruntime", least=ONCE)
+
+    said = json.loads(json.dumps(found.as_json()))
+
+    assert said["bundle"] == "tiny"
+    assert set(said) == {
+        "bundle",
+        "before",
+        "after",
+        "threads",
+        "least",
+        "method",
+        "preprocessing",
+        "measurements",
+        "closed",
+    }
+    for one in said["measurements"]:
+        assert set(one["latency"]) == {"n", "mean_ms", "p50_ms", "p90_ms", "p99_ms"}
+        assert one["phases"] is None
+        assert one["images_per_second"] == pytest.approx(one["batch"] * 1000 / one["latency"]["mean_ms"])
+
+
+def test_the_method_says_what_was_measured(bundle: Bundle) -> None:
+    pytest.importorskip("openvino")
+    alone = bench_bundle(bundle, backend="onnxruntime", least=ONCE)
+    both = bench_bundle(bundle, least=ONCE)
+
+    assert "taking turns" not in alone.method[0] and "taking turns" in both.method[0]
+    assert f"JPEGs of {SIDE} × {SIDE} that Pillow made of the golden images" in " ".join(alone.method)
