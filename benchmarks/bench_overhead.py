@@ -1,13 +1,13 @@
 """How much does `sskt-edge bench` add to what plain ONNX Runtime takes on the same file?
 
-    python -m benchmarks.bench_overhead BUNDLE… [--images 256] [--rounds 21] [--starts 3] [--threads 0]
+    python -m benchmarks.bench_overhead BUNDLE… [--images 64] [--rounds 101] [--starts 3] [--threads 0]
 
 On the CPU, at a batch of one and at the bundle's usual batch. Ours: a session of the bundle in the loop of `bench`,
 with its clock and bookkeeping. Plain: an InferenceSession of the same file, told only how many threads, in a bare loop.
-Both see the same images in the same order. Each side is a process of its own; they take turns, --images images a turn,
-and all of it --starts times, since one process may be a little faster than the next that does the same. Printed are the
-median time of an image, the median of the rounds' ratios less one, with its quartiles, and n. Before that the logits of
-both sides are compared: they must be the same to the last bit.
+Both see the same images in the same order. They are in one process, so that they share its luck, and take turns,
+--images images a turn; all of it --starts times. Printed are the median time of an image, the median of the rounds'
+ratios less one, with its quartiles, and n. Before that the logits of both sides are compared: they must be the same to
+the last bit.
 """
 
 from __future__ import annotations
@@ -73,14 +73,16 @@ def plain(run: Callable[[NDArray[np.uint8]], object], feeds: Feeds, runs: int) -
     return turn
 
 
-def work(side: str, path: Path, batch: int, images: int, threads: int) -> None:
-    """One side's process."""
+def work(path: Path, batch: int, images: int, threads: int) -> None:
+    """The process of both sides."""
     bundle = open_bundle(path)
     feeds, runs = feeds_of(bundle, batch), max(images // batch, 1)
-    if side == "ours":
-        serve({side: ours(ours_of(bundle, threads), feeds, runs)})
-    else:
-        serve({side: plain(plain_of(bundle, threads), feeds, runs)})
+    serve(
+        {
+            "ours": ours(ours_of(bundle, threads), feeds, runs),
+            "plain": plain(plain_of(bundle, threads), feeds, runs),
+        }
+    )
 
 
 def compare_logits(bundle: Bundle, threads: int) -> None:
@@ -98,17 +100,17 @@ def added(ours: Taken, plain: Taken) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundles", nargs="+", type=Path)
-    parser.add_argument("--images", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=101)
     parser.add_argument("--starts", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--only", help=argparse.SUPPRESS)
+    parser.add_argument("--only", action="append", help=argparse.SUPPRESS)
     told = parser.parse_args()
     machine = conditions()
     threads = told.threads or usable_cores(machine.processor)
     if told.only:
-        work(told.only, told.bundles[0], told.batch, told.images, threads)
+        work(told.bundles[0], told.batch, told.images, threads)
         return
     print(
         f"{machine.processor.name}, {machine.processor.cores} cores, {threads} threads, "
@@ -122,7 +124,9 @@ def main() -> None:
         shape = bundle.manifest.input
         for batch in sorted({1, shape.batch.opt}):
             words = [str(path), "--batch", str(batch), "--images", str(told.images), "--threads", str(threads)]
-            taken = take_turns("benchmarks.bench_overhead", words, ["ours", "plain"], told.rounds, starts=told.starts)
+            taken = take_turns(
+                "benchmarks.bench_overhead", words, ["ours", "plain"], told.rounds, starts=told.starts, together=True
+            )
             images = max(told.images // batch, 1) * batch
             row = [bundle.manifest.target, str(shape.height), str(batch)]
             row += [f"{taken[side].median / images * 1e3:.3f}" for side in ("plain", "ours")]

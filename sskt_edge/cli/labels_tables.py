@@ -23,7 +23,7 @@ def show_plan(plan: Plan, recipe: str) -> None:
         where = f", {short_bytes(source.bytes)} in {source.path}" if source.path else "; nothing is kept"
         rows[source.name] = (
             f"{source.choice.engine.name}: {source.choice.why}. {source.missing:,} of {source.views:,} views to ask, "
-            f"{short_time(source.filling)}{where}"
+            f"{short_time(source.filling)}, {short_time(source.opening)} to make the engine ready{where}"
         )
     rows["an epoch"] = (
         f"{short_time(plan.stored_epoch)} on stored labels, {short_time(plan.online_epoch)} when asked anew "

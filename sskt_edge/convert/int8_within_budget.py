@@ -1,7 +1,8 @@
 """int8 within the recipe's budget: another range, or the most sensitive layers left in fp32, or no int8 at all.
 
-Only calibration and validation images are looked at. A trial may use up half of the budget at most, since on the test
-set, which is not looked at, it will cost now more, now less.
+Only calibration and validation images are looked at. A trial may use up two fifths of the budget at most: images that
+the network has learnt by heart lie farther from every border between classes than those of the test set, which is not
+looked at, and on MobileNetV2 half as many of them changed their class.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.runners import Runner
 from sskt_edge.runtime.tolerances import Tolerances
 
-_SHARE = 0.5  # of the budget
+_SHARE = 0.4  # of the budget
 _MOST_KEPT = 0.5  # of the layers: with more of them in fp32 it is int8 by name only
 
 
@@ -38,6 +39,7 @@ class Trial:
         layers: how many layers could be int8.
         kept: names of those that are in fp32, the most sensitive first.
         agreement: the share of images with the trained network's class, by the runner with the lowest.
+        mean_agreement: the mean over the runners.
         drop: what it costs of the accuracy on the validation images, by the runner with the largest; None without any.
     """
 
@@ -46,6 +48,7 @@ class Trial:
     layers: int
     kept: tuple[str, ...]
     agreement: float
+    mean_agreement: float
     drop: float | None
 
 
@@ -81,7 +84,8 @@ def int8_within_budget(
         if _fits(trial, tolerances):
             return trial
         first.append((trial, table))
-    best, table = max(first, key=lambda pair: pair[0].agreement)
+    # By all runners together: one that stumbles over a single layer would hide what the ranges do.
+    best, table = max(first, key=lambda pair: pair[0].mean_agreement)
     ranking = by_sensitivity(model, table, form, images.search, runners, progress)
     attempt = partial(_trial, model, table, form, images.search, runners, found, best.method)
     return _fewest(lambda count: attempt(tuple(ranking[:count])), found, best, tolerances, progress)
@@ -130,12 +134,14 @@ def _trial(
         for answer in answers
         if known.any()
     ]
+    agreements = [float(np.mean(answer == expected)) for answer in answers]
     return Trial(
         content=content,
         method=method,
         layers=len(found),
         kept=tuple(layer.name for layer in kept),
-        agreement=min(float(np.mean(answer == expected)) for answer in answers),
+        agreement=min(agreements),
+        mean_agreement=float(np.mean(agreements)),
         drop=max(drops, default=None),
     )
 
@@ -151,6 +157,6 @@ def _refusal(trial: Trial, count: int, tolerances: Tolerances) -> str:
     return (
         f"With {len(trial.kept)} of {count} layers left in fp32, {trial.agreement:.2%} of the calibration and "
         f"validation images still have the trained network's class{drop}; {most:.2%} must, and at most "
-        f"{_SHARE * tolerances.int8_accuracy_drop:.2%} may be lost (half of export.parity's budget). "
+        f"{_SHARE * tolerances.int8_accuracy_drop:.2%} may be lost ({_SHARE:.0%} of export.parity's budget). "
         f"The most sensitive layers: {', '.join(trial.kept[:5])}."
     )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
-from sskt_edge.errors import MissingExtraError, NetworkError
+from sskt_edge.errors import InputError, NetworkError
 from sskt_edge.runtime.backends import BACKENDS
 from sskt_edge.runtime.backends import onnxruntime as onnxruntime_backend
 from sskt_edge.runtime.backends import openvino as openvino_backend
@@ -161,14 +161,16 @@ def checked(session: Session, engine: Engine, device: torch.device) -> Session:
 
 def _provider(engine: Engine, device: torch.device) -> str | None:
     """What would run the engine; None if it is not installed, or not able to."""
+    if engine.backend == "tensorrt" and device.type != "cuda":
+        return None
     try:
         _VERSIONS[engine.backend](engine)
-    except MissingExtraError:
+    except InputError:  # not installed, or no GPU for it
         return None
     if engine.backend == "torch":
         return device.type if engine.precision in _torch_precisions(device) else None
     if engine.backend == "tensorrt":
-        return "cuda" if device.type == "cuda" else None
+        return "cuda"
     if engine.provider:
         there = device.type == "cuda" and engine.provider in onnxruntime_backend.providers()
         return engine.provider if there else None

@@ -113,7 +113,7 @@ class TorchSource:
             MissingExtraError: the engine's library is not installed.
         """
         if engine.backend != "torch":
-            return open_onnx_session(self._onnx(side), engine, self.device, side, batch)
+            return open_onnx_session(self.onnx(side), engine, self.device, side, batch)
         session = TorchSession(self.network, self.pixels, self.device, side, batch, engine.precision)
         return checked(session, engine, self.device)
 
@@ -121,7 +121,7 @@ class TorchSource:
         """uint8 [B,S,S,3] → what the network gives, on the device, in fp32."""
         return forward(self.network, self.pixels, self.device, images)
 
-    def _onnx(self, side: int) -> bytes:
+    def onnx(self, side: int) -> bytes:
         """The network as it is now, with its preprocessing, for images of a side."""
         key = self.identity, side
         if key not in self._exported:

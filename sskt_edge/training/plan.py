@@ -63,8 +63,8 @@ class SourcePlan:
 
     @property
     def filling(self) -> float:
-        """Seconds to ask what the store lacks, the engine made ready before."""
-        return self.missing / self.speed + self.opening if self.missing else 0.0
+        """Seconds to ask what the store lacks."""
+        return self.missing / self.speed
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,14 @@ class Plan:
 
     @property
     def training_stored(self) -> float:
-        """Seconds of the whole training, the store filled before it."""
-        return self.filling + self.epochs * self.stored_epoch
+        """Seconds of the whole training, the store filled before it by engines that are made ready first."""
+        opening = sum(plan.opening for plan in self.sources if plan.missing)
+        return opening + self.filling + self.epochs * self.stored_epoch
 
     @property
     def training_online(self) -> float:
-        """Seconds of the whole training without a store."""
-        return self.epochs * self.online_epoch
+        """Seconds of the whole training without a store, the engines made ready before it."""
+        return sum(plan.opening for plan in self.sources) + self.epochs * self.online_epoch
 
     @property
     def break_even(self) -> int:
@@ -134,6 +135,7 @@ class Plan:
                     "why": plan.choice.why,
                     "views": plan.views,
                     "missing": plan.missing,
+                    "seconds_to_open": plan.opening,
                     "bytes": plan.bytes,
                     "path": plan.path,
                     "engines": {verdict.engine.name: asdict(verdict) for verdict in plan.verdicts},

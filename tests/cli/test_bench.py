@@ -115,14 +115,16 @@ def test_a_device_its_copies_and_its_pace_are_shown(
         gpus=(GpuState(name="Some GPU", driver="580.1", sm_clock_mhz=1500, max_sm_clock_mhz=1980, temperature_c=61),),
         jetson=Jetson("Some Jetson", "36.4", "6", "15W", 300, 300, 600, 55.4),
     )
-    first, *others = found.measurements
+    half_a_second = timing_from_seconds([0.5])
+    first, *others = (dataclasses.replace(one, latency=half_a_second) for one in found.measurements)
     throttled = dataclasses.replace(first, phases=phases, turns=(0.01, 0.02))
 
     show_benchmark(dataclasses.replace(found, after=device, measurements=(throttled, *others)), Path("tiny"))
 
     said = capsys.readouterr().out
-    row = next(line for line in said.splitlines() if line.startswith("fp32"))
-    assert row.split()[-2:] == ["3.000", "40.00"]
+    rows = [line.split() for line in said.splitlines() if line.startswith("fp32")]
+    assert rows[0][-2:] == ["3.000", "40.00"]
+    assert [row[-3] for row in rows] == ["2", "8", "10"]  # images a second
     for part in (
         "Some GPU, driver 580.1, 1500 MHz of 1980, 61 °C at the end",
         "Some Jetson, mode 15W, 300 MHz of 600, 55 °C at the end",

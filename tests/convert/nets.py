@@ -11,7 +11,10 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sskt_edge.convert.calibration import ranges
 from sskt_edge.convert.exam import Exam, Images
+from sskt_edge.convert.int8_from_fp32 import Form, layers, prepared, quantised
+from sskt_edge.runtime.progress import QUIET
 from sskt_edge.runtime.runners import Runner
 from sskt_edge.runtime.session import run_batches
 
@@ -96,7 +99,9 @@ def pictures(count: int = 96, seed: int = 0, side: int = SIDE) -> tuple[Pixels, 
 
 def random_weights(seed: int, *shape: int) -> Floats:
     """Weights that keep the size of what passes."""
-    return (np.random.default_rng(seed).standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))).astype(np.float32)
+    weights: Floats = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+    weights *= np.sqrt(2 / np.prod(shape[1:]))
+    return weights
 
 
 def conv_weights(seed: int, source: int = WIDTH) -> Floats:
@@ -138,6 +143,36 @@ def _chain(
         last = net.add("Relu", made)
     flat = net.add("Flatten", net.add("GlobalAveragePool", last))
     return net.file(net.layer("Gemm", "fc", flat, fc, bias, transB=1), len(fc))
+
+
+def with_shape_arithmetic() -> bytes:
+    """A network that adds to numbers of a shape, in int64, between its layers."""
+    net = Net()
+    last = net.add("Relu", net.conv("features.0.0", net.pixels, conv_weights(1, 3)))
+    last = net.conv("features.1.conv.0", last, conv_weights(2))
+    batch = net.add("Gather", net.add("Shape", last), net.constant("axis", np.array(0, np.int64)))
+    more = net.add("Add", batch, net.constant("two", np.array(2, np.int64)), name="node_more")
+    again = net.add("Sub", more, "two")
+    front = net.add("Unsqueeze", again, net.constant("front", np.array([0], np.int64)))
+    shape = net.add("Concat", front, net.constant("rest", np.array([WIDTH], np.int64)), axis=0)
+    kept = net.add("Expand", net.constant("kept", np.full(WIDTH, 0.5, np.float32)), shape)
+    flat = net.add("Mul", net.add("Flatten", net.add("GlobalAveragePool", last)), kept)
+    return net.file(net.layer("Gemm", "classifier.1", flat, random_weights(3, CLASSES, WIDTH), transB=1))
+
+
+@cache
+def table_of(content: bytes) -> Any:
+    """The ranges of an fp32 file's tensors on pictures of its size."""
+    model = prepared(content)
+    side = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    return ranges(model, pictures(48, seed=3, side=side)[0], "minmax", QUIET)
+
+
+def int8_of(content: bytes, form: Form, nodes: Collection[str] | None = None) -> bytes:
+    """An fp32 file in int8: these nodes, or all that can be."""
+    model = prepared(content)
+    chosen = [layer.node for layer in layers(model)] if nodes is None else nodes
+    return quantised(model, table_of(content), form, chosen)
 
 
 def logits_of(content: bytes, images: Pixels, classes: int = CLASSES, runner: Runner = ORT) -> Floats:
@@ -182,7 +217,8 @@ def tensors(graph: onnx.GraphProto) -> dict[str, npt.NDArray[Any]]:
 
 
 def node_called(graph: onnx.GraphProto, name: str) -> onnx.NodeProto:
-    return next(node for node in graph.node if node.name == name)
+    found: onnx.NodeProto = next(node for node in graph.node if node.name == name)
+    return found
 
 
 def maker(graph: onnx.GraphProto, tensor: str) -> onnx.NodeProto | None:

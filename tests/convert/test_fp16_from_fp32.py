@@ -20,11 +20,10 @@ from tests.convert.nets import (
     form_of,
     graph_of,
     logits_of,
-    maker,
     pictures,
     random_weights,
-    told,
     tensors,
+    told,
     trained,
 )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from tests.convert.nets import (
     logits_of,
     maker,
     node_called,
+    pictures,
     random_weights,
     trained,
 )
@@ -158,12 +160,21 @@ def test_a_network_without_layers_is_refused() -> None:
         search(content, exam)
 
 
+@cache
 def unsure() -> bytes:
-    """A network of random weights: the classes of some pictures are near to each other, and int8 changes them."""
-    net = Net()
-    last = net.add("Relu", net.conv("conv1", net.pixels, conv_weights(1, 3)))
-    last = net.add("Relu", net.conv("conv2", last, conv_weights(2)))
-    return net.head(last, random_weights(3, CLASSES, WIDTH), np.array([0.3, 0, 0, 0], np.float32))
+    """A network whose classes are all alike but for a little: int8 changes the class of some pictures."""
+
+    def features() -> tuple[Net, str]:
+        net = Net()
+        last = net.add("Relu", net.conv("conv1", net.pixels, conv_weights(1, 3)))
+        return net, net.add("Relu", net.conv("conv2", last, conv_weights(2)))
+
+    net, last = features()
+    pooled = net.file(net.add("Flatten", net.add("GlobalAveragePool", last)), WIDTH)
+    weights = random_weights(3, 1, WIDTH) + np.float32(0.1) * random_weights(4, CLASSES, WIDTH)
+    means = logits_of(pooled, pictures(400, seed=1)[0], WIDTH).mean(axis=0)
+    net, last = features()
+    return net.head(last, weights, -weights @ means)
 
 
 def labels_of(flipped: npt.NDArray[np.bool_], right: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -214,9 +225,12 @@ def test_half_of_the_budget_may_be_used_up_and_no_more(lost: int, fits: bool) ->
     labels = np.full(len(exam), -1, dtype=np.int64)
     labels[rows] = expected[rows]
 
-    trial = search(unsure(), Exam(exam.images, labels, exam.logits, exam.batch), tolerances=WIDE)
-
-    assert (trial.kept == () and trial.method == "minmax") == fits
+    try:
+        trial = search(unsure(), Exam(exam.images, labels, exam.logits, exam.batch), tolerances=WIDE)
+    except ParityError:
+        assert not fits
+    else:
+        assert (trial.kept == () and trial.method == "minmax") == fits
 
 
 def test_layers_counts_what_could_be_int8() -> None:

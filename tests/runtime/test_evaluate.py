@@ -12,7 +12,7 @@ from sskt_edge.errors import DataError
 from sskt_edge.runtime.bundle import Bundle, open_bundle
 from sskt_edge.runtime.evaluate import Report, Result, evaluate, evaluate_folder
 from sskt_edge.runtime.openings import open_all
-from tests.runtime.tiny import coloured, tiny_golden, write_bundle
+from tests.runtime.tiny import WEIGHT, coloured, tiny_golden, tiny_model, write_bundle
 
 pytest.importorskip("onnxruntime")
 
@@ -132,3 +132,44 @@ def test_bad_images_stop_or_are_noted(bundle_path: Path, images_path: Path) -> N
         on_folder(bundle_path, images_path)
     report = on_folder(bundle_path, images_path, skip_bad=True)
     assert only(report).scores.images == 11 and any("left out" in note and "0.png" in note for note in report.notes)
+
+
+def off_by(share: float) -> bytes:
+    """The tiny network with every other class's weights moved, in a file."""
+    model = tiny_model()
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == "weight")
+    moved = WEIGHT + np.float32(share) * np.roll(WEIGHT, 1, axis=1)
+    weight.CopyFrom(pytest.importorskip("onnx").numpy_helper.from_array(moved.astype(np.float32), "weight"))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def by_precision(path: Path, data: Path | None = None) -> tuple[Report, dict[str, list[str]]]:
+    bundle = open_bundle(path)
+    openings = open_all(bundle, backend="onnxruntime", provider="cpu", threads=1)
+    report = evaluate(bundle, openings) if data is None else evaluate_folder(bundle, openings, data)
+    return report, {result.precision: result.reasons for result in report.results}
+
+
+def test_each_precision_is_judged_by_its_own_tolerance(tmp_path: Path, images_path: Path) -> None:
+    """Logits that are off by a tenth, with every class as it was: too far for fp32, near enough for the others."""
+    path = write_bundle(tmp_path / "b", fp16=off_by(0.1), int8=off_by(0.1), int8_cpu=off_by(0.1))
+    report, reasons = by_precision(path, images_path)
+    assert report.passed and reasons == {"fp32": [], "fp16": [], "int8": [], "int8-cpu": []}
+    report, reasons = by_precision(write_bundle(tmp_path / "c", model=off_by(0.1)))
+    assert not report.passed and "differ by up to" in reasons["fp32"][0]
+
+
+def test_classes_that_change_fail_and_the_rest_passes(tmp_path: Path, images_path: Path) -> None:
+    path = write_bundle(tmp_path / "b", fp16=off_by(5.0), int8=off_by(5.0))
+    report, reasons = by_precision(path, images_path)
+    assert not report.passed and report.fastest is not None and report.fastest.precision == "fp32"
+    assert "have the trained network's class, 99.00% must" in reasons["fp16"][0]
+    assert any("accuracy is" in reason and "lower" in reason for reason in reasons["int8"])
+
+
+def test_what_int8_costs_is_judged_on_the_whole_test_set_alone(tmp_path: Path, images_path: Path) -> None:
+    path = write_bundle(tmp_path / "b", int8=off_by(5.0))
+    assert not any("accuracy is" in reason for reason in by_precision(path)[1]["int8"])
+    (images_path / "red" / "0.png").unlink()
+    assert not any("accuracy is" in reason for reason in by_precision(path, images_path)[1]["int8"])

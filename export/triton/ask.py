@@ -1,0 +1,123 @@
+"""Ask a Triton server that serves a bundle: `python ask.py URL MODEL BUNDLE [IMAGE…]`.
+
+Without images it sends the golden images and holds the answers against the trained network's; exit code 1 if they do
+not hold. It needs the base package of sskt-edge alone. Not yet run against a Triton: only against a stand-in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.errors import InputError, SsktEdgeError, WorkError
+from sskt_edge.runtime.bundle import Bundle, open_bundle
+from sskt_edge.runtime.parity import compare
+from sskt_edge.runtime.predict import predict
+from sskt_edge.runtime.session import INPUT_NAME, OUTPUT_NAME, run_batches
+from sskt_edge.runtime.verdict import verdict
+
+_SECONDS = 60
+
+
+class TritonSession:
+    """A model of a Triton server, as a session: uint8 [N,S,S,3] → float32 [N,classes]."""
+
+    backend = "triton"
+    provider = "remote"
+    precision = "of the model"
+
+    def __init__(self, url: str, model: str, max_batch: int) -> None:
+        self.url = f"{url.rstrip('/')}/v2/models/{model}/infer"
+        self.max_batch = max_batch
+        self.versions: dict[str, str] = {}
+
+    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Send a batch and return its logits.
+
+        Raises:
+            WorkError: the server does not answer, or answers something else.
+        """
+        pixels = np.ascontiguousarray(images).tobytes()
+        tensor = {
+            "name": INPUT_NAME,
+            "shape": list(images.shape),
+            "datatype": "UINT8",
+            "parameters": {"binary_data_size": len(pixels)},
+        }
+        wanted = {"name": OUTPUT_NAME, "parameters": {"binary_data": True}}
+        head = json.dumps({"inputs": [tensor], "outputs": [wanted]}).encode()
+        request = urllib.request.Request(
+            self.url,
+            head + pixels,
+            {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
+                length, body = answer.headers["Inference-Header-Content-Length"], answer.read()
+        except urllib.error.HTTPError as error:
+            said = error.read().decode(errors="replace")
+            raise WorkError(f"{self.url} answers {error.code}: {said}. See which models it has loaded.") from error
+        except OSError as error:
+            raise WorkError(f"{self.url} does not answer: {error}. See whether it is ready.") from error
+        if length is None:
+            raise WorkError(f"{self.url} answers without Inference-Header-Content-Length; it is no Triton. Check it.")
+        (output,) = json.loads(body[: int(length)])["outputs"]
+        return np.frombuffer(body[int(length) :], dtype="<f4").reshape(output["shape"]).astype(np.float32)
+
+
+def prove(bundle: Bundle, session: TritonSession, model: str) -> int:
+    """Hold the answers to the golden images against the trained network's; the exit code."""
+    precision = precision_of(bundle, model)
+    golden = bundle.golden()
+    parity = compare(golden.logits, run_batches(session, golden.images, session.max_batch, golden.logits.shape[1]))
+    # Judged as what runs on a GPU is, wherever it runs.
+    reasons = verdict(precision, "tensorrt-cuda", parity, bundle.manifest.parity)
+    same, most = f"{parity.top1_agreement:.2%} same class", f"logits differ by {parity.max_abs:.1e} at most"
+    print(f"{model}: {parity.images} golden images, {same}, {most}")
+    print("\n".join(["does NOT hold", *reasons]) if reasons else "holds")
+    return 1 if reasons else 0
+
+
+def precision_of(bundle: Bundle, model: str) -> str:
+    """The precision with which a model's name ends.
+
+    Raises:
+        InputError: it ends with none of the bundle's.
+    """
+    known = list(bundle.manifest.precisions)
+    for precision in known:
+        if model.endswith(f"_{precision.replace('-', '_')}"):
+            return precision
+    raise InputError(f"'{model}' ends with no precision of the bundle; it has: {', '.join(known)}. Name its model.")
+
+
+def main() -> int:
+    """Read the command line, ask, print; the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("url", help="such as http://localhost:8000")
+    parser.add_argument("model", help="its name in the model repository")
+    parser.add_argument("bundle", type=Path, help="the bundle that the repository was made of")
+    parser.add_argument("images", type=Path, nargs="*", help="image files; the golden images if left out")
+    given = parser.parse_args()
+    try:
+        bundle = open_bundle(given.bundle)
+        session = TritonSession(given.url, given.model, bundle.manifest.input.batch.max)
+        if not given.images:
+            return prove(bundle, session, given.model)
+        for path, classes in predict(bundle, session, given.images, top=3):
+            print(path, *(f"{name} {share:.1%}" for name, share in classes))
+    except SsktEdgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

