@@ -41,9 +41,9 @@ def bundle_of(
         refused = [name for name, given in (("--device", device), ("--set", set_), ("--out", out)) if given]
         if not adds or refused:
             raise InputError(
-                f"'{what}' is a bundle. Engines can be built into it, --trt, and a model repository made of it, --triton "
-                f"DIR; not {', '.join(refused) or 'without either'}. What else it holds comes from its run: sskt-edge "
-                f"export RUN."
+                f"'{what}' is a bundle. Engines can be built into it, --trt, and a model repository be made of it, "
+                f"--triton DIR; not {', '.join(refused) or 'without either'}. What else it holds comes from its run: "
+                f"sskt-edge export RUN."
             )
         return open_bundle(what), False
     with progress.bar("load torch", 1):

@@ -155,7 +155,7 @@ def _method(least: Least, threads: int, side: int, subjects: int) -> tuple[str, 
     warm_up = min(WARM_UP.seconds, least.seconds)
     return (
         f"Each at least {least.seconds:g} s and {least.calls} runs{turns}, after {warm_up:g} s and {WARM_UP.calls} "
-        f"runs of warm-up; every run has other images; {threads} threads on a CPU.",
+        f"runs of warm-up; every run has other images; threads on a CPU: {threads}.",
         "A run: uint8 pixels to float32 logits, one run after the other; images/s: all images over all of that time.",
         f"Reading: decode and resize in memory, one thread, JPEGs of {side} × {side} that Pillow made of the golden "
         f"images (quality {_JPEG_QUALITY}). A camera's are larger and take longer.",

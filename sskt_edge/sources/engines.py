@@ -167,16 +167,19 @@ def _provider(engine: Engine, device: torch.device) -> str | None:
         _VERSIONS[engine.backend](engine)
     except InputError:  # not installed, or no GPU for it
         return None
-    if engine.backend == "torch":
-        return device.type if engine.precision in _torch_precisions(device) else None
-    if engine.backend == "tensorrt":
-        return "cuda"
-    if engine.provider:
-        there = device.type == "cuda" and engine.provider in onnxruntime_backend.providers()
-        return engine.provider if there else None
     if engine.backend == "onnxruntime":
-        return device.type if device.type in onnxruntime_backend.providers() else "cpu"
-    return "cpu" if engine.precision == "fp32" or has_fast_bf16() else None
+        return _onnxruntime_provider(engine, device)
+    if engine.backend == "openvino":
+        return "cpu" if engine.precision == "fp32" or has_fast_bf16() else None
+    return device.type if engine.backend == "tensorrt" or engine.precision in _torch_precisions(device) else None
+
+
+def _onnxruntime_provider(engine: Engine, device: torch.device) -> str | None:
+    """Without a wish it is the device's, or else the CPU."""
+    there = onnxruntime_backend.providers()
+    if engine.provider:
+        return engine.provider if device.type == "cuda" and engine.provider in there else None
+    return device.type if device.type in there else "cpu"
 
 
 def _place(engine: Engine, device: torch.device) -> str | None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,26 +15,10 @@ from sskt_edge.runtime.bundle import open_bundle
 from sskt_edge.runtime.jetson import Jetson
 from sskt_edge.runtime.nvidia_smi import GpuState
 from sskt_edge.runtime.timing import Least, timing_from_seconds
+from tests.cli.run import sskt_edge
 from tests.runtime import tiny
 
 pytest.importorskip("onnxruntime")
-
-_WITH_THE_VERB = """
-from sskt_edge.cli import bench, main
-main.app.command("bench")(bench.bench)
-main.main()
-"""
-
-
-def bench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", _WITH_THE_VERB, "bench", *words],
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -48,7 +29,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def test_the_newest_bundle_is_measured_and_the_method_said(place: Path) -> None:
-    done = bench("--seconds", "0", "--threads", "1", "--backend", "onnxruntime", cwd=place)
+    done = sskt_edge("bench", "--seconds", "0", "--threads", "1", "--backend", "onnxruntime", cwd=place)
 
     assert done.returncode == 0, done
     assert "measuring the newest bundle, bundles" in done.stderr
@@ -56,12 +37,22 @@ def test_the_newest_bundle_is_measured_and_the_method_said(place: Path) -> None:
     rows = [line.split() for line in lines if line.startswith("fp32 onnxruntime-cpu")]
     assert [row[2] for row in rows] == ["1", "4", "5"]
     assert all(row[-2:] == ["–", "–"] and int(row[-4]) >= 200 for row in rows)
-    for said in ("P50", "P99", "images/s", "read a JPEG", "1 threads", "Pillow made", "next: sskt-edge eval bundles"):
+    for said in (
+        "P50",
+        "P99",
+        "images/s",
+        "read a JPEG",
+        "threads on a CPU: 1",
+        "Pillow made",
+        "next: sskt-edge eval bundles",
+    ):
         assert said in done.stdout
 
 
 def test_json_is_one_object_alone(place: Path) -> None:
-    done = bench("bundles/tiny", "--seconds", "0", "--provider", "cpu", "--backend", "onnxruntime", "--json", cwd=place)
+    done = sskt_edge(
+        "bench", "bundles/tiny", "--seconds", "0", "--provider", "cpu", "--backend", "onnxruntime", "--json", cwd=place
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
     said = json.loads(done.stdout)
@@ -82,7 +73,7 @@ def test_json_is_one_object_alone(place: Path) -> None:
     ],
 )
 def test_a_wrong_input_gets_one_message(words: tuple[str, ...], said: str, place: Path) -> None:
-    done = bench(*words, cwd=place)
+    done = sskt_edge("bench", *words, cwd=place)
 
     assert done.returncode == 2, done
     assert "Traceback" not in done.stderr
@@ -94,7 +85,7 @@ def test_a_broken_network_fails_with_1(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(tiny, "BIAS", np.array([0, np.inf, 0], dtype=np.float32))
     path = tiny.write_bundle(tmp_path / "broken")
 
-    done = bench(str(path), "--seconds", "0", cwd=tmp_path)
+    done = sskt_edge("bench", str(path), "--seconds", "0", cwd=tmp_path)
 
     assert done.returncode == 1, done
     assert "not finite numbers" in done.stderr

@@ -268,7 +268,7 @@ class TestWithoutItsImages:
     def test_nothing_else_is_made(self, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
         run = with_options(elsewhere(tiny_run), "export.precisions=['fp16', 'int8']")
 
-        with pytest.raises(DataError, match="fp16, int8 cannot be proven without images.*--precision fp32"):
+        with pytest.raises(DataError, match=r"fp16, int8 cannot be proven without images.*--precision fp32"):
             bundle_from_run(run, tmp_path / "bundle")
 
         assert list(tmp_path.iterdir()) == []

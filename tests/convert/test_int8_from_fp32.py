@@ -238,7 +238,7 @@ def test_it_is_silent_and_leaves_network_loggers_and_folders_alone(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     table_of(trained())
-    level = logging.getLogger().level
+    caplog.set_level(logging.INFO)
     capfd.readouterr()
 
     model = prepared(trained())
@@ -247,6 +247,6 @@ def test_it_is_silent_and_leaves_network_loggers_and_folders_alone(
 
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
-    assert logging.getLogger().level == level
+    assert logging.getLogger().level == logging.INFO
     assert model.SerializeToString() == before
     assert list(tmp_path.iterdir()) == []

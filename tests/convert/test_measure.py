@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from sskt_edge.convert.exam import Exam
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.measure import Found, measure
-from sskt_edge.errors import InputError
 from sskt_edge.runtime.metrics import top_k
 from sskt_edge.runtime.parity import compare
 from sskt_edge.runtime.progress import QUIET
@@ -20,7 +18,6 @@ from sskt_edge.runtime.verdict import verdict
 from tests.convert.nets import (
     CLASSES,
     ORT,
-    SIDE,
     WIDTH,
     Net,
     conv_weights,
@@ -142,21 +139,3 @@ def test_a_file_that_fails_at_its_first_run_spoils_its_own_record_alone(content:
     assert found["fp16"].measured == []
     assert len(found["fp16"].reasons) == 1
     assert len(found["fp32"].measured) == 1 and found["fp32"].reasons == []
-
-
-@pytest.mark.filterwarnings("ignore:Specified provider")
-def test_a_provider_that_is_installed_but_does_not_start_spoils_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = onnxruntime.get_available_providers()
-    if "CUDAExecutionProvider" in here:
-        pytest.skip("CUDA may start here")
-    # What onnxruntime-gpu says of itself on a machine without a GPU.
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", *here])
-    missing = Runner("onnxruntime", "cuda")
-    assert missing in runners_here()
-    with pytest.raises(InputError, match="does not start"):
-        missing.open(trained(), SIDE, SIDE, 8)
-
-    found = measured({"fp32": trained()}, runners=(ORT, missing))["fp32"]
-
-    assert [one.provider for one in found.measured] == ["cpu"]
-    assert [reason for reason in found.reasons if not reason.startswith(missing.name)] == []

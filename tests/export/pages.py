@@ -53,25 +53,24 @@ def spans(page: Path) -> list[str]:
 
 
 def shell_lines(page: Path) -> list[str]:
-    """The lines of the shell blocks, those that go on with a backslash joined; and the commands between backticks."""
+    """The lines of the shell blocks, those that go on with a backslash joined; and what else may be a command.
+
+    That is what stands between backticks, has a blank, and is no message: those have a gap.
+    """
     joined = [block.replace("\\\n", " ") for block in blocks(page) if is_shell(block)]
     lines = [line for block in joined for line in block.splitlines()]
-    return [*lines, *(span for span in spans(page) if " " in span)]
+    return [*lines, *(span for span in spans(page) if " " in span and "…" not in span)]
 
 
 def runs_of(page: Path, program: str) -> list[list[str]]:
     """The arguments of every run of a program in a page; of sskt-edge, what a container of that name is given too."""
-    found = []
+    found: list[list[str]] = []
     for line in shell_lines(page):
-        if program not in line:
-            continue
-        words = shlex.split(line, comments=True)
+        words = shlex.split(line, comments=True) if program in line else []
         for number, word in enumerate(words):
-            container = word.startswith(f"{program}:") and words[:2] == ["docker", "run"]
-            starts = number == 0 or words[number - 1] in _SEPARATORS or "=" in words[number - 1]
-            wrapped = words[0] == "taskset" and words[number - 1] == words[2]
-            if (container and words[number + 1 :]) or (word == program and (starts or wrapped)):
-                rest = words[number + 1 :]
+            rest = words[number + 1 :]
+            in_container = words[:2] == ["docker", "run"] and word.startswith(f"{program}:") and bool(rest)
+            if word == program or in_container:
                 end = next((at for at, other in enumerate(rest) if other in _SEPARATORS), len(rest))
                 found.append(rest[:end])
     return found
@@ -83,7 +82,7 @@ def rows_of(page: Path, heading: str) -> list[list[str]]:
     starts = [number for number, row in enumerate(rows) if row[0].startswith(heading)]
     if not starts:
         return []
-    found = []
+    found: list[list[str]] = []
     for row in rows[starts[0] + 2 :]:
         if set(row[0]) <= set("-|"):
             found.pop()  # it was the head of the next table

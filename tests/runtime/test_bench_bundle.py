@@ -81,7 +81,7 @@ def test_a_session_gets_the_threads_that_are_told(
     found = bench_bundle(bundle, provider="cpu", backend="onnxruntime", threads=asked, least=ONCE)
 
     assert seen == [given] == [found.threads]
-    assert f"{given} threads" in found.method[0]
+    assert f"threads on a CPU: {given}." in found.method[0]
 
 
 @pytest.mark.parametrize(

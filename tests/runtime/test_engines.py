@@ -157,7 +157,7 @@ class TestOpening:
             open_engine(open_bundle(path), "fp32", trust_engines=True)
 
     def test_no_engine_of_the_precision_names_the_command(self, bundle_path: Path) -> None:
-        with pytest.raises(BundleError, match="has no engine of fp32.*--trt --precision fp32"):
+        with pytest.raises(BundleError, match=r"has no engine of fp32.*--trt --precision fp32"):
             open_engine(open_bundle(bundle_path), "fp32")
 
 

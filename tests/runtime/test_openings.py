@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def path(tmp_path: Path) -> Path:
     return write_bundle(tmp_path / "four", fp16=same, int8=same, int8_cpu=same)
 
 
-def names(path: Path, **asked: str) -> list[str]:
+def names(path: Path, **asked: Any) -> list[str]:
     return [one.name for one in open_all(open_bundle(path), **asked).opened]
 
 
@@ -47,7 +48,7 @@ def test_one_precision_one_library_or_both_can_be_asked_for(path: Path) -> None:
         ({"backend": "tensorrt"}, "has no engine of fp32"),
     ],
 )
-def test_what_is_not_here_says_why(asked: dict[str, str], said: str, path: Path) -> None:
+def test_what_is_not_here_says_why(asked: dict[str, Any], said: str, path: Path) -> None:
     with pytest.raises(InputError, match=said):
         open_all(open_bundle(path), **asked)
 

@@ -150,6 +150,7 @@ def test_the_tolerance_that_is_said_to_pass_does_and_a_tighter_one_does_not() ->
         assert verdict(precision, RUNNER, parity, tolerances_of(*(f"{key}={value}" for key, value in said)), drop) == []
         for key, value in said:
             seen[key] = seen.get(key, 0) + 1
+            assert len(Decimal(value).normalize().as_tuple().digits) <= 3
             others = [f"{other}={given}" for other, given in said if other != key]
             near = tighter(value, up="agreement" not in key)
             assert len(verdict(precision, RUNNER, parity, tolerances_of(*others, f"{key}={near}"), drop)) == 1, (
