@@ -126,6 +126,7 @@ def test_every_verb_has_help_that_loads_nothing_heavy() -> None:
         "train",
         "export",
         "eval",
+        "bench",
         "predict",
         "compare",
         "sweep",

@@ -51,7 +51,10 @@ def _rows(bundle: Bundle, report: Report, shown: Result) -> dict[str, str]:
         rows["hardest"] = ", ".join(
             f"{report.classes[number]} {shown.scores.per_class[number]:.0%}" for number in hardest
         )
-    closed = [f"{name}: {reason}" for name, reason in report.closed.items()]
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in report.closed.items():
+        by_reason.setdefault(reason, []).append(name)
+    closed = [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
     failed = [f"{result.name}: {reason}" for result in report.results for reason in result.reasons]
     for name, lines in (("note", report.notes), ("not opened", closed), ("failed", failed)):
         rows |= {f"{name} {number}" if number > 1 else name: line for number, line in enumerate(lines, 1)}

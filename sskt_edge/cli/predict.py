@@ -14,7 +14,12 @@ def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to name for an image.")] = 3,
+    precision: Annotated[str, typer.Option(help="fp32, fp16, int8 or int8-cpu.")] = "fp32",
+    backend: Annotated[str, typer.Option(help="What runs it: onnxruntime, openvino or tensorrt.")] = "onnxruntime",
     provider: Annotated[str, typer.Option(help="What it runs on: auto, cpu, cuda, tensorrt.")] = "auto",
+    trust_engines: Annotated[
+        bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
+    ] = False,
     json_: JsonFlag = False,
 ) -> None:
     """Name the likeliest classes of images."""
@@ -25,7 +30,8 @@ def predict(
     from sskt_edge.runtime.predict import predict as predict_images
 
     opened = open_bundle(bundle)
-    answers = predict_images(opened, opened.session(provider=provider), images, top)
+    session = opened.session(precision, backend, provider, trust_engines=trust_engines)
+    answers = predict_images(opened, session, images, top)
     if json_:
         images_json = [{"image": str(path), "classes": dict(classes)} for path, classes in answers]
         show_json({"bundle": str(bundle), "images": images_json})

@@ -56,7 +56,7 @@ class Images(NamedTuple):
     Attributes:
         calibration: uint8 [N,S,S,3], training images.
         hashes: of the calibration images' own contents, in hex.
-        search: the calibration images without labels, then the validation images with theirs.
+        search: the calibration images, moved about and without labels, then the validation images with theirs.
         test: the whole test set.
     """
 
@@ -86,7 +86,7 @@ def open_images(run: TrainedNetwork, progress: Progress) -> Images:
     # those which the network never learnt by heart are among them.
     rows = np.sort(rank(hashes, recipe.data.split_seed + 1)[: recipe.export.calibration])
     calibration = squares[rows]
-    images, labels = [calibration], [np.full(len(rows), -1, dtype=np.int64)]
+    images, labels = [_moved(calibration)], [np.full(len(rows), -1, dtype=np.int64)]
     if validation is not None:
         images.append(validation.squares[side])
         labels.append(validation.labels)
@@ -105,6 +105,19 @@ def golden_exam(run: TrainedNetwork) -> Exam:
     """The golden images, for an export where the test set is not at hand."""
     golden = run.golden()
     return Exam(golden.images, golden.labels, golden.logits, run.recipe.export.batch.max)
+
+
+def _moved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Each image moved by up to a quarter of its side, with black in the place that it leaves. uint8 [N,S,S,3].
+
+    What a network has learnt by heart lies far from every border between classes: of 500 training images MobileNetV2 in
+    int8 changed none, of the same ones moved 3.6 %, of the test set 4.9 %.
+    """
+    count, side = images.shape[:2]
+    most = side // 4
+    padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)))
+    places = np.random.default_rng(0).integers(0, 2 * most + 1, (count, 2))
+    return np.stack([image[y : y + side, x : x + side] for image, (y, x) in zip(padded, places, strict=True)])
 
 
 def _unlabelled(run: TrainedNetwork, reader: Reader, progress: Progress) -> ImageSet | None:

@@ -24,6 +24,7 @@ from sskt_edge.runtime.session import Session
 
 MANIFEST = "manifest.json"
 _MAX_MANIFEST = 1 << 24
+_LOCK = ".lock"
 _AGAIN = "Copy the bundle again, or export it again."
 
 
@@ -115,7 +116,7 @@ class Bundle:
             BundleError: the bundle has been broken meanwhile.
             StorageError: the disk does not take a file; the manifest is the old one.
         """
-        with locked(self.path.parent / f".{self.path.name}.lock", "writes into the bundle", progress):
+        with locked(self.path / _LOCK, "writes into the bundle", progress):
             manifest = open_bundle(self.path).manifest
             records = dict(manifest.files)
             for name, content in files.items():

@@ -80,7 +80,7 @@ class Gpu:
 
 
 _CPU = Packages(("cpu",))
-_NO_ARM_WHEEL = "The package registry has no onnxruntime-gpu for Arm: ONNX Runtime takes the CPU, TensorRT the GPU."
+_ARM = "ONNX Runtime takes the CPU, TensorRT the GPU; onnxruntime-gpu for Arm needs Python 3.11 or newer."
 _JETSON_BINDINGS = {"6": "cuda-bindings>=12.6,<13", "7": "cuda-bindings>=13,<14"}
 _JETSON_NOTES = {
     "6": "ONNX Runtime takes the CPU, TensorRT the GPU. For ONNX Runtime on the GPU, in the place of the extra cpu: "
@@ -110,7 +110,7 @@ def device_of(conditions: Conditions, gpu: Gpu | None) -> Device:
         return _jetson(conditions.jetson)
     arm = conditions.architecture in ("aarch64", "arm64")
     if arm and gpu:
-        return Device("Arm with an NVIDIA GPU", _CPU, Packages(("tensorrt",)), note=_NO_ARM_WHEEL)
+        return Device("Arm with an NVIDIA GPU", _CPU, Packages(("tensorrt",)), note=_ARM)
     if arm:
         why_not = "needs an NVIDIA GPU; an x86-64 machine can build ahead of time"
         return Device("Arm, no NVIDIA GPU", _CPU, None, why_not)
@@ -127,7 +127,7 @@ def _jetson(jetson: Jetson) -> Device:
     if jetpack in ("4", "5"):
         return Device(name, _CPU, None, f"needs JetPack 6.1 or newer: JetPack {jetpack} has no TensorRT 10.3")
     bindings = Packages((), (_JETSON_BINDINGS.get(jetpack, "cuda-bindings>=12.6"),))
-    return Device(name, _CPU, bindings, system_tensorrt=True, note=_JETSON_NOTES.get(jetpack, _NO_ARM_WHEEL))
+    return Device(name, _CPU, bindings, system_tensorrt=True, note=_JETSON_NOTES.get(jetpack, _ARM))
 
 
 def _card(name: str, gpu: Gpu, extra: str, for_cuda12: str) -> Device:

@@ -101,14 +101,14 @@ def scores(logits: Logits, labels: Labels, classes: int) -> Scores:
     )
 
 
-def interval(share: float, images: int) -> tuple[float, float]:
-    """Where the true accuracy lies with 95 %, if the images are a fair draw: Wilson's score interval.
+def interval(share: float, images: int, deviations: float = _Z) -> tuple[float, float]:
+    """Where the true share lies, with 95 % unless other deviations are given, if the images are a fair draw: Wilson's score interval.
 
     E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927).
     """
-    z2 = _Z**2
+    z2 = deviations**2
     centre = (share + z2 / (2 * images)) / (1 + z2 / images)
-    half = _Z * math.sqrt(share * (1 - share) / images + z2 / (4 * images**2)) / (1 + z2 / images)
+    half = deviations * math.sqrt(share * (1 - share) / images + z2 / (4 * images**2)) / (1 + z2 / images)
     return max(0.0, centre - half), min(1.0, centre + half)
 
 

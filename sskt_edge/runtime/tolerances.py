@@ -36,11 +36,11 @@ class Tolerances(_Part):
     int8_accuracy_drop: Share = Field(0.01, description="how much accuracy on the test set int8 may cost")
 
     def fp32_allowed(self, runner: str) -> float:
-        """The share that holds for a runner, such as "onnxruntime-cpu"; one that has none of its own gets the CPU's."""
-        own: float = getattr(self.fp32_difference, key_of(runner), self.fp32_difference.onnxruntime_cpu)
-        return own
+        """The share that holds for a runner, such as "onnxruntime-cpu"."""
+        share: float = getattr(self.fp32_difference, self.fp32_key(runner))
+        return share
 
-
-def key_of(runner: str) -> str:
-    """How a runner is called in `fp32_difference`: "onnxruntime-cpu" → "onnxruntime_cpu"."""
-    return runner.replace("-", "_")
+    def fp32_key(self, runner: str) -> str:
+        """The limit in `fp32_difference` that holds for a runner; one that has none of its own gets the CPU's."""
+        own = runner.replace("-", "_")
+        return own if own in Fp32Difference.model_fields else "onnxruntime_cpu"

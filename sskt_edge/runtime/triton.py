@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from sskt_edge.errors import BundleError
+from sskt_edge.runtime.backends.tensorrt import trust
 from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.runtime.engines import engines
 from sskt_edge.runtime.files import folder_written_whole
@@ -21,7 +22,7 @@ from sskt_edge.runtime.session import INPUT_NAME, OUTPUT_NAME
 _VERSION = "1"
 _LABELS = "labels.txt"
 _QUEUE_MICROSECONDS = 1000  # how long a request may wait for others to share its batch
-# What runs nowhere but on a CPU is served there, all else on a GPU.
+# What runs nowhere but on a CPU is served there; other ONNX files on a GPU where the server has one.
 _ON_CPU = ("int8-cpu",)
 
 
@@ -41,14 +42,14 @@ class Model:
     backend: Literal["onnxruntime", "tensorrt"]
     file: Literal["model.onnx", "model.plan"]
     content: bytes
-    on: Literal["KIND_CPU", "KIND_GPU"]
+    on: Literal["KIND_AUTO", "KIND_CPU", "KIND_GPU"]
 
 
 def triton_from_bundle(bundle: Bundle, path: Path) -> list[str]:
     """Write a model repository to `path`, which must not exist.
 
-    Engines of TensorRT for RTX are left out: Triton's TensorRT backend does not load them. Those of TensorRT are served
-    only by a Triton with the same TensorRT.
+    Engines of TensorRT for RTX are left out: Triton's TensorRT backend does not load them. So are those that this user
+    did not build on this machine: to serve an engine is to run it. A Triton serves those of its own TensorRT only.
 
     Returns:
         The names of the models.
@@ -119,14 +120,14 @@ def _models(bundle: Bundle) -> list[Model]:
             "onnxruntime",
             "model.onnx",
             bundle.read(record.file),
-            "KIND_CPU" if precision in _ON_CPU else "KIND_GPU",
+            "KIND_CPU" if precision in _ON_CPU else "KIND_AUTO",
         )
         for precision, record in bundle.manifest.precisions.items()
     ]
     built = [
         Model(f"{name}_{_word(Path(engine.plan).stem)}", "tensorrt", "model.plan", bundle.read(engine.plan), "KIND_GPU")
         for engine in engines(bundle)
-        if engine.sidecar.flavour == "tensorrt"
+        if engine.sidecar.flavour == "tensorrt" and trust.is_own(engine.sidecar.plan_sha256)
     ]
     return [*onnx, *built]
 

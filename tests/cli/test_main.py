@@ -27,7 +27,7 @@ def assert_one_message(words: tuple[str, ...], cwd: Path, *said: str) -> None:
 
 def test_no_verb_shows_the_help(tmp_path: Path) -> None:
     done = sskt_edge(cwd=tmp_path)
-    for verb in ("train", "export", "eval", "predict", "recipe", "networks", "doctor"):
+    for verb in ("train", "export", "eval", "bench", "predict", "recipe", "networks", "doctor"):
         assert verb in done.stdout + done.stderr
 
 

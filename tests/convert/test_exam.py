@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
@@ -166,6 +168,21 @@ def test_the_first_images_are_of_many_classes(photos: Path, tmp_path: Path) -> N
     assert classes == set(CLASSES)
 
 
+def is_moved(image: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool:
+    """Whether `other` is `image`, moved by a quarter of its side at most, with black behind it."""
+    most, side = len(image) // 4, len(image)
+    padded = np.pad(image, ((most, most), (most, most), (0, 0)))
+    places = itertools.product(range(2 * most + 1), repeat=2)
+    return any(np.array_equal(padded[y : y + side, x : x + side], other) for y, x in places)
+
+
+def test_the_search_looks_at_calibration_images_where_the_network_has_not_seen_them(tmp_path: Path) -> None:
+    images = open_images(run_on(tiny_recipe(), tmp_path / "run"), QUIET)
+    same = [np.array_equal(*pair) for pair in zip(images.calibration, images.search.images, strict=True)]
+    assert len(same) == 50
+    assert np.mean(same) < 0.1
+
+
 def test_the_search_has_labels_for_validation_images_alone(tmp_path: Path) -> None:
     run = digits(tmp_path, "export.calibration=20")
     _, validation = open_data(run.recipe.data).training([16], QUIET)
@@ -176,7 +193,7 @@ def test_the_search_has_labels_for_validation_images_alone(tmp_path: Path) -> No
     assert len(images.search) == 20 + len(validation)
     assert np.array_equal(images.search.labels[:20], np.full(20, -1))
     assert np.array_equal(images.search.labels[20:], validation.labels)
-    assert np.array_equal(images.search.images[:20], images.calibration)
+    assert all(map(is_moved, images.calibration, images.search.images[:20]))
     assert np.array_equal(images.search.images[20:], validation.squares[16])
     expected = reference_logits(run.network, run.pixels, images.search.images)
     assert np.array_equal(images.search.logits, expected)

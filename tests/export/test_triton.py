@@ -11,6 +11,7 @@ import pytest
 
 from sskt_edge.errors import BundleError
 from sskt_edge.runtime import engines
+from sskt_edge.runtime.backends.tensorrt import trust
 from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.triton import triton_from_bundle
 from tests.cli.run import sskt_edge
@@ -22,6 +23,12 @@ HOSTILE = ["../up", 'say "no"', "two\nlines\r\nand\u2028more"]
 # Files that differ, so that a mix-up shows: an unknown field of ModelProto, which readers pass over.
 EXTRA = {"fp16": b"\xa2\x06\x01a", "int8": b"\xa2\x06\x01b", "int8_cpu": b"\xa2\x06\x01c"}
 TYPE_NUMBERS = {2: 2, 11: 1}  # Triton's DataType → ONNX's: TYPE_UINT8, TYPE_FP32
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of own engines for each test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def whole_bundle(root: Path, **changes: object) -> Bundle:
@@ -37,6 +44,7 @@ def with_engines(bundle: Bundle) -> Bundle:
     for flavour, precision in (("tensorrt", "fp32"), ("tensorrt", "int8"), ("tensorrt_rtx", "fp32")):
         built = engine_of(flavour, precision, bundle.precision(precision).sha256)  # type: ignore[arg-type]
         bundle = bundle.with_files(engines._files(built))
+        trust.remember(built.sidecar.plan_sha256)
     return bundle
 
 
@@ -89,6 +97,15 @@ def test_each_model_has_the_bundle_s_own_bytes_as_its_version_1(tmp_path: Path) 
     for name, file in files.items():
         copy = tmp_path / "models" / name / "1" / f"model{Path(file).suffix}"
         assert copy.read_bytes() == (bundle.path / file).read_bytes()
+
+
+def test_engines_of_somebody_else_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = with_engines(whole_bundle(tmp_path / "bundle"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "of another user"))
+
+    names = triton_from_bundle(bundle, tmp_path / "models")
+
+    assert len(names) == len(bundle.manifest.precisions)
 
 
 def test_engines_of_tensorrt_are_served_by_it_and_those_of_rtx_left_out(tmp_path: Path) -> None:
@@ -155,7 +172,7 @@ def test_hostile_names_stay_a_name_and_a_line(name: str, tmp_path: Path) -> None
     names = triton_from_bundle(bundle, tmp_path / "deep" / "models")
 
     assert {path.name for path in (tmp_path / "deep" / "models").iterdir()} == set(names)
-    assert {path.name for path in tmp_path.iterdir()} <= {"bundle", "deep", ".bundle.lock"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"bundle", "deep", "state"}
     for one in names:
         assert re.fullmatch(r"[A-Za-z0-9_]+", one)
         config = read_config(tmp_path / "deep" / "models" / one)

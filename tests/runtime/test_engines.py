@@ -67,6 +67,7 @@ class TestBuilding:
             stem = f"engines/tensorrt_rtx-{version}-any-{precision}"
             assert {f"{stem}{end}" for end in (".plan", ".json", ".log")} <= set(bundle.manifest.files)
         assert {file.name for file in path.rglob("*") if file.is_file()} == {
+            ".lock",
             "manifest.json",
             *(Path(name).name for name in bundle.manifest.files),
         }

@@ -6,12 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from sskt_edge.runtime.runners import _TAKES
-from sskt_edge.runtime.tolerances import Fp32Difference, Tolerances, key_of
+from sskt_edge.runtime.tolerances import Fp32Difference, Tolerances
 
 
 def test_every_runner_has_a_tolerance_of_its_own() -> None:
     runners = [*(runner.name for runner in _TAKES), "tensorrt-cuda"]
-    assert {key_of(runner) for runner in runners} == set(Fp32Difference.model_fields)
+    assert {Tolerances().fp32_key(runner) for runner in runners} == set(Fp32Difference.model_fields)
 
 
 def test_a_runner_is_held_to_its_own_tolerance() -> None:
