@@ -26,7 +26,7 @@ from benchmarks.turns import Taken, serve, take_turns
 from sskt_edge.runtime.bench import Runs, Subject
 from sskt_edge.runtime.bench_bundle import usable_cores
 from sskt_edge.runtime.bundle import Bundle, open_bundle
-from sskt_edge.runtime.conditions import conditions
+from sskt_edge.runtime.machine.conditions import conditions
 from sskt_edge.runtime.session import Session
 from sskt_edge.runtime.timing import Least, repeat
 

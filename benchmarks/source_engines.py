@@ -45,7 +45,7 @@ from sskt_edge.data.views import ViewPolicy, draw_views
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Source
 from sskt_edge.runtime.backends import BACKENDS
-from sskt_edge.runtime.machine import version_of
+from sskt_edge.runtime.machine.machine import version_of
 from sskt_edge.runtime.progress import QUIET
 from sskt_edge.runtime.session import Session
 from sskt_edge.sources.engines import ENGINES

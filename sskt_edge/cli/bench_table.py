@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sskt_edge.cli.output import show
 from sskt_edge.runtime.bench_bundle import Benchmark
-from sskt_edge.runtime.conditions import Conditions
-from sskt_edge.runtime.jetson import Jetson
-from sskt_edge.runtime.nvidia_smi import GpuState
+from sskt_edge.runtime.machine.conditions import Conditions
+from sskt_edge.runtime.machine.jetson import Jetson
+from sskt_edge.runtime.machine.nvidia_smi import GpuState
 from sskt_edge.runtime.timing import Timing
 
 _HEAD = ("batch", "P50", "P90", "P99", "mean", "n", "images/s", "copy", "compute")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sskt_edge.runtime.conditions import Conditions
-    from sskt_edge.runtime.machine import Machine
+    from sskt_edge.runtime.machine.conditions import Conditions
+    from sskt_edge.runtime.machine.machine import Machine
 
 
 def show_machine(machine: Machine, abilities: Mapping[str, str], command: str, faults: Sequence[str]) -> None:
@@ -118,7 +118,7 @@ def _listed(*parts: str | None) -> str:
 
 
 def _package_rows(machine: Machine) -> dict[str, str]:
-    from sskt_edge.runtime.machine import PACKAGES
+    from sskt_edge.runtime.machine.machine import PACKAGES
 
     rows = {}
     for extra, names in PACKAGES.items():

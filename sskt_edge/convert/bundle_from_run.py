@@ -12,11 +12,11 @@ from sskt_edge.convert.exam import Images, calibration_list, golden_exam, open_i
 from sskt_edge.convert.fp32_from_run import check_batches, check_strip, fp32_from_run
 from sskt_edge.convert.measure import Found, measure
 from sskt_edge.convert.precisions_from_fp32 import Made, precisions_from_fp32
-from sskt_edge.errors import BundleError, DataError, ParityError
+from sskt_edge.errors import BundleError, DataError, InputError, MissingExtraError, NetworkError, ParityError
 from sskt_edge.runtime import golden as golden_set
 from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.files import folder_written_whole
-from sskt_edge.runtime.machine import version_of
+from sskt_edge.runtime.machine.machine import version_of
 from sskt_edge.runtime.manifest import (
     CALIBRATION_FILE,
     Batch,
@@ -29,7 +29,7 @@ from sskt_edge.runtime.manifest import (
     run_of,
 )
 from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.runtime.runners import runners_here
+from sskt_edge.runtime.runners import Runner, runners_here
 from sskt_edge.targets.run_folder import TrainedNetwork
 
 _LIBRARIES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
@@ -63,7 +63,7 @@ def bundle_from_run(run: TrainedNetwork, path: Path | str, progress: Progress = 
         fp32 = fp32_from_run(run)
         bar.advance()
     check_batches(run, fp32)
-    runners = runners_here()
+    runners = _that_start(runners_here(), run, fp32, progress)
     made = precisions_from_fp32(fp32, run, images, runners, progress)
     found = measure(made.files, exam, images is not None, runners, run.recipe.export.parity, progress)
     _check_fp32(found["fp32"])
@@ -94,7 +94,7 @@ def _images(run: TrainedNetwork, progress: Progress) -> Images | None:
     needed = set(run.recipe.export.precisions) - {"fp32"}
     try:
         return open_images(run, progress)
-    except DataError as error:
+    except (DataError, MissingExtraError) as error:
         if needed:
             raise DataError(
                 f"{error} {', '.join(sorted(needed))} cannot be proven without images. Check data.root, or export "
@@ -102,6 +102,23 @@ def _images(run: TrainedNetwork, progress: Progress) -> Images | None:
             ) from error
         progress.say(f"the test set is not here, so the golden images stand for it: {error}")
         return None
+
+
+def _that_start(
+    runners: tuple[Runner, ...], run: TrainedNetwork, fp32: bytes, progress: Progress
+) -> tuple[Runner, ...]:
+    """Those whose provider starts on this machine; one that does not says nothing of the files."""
+    side, started = run.recipe.data.image_size, []
+    for runner in runners:
+        try:
+            runner.open(fp32, side, side, 1)
+        except NetworkError:
+            pass  # it started, and what it says of the file is recorded
+        except InputError as error:
+            progress.say(f"{runner.name} is left out: {error}")
+            continue
+        started.append(runner)
+    return tuple(started)
 
 
 def _check_fp32(found: Found) -> None:

@@ -17,11 +17,12 @@ from onnxruntime.quantization.calibrate import create_calibrator
 from sskt_edge.runtime.progress import Progress
 
 Method = Literal["minmax", "percentile"]
-# minmax: the whole range. percentile: without the outermost hundred-thousandth on either side, so that few far values
-# do not coarsen all the others.
+# minmax: the whole range. percentile: without the outermost hundred-thousandth, half of it on either side, so that few
+# far values do not coarsen all the others.
 METHODS: tuple[Method, ...] = ("minmax", "percentile")
 QUANTISED_OPS = ("Conv", "Gemm", "MatMul", "Add")
-_BATCH = 16  # all tensors of a batch are in memory at once
+_BATCH = 16  # all tensors of a batch are in memory at once, so of large images there are fewer
+_PIXELS = _BATCH * 224 * 224
 _HOW: dict[Method, tuple[CalibrationMethod, dict[str, Any]]] = {
     "minmax": (CalibrationMethod.MinMax, {}),
     "percentile": (CalibrationMethod.Percentile, {"symmetric": False, "percentile": 99.999, "num_bins": 2048}),
@@ -62,9 +63,10 @@ def ranges(model: onnx.ModelProto, images: NDArray[np.uint8], method: Method, pr
             calibrate_method=how,
             extra_options=options,
         )
+        size = max(1, min(_BATCH, _PIXELS // (images.shape[1] * images.shape[2])))
         with progress.bar(f"calibrate, {method}", len(images)) as bar:
-            for start in range(0, len(images), _BATCH):
-                batch = images[start : start + _BATCH]
+            for start in range(0, len(images), size):
+                batch = images[start : start + size]
                 calibrator.collect_data(_OneBatch({name: batch}))
                 bar.advance(len(batch))
         return calibrator.compute_data()

@@ -80,12 +80,13 @@ def open_images(run: TrainedNetwork, progress: Progress) -> Images:
         raise _changed("training", recipe.data.root)
     unlabelled = _unlabelled(run, reader, progress)
     pool = [training] if unlabelled is None else [training, unlabelled]
-    squares = np.concatenate([part.squares[side] for part in pool])
+    places = [(part.squares[side], row) for part in pool for row in range(len(part))]
     hashes = np.concatenate([part.hashes for part in pool])
     # Drawn by content, the same images every time; by another draw than the one that chose the labelled ones, so that
-    # those which the network never learnt by heart are among them.
-    rows = np.sort(rank(hashes, recipe.data.split_seed + 1)[: recipe.export.calibration])
-    calibration = squares[rows]
+    # those which the network never learnt by heart are among them. They stay in
+    # that order, so that the first ones are of all classes.
+    rows = rank(hashes, recipe.data.split_seed + 1)[: recipe.export.calibration]
+    calibration = np.stack([squares[row] for squares, row in (places[place] for place in rows)])
     images, labels = [_moved(calibration)], [np.full(len(rows), -1, dtype=np.int64)]
     if validation is not None:
         images.append(validation.squares[side])
@@ -125,7 +126,7 @@ def _unlabelled(run: TrainedNetwork, reader: Reader, progress: Progress) -> Imag
         return None
     found = reader.unlabelled([run.recipe.data.image_size], progress)
     if found is None or unlabelled_sha256(found) != run.result.unlabelled_sha256:
-        raise _changed("unlabelled", run.recipe.data.root)
+        raise _changed("unlabelled", run.recipe.data.unlabelled)
     return found
 
 

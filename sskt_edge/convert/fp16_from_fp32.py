@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import onnx
+from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from sskt_edge.convert.onnx_from_module import clean
@@ -22,6 +23,7 @@ def fp16_from_fp32(content: bytes) -> bytes:
         # It warns of every weight that half floats round to nothing.
         warnings.simplefilter("ignore")
         half = convert_float_to_float16(model, keep_io_types=True)
+    ONNXModel(half).topological_sort()  # its casts stand at the end
     clean(half, {**told, "sskt_edge.precision": "fp16"})
     onnx.checker.check_model(half, full_check=True)
     return bytes(half.SerializeToString())

@@ -61,7 +61,11 @@ def prepared(content: bytes) -> onnx.ModelProto:
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
         before.write_bytes(content)
         quant_pre_process(str(before), str(after), skip_symbolic_shape=True)
-        return onnx.load(after)
+        model = onnx.load(after)
+    # It leaves a note of its own.
+    del model.metadata_props[:]
+    model.metadata_props.extend(onnx.load_from_string(content).metadata_props)
+    return model
 
 
 def layers(model: onnx.ModelProto) -> list[Layer]:
@@ -99,6 +103,8 @@ def quantised(model: onnx.ModelProto, table: Any, form: Form, nodes: Collection[
         "ActivationSymmetric": form.symmetric,
         "WeightSymmetric": True,
         "QuantizeBias": form.int_bias,
+        # An activation behind a layer cuts off what is far; rounded before it, the rest would be coarse.
+        "OpTypesToExcludeOutputQuantization": list(QUANTISED_OPS),
     }
     with _quiet():
         quantizer = QDQQuantizer(
@@ -109,7 +115,7 @@ def quantised(model: onnx.ModelProto, table: Any, form: Form, nodes: Collection[
             form.activations,
             table,
             list(nodes),
-            [],
+            [] if nodes else [node.name for node in model.graph.node],  # an empty list of nodes means all of them
             list(QUANTISED_OPS),
             options,
         )

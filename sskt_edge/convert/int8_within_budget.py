@@ -25,6 +25,7 @@ from sskt_edge.runtime.runners import Runner
 from sskt_edge.runtime.tolerances import Tolerances
 
 _SHARE = 0.4  # of the budget
+_ROUNDING = 1e-9  # the difference of two shares is a little more or less than it should be
 _MOST_KEPT = 0.5  # of the layers: with more of them in fp32 it is int8 by name only
 
 
@@ -94,7 +95,7 @@ def _fewest(
     attempt: Callable[[int], Trial], found: list[Layer], without: Trial, tolerances: Tolerances, progress: Progress
 ) -> Trial:
     """The trial with the fewest layers kept that fits: doubled until one does, then halved in between."""
-    most = max(1, int(len(found) * _MOST_KEPT))
+    most = int(len(found) * _MOST_KEPT)
     too_few, trial, count = 0, without, 0
     with progress.bar("layers left in fp32", most) as bar:
         while not _fits(trial, tolerances):
@@ -146,8 +147,8 @@ def _trial(
 
 
 def _fits(trial: Trial, tolerances: Tolerances) -> bool:
-    agrees = 1 - trial.agreement <= _SHARE * (1 - tolerances.int8_top1_agreement)
-    return agrees and (trial.drop is None or trial.drop <= _SHARE * tolerances.int8_accuracy_drop)
+    agrees = 1 - trial.agreement <= _SHARE * (1 - tolerances.int8_top1_agreement) + _ROUNDING
+    return agrees and (trial.drop is None or trial.drop <= _SHARE * tolerances.int8_accuracy_drop + _ROUNDING)
 
 
 def _refusal(trial: Trial, count: int, tolerances: Tolerances) -> str:

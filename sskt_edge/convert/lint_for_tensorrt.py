@@ -22,7 +22,11 @@ def lint_for_tensorrt(content: bytes) -> list[str]:
         content: an ONNX file.
     """
     graph = onnx.load_from_string(content).graph
-    constants = {tensor.name: tensor for tensor in graph.initializer}
+    constants = {tensor.name: tensor for tensor in graph.initializer} | {
+        node.output[0]: node.attribute[0].t
+        for node in graph.node
+        if node.op_type == "Constant" and node.attribute[0].name == "value"
+    }
     return [
         *_of_pixels(graph),
         *_of_types(graph),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.convert.exam import Exam
-from sskt_edge.errors import NetworkError
+from sskt_edge.errors import NetworkError, WorkError
 from sskt_edge.runtime.bench import Subject, quick_latency
 from sskt_edge.runtime.manifest import Measured
 from sskt_edge.runtime.metrics import top_k
@@ -88,9 +88,9 @@ def _answer(precision: str, content: bytes, exam: Exam, runner: Runner, progress
     side = exam.images.shape[1]
     try:
         session = runner.open(content, side, side, exam.batch)
-    except NetworkError as error:
+        logits = run_batches(session, exam.images, exam.batch, exam.logits.shape[1], progress)
+    except (NetworkError, WorkError) as error:
         return _Answer(precision, runner, None, None, None, str(error))
-    logits = run_batches(session, exam.images, exam.batch, exam.logits.shape[1], progress)
     return _Answer(precision, runner, session, logits, compare(exam.logits, logits), "")
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from sskt_edge.runtime.bench import Measurement, Subject, bench
 from sskt_edge.runtime.bundle import Bundle
-from sskt_edge.runtime.conditions import Conditions, Processor, conditions
 from sskt_edge.runtime.images import decode, to_square
+from sskt_edge.runtime.machine.conditions import Conditions, Processor, conditions
 from sskt_edge.runtime.manifest import Batch
 from sskt_edge.runtime.openings import open_all
 from sskt_edge.runtime.progress import QUIET, Progress

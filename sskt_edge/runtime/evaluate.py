@@ -15,9 +15,9 @@ import numpy.typing as npt
 from sskt_edge.errors import DataError
 from sskt_edge.runtime.bench import Subject, quick_latency
 from sskt_edge.runtime.bundle import Bundle
-from sskt_edge.runtime.conditions import Conditions, conditions
 from sskt_edge.runtime.folder import FolderListing, list_classes, load
 from sskt_edge.runtime.golden import pixel_hashes
+from sskt_edge.runtime.machine.conditions import Conditions, conditions
 from sskt_edge.runtime.metrics import Scores, scores, top_k
 from sskt_edge.runtime.openings import Opened, Openings
 from sskt_edge.runtime.parity import Parity, compare

@@ -102,7 +102,7 @@ def scores(logits: Logits, labels: Labels, classes: int) -> Scores:
 
 
 def interval(share: float, images: int, deviations: float = _Z) -> tuple[float, float]:
-    """Where the true share lies, with 95 % unless other deviations are given, if the images are a fair draw: Wilson's score interval.
+    """Where the true share lies if the images are a fair draw: Wilson's score interval, of 95 % unless said otherwise.
 
     E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927).
     """

@@ -58,9 +58,9 @@ def _classes(kind: str, parity: Parity, asked: float, whole: bool) -> list[str]:
     possible = share if whole else interval(share, images, _DEVIATIONS)[1]
     if possible >= asked:
         return []
-    of_all = "" if whole else f", by chance no more than {possible:.2%} of all"
+    chance = "" if whole else f", and so few give no more than {possible:.2%} of all a chance"
     return [
-        f"{share:.2%} of {images} images have the trained network's class{of_all}, {asked:.2%} must "
+        f"{share:.2%} of {images} images have the trained network's class, {asked:.2%} must{chance} "
         f"({_would_pass(f'{kind}_top1_agreement', possible, up=False)})"
     ]
 

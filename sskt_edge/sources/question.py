@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sskt_edge.runtime.machine import version_of
+from sskt_edge.runtime.machine.machine import version_of
 from sskt_edge.sources.ask import view_batch
 from sskt_edge.sources.engines import Engine, engine_facts
 from sskt_edge.sources.source import Source

@@ -12,8 +12,8 @@ import pytest
 from sskt_edge.cli.bench_table import show_benchmark
 from sskt_edge.runtime.bench_bundle import bench_bundle
 from sskt_edge.runtime.bundle import open_bundle
-from sskt_edge.runtime.jetson import Jetson
-from sskt_edge.runtime.nvidia_smi import GpuState
+from sskt_edge.runtime.machine.jetson import Jetson
+from sskt_edge.runtime.machine.nvidia_smi import GpuState
 from sskt_edge.runtime.timing import Least, timing_from_seconds
 from tests.cli.run import sskt_edge
 from tests.runtime import tiny

@@ -11,8 +11,8 @@ from sskt_edge.errors import InputError
 from sskt_edge.runtime import bench_bundle as module
 from sskt_edge.runtime.bench_bundle import batches_of, bench_bundle, preprocessing, usable_cores
 from sskt_edge.runtime.bundle import Bundle, open_bundle
-from sskt_edge.runtime.conditions import conditions
 from sskt_edge.runtime.images import decode
+from sskt_edge.runtime.machine.conditions import conditions
 from sskt_edge.runtime.manifest import Batch
 from sskt_edge.runtime.timing import ENOUGH, Least
 from tests.runtime.test_timing import Watch

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.errors import InputError, MissingExtraError, NetworkError, WorkError
-from sskt_edge.runtime.machine import version_of
+from sskt_edge.runtime.machine.machine import version_of
 from sskt_edge.runtime.onnx_wire import refuse_external_data
 from sskt_edge.runtime.session import check_images, other_form, run_in_parts
 

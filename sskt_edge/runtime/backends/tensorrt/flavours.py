@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Literal
 
 from sskt_edge.errors import InputError, MissingExtraError, nearest
-from sskt_edge.runtime.machine import version_of
+from sskt_edge.runtime.machine.machine import version_of
 
 FlavourName = Literal["tensorrt", "tensorrt_rtx"]
 

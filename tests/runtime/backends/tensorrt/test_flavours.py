@@ -9,7 +9,7 @@ import pytest
 from sskt_edge.errors import InputError, MissingExtraError
 from sskt_edge.runtime.backends.tensorrt import cuda
 from sskt_edge.runtime.backends.tensorrt.flavours import Flavour, choose, installed
-from sskt_edge.runtime.machine import version_of
+from sskt_edge.runtime.machine.machine import version_of
 
 pytest.importorskip("cuda.bindings")
 RTX = version_of("tensorrt-rtx")

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from sskt_edge.runtime.backends.tensorrt.cuda import Gpu as CudaGpu
-from sskt_edge.runtime.conditions import Conditions
-from sskt_edge.runtime.install import Packages, device_of, gpu_of
-from sskt_edge.runtime.nvidia_smi import GpuState
-from tests.runtime.machines import H100, RTX_4090, conditions_of
+from sskt_edge.runtime.machine.conditions import Conditions
+from sskt_edge.runtime.machine.install import Packages, device_of, gpu_of
+from sskt_edge.runtime.machine.nvidia_smi import GpuState
+from tests.runtime.machine.machines import H100, RTX_4090, conditions_of
 
 CUDA_12 = "'cuda-bindings>=12.6,<13'"
 

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sskt_edge.runtime.jetson import Jetson, find_jetson
-from sskt_edge.runtime.nvidia_smi import GpuState, ask_gpus
-from sskt_edge.runtime.probe import number_of, text_of
+from sskt_edge.runtime.machine.jetson import Jetson, find_jetson
+from sskt_edge.runtime.machine.nvidia_smi import GpuState, ask_gpus
+from sskt_edge.runtime.machine.probe import number_of, text_of
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.runtime.jetson import Jetson, find_jetson
-from tests.runtime.fake_machine import jetson, lay_out, program
+from sskt_edge.runtime.machine.jetson import Jetson, find_jetson
+from tests.runtime.machine.fake_machine import jetson, lay_out, program
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sskt_edge.runtime.machine import Machine
+from sskt_edge.runtime.machine.machine import Machine
 
 _CUDA13_ONNXRUNTIME = (1, 27)
 _SWAP = "pip uninstall -y onnxruntime onnxruntime-gpu, then"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sskt_edge.errors import MissingExtraError
-from sskt_edge.runtime.conditions import Conditions, conditions
-from sskt_edge.runtime.install import Device, Gpu, device_of, gpu_of
+from sskt_edge.runtime.machine.conditions import Conditions, conditions
+from sskt_edge.runtime.machine.install import Device, Gpu, device_of, gpu_of
 
 if TYPE_CHECKING:
     from sskt_edge.runtime.backends.tensorrt.cuda import Gpu as CudaGpu

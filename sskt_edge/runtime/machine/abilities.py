@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sskt_edge.runtime.install import Packages, runs_rtx
-from sskt_edge.runtime.machine import Machine
+from sskt_edge.runtime.machine.install import Packages, runs_rtx
+from sskt_edge.runtime.machine.machine import Machine
 
 _READY = "ready"
 _NO_GPU = "not here: needs an NVIDIA GPU"

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from sskt_edge.runtime.abilities import install, verbs
-from sskt_edge.runtime.machine import PACKAGES, Machine
-from tests.runtime.machines import H100, RTX_4090, TRAIN, conditions_of, machine_of
+from sskt_edge.runtime.machine.abilities import install, verbs
+from sskt_edge.runtime.machine.machine import PACKAGES, Machine
+from tests.runtime.machine.machines import H100, RTX_4090, TRAIN, conditions_of, machine_of
 
 ENVIRONMENT = "/usr/bin/python3 -m venv --system-site-packages edge && . edge/bin/activate"
 CPU = {"onnxruntime": "1.23.2"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sskt_edge.runtime.conditions import Conditions
-from sskt_edge.runtime.jetson import Jetson
+from sskt_edge.runtime.machine.conditions import Conditions
+from sskt_edge.runtime.machine.jetson import Jetson
 
 if TYPE_CHECKING:
     from sskt_edge.runtime.backends.tensorrt.cuda import Gpu as CudaGpu

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from sskt_edge.runtime.faults import warnings
-from sskt_edge.runtime.machine import Machine
-from tests.runtime.machines import H100, RTX_4090, conditions_of, machine_of
+from sskt_edge.runtime.machine.faults import warnings
+from sskt_edge.runtime.machine.machine import Machine
+from tests.runtime.machine.machines import H100, RTX_4090, conditions_of, machine_of
 
 CUDA = ("CUDAExecutionProvider", "CPUExecutionProvider")
 OLD = conditions_of("x86_64", replace(H100, driver="550.54.14"))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.runtime.nvidia_smi import GpuState, ask_gpus
-from tests.runtime.fake_machine import H100, ORIN, RTX_4090, nvidia_smi, program
+from sskt_edge.runtime.machine.nvidia_smi import GpuState, ask_gpus
+from tests.runtime.machine.fake_machine import H100, ORIN, RTX_4090, nvidia_smi, program
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sskt_edge.runtime.probe import ask, number_of, text_of
+from sskt_edge.runtime.machine.probe import ask, number_of, text_of
 
 # L4T, the Linux below, → JetPack. 38 was for Thor alone, 39 is for Orin and Thor.
 _JETPACKS = {"32": "4", "34": "5", "35": "5", "36": "6", "38": "7", "39": "7"}

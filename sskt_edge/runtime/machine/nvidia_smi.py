@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sskt_edge.runtime.probe import ask
+from sskt_edge.runtime.machine.probe import ask
 
 _FIELDS = {
     "name": "name",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.runtime.conditions import conditions
-from tests.runtime.fake_machine import ORIN, jetson, lay_out, nvidia_smi
+from sskt_edge.runtime.machine.conditions import conditions
+from tests.runtime.machine.fake_machine import ORIN, jetson, lay_out, nvidia_smi
 
 
 def test_this_machine_is_told_as_json_that_reads_back_the_same() -> None:
@@ -24,7 +24,7 @@ def test_this_machine_is_told_as_json_that_reads_back_the_same() -> None:
 def test_cores_are_those_that_the_process_may_use() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-        "from sskt_edge.runtime.conditions import conditions; print(conditions().processor.cores)"
+        "from sskt_edge.runtime.machine.conditions import conditions; print(conditions().processor.cores)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.runtime.probe import Answer, ask, number_of, text_of
-from tests.runtime.fake_machine import program
+from sskt_edge.runtime.machine.probe import Answer, ask, number_of, text_of
+from tests.runtime.machine.fake_machine import program
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sskt_edge.runtime.backends.tensorrt.cuda import Gpu as CudaGpu
-from sskt_edge.runtime.conditions import Conditions, Processor
-from sskt_edge.runtime.install import device_of, gpu_of
-from sskt_edge.runtime.jetson import Jetson
-from sskt_edge.runtime.machine import PACKAGES, Machine
-from sskt_edge.runtime.nvidia_smi import GpuState
+from sskt_edge.runtime.machine.conditions import Conditions, Processor
+from sskt_edge.runtime.machine.install import device_of, gpu_of
+from sskt_edge.runtime.machine.jetson import Jetson
+from sskt_edge.runtime.machine.machine import PACKAGES, Machine
+from sskt_edge.runtime.machine.nvidia_smi import GpuState
 
 RTX_4090 = GpuState(name="NVIDIA GeForce RTX 4090", driver="580.95.05", compute_capability="8.9")
 H100 = GpuState(name="NVIDIA H100 80GB HBM3", driver="580.95.05", compute_capability="9.0")

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from sskt_edge.runtime.machine import PACKAGES, look, version_of
-from tests.runtime.fake_machine import ORIN, jetson, lay_out, nvidia_smi
+from sskt_edge.runtime.machine.machine import PACKAGES, look, version_of
+from tests.runtime.machine.fake_machine import ORIN, jetson, lay_out, nvidia_smi
 
 LOOK = """
 import json
-from sskt_edge.runtime.machine import look
+from sskt_edge.runtime.machine.machine import look
 print(json.dumps(look().as_json()))
 """
 
@@ -90,7 +90,7 @@ def test_a_jetson_is_looked_at_by_its_files(tmp_path: Path, monkeypatch: pytest.
 def test_an_environment_says_whether_it_sees_the_systems_packages(tmp_path: Path, letting_in: bool) -> None:
     venv.create(tmp_path / "edge", system_site_packages=letting_in, with_pip=False)
     paths = os.pathsep.join(path for path in sys.path if path)
-    code = "from sskt_edge.runtime.machine import look; print(look().system_packages)"
+    code = "from sskt_edge.runtime.machine.machine import look; print(look().system_packages)"
     python = tmp_path / "edge" / "bin" / "python"
     done = subprocess.run(
         [python, "-c", code], env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=True
