@@ -54,8 +54,24 @@ def test_a_bundle_made_here_evaluates_there(device: Path, tiny_bundle: Bundle) -
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["passed"]
-    assert report["parity"]["max_abs"] <= 1e-4
-    assert report["parity"]["top1_agreement"] == 1
+    (result,) = report["results"]
+    assert result["parity"]["max_abs"] <= 1e-4
+    assert result["parity"]["top1_agreement"] == 1
+
+
+def test_the_bundle_is_measured_there(device: Path, tiny_bundle: Bundle) -> None:
+    done = run(device, "sskt-edge", "bench", str(tiny_bundle.path), "--seconds", "0", "--json")
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(done.stdout)["measurements"]
+    assert {one["name"] for one in measured} == {"fp32 onnxruntime-cpu"}
+    assert {one["batch"] for one in measured} == {1, 4, 8}
+    assert all(one["latency"]["n"] >= 200 for one in measured)
+
+
+def test_engines_need_no_torch_and_say_what_they_need(device: Path, tiny_bundle: Bundle) -> None:
+    done = run(device, "sskt-edge", "export", str(tiny_bundle.path), "--trt")
+    assert done.returncode == 2
+    assert "Engines need a TensorRT" in done.stderr and "pip install 'sskt-edge[rtx]'" in done.stderr
 
 
 def test_a_photograph_is_classified_there(device: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:

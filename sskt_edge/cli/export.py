@@ -50,7 +50,7 @@ def export(
     progress = QUIET if json_ else Bars()
     engines = Engines(flavour, tuple(compute_capability or ()))
     bundle, made = bundle_of(what, runs, out, precision, device, set_ or [], trt or triton is not None, progress)
-    bundle, built = engines_into(bundle, precision, engines, progress) if trt else (bundle, {})
+    bundle, built = engines_into(bundle, precision, made, engines, progress) if trt else (bundle, {})
     models = [] if triton is None else triton_from_bundle(bundle, triton)
     show_exported(bundle, built, models, made, short_time(time.monotonic() - start), json_)
     raise typer.Exit(1 if made and bundle.manifest.marks else 0)

@@ -59,12 +59,12 @@ def bundle_of(
 
 
 def engines_into(
-    bundle: Bundle, precision: str | None, engines: Engines, progress: Progress
+    bundle: Bundle, precision: str | None, made: bool, engines: Engines, progress: Progress
 ) -> tuple[Bundle, dict[str, Built]]:
-    """Build the engines of the precisions that were asked for and are there."""
+    """Build the engines that were asked for; of a bundle just made, those of precisions that were not refused."""
     from sskt_edge.runtime.engines import build_engines
 
-    asked = [name for name in _words(precision) or () if name in bundle.manifest.precisions]
+    asked = [name for name in _words(precision) or () if not made or name in bundle.manifest.precisions]
     return build_engines(bundle, asked, engines.flavour, engines.compute_capabilities, progress)
 
 

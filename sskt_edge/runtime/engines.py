@@ -69,11 +69,12 @@ def build_engines(
     wanted = list(precisions) or [name for name in PRECISIONS if name in manifest.precisions]
     built: dict[str, Built] = {}
     files: dict[str, bytes] = {}
-    for precision in wanted:
-        if precision not in PRECISIONS:
-            raise BundleError(f"TensorRT takes no {precision}; it takes: {', '.join(PRECISIONS)}.")
+    records = {precision: bundle.precision(precision) for precision in wanted}
+    if others := [precision for precision in wanted if precision not in PRECISIONS]:
+        raise BundleError(f"TensorRT takes no {', '.join(others)}; it takes: {', '.join(PRECISIONS)}.")
+    for precision, record in records.items():
         one = build_engine(
-            bundle.read(bundle.precision(precision).file),
+            bundle.read(record.file),
             height=manifest.input.height,
             width=manifest.input.width,
             batch=manifest.input.batch,

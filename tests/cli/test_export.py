@@ -1,0 +1,94 @@
+"""What export does with a bundle, and what it refuses; a run's way is in test_way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sskt_edge.targets.run_folder import TrainedNetwork
+from tests.cli.run import sskt_edge
+from tests.runtime.backends.tensorrt.nets import network
+from tests.runtime.tiny import write_bundle
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "tiny", model=network(), fp16=network(dtype="FLOAT16"))
+
+
+def test_a_bundle_gets_engines_of_what_it_holds(bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    own = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    done = sskt_edge("export", "tiny", "--trt", "--flavour", "tensorrt_rtx", "--json", cwd=tmp_path, **own)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["engines"] == ["fp16", "fp32"]
+    assert all((bundle / name).is_file() for name in told["files"])
+    assert (tmp_path / "state" / "sskt-edge" / "own-engines.txt").read_text().count("\n") == 2
+    again = sskt_edge(
+        "export", "tiny", "--trt", "--precision", "fp16", "--compute-capability", "8.9", cwd=tmp_path, **own
+    )
+    assert again.returncode == 0, again.stderr
+    assert (
+        "engine fp16" in again.stdout and "engine fp32" not in again.stdout and "compute capability 8.9" in again.stdout
+    )
+
+
+def test_a_bundle_becomes_a_model_repository(bundle: Path, tmp_path: Path) -> None:
+    done = sskt_edge("export", "tiny", "--triton", "models", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "models tiny_fp32, tiny_fp16" in done.stdout
+    assert {path.name for path in (tmp_path / "models").iterdir()} == {"tiny_fp32", "tiny_fp16"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "'tiny' is a bundle. Engines can be built into it, --trt"),
+        (("--trt", "--set", "export.batch.max=4"), "not --set"),
+        (("--trt", "--device", "cpu", "--out", "other"), "not --device, --out"),
+        (("--trt", "--flavour", "tensorrt_rx"), "Nearest: 'tensorrt_rtx'"),
+        (("--trt", "--precision", "int4"), "has no int4. It has: fp32, fp16"),
+        (("--trt", "--compute-capability", "1.0"), "Unknown compute capability '1.0'"),
+    ],
+)
+def test_what_a_bundle_cannot_get_is_refused_and_it_stays_as_it_was(
+    words: tuple[str, ...], said: str, bundle: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+    done = sskt_edge("export", "tiny", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--precision", "int4"), "unknown value 'int4'"),
+        (("--device", "gpu"), "unknown value 'gpu'"),
+        (("--set", "train.epochs=3"), "the run was trained with it"),
+        (("--set", "export.golden=3"), "the run was trained with it"),
+        (("--set", "export.batch.max=0"), "export.batch.max"),
+    ],
+)
+def test_what_an_export_cannot_change_is_refused(
+    words: tuple[str, ...], said: str, tiny_run: TrainedNetwork, tmp_path: Path
+) -> None:
+    done = sskt_edge("export", str(tiny_run.folder.path), *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_precision_that_does_not_hold_is_left_out_and_ends_with_1(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    """After one epoch the classes lie close together: int8 changes some, and here none may change."""
+    words = ("--precision", "int8", "--set", "export.parity.int8_top1_agreement=1", "--set", "export.calibration=300")
+    done = sskt_edge("export", str(tiny_run.folder.path), "--out", "b", *words, cwd=tmp_path)
+    manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
+    assert done.returncode == 1, done.stdout
+    assert "int8" in manifest["refused"] and "fp32" in manifest["precisions"]
+    assert not (tmp_path / "b" / "model.int8.onnx").exists()
+    assert "no int8: " in done.stdout
