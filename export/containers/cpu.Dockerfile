@@ -10,10 +10,10 @@ ARG PINS="onnxruntime==1.32.0"
 ARG UID=1000
 ARG GID=1000
 
-COPY sskt_edge-*.whl /tmp/
+COPY sskt_edge-*.whl /wheel/
 RUN python3 -m venv /opt/edge \
-    && /opt/edge/bin/pip install --no-cache-dir "$(echo /tmp/sskt_edge-*.whl)[${EXTRAS}]" ${PINS} \
-    && rm /tmp/sskt_edge-*.whl \
+    && /opt/edge/bin/pip install --no-cache-dir "$(echo /wheel/sskt_edge-*.whl)[${EXTRAS}]" ${PINS} \
+    && rm /wheel/sskt_edge-*.whl \
     && mkdir /state /bundles \
     && chown "${UID}:${GID}" /state /bundles
 

@@ -13,11 +13,11 @@ ARG UID=1000
 ARG GID=1000
 
 # TensorRT is not imported here: JetPack 6's needs libraries that the host lends to a container when it runs.
-COPY sskt_edge-*.whl /tmp/
+COPY sskt_edge-*.whl /wheel/
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/* \
     && python3 -m venv --system-site-packages /opt/edge \
-    && /opt/edge/bin/pip install --no-cache-dir "$(echo /tmp/sskt_edge-*.whl)[${EXTRAS}]" ${PINS} \
-    && rm /tmp/sskt_edge-*.whl \
+    && /opt/edge/bin/pip install --no-cache-dir "$(echo /wheel/sskt_edge-*.whl)[${EXTRAS}]" ${PINS} \
+    && rm /wheel/sskt_edge-*.whl \
     && /opt/edge/bin/python -c "import importlib.util as u; assert u.find_spec('tensorrt'), 'no Python module tensorrt in this base image'" \
     && mkdir /state /bundles \
     && chown "${UID}:${GID}" /state /bundles

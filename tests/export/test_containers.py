@@ -76,7 +76,7 @@ class TestContainerFile:
         assert done.stderr == ""
 
     def test_it_takes_nothing_but_the_wheel_into_the_image(self, path: Path) -> None:
-        assert only(path, "COPY") == "sskt_edge-*.whl /tmp/"
+        assert only(path, "COPY") == "sskt_edge-*.whl /wheel/"
 
     def test_its_default_is_a_command_that_parses(self, path: Path) -> None:
         assert json.loads(only(path, "ENTRYPOINT")) == ["sskt-edge"]
