@@ -113,9 +113,11 @@ class Bundle:
         Every file is whole before the manifest, written last, lists it. Two processes do this one after the other.
 
         Raises:
-            BundleError: the bundle has been broken meanwhile.
+            BundleError: the bundle has been broken meanwhile, or a link in it leads elsewhere.
             StorageError: the disk does not take a file; the manifest is the old one.
         """
+        for name in (_LOCK, *files):
+            _path_inside(self.path, name)
         with locked(self.path / _LOCK, "writes into the bundle", progress):
             manifest = open_bundle(self.path).manifest
             records = dict(manifest.files)
@@ -145,6 +147,8 @@ def open_bundle(path: Path | str) -> Bundle:
         BundleError: no bundle, a manifest that does not hold, or a file that is missing, changed or not to be trusted.
     """
     path = Path(path)
+    if path.is_file():
+        raise BundleError(f"'{path}' is a file; a bundle is a folder. Of an archive, unpack it and name the folder.")
     if not path.is_dir():
         around = path.parent.iterdir() if path.parent.is_dir() else []
         near = nearest(path.name, sorted(other.name for other in around))
@@ -173,12 +177,9 @@ def find_newest_bundle(folder: Path = Path("bundles")) -> Path:
 
 def _read_inside(root: Path, name: str, most: int) -> bytes:
     """At most `most` + 1 bytes of a regular file below `root` that is reached through no link."""
-    path = root
+    path = root / name
     try:
-        for part in name.split("/"):
-            path /= part
-            if path.is_symlink():
-                raise BundleError(f"'{path}' is a link; a bundle holds files only. Put the file itself in its place.")
+        path = _path_inside(root, name)
         # Opening a pipe would wait for its other end.
         if not stat.S_ISREG(path.stat().st_mode):
             raise BundleError(f"'{path}' is not a regular file. {_AGAIN}")
@@ -186,3 +187,13 @@ def _read_inside(root: Path, name: str, most: int) -> bytes:
             return file.read(most + 1)
     except OSError as error:
         raise BundleError(f"'{path}' cannot be read: {error.strerror or error}. {_AGAIN}") from error
+
+
+def _path_inside(root: Path, name: str) -> Path:
+    """The path of a name below `root`, there or not, that no link leads out of it."""
+    path = root
+    for part in name.split("/"):
+        path /= part
+        if path.is_symlink():
+            raise BundleError(f"'{path}' is a link; a bundle holds files only. Put the file itself in its place.")
+    return path

@@ -45,7 +45,8 @@ def locked(path: Path, doing: str, progress: Progress, meanwhile: Callable[[], N
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        # The file is emptied, so a link in its place, where the system can tell, is refused.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
         said = ""
         while not _taken(descriptor, path):

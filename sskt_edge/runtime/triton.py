@@ -55,7 +55,7 @@ def triton_from_bundle(bundle: Bundle, path: Path) -> list[str]:
         The names of the models.
 
     Raises:
-        BundleError: `path` exists, or a file of the bundle is changed.
+        BundleError: `path` exists, a file of the bundle is changed, or an engine takes no single image.
         StorageError: the disk does not take the files.
     """
     if path.exists():
@@ -129,6 +129,11 @@ def _models(bundle: Bundle) -> list[Model]:
         for engine in engines(bundle)
         if engine.sidecar.flavour == "tensorrt" and trust.is_own(engine.sidecar.plan_sha256)
     ]
+    if built and (smallest := bundle.manifest.input.batch.min) > 1:
+        raise BundleError(
+            f"'{bundle.path}' has engines for batches of {smallest} and more, and Triton would send them single "
+            "images. Make it for those too: sskt-edge export RUN --set export.batch.min=1 --trt."
+        )
     return [*onnx, *built]
 
 

@@ -123,6 +123,14 @@ def test_engines_of_tensorrt_are_served_by_it_and_those_of_rtx_left_out(tmp_path
         assert config.instance_group[0].kind == 1  # KIND_GPU
 
 
+def test_engines_that_take_no_single_image_are_not_served(tmp_path: Path) -> None:
+    shape = {"height": SIDE, "width": SIDE, "batch": {"min": 2, "opt": 4, "max": 5}}
+    bundle = whole_bundle(tmp_path / "bundle", input=shape)
+    with pytest.raises(BundleError, match=r"batches of 2 and more.*export\.batch\.min=1"):
+        triton_from_bundle(with_engines(bundle), tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
 def test_what_only_a_cpu_takes_is_served_there(tmp_path: Path) -> None:
     for name in triton_from_bundle(whole_bundle(tmp_path / "bundle"), tmp_path / "models"):
         (group,) = read_config(tmp_path / "models" / name).instance_group

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,28 @@ def test_a_file_in_a_folder_of_the_bundle_is_verified(bundle_path: Path) -> None
     (bundle_path / "engines" / "a.plan").write_bytes(b"plan")
     list_file(bundle_path, "engines/a.plan", b"plan")
     assert open_bundle(bundle_path).read("engines/a.plan") == b"plan"
+
+
+@pytest.mark.parametrize("link", [".lock", "engines", "engines/a.plan"])
+def test_nothing_is_written_through_a_link_though_the_manifest_does_not_list_it(bundle_path: Path, link: str) -> None:
+    bundle = open_bundle(bundle_path)
+    outside = bundle_path.parent / "outside"
+    outside.mkdir()
+    (outside / "a.plan").write_bytes(b"somebody's")
+    (bundle_path / link).parent.mkdir(exist_ok=True)
+    (bundle_path / link).symlink_to(outside if link == "engines" else outside / "a.plan")
+    with pytest.raises(BundleError, match=f"{link}' is a link"):
+        bundle.with_files({"engines/a.plan": b"plan"})
+    assert [(file.name, file.read_bytes()) for file in outside.iterdir()] == [("a.plan", b"somebody's")]
+
+
+@pytest.mark.parametrize("archive", ["zip", "gztar"])
+def test_an_archive_is_refused_unopened(bundle_path: Path, archive: str) -> None:
+    made = shutil.make_archive(str(bundle_path.parent / "packed"), archive, bundle_path)
+    before = sorted(bundle_path.parent.rglob("*"))
+    with pytest.raises(BundleError, match=r"packed\.[a-z.]+' is a file; a bundle is a folder\. .*unpack it"):
+        open_bundle(made)
+    assert sorted(bundle_path.parent.rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "/elsewhere", "a\\b"])

@@ -65,3 +65,12 @@ def test_a_place_that_takes_no_lock_is_a_storage_error(tmp_path: Path) -> None:
     lock = tmp_path / "file" / "lock"
     with pytest.raises(StorageError, match="Could not write"), locked(lock, "works", QUIET, lambda: None):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this system cannot tell a link at opening")
+def test_a_link_in_the_place_of_the_lock_does_not_empty_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("all")
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(StorageError), locked(tmp_path / "lock", "works", QUIET):
+        pass
+    assert (tmp_path / "precious").read_text() == "all"

@@ -132,8 +132,9 @@ def _log(trt: ModuleType) -> Any:
 def _refused(parser: Any) -> str:
     """Each node that the parser found fault with: its operator, its place, and why.
 
-    All whose operator or attributes are not supported are there, but only the first of those that fail as they are
-    put in, in parse as in supports_model_v2, whose subgraphs are then all called unsupported.
+    All whose operator or attributes are not supported are there, and of those that fail as they are put in, the first.
+    supports_model_v2 parses as this did, tells the same errors, and calls every subgraph unsupported if there is one
+    (onnx-tensorrt 10.1, ModelImporter::doSupportsModel; so does RTX 1.7).
     """
     nodes = [_node(parser.get_error(index)) for index in range(parser.num_errors)]
     more = f"; and {len(nodes) - _MOST_NODES} more" if len(nodes) > _MOST_NODES else ""
