@@ -11,11 +11,8 @@ demo: $(INSTALLED)
 	$(BIN)/sskt-edge export
 	$(BIN)/sskt-edge eval
 
-# Trainings in processes of their own: in ones that had run all the other tests, with every native library in them, a
-# training ended its process twice, and why is not known yet.
 test: lint
-	$(BIN)/python -m pytest -n 2 --ignore tests/training
-	$(BIN)/python -m pytest -n 2 tests/training
+	$(BIN)/python -m pytest -n 2
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

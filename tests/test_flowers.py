@@ -16,18 +16,26 @@ FLOWERS = os.environ.get("SSKT_EDGE_FLOWERS")
 pytestmark = pytest.mark.skipif(not FLOWERS, reason="SSKT_EDGE_FLOWERS names no folder with train/ and test/")
 
 
-@pytest.mark.parametrize("change", [("data.image_size=64",), ("target.model=mobilenet_v2", "data.image_size=96")])
+CHANGES = [("data.image_size=64",), ("target.model=mobilenet_v2", "data.image_size=96")]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=["resnet20", "mobilenet_v2"])
 def test_the_bundle_answers_as_the_trained_network_on_every_test_image(change: tuple[str, ...], tmp_path: Path) -> None:
     short = ("data.per_class=4", "labels.views=1", "labels.batch_size=4", "train.epochs=3", "train.precision=fp32")
     places = (f"data.root={FLOWERS}", f"labels.store={tmp_path / 'labels'}")
     recipe = sskt_edge.load_recipe("flowers", [*places, *short, *change])
     run = sskt_edge.train(recipe, tmp_path / "runs")
     bundle = sskt_edge.export(run, tmp_path / "bundle")
-    report = evaluate_folder(bundle, open_all(bundle, "fp32", "onnxruntime", "cpu"), Path(str(FLOWERS)))
-    (result,) = report.results
+    assert (bundle.manifest.refused, bundle.manifest.marks) == ({}, [])
+    report = evaluate_folder(bundle, open_all(bundle, backend="onnxruntime", provider="cpu"), Path(str(FLOWERS)))
     assert report.passed
-    assert result.parity is not None
-    assert result.parity.images == result.scores.images == run.result.test.images
-    assert result.parity.difference <= 1e-4
-    assert result.parity.top1_agreement == 1
-    assert result.scores.top1 == run.result.test.top1
+    assert (
+        {"fp32", "fp16", "int8"} <= {result.precision for result in report.results} == set(bundle.manifest.precisions)
+    )
+    for result in report.results:
+        assert result.parity is not None
+        assert result.parity.images == result.scores.images == run.result.test.images
+        assert not result.reasons
+    fp32 = next(result for result in report.results if result.precision == "fp32")
+    assert fp32.parity is not None and fp32.parity.difference <= 1e-4 and fp32.parity.top1_agreement == 1
+    assert fp32.scores.top1 == run.result.test.top1

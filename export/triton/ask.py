@@ -1,7 +1,9 @@
-"""Ask a Triton server that serves a bundle: `python ask.py URL MODEL BUNDLE [IMAGE…]`.
+"""Not run against a Triton yet, only against a stand-in. Asks a server that serves a bundle.
+
+    python ask.py URL MODEL BUNDLE [IMAGE…]
 
 Without images it sends the golden images and holds the answers against the trained network's; exit code 1 if they do
-not hold. It needs the base package of sskt-edge alone. Not yet run against a Triton: only against a stand-in.
+not hold. It needs the base package of sskt-edge alone.
 """
 
 from __future__ import annotations

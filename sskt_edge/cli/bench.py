@@ -11,13 +11,17 @@ from sskt_edge.cli.output import Bars, JsonFlag, show_json
 
 
 def bench(
-    bundle: Annotated[Path | None, typer.Argument(help="A bundle; the newest one in bundles/ if left out.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Argument(help="A bundle; the newest one here or in bundles/ if left out.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="fp32, fp16, int8 or int8-cpu alone; else all.")] = None,
     backend: Annotated[
         str | None, typer.Option(help="onnxruntime, openvino or tensorrt alone; else all that is here.")
     ] = None,
     provider: Annotated[str | None, typer.Option(help="What it runs on: cpu, cuda, tensorrt; else all.")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="Of one run on a CPU; 0: one for each core.")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Of one run on a CPU, kept on as many cores; 0: one for each core, kept on none.")
+    ] = 0,
     trust_engines: Annotated[
         bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
     ] = False,

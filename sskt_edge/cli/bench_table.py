@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sskt_edge.cli.output import show
+from sskt_edge.cli.output import quoted, show
 from sskt_edge.runtime.bench_bundle import Benchmark
 from sskt_edge.runtime.machine.conditions import Conditions
 from sskt_edge.runtime.machine.jetson import Jetson
@@ -16,9 +16,10 @@ _HEAD = ("batch", "P50", "P90", "P99", "mean", "n", "images/s", "copy", "compute
 
 def show_benchmark(found: Benchmark, path: Path) -> None:
     """Print a benchmark of the bundle at `path`."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from sskt_edge.cli.console import Console
 
     table = Table(title="milliseconds a run", title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("", overflow="fold")
@@ -30,7 +31,7 @@ def show_benchmark(found: Benchmark, path: Path) -> None:
             Text(one.subject.name), *_cells(one.batch, one.latency), _milliseconds(one.copy), _milliseconds(one.compute)
         )
     Console().print(table, highlight=False)
-    show(f"{found.bundle} on this machine", _rows(found), [f"sskt-edge eval {path}"])
+    show(f"{found.bundle} on this machine", _rows(found), [f"sskt-edge eval {quoted(path)}"])
 
 
 def _cells(batch: int, timing: Timing) -> list[str]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from sskt_edge.cli.console import Console
     from sskt_edge.runtime.machine.conditions import Conditions
     from sskt_edge.runtime.machine.machine import Machine
 
@@ -21,7 +20,7 @@ def show_machine(machine: Machine, abilities: Mapping[str, str], command: str, f
         command: that makes this device ready for bundles, or "".
         faults: what is wrong.
     """
-    from rich.console import Console
+    from sskt_edge.cli.console import Console
 
     console = Console()
     _table(console, "this machine", _machine_rows(machine))

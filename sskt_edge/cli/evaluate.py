@@ -11,7 +11,9 @@ from sskt_edge.cli.output import Bars, JsonFlag, show_json
 
 
 def evaluate(
-    bundle: Annotated[Path | None, typer.Argument(help="A bundle; the newest one in bundles/ if left out.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Argument(help="A bundle; the newest one here or in bundles/ if left out.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="A folder of test images, one sub-folder a class; else the golden images.")
     ] = None,

@@ -19,7 +19,11 @@ def export(
         str | None, typer.Option(help="Of fp32, fp16, int8, with commas; else what the recipe says. fp32 always is.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="What int8 is for, cpu or tensorrt, with commas; else what the recipe says.")
+        str | None,
+        typer.Option(
+            help="cpu: a second int8 file where ONNX Runtime is faster with it. tensorrt: only what TensorRT takes. "
+            "With commas; else what the recipe says."
+        ),
     ] = None,
     trt: Annotated[
         bool, typer.Option("--trt", help="Build TensorRT engines into the bundle, of each precision.")
@@ -38,19 +42,35 @@ def export(
         typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe's: export.* or data.root."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder; bundles/<run> if left out.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where runs lie.")] = Path("runs"),
+    runs: Annotated[Path | None, typer.Option(help="Where runs lie; runs/ if left out.")] = None,
     json_: JsonFlag = False,
 ) -> None:
     """Export a run's stripped network to ONNX in every precision, with the proof that each answers the same."""
-    from sskt_edge.cli.exported import Engines, bundle_of, engines_into, show_exported
+    from sskt_edge.cli.exported import Asked, bundle_of, engines_into, show_exported, words_of
+    from sskt_edge.errors import SsktEdgeError
     from sskt_edge.runtime.progress import QUIET
     from sskt_edge.runtime.triton import triton_from_bundle
 
     start = time.monotonic()
     progress = QUIET if json_ else Bars()
-    engines = Engines(flavour, tuple(compute_capability or ()))
-    bundle, made = bundle_of(what, runs, out, precision, device, set_ or [], trt or triton is not None, progress)
-    bundle, built = engines_into(bundle, precision, made, engines, progress) if trt else (bundle, {})
-    models = [] if triton is None else triton_from_bundle(bundle, triton)
+    asked = Asked(
+        precision=words_of(precision),
+        device=words_of(device),
+        trt=trt,
+        flavour=flavour,
+        compute_capability=tuple(compute_capability or ()),
+        triton=triton,
+        set_=tuple(set_ or ()),
+        out=out,
+        runs=runs,
+    )
+    bundle, made = bundle_of(what, asked, progress)
+    try:
+        bundle, built = engines_into(bundle, asked, made, progress) if trt else (bundle, {})
+        models = [] if triton is None else triton_from_bundle(bundle, triton)
+    except SsktEdgeError:
+        if made and not json_:  # what was exported is there all the same
+            show_exported(bundle, {}, [], made, short_time(time.monotonic() - start), json_)
+        raise
     show_exported(bundle, built, models, made, short_time(time.monotonic() - start), json_)
     raise typer.Exit(1 if made and bundle.manifest.marks else 0)

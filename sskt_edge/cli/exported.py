@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sskt_edge.cli.output import show, show_json
+from sskt_edge.cli.output import quoted, show, show_json
 from sskt_edge.cli.precision_table import rows_from_manifest, show_precisions
 from sskt_edge.errors import InputError
+from sskt_edge.runtime.backends.tensorrt import flavours
 from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.progress import Progress
 
@@ -19,53 +19,79 @@ if TYPE_CHECKING:
 _MOST_LAYERS = 6  # names of layers in a line; the manifest has all
 
 
-class Engines(NamedTuple):
-    """Which engines to build: by which TensorRT, for which GPUs; the defaults where nothing is said."""
+class Asked(NamedTuple):
+    """What was said on the command line; None, or nothing, where it was left out."""
 
+    precision: tuple[str, ...] | None
+    device: tuple[str, ...] | None
+    trt: bool
     flavour: str | None
-    compute_capabilities: tuple[str, ...]
+    compute_capability: tuple[str, ...]
+    triton: Path | None
+    set_: tuple[str, ...]
+    out: Path | None
+    runs: Path | None
+
+    def said(self, *names: str) -> str:
+        """Those of these options that were given, as they are written."""
+        given = [name for name in names if getattr(self, name) not in (None, ())]
+        return ", ".join(f"--{name.strip('_').replace('_', '-')}" for name in given)
 
 
-def bundle_of(
-    what: Path | None,
-    runs: Path,
-    out: Path | None,
-    precision: str | None,
-    device: str | None,
-    set_: Sequence[str],
-    adds: bool,
-    progress: Progress,
-) -> tuple[Bundle, bool]:
-    """The bundle to go on with, and whether it has just been made of a run."""
+def bundle_of(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bundle, bool]:
+    """The bundle to go on with, and whether it has just been made of a run.
+
+    Raises:
+        InputError: options that do nothing here, or no such TensorRT.
+        MissingExtraError: engines are asked for, and no TensorRT is installed.
+    """
+    if not asked.trt and (said := asked.said("flavour", "compute_capability")):
+        raise InputError(f"{said} is about TensorRT engines, and none were asked for. Say --trt too, or leave it out.")
     if what is not None and (what / MANIFEST).is_file():
-        refused = [name for name, given in (("--device", device), ("--set", set_), ("--out", out)) if given]
-        if not adds or refused:
-            raise InputError(
-                f"'{what}' is a bundle. Engines can be built into it, --trt, and a model repository be made of it, "
-                f"--triton DIR; not {', '.join(refused) or 'without either'}. What else it holds comes from its run: "
-                f"sskt-edge export RUN."
-            )
+        _check_for_bundle(what, asked)
         return open_bundle(what), False
+    if asked.trt:
+        flavours.choose(asked.flavour)  # before anything is made
+    return _of_run(what, asked, progress), True
+
+
+def _check_for_bundle(path: Path, asked: Asked) -> None:
+    """Refuse what only the run of a bundle could give."""
+    said = asked.said("device", "set_", "out", "runs", *([] if asked.trt else ["precision"]))
+    if said or not (asked.trt or asked.triton):
+        raise InputError(
+            f"'{path}' is a bundle. Engines can be built into it, --trt, and a model repository be made of it, "
+            f"--triton DIR; not {said or 'without either'}. What else it holds comes from its run: "
+            f"sskt-edge export RUN."
+        )
+
+
+def _of_run(what: Path | None, asked: Asked, progress: Progress) -> Bundle:
     with progress.bar("load torch", 1):
         from sskt_edge.convert.bundle_from_run import bundle_from_run
         from sskt_edge.convert.export_options import with_options
         from sskt_edge.targets.run_folder import find_newest_run, read_run
-    path = what or find_newest_run(runs)
+    path = what or find_newest_run(asked.runs or Path("runs"))
     if what is None:
         progress.say(f"exporting the newest run, {path}")
     run = read_run(path)
-    run = replace(run, recipe=with_options(run.recipe, _words(precision), _words(device), set_))
-    return bundle_from_run(run, out or Path("bundles") / path.resolve().name, progress), True
+    recipe = with_options(run.recipe, asked.precision, asked.device, asked.set_)
+    if asked.trt and "tensorrt" not in recipe.export.devices:
+        raise InputError(
+            f"--trt builds engines, and this export is for {', '.join(recipe.export.devices) or 'nothing'} alone. "
+            f"Say --device cpu,tensorrt, or leave --trt out."
+        )
+    return bundle_from_run(replace(run, recipe=recipe), asked.out or Path("bundles") / path.resolve().name, progress)
 
 
-def engines_into(
-    bundle: Bundle, precision: str | None, made: bool, engines: Engines, progress: Progress
-) -> tuple[Bundle, dict[str, Built]]:
+def engines_into(bundle: Bundle, asked: Asked, made: bool, progress: Progress) -> tuple[Bundle, dict[str, Built]]:
     """Build the engines that were asked for; of a bundle just made, those of precisions that were not refused."""
     from sskt_edge.runtime.engines import build_engines
 
-    asked = [name for name in _words(precision) or () if not made or name in bundle.manifest.precisions]
-    return build_engines(bundle, asked, engines.flavour, engines.compute_capabilities, progress)
+    wanted = asked.precision
+    if wanted is not None and made:
+        wanted = tuple(name for name in wanted if name in bundle.manifest.precisions)
+    return build_engines(bundle, wanted, asked.flavour, asked.compute_capability, progress)
 
 
 def show_exported(
@@ -90,9 +116,9 @@ def show_exported(
         rows["triton"] = f"models {', '.join(models)}"
     rows["bundle"] = str(bundle.path)
     verb = "exported" if made else "built engines of" if built else "wrote a model repository of"
-    further = [f"sskt-edge eval {bundle.path}"]
+    further = [f"sskt-edge eval {quoted(bundle.path)}"]
     if made and not built:
-        further.append(f"sskt-edge export {bundle.path} --trt    # TensorRT engines")
+        further.append(f"sskt-edge export {quoted(bundle.path)} --trt    # TensorRT engines")
     show(f"{verb} {manifest.name} in {took}", rows, further)
 
 
@@ -116,6 +142,6 @@ def _engine(built: Built) -> str:
     )
 
 
-def _words(text: str | None) -> tuple[str, ...] | None:
+def words_of(text: str | None) -> tuple[str, ...] | None:
     """A list with commas; None if nothing was said."""
     return None if text is None else tuple(word.strip() for word in text.split(",") if word.strip())

@@ -21,7 +21,10 @@ StoreOption = Annotated[Path, typer.Option("--store", help="The store's folder."
 
 @app.command("plan")
 def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
-    """Measure the engines of every source and a step of the target; say what labels will cost, and write nothing."""
+    """Measure the engines of every source and a step of the target; say what labels will cost. Writes no labels.
+
+    An engine that TensorRT builds for it is kept in the user's cache, for the filling.
+    """
     from sskt_edge.cli.labels_tables import show_plan
     from sskt_edge.recipe.load import load_recipe
     from sskt_edge.runtime.progress import QUIET

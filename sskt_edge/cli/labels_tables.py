@@ -40,9 +40,10 @@ def show_plan(plan: Plan, recipe: str) -> None:
 
 
 def _show_engines(source: SourcePlan) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from sskt_edge.cli.console import Console
 
     table = Table(title=f"{source.name}: engines on real views", title_justify="left", title_style="bold", box=None)
     table.add_column("engine", no_wrap=True)

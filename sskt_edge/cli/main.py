@@ -80,7 +80,7 @@ def main() -> NoReturn:
 
 def _say(error: SsktEdgeError | Interrupted) -> int:
     """The message on stderr; with --json, the same as an object on stdout."""
-    from rich.console import Console
+    from sskt_edge.cli.console import Console
 
     if "--json" in sys.argv:
         print(json.dumps({"error": {"kind": type(error).__name__, "message": str(error)}}))

@@ -35,8 +35,9 @@ _DATA_SETS = {
 
 def networks(json_: JsonFlag = False) -> None:
     """List the targets, sources and data sets that a recipe may name."""
-    from rich.console import Console
     from rich.table import Table
+
+    from sskt_edge.cli.console import Console
 
     everything = {"targets": _TARGETS, "sources": _SOURCES, "data sets": _DATA_SETS}
     if json_:

@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,7 +72,6 @@ class Bars:
     """Progress as bars on stderr. Without a terminal, as a line every half a minute."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -80,6 +80,8 @@ class Bars:
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
+
+        from sskt_edge.cli.console import Console
 
         self._console = Console(stderr=True, soft_wrap=True)
         self._bars = Progress(
@@ -117,10 +119,16 @@ class Bars:
         self._bars.console.print(line, markup=False, highlight=False, style="dim")
 
 
+def quoted(path: Path) -> str:
+    """A path as a word of a shell, for a command that is there to be copied."""
+    return shlex.quote(str(path))
+
+
 def show(title: str, rows: Mapping[str, str], next_commands: list[str]) -> None:
     """A result: its title, names and values in two columns, and what to run next."""
-    from rich.console import Console
     from rich.table import Table
+
+    from sskt_edge.cli.console import Console
 
     console = Console(soft_wrap=True)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))

@@ -43,7 +43,7 @@ def rows_from_manifest(manifest: Manifest) -> list[Row]:
     return [
         Row(
             precision,
-            f"{one.backend}-{one.provider}",
+            one.runner,
             record.bytes,
             one.images,
             one.top1,
@@ -80,13 +80,15 @@ def rows_from_report(manifest: Manifest, report: Report) -> list[Row]:
 
 def show_precisions(title: str, rows: Iterable[Row]) -> None:
     """Print the table."""
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    from sskt_edge.cli.console import Console
+
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("precision", "run by"):
         table.add_column(name, no_wrap=True)
-    for name in ("accuracy (95 %)", "same class", "max |Δ|", "ms", "MB"):
+    for name in ("accuracy (95 %)", "same class", "flips", "max |Δ|", "ms", "MB"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("")
     for row in rows:
@@ -96,6 +98,7 @@ def show_precisions(title: str, rows: Iterable[Row]) -> None:
             row.runner,
             f"{row.top1:.1%} ({100 * low:.1f}–{100 * high:.1f})",
             "–" if row.agreement is None else f"{row.agreement:.2%}",
+            "–" if row.flips is None else f"{row.flips:,}",
             "–" if row.max_abs is None else f"{row.max_abs:.1e}",
             "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
             f"{row.size / 1e6:.2f}",

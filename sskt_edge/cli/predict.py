@@ -23,9 +23,9 @@ def predict(
     json_: JsonFlag = False,
 ) -> None:
     """Name the likeliest classes of images."""
-    from rich.console import Console
     from rich.table import Table
 
+    from sskt_edge.cli.console import Console
     from sskt_edge.runtime.bundle import open_bundle
     from sskt_edge.runtime.predict import predict as predict_images
 

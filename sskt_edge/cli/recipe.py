@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, show, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, quoted, show, show_json
 
 app = typer.Typer(help="List, show, check and start recipes.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -17,10 +17,10 @@ RecipeName = Annotated[str, typer.Argument(help="A recipe's file, or a shipped r
 @app.command("list")
 def list_(json_: JsonFlag = False) -> None:
     """The shipped recipes, each with the first line of its head."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from sskt_edge.cli.console import Console
     from sskt_edge.recipe.load import read_text
     from sskt_edge.recipe.shipped import head_of, shipped_recipes
 
@@ -124,4 +124,4 @@ def new(
     }
     if seen.unreadable:
         rows["unreadable"] = f"{len(seen.unreadable)}, which the recipe skips. The first: {seen.unreadable[0]}"
-    show(f"wrote {path}", rows, [f"sskt-edge train {path}"])
+    show(f"wrote {path}", rows, [f"sskt-edge train {quoted(path)}"])

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 def show_study(title: str, tables: Sequence[tuple[Sequence[str], Sequence[Sequence[str]]]], notes: list[str]) -> None:
     """Print tables, each a head and its rows, and what must be known to read them."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from sskt_edge.cli.console import Console
 
     console = Console(soft_wrap=True)
     console.print(f"\n{title}", markup=False, highlight=False, style="bold green")

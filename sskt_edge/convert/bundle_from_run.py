@@ -83,7 +83,11 @@ def _check_place(path: Path, run: TrainedNetwork) -> None:
     if not (path / MANIFEST).is_file():
         raise BundleError(f"'{path}' exists and is no bundle; it is not overwritten. Name another folder: --out DIR.")
     other = run_of((path / MANIFEST).read_bytes())
-    if other not in (None, run.folder.path.resolve().name):
+    if other is None:
+        raise BundleError(
+            f"'{path}' has a {MANIFEST} that is no bundle's; it is not overwritten. Name another: --out DIR."
+        )
+    if other != run.folder.path.resolve().name:
         raise BundleError(
             f"'{path}' is the bundle of another run, '{other}'; it is not overwritten. Name another folder: --out DIR."
         )
@@ -145,7 +149,7 @@ def _choose(made: Made, found: dict[str, Found], progress: Progress) -> dict[str
 
 
 def _latency(found: Found) -> float:
-    return next(one.latency_ms for one in found.measured if f"{one.backend}-{one.provider}" == _JUDGE)
+    return next(one.latency_ms for one in found.measured if one.runner == _JUDGE)
 
 
 def _files(run: TrainedNetwork, made: Made, chosen: dict[str, Found], images: Images | None) -> dict[str, bytes]:
@@ -165,6 +169,7 @@ def _manifest(run: TrainedNetwork, made: Made, chosen: dict[str, Found], files: 
             file=_FILES[precision],
             **records[_FILES[precision]].model_dump(),
             measured=found.measured,
+            failed=found.failed | made.remarks.get(precision, {}),
             calibration=made.calibrations.get(precision),
         )
         for precision, found in chosen.items()

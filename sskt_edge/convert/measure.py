@@ -45,10 +45,21 @@ class _Answer:
 
 @dataclass(frozen=True)
 class Found:
-    """What was measured of one precision: a record for each runner, or why it has none."""
+    """What was measured of one precision.
+
+    Attributes:
+        measured: a record for each runner that answered.
+        failed: runner → why it has none: it refuses the file, or its answers are not finite.
+    """
 
     measured: list[Measured]
-    reasons: list[str]
+    failed: dict[str, str]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it does not hold, by runner; empty where it does."""
+        wrong = [f"{one.runner}: {reason}" for one in self.measured for reason in one.reasons]
+        return wrong + [f"{runner}: {why}" for runner, why in self.failed.items()]
 
 
 def measure(
@@ -76,11 +87,13 @@ def measure(
     ]
     subjects = [answer.subject for answer in answers if answer.subject is not None]
     seconds = quick_latency(subjects, exam.images[:64], _SECONDS, progress) if subjects else {}
-    found = {precision: Found([], []) for precision in files}
+    found = {precision: Found([], {}) for precision in files}
     for answer in answers:
-        record, reasons = _judged(answer, exam, whole, tolerances, seconds)
-        found[answer.precision].measured.extend(record)
-        found[answer.precision].reasons.extend(f"{answer.runner.name}: {reason}" for reason in reasons)
+        judged = _judged(answer, exam, whole, tolerances, seconds)
+        if isinstance(judged, Measured):
+            found[answer.precision].measured.append(judged)
+        else:
+            found[answer.precision].failed[answer.runner.name] = judged
     return found
 
 
@@ -96,17 +109,17 @@ def _answer(precision: str, content: bytes, exam: Exam, runner: Runner, progress
 
 def _judged(
     answer: _Answer, exam: Exam, whole: bool, tolerances: Tolerances, seconds: Mapping[str, float]
-) -> tuple[list[Measured], list[str]]:
-    """The record of an answer, and why it is out of tolerance."""
+) -> Measured | str:
+    """The record of an answer; or why there is none."""
     session, logits, parity = answer.session, answer.logits, answer.parity
     if session is None or logits is None or parity is None:
-        return [], [answer.error]
+        return answer.error
     top1 = top_k(logits, exam.labels, 1)
     drop = top_k(exam.logits, exam.labels, 1) - top1 if whole else None
     reasons = verdict(answer.precision, answer.runner.name, parity, tolerances, drop)
     if answer.subject is None:
-        return [], reasons
-    record = Measured(
+        return "; ".join(reasons)
+    return Measured(
         backend=session.backend,
         provider=session.provider,
         versions=session.versions,
@@ -118,4 +131,3 @@ def _judged(
         latency_ms=seconds[answer.subject.name] * 1e3,
         reasons=reasons,
     )
-    return [record], reasons

@@ -30,7 +30,8 @@ class Deployed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 [B,S,S,3] → float32 [B,classes]."""
-        logits: Tensor = self.network(self.pixels(images))
+        # In another order in memory, the exporter writes down where each value lies: Shape, Range, Gather after a mean.
+        logits: Tensor = self.network(self.pixels(images).contiguous())
         return logits
 
 

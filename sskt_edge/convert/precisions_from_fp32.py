@@ -9,7 +9,7 @@ from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form
 from sskt_edge.convert.int8_within_budget import int8_within_budget
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
-from sskt_edge.errors import ParityError
+from sskt_edge.errors import NetworkError, ParityError, WorkError
 from sskt_edge.runtime.manifest import Calibration
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.runners import Runner, runners_of
@@ -24,11 +24,13 @@ class Made:
         files: precision → ONNX file; fp32 among them.
         calibrations: precision → where its ranges come from.
         refused: precision → why there is none.
+        remarks: precision → who would not run it, and why, though it is made.
     """
 
     files: dict[str, bytes]
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def precisions_from_fp32(
@@ -45,11 +47,9 @@ def precisions_from_fp32(
     """
     asked = run.recipe.export
     made = Made({"fp32": fp32})
-    if images is None:
-        return made
-    if "fp16" in asked.precisions:
+    if "fp16" in asked.precisions and images is not None:
         made.files["fp16"] = fp16_from_fp32(fp32)
-    if "int8" in asked.precisions:
+    if "int8" in asked.precisions and images is not None:
         for form in (TENSORRT, CPU) if "cpu" in asked.devices else (TENSORRT,):
             _add_int8(made, form, run, images, runners, progress)
     if "tensorrt" in asked.devices:
@@ -63,7 +63,7 @@ def _add_int8(
     judges = runners_of(form.name, runners)
     try:
         trial = int8_within_budget(made.files["fp32"], images, form, judges, run.recipe.export.parity, progress)
-    except ParityError as error:
+    except (ParityError, NetworkError, WorkError) as error:
         made.refused[form.name] = str(error)
         return
     made.files[form.name] = trial.content
@@ -73,9 +73,11 @@ def _add_int8(
 
 
 def _lint(made: Made) -> None:
-    """Refuse what TensorRT would; the file that only ONNX Runtime's CPU takes is none of its business."""
+    """Refuse what TensorRT would, but fp32, of which it is remarked; what only a CPU takes is none of its business."""
     for precision in [name for name in made.files if name != CPU.name]:
         found = lint_for_tensorrt(made.files[precision])
-        if found and precision != "fp32":
+        if found and precision == "fp32":
+            made.remarks[precision] = {"tensorrt": f"it would refuse it: {'; '.join(found)}"}
+        elif found:
             del made.files[precision]
             made.refused[precision] = f"TensorRT would refuse it: {'; '.join(found)}"

@@ -24,6 +24,12 @@ else:
 # pydantic puts the kind of an optimizer or a schedule into the place of a fault; users do not.
 _KINDS = {"sgd", "adamw", "cosine", "steps"}
 
+_MAX_CHARACTERS = 1 << 15  # what tomllib needs for a dotted key grows with the square of its length
+_MAX_DEPTH = 16
+_MAX_BITS = 64
+_TOO_DEEP = f"its tables or arrays stand more than {_MAX_DEPTH} deep in each other. Write them flat."
+_TOO_LARGE = f"it holds an integer of more than the {_MAX_BITS} bits that TOML has. Write a smaller one."
+
 # Where a key takes one of two types, pydantic says what is wrong with the value as either; users want one sentence.
 _EITHER = {
     "data.validation": "a share from 0 to below 1, or 'rest'",
@@ -62,10 +68,16 @@ def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe"
     Raises:
         RecipeError: as load_recipe.
     """
+    if len(text) > _MAX_CHARACTERS:
+        raise RecipeError(f"'{where}' is no recipe: it has more than {_MAX_CHARACTERS} characters. Check the path.")
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"'{where}' is not TOML: {error}.") from error
+    except RecursionError as error:
+        raise RecipeError(f"'{where}' is no recipe: {_TOO_DEEP}") from error
+    except ValueError as error:  # Python's own, of a number of thousands of digits
+        raise RecipeError(f"'{where}' is no recipe: {_TOO_LARGE}") from error
     return lay_over(tree, overrides, where)
 
 
@@ -77,6 +89,7 @@ def lay_over(tree: dict[str, Any], overrides: Sequence[str], where: str) -> Reci
     """
     for override in overrides:
         _lay_over(tree, override)
+    _refuse_odd(tree, where)
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
@@ -121,8 +134,18 @@ def _step(node: Any, name: str, override: str) -> Any:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text.strip()
+
+
+def _refuse_odd(value: Any, where: str, depth: int = 0) -> None:
+    """Refuse what no recipe holds and what no message could show."""
+    if depth > _MAX_DEPTH:
+        raise RecipeError(f"'{where}' is no recipe: {_TOO_DEEP}")
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise RecipeError(f"'{where}' is no recipe: {_TOO_LARGE}")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_odd(inner, where, depth + 1)
 
 
 def _explain(error: ValidationError, where: str) -> str:

@@ -255,9 +255,9 @@ class Train(_Part):
 class Batch(_Part):
     """The batch sizes that the exported network is made for."""
 
-    min: int = Field(1, ge=1)
-    opt: int = Field(8, ge=1)
-    max: int = Field(64, ge=1)
+    min: int = Field(1, ge=1, le=1024)
+    opt: int = Field(8, ge=1, le=1024)
+    max: int = Field(64, ge=1, le=1024)
 
     @model_validator(mode="after")
     def _ordered(self) -> Batch:

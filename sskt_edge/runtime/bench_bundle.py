@@ -16,6 +16,7 @@ from sskt_edge.runtime.bench import Measurement, Subject, bench
 from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.runtime.images import decode, to_square
 from sskt_edge.runtime.machine.conditions import Conditions, Processor, conditions
+from sskt_edge.runtime.machine.cores import kept_on_cores
 from sskt_edge.runtime.manifest import Batch
 from sskt_edge.runtime.openings import open_all
 from sskt_edge.runtime.progress import QUIET, Progress
@@ -33,6 +34,7 @@ class Benchmark:
         before: the machine before the first run.
         after: the machine just after the last run, still warm.
         threads: that every session on the CPU was given.
+        kept_on: the cores that all of it was kept on, by the system's numbers; none: it was left to the system.
         least: how much was enough for each measurement.
         preprocessing: of one image, on one thread.
         measurements: in the order of the batch sizes, then of the subjects.
@@ -45,6 +47,7 @@ class Benchmark:
     before: Conditions
     after: Conditions
     threads: int
+    kept_on: tuple[int, ...]
     least: Least
     preprocessing: Timing
     measurements: tuple[Measurement, ...]
@@ -59,6 +62,7 @@ class Benchmark:
             "before": self.before.as_json(),
             "after": self.after.as_json(),
             "threads": self.threads,
+            "kept_on_cores": list(self.kept_on) or None,
             "least": self.least._asdict(),
             "method": list(self.method),
             "preprocessing": self.preprocessing.as_json(),
@@ -86,7 +90,8 @@ def bench_bundle(
         precision: this one alone.
         backend: this library alone.
         provider: on this alone.
-        threads: of one run on a CPU; 0: one for each core that this process may use.
+        threads: of one run on a CPU, all kept on as many cores; 0: one for each core that this process may use, kept
+            on none.
         trust_engines: open engines that this machine did not build.
         least: how much is enough for each measurement.
         progress: draws the bars.
@@ -96,23 +101,27 @@ def bench_bundle(
         WorkError: logits that are not finite numbers.
     """
     before = conditions()
-    threads = threads or usable_cores(before.processor)
-    opened, closed = open_all(bundle, precision, backend, provider, threads, trust_engines)
-    subjects = [Subject(one.name, one.session) for one in opened]
-    images = bundle.golden().images
-    reading = preprocessing(images, least, progress)
-    found = bench(subjects, images, batches_of(bundle.manifest.input.batch), least, progress)
+    given = threads or usable_cores(before.processor)
+    # The bar's own thread begins before, so that it is not kept on the cores that are measured.
+    with progress.bar(f"bench {bundle.manifest.name}", 1) as bar, kept_on_cores(threads) as cores:
+        opened, closed = open_all(bundle, precision, backend, provider, given, trust_engines)
+        subjects = [Subject(one.name, one.session) for one in opened]
+        images = bundle.golden().images
+        reading = preprocessing(images, least, progress)
+        found = bench(subjects, images, batches_of(bundle.manifest.input.batch), least, progress)
+        bar.advance()
     return Benchmark(
         bundle=bundle.manifest.name,
         before=before,
         after=conditions(),
-        threads=threads,
+        threads=given,
+        kept_on=cores,
         least=least,
         preprocessing=reading,
         measurements=tuple(found),
         precisions={one.name: one.precision for one in opened},
         closed=closed,
-        method=_method(least, threads, images.shape[1], len(subjects)),
+        method=_method(least, given, cores, images.shape[1], len(subjects)),
     )
 
 
@@ -150,13 +159,17 @@ def _jpeg(image: npt.NDArray[np.uint8]) -> bytes:
     return content.getvalue()
 
 
-def _method(least: Least, threads: int, side: int, subjects: int) -> tuple[str, ...]:
+def _method(least: Least, threads: int, cores: tuple[int, ...], side: int, subjects: int) -> tuple[str, ...]:
     turns = ", taking turns" if subjects > 1 else ""
     warm_up = min(WARM_UP.seconds, least.seconds)
+    kept = f"all kept on core{'s' if len(cores) > 1 else ''} {', '.join(map(str, cores))}"
+    where = kept if cores else "on which cores is left to the libraries"
     return (
         f"Each at least {least.seconds:g} s and {least.calls} runs{turns}, after {warm_up:g} s and {WARM_UP.calls} "
-        f"runs of warm-up; every run has other images; threads on a CPU: {threads}.",
+        "runs of warm-up; every run has other images.",
+        f"Threads on a CPU: {threads}; {where}.",
         "A run: uint8 pixels to float32 logits, one run after the other; images/s: all images over all of that time.",
+        "Copy and compute: by the GPU's clock, of TensorRT engines alone; ONNX Runtime's copies are within its runs.",
         f"Reading: decode and resize in memory, one thread, JPEGs of {side} × {side} that Pillow made of the golden "
         f"images (quality {_JPEG_QUALITY}). A camera's are larger and take longer.",
     )

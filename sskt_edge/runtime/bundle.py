@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from sskt_edge.errors import BundleError, InputError, NetworkError, nearest
 from sskt_edge.runtime import golden as golden_set
 from sskt_edge.runtime import manifest as manifest_file
 from sskt_edge.runtime.backends import BACKENDS
-from sskt_edge.runtime.files import write_atomically
+from sskt_edge.runtime.files import storage_errors, write_atomically
 from sskt_edge.runtime.golden import Golden
 from sskt_edge.runtime.lock import locked
 from sskt_edge.runtime.manifest import FileRecord, Manifest, PrecisionRecord
-from sskt_edge.runtime.onnx_wire import refuse_external_data
+from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.session import Session
 
@@ -53,7 +54,7 @@ class Bundle:
         if hashlib.sha256(content).hexdigest() != record.sha256:
             raise BundleError(f"'{self.path / name}' is not the file that was exported: its SHA-256 differs. {_AGAIN}")
         if name.endswith(".onnx"):
-            refuse_external_data(content, str(self.path / name))
+            refuse_untrusted(content, str(self.path / name))
         return content
 
     def session(
@@ -107,26 +108,36 @@ class Bundle:
         has = f"It has: {', '.join(self.manifest.precisions)}."
         raise BundleError(" ".join([f"'{self.path}' has no {name}.", *refused, has]))
 
-    def with_files(self, files: dict[str, bytes], progress: Progress = QUIET) -> Bundle:
+    def with_files(self, files: dict[str, bytes], progress: Progress = QUIET, without: Collection[str] = ()) -> Bundle:
         """The bundle with further files, or other content of those that it has, opened again.
 
-        Every file is whole before the manifest, written last, lists it. Two processes do this one after the other.
+        Every file is whole before the manifest, written last, lists it; what it no longer lists is removed after that.
+        Two processes do this one after the other.
+
+        Args:
+            files: name → content.
+            progress: says what is waited for.
+            without: names to take out, but for those in `files`.
 
         Raises:
             BundleError: the bundle has been broken meanwhile, or a link in it leads elsewhere.
-            StorageError: the disk does not take a file; the manifest is the old one.
+            StorageError: the disk does not take a file, and the manifest is the old one; or does not remove one.
         """
-        for name in (_LOCK, *files):
+        dropped = set(without) - files.keys()
+        for name in (_LOCK, *files, *dropped):
             _path_inside(self.path, name)
         with locked(self.path / _LOCK, "writes into the bundle", progress):
             manifest = open_bundle(self.path).manifest
-            records = dict(manifest.files)
+            records = {name: record for name, record in manifest.files.items() if name not in dropped}
             for name, content in files.items():
                 write_atomically(self.path / name, content)
                 records[name] = FileRecord(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
             # Through validation, which a copy of the model would skip.
             changed = Manifest.model_validate({**dict(manifest), "files": records})
             write_atomically(self.path / MANIFEST, changed.as_bytes())
+            for name in dropped:
+                with storage_errors(self.path / name):
+                    (self.path / name).unlink(missing_ok=True)
             return open_bundle(self.path)
 
     def golden(self) -> Golden:
@@ -163,15 +174,24 @@ def open_bundle(path: Path | str) -> Bundle:
     return bundle
 
 
-def find_newest_bundle(folder: Path = Path("bundles")) -> Path:
-    """The bundle in `folder` that was written last.
+def find_newest_bundle(here: Path = Path()) -> Path:
+    """The bundle that was written last: `here` itself, or a folder in it or in its folder bundles.
 
     Raises:
         BundleError: there is none.
     """
-    found = [path for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
+    found = [
+        path
+        for place in (MANIFEST, f"*/{MANIFEST}", f"bundles/*/{MANIFEST}")
+        for path in here.glob(place)
+        # A store of labels has a manifest.json too.
+        if not path.parent.name.startswith(".") and (path.parent / golden_set.FILE_NAME).is_file()
+    ]
     if not found:
-        raise BundleError(f"No bundle in '{folder}'. Make one: sskt-edge export.")
+        raise BundleError(
+            f"No bundle in '{here.absolute()}': it is none itself, and none is in a folder in it or in bundles/. "
+            "Name one, or make one: sskt-edge export."
+        )
     return max(found, key=lambda path: (path.stat().st_mtime_ns, path.parent.name)).parent
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,28 +30,61 @@ class Engine(NamedTuple):
     sidecar: Sidecar
 
 
+class Engines(NamedTuple):
+    """The engines of a bundle, whatever machine they are for.
+
+    Attributes:
+        whole: those that are what their sidecars say.
+        broken: the plans whose sidecar is missing or broken, or is of another plan or another ONNX file → the error.
+    """
+
+    whole: list[Engine]
+    broken: dict[str, BundleError]
+
+    def broken_of(self, precision: str) -> list[str]:
+        """The broken plans of a precision by their names, and those whose names tell none."""
+        named = {plan: plan.removesuffix(".plan").rpartition("-")[2] for plan in self.broken}
+        return [plan for plan, name in named.items() if name == precision or name not in PRECISIONS]
+
+
 def engines(bundle: Bundle) -> list[Engine]:
     """The engines of a bundle, whatever machine they are for.
 
     Raises:
-        BundleError: a sidecar is missing or broken, or is of another plan or another ONNX file.
+        BundleError: one of them is broken.
     """
-    plans = [name for name in bundle.manifest.files if name.startswith(f"{ENGINES}/") and name.endswith(".plan")]
-    return [_engine(bundle, plan) for plan in plans]
+    whole, broken = look_at_engines(bundle)
+    for error in broken.values():
+        raise error
+    return whole
+
+
+def look_at_engines(bundle: Bundle) -> Engines:
+    """The engines of a bundle, those that are broken apart."""
+    found = Engines([], {})
+    for name in bundle.manifest.files:
+        if name.startswith(f"{ENGINES}/") and name.endswith(".plan"):
+            try:
+                found.whole.append(_engine(bundle, name))
+            except BundleError as error:
+                found.broken[name] = error
+    return found
 
 
 def build_engines(
     bundle: Bundle,
-    precisions: Sequence[str] = (),
+    precisions: Sequence[str] | None = None,
     flavour: str | None = None,
     compute_capabilities: Sequence[str] = (),
     progress: Progress = QUIET,
 ) -> tuple[Bundle, dict[str, Built]]:
     """Build engines into a bundle, with the TensorRT that is installed; those of the same library and GPU are replaced.
 
+    Each is written as soon as it is built. What is broken of its precision in the bundle goes then.
+
     Args:
         bundle: where the ONNX files are, and the engines go.
-        precisions: of the engines; all that the bundle has and TensorRT takes if left out.
+        precisions: of the engines; all that the bundle has and TensorRT takes if None.
         flavour: which TensorRT; the one that fits this machine if left out.
         compute_capabilities: of the GPUs to build for, where the library builds ahead of time.
         progress: draws the bars.
@@ -61,14 +95,13 @@ def build_engines(
     Raises:
         BundleError: it has no such precision, or a file is changed.
         MissingExtraError: no TensorRT is installed.
-        NetworkError: TensorRT does not take a network.
-        WorkError: a build failed.
+        NetworkError: TensorRT does not take a network; the engines before it are in the bundle.
+        WorkError: a build failed; as above.
     """
     chosen = flavours.choose(flavour)
     manifest = bundle.manifest
-    wanted = list(precisions) or [name for name in PRECISIONS if name in manifest.precisions]
+    wanted = [name for name in PRECISIONS if name in manifest.precisions] if precisions is None else precisions
     built: dict[str, Built] = {}
-    files: dict[str, bytes] = {}
     records = {precision: bundle.precision(precision) for precision in wanted}
     if others := [precision for precision in wanted if precision not in PRECISIONS]:
         raise BundleError(f"TensorRT takes no {', '.join(others)}; it takes: {', '.join(PRECISIONS)}.")
@@ -85,10 +118,11 @@ def build_engines(
             progress=progress,
         )
         built[precision] = one
-        files |= _files(one)
-    # Remembered first: an engine that is in no bundle yet does no harm on the list.
-    _remember([content for name, content in files.items() if name.endswith((".plan", ".timing"))], progress)
-    return bundle.with_files(files, progress), built
+        files = _files(one)
+        # Remembered first: an engine that is in no bundle yet does no harm on the list.
+        _remember([content for name, content in files.items() if name.endswith((".plan", ".timing"))], progress)
+        bundle = bundle.with_files(files, progress, _broken_files(bundle, precision))
+    return bundle, built
 
 
 def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> Session:
@@ -99,12 +133,13 @@ def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> 
         MissingExtraError: no TensorRT is installed.
         InputError: no GPU answers.
     """
-    again = f"Build one here: sskt-edge export {bundle.path} --trt --precision {precision}"
-    own = [engine for engine in engines(bundle) if engine.sidecar.network == precision]
+    again = f"Build one here: sskt-edge export {shlex.quote(str(bundle.path))} --trt --precision {precision}"
+    found = look_at_engines(bundle)
+    own = [engine for engine in found.whole if engine.sidecar.network == precision]
+    reasons = [str(found.broken[plan]) for plan in found.broken_of(precision)]
     if not own:
-        raise BundleError(f"'{bundle.path}' has no engine of {precision}. {again}")
+        raise BundleError(" ".join([f"'{bundle.path}' has no engine of {precision}.", *reasons, again]))
     gpu = cuda.need_device()
-    reasons = []
     for plan, sidecar in own:
         flavour = next((one for one in flavours.installed() if one.name == sidecar.flavour), None)
         faults = differences(sidecar, flavour or flavours.choose(), gpu)
@@ -130,17 +165,23 @@ def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> 
 
 
 def _engine(bundle: Bundle, plan: str) -> Engine:
-    sidecar = parse(bundle.read(f"{plan.removesuffix('.plan')}.json"))
-    where = f"'{bundle.path / plan}'"
+    where, again = f"'{bundle.path / plan}'", f"Build it again: sskt-edge export {shlex.quote(str(bundle.path))} --trt."
+    beside = f"{plan.removesuffix('.plan')}.json"
+    if beside not in bundle.manifest.files:
+        raise BundleError(f"{where} has no sidecar. {again}")
+    sidecar = parse(bundle.read(beside), shlex.quote(str(bundle.path)))
     if sidecar.plan_sha256 != bundle.manifest.files[plan].sha256:
-        raise BundleError(f"{where} is not the engine that its sidecar is of. Build it again: sskt-edge export --trt.")
+        raise BundleError(f"{where} is not the engine that its sidecar is of. {again}")
     record = bundle.manifest.precisions.get(sidecar.network)  # type: ignore[call-overload]
     if record is None or sidecar.onnx_sha256 != record.sha256:
-        raise BundleError(
-            f"{where} was built from another {sidecar.network} file than the bundle's. "
-            f"Build it again: sskt-edge export {bundle.path} --trt."
-        )
+        raise BundleError(f"{where} was built from another {sidecar.network} file than the bundle's. {again}")
     return Engine(plan, sidecar)
+
+
+def _broken_files(bundle: Bundle, precision: str) -> list[str]:
+    """All that belongs to the broken engines of a precision."""
+    stems = {plan.removesuffix(".plan") for plan in look_at_engines(bundle).broken_of(precision)}
+    return [name for name in bundle.manifest.files if name.rpartition(".")[0] in stems]
 
 
 def _remember(contents: Sequence[bytes], progress: Progress) -> None:

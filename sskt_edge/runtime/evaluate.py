@@ -5,13 +5,16 @@ Every file is run by everything here that takes it.
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 
+from sskt_edge import __version__
 from sskt_edge.errors import DataError
 from sskt_edge.runtime.bench import Subject, quick_latency
 from sskt_edge.runtime.bundle import Bundle
@@ -37,7 +40,7 @@ class Result:
         runner: what ran it, such as "onnxruntime-cpu".
         versions: of the libraries that took part.
         scores: the accuracy.
-        parity: against the trained network's logits; None if none of the images is known.
+        parity: against the trained network's logits, on the images that `Report.parity_on` names.
         latency_ms: the median of one image; None where it was not timed.
         reasons: why it did not pass; empty if it did.
     """
@@ -46,7 +49,7 @@ class Result:
     runner: str
     versions: dict[str, str]
     scores: Scores
-    parity: Parity | None
+    parity: Parity
     latency_ms: float | None
     reasons: list[str]
 
@@ -60,7 +63,7 @@ class Result:
         return {
             **vars(self),
             "scores": self.scores.as_json(),
-            "parity": None if self.parity is None else self.parity.as_json(),
+            "parity": self.parity.as_json(),
             "passed": not self.reasons,
         }
 
@@ -71,21 +74,25 @@ class Report:
 
     Attributes:
         bundle: the bundle's name.
-        data: "golden", or the folder that was read.
+        data: "golden", or the folder that was read: the images that accuracy counts.
+        parity_on: "golden", or the folder where the bundle knows images of it: the images that parity is judged on.
         classes: the class names, for the numbers in the scores.
         results: one for each precision and what ran it.
         closed: what could not be opened here, and why.
         notes: what a reader should know.
         conditions: the machine.
+        versions: of this tool, of Python and of what reads the images; those of the libraries stand in `results`.
     """
 
     bundle: str
     data: str
+    parity_on: str
     classes: tuple[str, ...]
     results: tuple[Result, ...]
     closed: dict[str, str]
     notes: list[str]
     conditions: Conditions
+    versions: dict[str, str]
 
     @property
     def passed(self) -> bool:
@@ -118,7 +125,8 @@ class _Questions:
         data: "golden", or the folder.
         images: uint8 [N,H,W,3].
         labels: int64 [N].
-        known: the places of the images of which the trained network's logits are known.
+        known: the places of the images of which the trained network's logits are known; none: parity is judged on the
+            golden images.
         logits: float32 [K,C], those logits.
         whole: they are the whole test set.
         notes: what a reader should know.
@@ -145,6 +153,8 @@ def evaluate_folder(
     bundle: Bundle, openings: Openings, data: Path, skip_bad: bool = False, progress: Progress = QUIET
 ) -> Report:
     """Run a folder of class sub-folders: its accuracy, and parity on each image of the bundle's test set in it.
+
+    Where none of its images is known, as with another JPEG decoder, parity is judged on the golden images instead.
 
     Args:
         bundle: what to evaluate.
@@ -186,13 +196,17 @@ def _questions(bundle: Bundle, data: str, images: npt.NDArray[np.uint8], labels:
     digests = [row.tobytes() for row in pixel_hashes(images)]
     here = [number for number, digest in enumerate(digests) if digest in place]
     notes = []
-    if len(here) < len(images):
+    if not here:
+        notes.append(
+            f"none of the {len(images)} images is of the bundle's test set: parity is judged on the golden images"
+        )
+    elif len(here) < len(images):
         notes.append(
             f"{len(images) - len(here)} of {len(images)} images are not of the bundle's test set: "
             "accuracy counts them, parity does not"
         )
     absent = len(place) - len({digests[number] for number in here})
-    if absent:
+    if here and absent:
         notes.append(f"{absent} of the {len(place)} images of the bundle's test set are not in this folder")
     moved = sum((digests[number], int(labels[number])) not in pairs for number in here)
     if moved:
@@ -214,6 +228,7 @@ def _report(bundle: Bundle, openings: Openings, asked: _Questions, progress: Pro
     return Report(
         bundle=manifest.name,
         data=asked.data,
+        parity_on=asked.data if len(asked.known) else "golden",
         classes=tuple(manifest.classes),
         results=tuple(
             replace(result, latency_ms=seconds[result.name] * 1e3) if result.name in seconds else result
@@ -222,7 +237,17 @@ def _report(bundle: Bundle, openings: Openings, asked: _Questions, progress: Pro
         closed=openings.closed,
         notes=[*asked.notes, *(f"refused at export: {name}: {why}" for name, why in manifest.refused.items())],
         conditions=conditions(),
+        versions=_versions(),
     )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "sskt-edge": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }
 
 
 def _result(bundle: Bundle, one: Opened, asked: _Questions, progress: Progress) -> Result:
@@ -230,12 +255,15 @@ def _result(bundle: Bundle, one: Opened, asked: _Questions, progress: Progress) 
     classes = len(manifest.classes)
     logits = run_batches(one.session, asked.images, manifest.input.batch.opt, classes, progress)
     found = scores(logits, asked.labels, classes)
-    parity, reasons = None, []
-    if len(asked.known):
-        labels, own = asked.labels[asked.known], logits[asked.known]
-        parity = compare(asked.logits, own)
-        drop = top_k(asked.logits, labels, 1) - top_k(own, labels, 1) if asked.whole else None
-        reasons = verdict(one.precision, one.runner.name, parity, manifest.parity, drop)
+    expected, own, drop = asked.logits, logits[asked.known], None
+    if asked.whole:
+        labels = asked.labels[asked.known]
+        drop = top_k(expected, labels, 1) - top_k(own, labels, 1)
+    if not len(asked.known):
+        golden = bundle.golden()
+        expected, own = golden.logits, run_batches(one.session, golden.images, manifest.input.batch.opt, classes)
+    parity = compare(expected, own)
+    reasons = verdict(one.precision, one.runner.name, parity, manifest.parity, drop)
     if not reasons and found.not_finite:
         reasons.append(f"{found.not_finite} of {found.images} images have logits that are not finite numbers")
     return Result(one.precision, one.runner.name, one.session.versions, found, parity, None, reasons)

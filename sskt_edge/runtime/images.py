@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +81,11 @@ def read_image(path: Path) -> tuple[bytes, Image.Image]:
     """A file's bytes and its upright RGB image, read once.
 
     Raises:
-        DataError: the file is missing or cannot be read as an image.
+        DataError: the file is missing, is no file (a pipe or a device has no end), or cannot be read as an image.
     """
     try:
+        if not _is_file(path):
+            raise DataError(f"'{path}' is no file, but a folder, a pipe or a device. Remove it.")
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"'{path}' cannot be read: {error.strerror or error}. Check the path.") from error
@@ -101,10 +104,21 @@ def read_square(path: Path | str, side: int) -> npt.NDArray[np.uint8]:
 def short_side(path: Path) -> int:
     """The short side of an image, from the head of its file alone; 0 for what is no image, which decoding reports."""
     try:
+        if not _is_file(path):
+            return 0
         with Image.open(path, formats=_FORMATS) as image:
             return min(image.size)
     except Exception:
         return 0
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a regular file, or a link to one.
+
+    Raises:
+        OSError: there is nothing, or it cannot be looked at.
+    """
+    return stat.S_ISREG(path.stat().st_mode)
 
 
 def _orientation(image: Image.Image) -> int:

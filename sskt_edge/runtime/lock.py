@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sskt_edge.errors import StorageError
 from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.progress import QUIET, Progress
 
@@ -41,13 +43,15 @@ def locked(path: Path, doing: str, progress: Progress, meanwhile: Callable[[], N
         meanwhile: called while waiting, so that a signal can end it.
 
     Raises:
-        StorageError: the folder does not take the file, or its file system knows no locks.
+        StorageError: the folder does not take the file, something else stands in its place, or its file system knows no
+            locks.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The file is emptied, so a link in its place, where the system can tell, is refused.
+        # The file is emptied, so a link in its place is refused, where the system can tell.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
+        _refuse_another_file(descriptor, path)
         said = ""
         while not _taken(descriptor, path):
             holder = path.read_text(encoding="utf-8", errors="replace")
@@ -76,6 +80,17 @@ def is_held(path: Path) -> bool:
             return False
     except _HeldError:
         return True
+
+
+def _refuse_another_file(descriptor: int, path: Path) -> None:
+    """Refuse what is no file, and a file that has a second name, a hard link: under it, it may be anybody's."""
+    facts = os.fstat(descriptor)
+    # It has no name at all where its holder has just removed it, which does no harm.
+    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+        raise StorageError(
+            f"'{path}' is no lock: it is a hard link to another file, or no file. Nothing was written to it. "
+            "Remove it and run the same command again."
+        )
 
 
 def _taken(descriptor: int, path: Path) -> bool:

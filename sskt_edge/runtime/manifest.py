@@ -12,8 +12,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeInt,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -41,6 +39,10 @@ def _one_part(name: str) -> str:
 FileName = Annotated[str, AfterValidator(_inside)]
 FolderName = Annotated[str, AfterValidator(_one_part)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# Bounds, since what follows takes memory by these numbers, which whoever made the bundle chose.
+Side = Annotated[int, Field(ge=1, le=1024)]
+BatchSize = Annotated[int, Field(ge=1, le=1024)]
+Count = Annotated[int, Field(ge=0, lt=1 << 62)]
 Share = Annotated[float, Field(ge=0, le=1)]
 # int8 as TensorRT and OpenVINO take it; int8-cpu as ONNX Runtime's CPU kernels do.
 PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]
@@ -74,9 +76,9 @@ class Lineage(_Frozen):
 class Batch(_Frozen):
     """The batch sizes that the network is made for."""
 
-    min: PositiveInt
-    opt: PositiveInt
-    max: PositiveInt
+    min: BatchSize
+    opt: BatchSize
+    max: BatchSize
 
     @model_validator(mode="after")
     def _in_order(self) -> Batch:
@@ -88,8 +90,8 @@ class Batch(_Frozen):
 class InputSpec(_Frozen):
     """What the network takes: uint8 [N,height,width,3]; the one reader makes squares."""
 
-    height: PositiveInt
-    width: PositiveInt
+    height: Side
+    width: Side
     channels: Literal[3] = 3
     dtype: Literal["uint8"] = "uint8"
     layout: Literal["NHWC"] = "NHWC"
@@ -105,7 +107,7 @@ class InputSpec(_Frozen):
 class Accuracy(_Frozen):
     """The trained network's own accuracy on its whole test set, as shares of one."""
 
-    images: PositiveInt
+    images: Annotated[Count, Field(ge=1)]
     top1: Share
     top5: Share | None
 
@@ -129,13 +131,18 @@ class Measured(_Frozen):
     backend: str
     provider: str
     versions: dict[str, str]
-    images: PositiveInt
+    images: Annotated[Count, Field(ge=1)]
     top1: Share
     top1_agreement: Share
-    flips: NonNegativeInt
+    flips: Count
     max_abs: Annotated[float, Field(ge=0)] | None
     latency_ms: Annotated[float, Field(gt=0)]
     reasons: list[str]
+
+    @property
+    def runner(self) -> str:
+        """Such as "onnxruntime-cpu"."""
+        return f"{self.backend}-{self.provider}"
 
 
 class Calibration(_Frozen):
@@ -148,19 +155,29 @@ class Calibration(_Frozen):
         kept: the layers that are left in fp32, the most sensitive first.
     """
 
-    images: PositiveInt
+    images: Annotated[Count, Field(ge=1)]
     method: str
-    layers: PositiveInt
+    layers: Annotated[Count, Field(ge=1)]
     kept: list[str]
 
 
 class PrecisionRecord(_Frozen):
-    """One precision's file, and what was measured with it."""
+    """One precision's file, and what was measured with it.
 
-    file: FileName
+    Attributes:
+        file: its name, which ends in ".onnx".
+        sha256: its content.
+        bytes: its size.
+        measured: by whom it was run, and how it answered.
+        failed: runner → why it gave no answers; of a bundle that is marked.
+        calibration: of int8.
+    """
+
+    file: Annotated[FileName, Field(pattern=r"\.onnx$")]
     sha256: Sha256
-    bytes: NonNegativeInt
+    bytes: Count
     measured: Annotated[list[Measured], Field(min_length=1)]
+    failed: dict[str, str] = {}
     calibration: Calibration | None = None
 
 
@@ -168,7 +185,7 @@ class FileRecord(_Frozen):
     """A file's content, by hash, and its size."""
 
     sha256: Sha256
-    bytes: NonNegativeInt
+    bytes: Count
 
 
 class Manifest(_Frozen):
@@ -183,10 +200,10 @@ class Manifest(_Frozen):
     tool: Tool
     lineage: Lineage
     input: InputSpec
-    classes: Annotated[list[str], Field(min_length=1)]
+    classes: Annotated[list[str], Field(min_length=1, max_length=1 << 16)]
     target: str
-    parameters: NonNegativeInt
-    macs: NonNegativeInt
+    parameters: Count
+    macs: Count
     test: Accuracy | None
     parity: Tolerances
     precisions: dict[PrecisionName, PrecisionRecord]
@@ -219,10 +236,12 @@ class Manifest(_Frozen):
         """What did not hold when the bundle was made: a precision that is missing, a runner out of tolerance."""
         missing = [f"no {precision}: {why}" for precision, why in self.refused.items()]
         wrong = [
-            f"{precision} by {one.backend}-{one.provider}: {reason}"
+            f"{precision} by {runner}: {reason}"
             for precision, record in self.precisions.items()
-            for one in record.measured
-            for reason in one.reasons
+            for runner, reason in [
+                *((one.runner, reason) for one in record.measured for reason in one.reasons),
+                *record.failed.items(),
+            ]
         ]
         return missing + wrong
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from sskt_edge.errors import DataError
 
 _Z = 1.959964  # of a normal distribution, 95 % lie within so many standard deviations
+_MOST_CLASSES = 1000  # the confusion matrix of more has too many cells to write down
 Logits = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
@@ -29,7 +31,8 @@ class Scores:
         top1: share of images whose class comes first.
         top5: share of images whose class is among the first five; None where there are no more than five classes.
         per_class: float64 [C], the share that is right of each class; NaN for a class without images.
-        confusion: int64 [C,C], rows are the truth, columns the answer.
+        labels: int64 [N], the truth.
+        answers: int64 [N], the first class; -1 where a logit is not finite.
         not_finite: how many images have a logit that is not finite.
     """
 
@@ -37,18 +40,24 @@ class Scores:
     top1: float
     top5: float | None
     per_class: npt.NDArray[np.float64]
-    confusion: npt.NDArray[np.int64]
+    labels: Labels
+    answers: npt.NDArray[np.int64]
     not_finite: int
 
+    @cached_property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """int64 [C,C], rows are the truth, columns the answer; made when it is asked for, since it grows with C²."""
+        return confusion(self.answers, self.labels, len(self.per_class))
+
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON; NaN becomes None."""
+        """Plain values for JSON; NaN becomes None, and so does the confusion matrix of more than 1000 classes."""
         return {
             "images": self.images,
             "top1": self.top1,
             "top1_interval": list(interval(self.top1, self.images)),
             "top5": self.top5,
             "per_class": [None if np.isnan(share) else float(share) for share in self.per_class],
-            "confusion": self.confusion.tolist(),
+            "confusion": self.confusion.tolist() if len(self.per_class) <= _MOST_CLASSES else None,
             "not_finite": self.not_finite,
         }
 
@@ -67,10 +76,8 @@ def top_k(logits: Logits, labels: Labels, k: int) -> float:
     return float(np.mean((before.sum(axis=1) < k) & np.isfinite(logits).all(axis=1)))
 
 
-def confusion(logits: Logits, labels: Labels, classes: int) -> npt.NDArray[np.int64]:
-    """How often each class (row) was answered as each (column). [N,C], [N] → int64 [C,C]."""
-    _check(logits, labels, classes)
-    answers = predictions(logits)
+def confusion(answers: npt.NDArray[np.int64], labels: Labels, classes: int) -> npt.NDArray[np.int64]:
+    """How often each class (row) was answered as each (column). [N], as from `predictions`, [N] → int64 [C,C]."""
     sure = answers >= 0
     counts = np.bincount(labels[sure] * classes + answers[sure], minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)
@@ -78,7 +85,8 @@ def confusion(logits: Logits, labels: Labels, classes: int) -> npt.NDArray[np.in
 
 def per_class(logits: Logits, labels: Labels, classes: int) -> npt.NDArray[np.float64]:
     """The share that is right of each class, NaN for a class without images. [N,C], [N] → float64 [C]."""
-    right = np.diagonal(confusion(logits, labels, classes))
+    _check(logits, labels, classes)
+    right = np.bincount(labels[predictions(logits) == labels], minlength=classes)
     total = np.bincount(labels, minlength=classes)
     shares = np.full(classes, np.nan)
     np.divide(right, total, out=shares, where=total > 0)
@@ -96,7 +104,8 @@ def scores(logits: Logits, labels: Labels, classes: int) -> Scores:
         top1=top_k(logits, labels, 1),
         top5=top_k(logits, labels, 5) if classes > 5 else None,
         per_class=per_class(logits, labels, classes),
-        confusion=confusion(logits, labels, classes),
+        labels=labels,
+        answers=predictions(logits),
         not_finite=int((~np.isfinite(logits)).any(axis=1).sum()),
     )
 

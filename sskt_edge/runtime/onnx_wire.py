@@ -1,8 +1,9 @@
-"""Read an ONNX file's own wire format, with no runtime and no onnx, to refuse data that lies outside of the file.
+"""Read an ONNX file's own wire format, with no runtime and no onnx, to refuse what a runtime would trust unasked.
 
 A runtime that opens a model from bytes still reads external data from the current folder, or from wherever the model
-says. So each tensor is looked at first. A field is walked if any parser could take it for a tensor; whatever a parser
-might read in another way (groups, numbers out of range, a broken length) is refused.
+says; and a compiled engine inside a node is run as it is. So each tensor and each node is looked at first. A field is
+walked if any parser could take it for one; whatever a parser might read in another way (groups, numbers out of range, a
+broken length) is refused.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _INSIDE: dict[str, dict[int, str]] = {
     "TensorProto": {},
 }
 _TENSOR_NAME, _EXTERNAL_DATA, _DATA_LOCATION = 8, 13, 14
+_OP_TYPE = 4
+_ENGINE = memoryview(b"EPContext")  # the node in which ONNX Runtime keeps a compiled engine, or the name of its file
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH = 100  # protobuf's own
 
@@ -38,44 +41,52 @@ class _BrokenError(Exception):
     """The wire format does not hold."""
 
 
-def refuse_external_data(content: bytes | memoryview, where: str) -> None:
-    """Check that every tensor of an ONNX file carries its data inside.
+class _UntrustedError(Exception):
+    """It holds what is not to be trusted."""
+
+
+def refuse_untrusted(content: bytes | memoryview, where: str) -> None:
+    """Check that every tensor of an ONNX file carries its data inside, and no node a compiled engine.
 
     Args:
         content: the whole file.
         where: the file's name, for messages.
 
     Raises:
-        BundleError: a tensor names external data, or this is no whole ONNX file.
+        BundleError: a tensor names external data, a node carries an engine, or this is no whole ONNX file.
     """
-    view = memoryview(content).cast("B")
     try:
-        outside = _external_tensor(view, "ModelProto", _MAX_DEPTH)
+        _walk(memoryview(content).cast("B"), "ModelProto", _MAX_DEPTH)
     except _BrokenError as error:
         raise BundleError(f"'{where}' is no whole ONNX file: {error}. Copy it again, or export it again.") from error
-    if outside is not None:
-        raise BundleError(
-            f"'{where}': tensor '{outside}' has its data outside of the file, which is not to be trusted. "
-            "Save the model with its weights inline."
-        )
+    except _UntrustedError as error:
+        raise BundleError(f"'{where}': {error}") from error
 
 
-def _external_tensor(message: memoryview, kind: str, depth: int) -> str | None:
-    """The name of the first tensor with external data in a message of `kind`, or None."""
+def _walk(message: memoryview, kind: str, depth: int) -> None:
+    """Look at a message of `kind` and at all inside it."""
     if depth == 0:
         raise _BrokenError(f"messages stand more than {_MAX_DEPTH} deep in each other")
     name, external = "", False
     for number, value in _fields(message):
         inner = _INSIDE[kind].get(number)
         if inner is not None and isinstance(value, memoryview):
-            found = _external_tensor(value, inner, depth - 1)
-            if found is not None:
-                return found
+            _walk(value, inner, depth - 1)
+        elif kind == "NodeProto":
+            if number == _OP_TYPE and value == _ENGINE:
+                raise _UntrustedError(
+                    "a node carries a compiled engine (EPContext), which is not to be trusted. "
+                    "Export the network again, as ONNX operators alone."
+                )
         elif kind == "TensorProto":
             external |= number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)
             if number == _TENSOR_NAME and isinstance(value, memoryview):
                 name = bytes(value[:200]).decode(errors="replace")
-    return name if external else None
+    if external:
+        raise _UntrustedError(
+            f"tensor '{name}' has its data outside of the file, which is not to be trusted. "
+            "Save the model with its weights inline."
+        )
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | None]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 from sskt_edge.errors import SsktEdgeError
+from sskt_edge.runtime.backends.tensorrt import cuda, flavours
 from sskt_edge.runtime.bundle import Bundle
-from sskt_edge.runtime.engines import engines
+from sskt_edge.runtime.engines import PRECISIONS, Engines, look_at_engines
+from sskt_edge.runtime.machine.conditions import conditions
+from sskt_edge.runtime.machine.install import gpu_of
 from sskt_edge.runtime.runners import Runner, runners_here, runners_of
 from sskt_edge.runtime.session import Session
 
@@ -55,7 +59,8 @@ def open_all(
         InputError: what was asked for cannot be opened, or nothing can.
     """
     asked = (precision, backend, provider)
-    ways = [way for way in _ways(bundle) if _fits(way, asked)]
+    engines = look_at_engines(bundle)
+    ways = [way for way in _ways(bundle, engines) if _fits(way, asked)]
     # What was asked for and is not among them says itself why.
     ways = ways or [(precision or "fp32", Runner(backend or "onnxruntime", provider or "auto"))]
     openings = Openings([], {})
@@ -70,16 +75,32 @@ def open_all(
             openings.opened.append(Opened(one, Runner(session.backend, session.provider), session))
     if not openings.opened:
         raise failures[0]
+    for one in [precision] if precision else PRECISIONS:
+        if _fits((one, _ENGINE), asked):
+            openings.closed.update({plan: str(engines.broken[plan]) for plan in engines.broken_of(one)})
     return openings
 
 
-def _ways(bundle: Bundle) -> list[tuple[str, Runner]]:
-    """Each precision of the bundle with each runner that is installed; engines where the bundle has them."""
+def _ways(bundle: Bundle, engines: Engines) -> list[tuple[str, Runner]]:
+    """Each precision of the bundle with each runner that is installed, and with engines.
+
+    Engines count where the bundle has one, and where one could be built, so that opening it says how.
+    """
     here = runners_here()
     precisions = list(bundle.manifest.precisions)
     ways = [(precision, runner) for precision in precisions for runner in runners_of(precision, here)]
-    built = {engine.sidecar.network for engine in engines(bundle)}
+    built = {engine.sidecar.network for engine in engines.whole}
+    if flavours.installed() and (engines.whole or engines.broken or _has_gpu()):
+        built |= {name for name in PRECISIONS if not engines.broken_of(name)}
     return [*ways, *((precision, _ENGINE) for precision in precisions if precision in built)]
+
+
+def _has_gpu() -> bool:
+    """Whether CUDA takes a GPU, or the system shows one that it does not take."""
+    with suppress(SsktEdgeError):  # cuda-bindings is not installed, or CUDA fails
+        if cuda.device() is not None:
+            return True
+    return gpu_of(conditions()) is not None
 
 
 def _fits(way: tuple[str, Runner], asked: tuple[str | None, str | None, str | None]) -> bool:

@@ -17,7 +17,9 @@ class _Part(BaseModel):
 class Fp32Difference(_Part):
     """The largest difference of a logit in fp32, as a share of the largest logit (of 1 where that is larger).
 
-    Measured on CPUs: 1e-6 to 1e-5. A GPU sums in another order; with TF32 off it is allowed ten times as much.
+    Measured on CPUs: 1e-6 to 1e-5. A GPU sums in another order; with TF32 off it is allowed ten times as much. ONNX
+    Runtime's TensorRT provider cannot turn TF32 off, so fp32 is run by it only where it is asked for by name, and may
+    then be out of tolerance.
     """
 
     onnxruntime_cpu: Difference = Field(1e-4, description="ONNX Runtime on the CPU")

@@ -13,7 +13,7 @@ import torch
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import CheckpointError, NetworkError, RecipeError
 from sskt_edge.recipe.models import Source as SourcePart
-from sskt_edge.runtime.onnx_wire import refuse_external_data
+from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.runtime.session import Session
 from sskt_edge.sources.engines import ENGINES, Engine, engines_here, open_onnx_session
 from sskt_edge.sources.onnx_pixels import OnnxForm, onnx_form, onnx_with_pixels
@@ -94,7 +94,7 @@ def open_onnx(part: SourcePart, device: torch.device) -> OnnxSource:
     if not path.is_file():
         raise CheckpointError(f"No ONNX file '{path}'. Check the path; it is relative to the current folder.")
     content = path.read_bytes()
-    refuse_external_data(content, str(path))
+    refuse_untrusted(content, str(path))
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's, by whichever of its implementations

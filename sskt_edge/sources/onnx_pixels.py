@@ -15,6 +15,8 @@ from sskt_edge.errors import NetworkError
 # Resize takes its sizes alone from this opset on.
 _RESIZE_OPSET = 13
 _PREFIX = "sskt_edge_pixels"
+_LARGEST_SIDE, _LARGEST_BATCH = 4096, 1024
+_MOST_PIXELS = 1 << 27  # of one batch: more would take gigabytes at the first run
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def onnx_form(model: onnx.ModelProto, where: str) -> OnnxForm:
     """What the network takes.
 
     Raises:
-        NetworkError: anything but one batch of square images, or no logits as first output.
+        NetworkError: anything but one batch of square images, one too large, or no logits as first output.
     """
     given = {tensor.name for tensor in model.graph.initializer}  # old files list the weights as inputs too
     inputs = [value for value in model.graph.input if value.name not in given]
@@ -50,12 +52,25 @@ def onnx_form(model: onnx.ModelProto, where: str) -> OnnxForm:
             (TensorProto.FLOAT, False, 1, (2, 3)),
         ):
             if kind == takes and len(shape) == 4 and shape[channels] == 3 and shape[sides[0]] == shape[sides[1]]:
-                return OnnxForm(inputs[0].name, takes_bytes, shape[sides[0]], shape[0])
+                form = OnnxForm(inputs[0].name, takes_bytes, shape[sides[0]], shape[0])
+                _refuse_too_large(form, where)
+                return form
     got = "; ".join(_written(value) for value in (*inputs, *model.graph.output)) or "nothing"
     raise NetworkError(
         f"'{where}': got {got}; expected one input, uint8 [B,S,S,3] or float [B,3,S,S], and logits, float [B,classes], "
         f"as first output. Export the network in one of these forms."
     )
+
+
+def _refuse_too_large(form: OnnxForm, where: str) -> None:
+    """Refuse an input that would take all of the memory when the network is first run."""
+    side, batch = form.size or 1, form.batch or 1
+    if side > _LARGEST_SIDE or batch > _LARGEST_BATCH or batch * side**2 > _MOST_PIXELS:
+        raise NetworkError(
+            f"'{where}': its input has side {form.size or 'any'} and batch {form.batch or 'any'}; expected a side of "
+            f"at most {_LARGEST_SIDE}, a batch of at most {_LARGEST_BATCH}, and {_MOST_PIXELS:,} pixels in a batch. "
+            f"Export the network with a smaller input, or for batches of any size."
+        )
 
 
 def onnx_with_pixels(model: onnx.ModelProto, form: OnnxForm, side: int, size: int, pixels: Pixels | None) -> bytes:
@@ -149,5 +164,7 @@ def _gives_logits(value: onnx.ValueInfoProto) -> bool:
 
 
 def _written(value: onnx.ValueInfoProto) -> str:
-    kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+    names = {number: name.lower() for name, number in TensorProto.DataType.items()}
+    number = value.type.tensor_type.elem_type
+    kind = names.get(number, f"type {number}")
     return f"{value.name}: {kind} [{','.join('?' if side is None else str(side) for side in _shape(value))}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import BundleError, RunError, nearest
 from sskt_edge.recipe.load import load_recipe
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.files import sha256_of
 from sskt_edge.runtime.golden import Golden, golden_from_bytes
 from sskt_edge.runtime.manifest import Accuracy
 from sskt_edge.targets.registry import TARGETS
@@ -133,9 +133,9 @@ class TrainedNetwork:
             RunError: the file is missing or changed.
         """
         size = self.recipe.data.image_size
-        _verify(self.folder.golden, self.result.golden_sha256)
+        content = _read_unchanged(self.folder.golden, self.result.golden_sha256)
         try:
-            return golden_from_bytes(self.folder.golden.read_bytes(), size, size, len(self.classes))
+            return golden_from_bytes(content, size, size, len(self.classes))
         except BundleError as error:
             raise RunError(f"'{self.folder.golden}': {error}") from error
 
@@ -159,9 +159,9 @@ def read_run(path: Path | str) -> TrainedNetwork:
     recipe = load_recipe(str(folder.recipe))
     with torch.random.fork_rng(devices=[]):
         network = TARGETS[recipe.target.model].build(len(result.classes))
-    _verify(folder.primary, result.primary_sha256)
+    content = _read_unchanged(folder.primary, result.primary_sha256)
     try:
-        weights = safetensors.torch.load(folder.primary.read_bytes())
+        weights = safetensors.torch.load(content)
     except SafetensorError as error:
         raise RunError(f"'{folder.primary}' is broken: {error}. Train again.") from error
     load_weights(network, weights, str(folder.primary))
@@ -194,11 +194,14 @@ def find_newest_run(runs: Path) -> Path:
     raise RunError(f"No run in '{runs}'. Make one: sskt-edge train RECIPE; the shipped recipes: sskt-edge recipe list.")
 
 
-def _verify(file: Path, sha256: str) -> None:
+def _read_unchanged(file: Path, sha256: str) -> bytes:
+    """The file's content, read once: what is hashed is what is used."""
     if not file.is_file():
         raise RunError(f"'{file}' is missing. Train again, or copy the run again.")
-    if sha256_of(file) != sha256:
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise RunError(f"'{file}' was changed after training: its SHA-256 differs. Train again, or copy the run again.")
+    return content
 
 
 def _nearby(path: Path) -> str:

@@ -146,7 +146,9 @@ class Plan:
 
 
 def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
-    """Measure the engines of every source and a step of the target; nothing is written.
+    """Measure the engines of every source and a step of the target; no label is written.
+
+    An engine that TensorRT builds for it is kept in the user's cache, for the filling.
 
     Raises:
         InputError: the recipe names what is not there, or no source; or labels.top_k keeps too little.

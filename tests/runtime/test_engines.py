@@ -13,7 +13,8 @@ from sskt_edge.errors import BundleError, InputError
 from sskt_edge.runtime.backends.tensorrt import cuda, flavours, trust
 from sskt_edge.runtime.backends.tensorrt.flavours import Flavour
 from sskt_edge.runtime.bundle import Bundle, open_bundle
-from sskt_edge.runtime.engines import build_engines, engines, open_engine
+from sskt_edge.runtime.engines import build_engines, engines, look_at_engines, open_engine
+from sskt_edge.runtime.openings import open_all
 from tests.runtime.backends.tensorrt.nets import SIDE, network
 from tests.runtime.tiny import sha256, write_bundle
 
@@ -59,6 +60,10 @@ def change_sidecar(path: Path, precision: str, **changes: Any) -> None:
     relist(path, name, json.dumps({**json.loads((path / name).read_text()), **changes}).encode())
 
 
+def tree(path: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
 class TestBuilding:
     def test_every_file_of_an_engine_stands_in_the_manifest(self, path: Path) -> None:
         bundle = open_bundle(path)
@@ -96,12 +101,25 @@ class TestBuilding:
         with pytest.raises(BundleError, match=r"has no int8\. It has: fp32, fp16"):
             build_engines(open_bundle(path), ["int8"], "tensorrt_rtx")
 
-    def test_a_refused_network_leaves_the_bundle_as_it_was(self, tmp_path: Path) -> None:
+    def test_no_precisions_at_all_build_nothing(self, bundle_path: Path) -> None:
+        before = tree(bundle_path)
+        bundle, built = build_engines(open_bundle(bundle_path), [], "tensorrt_rtx")
+        assert built == {} and engines(bundle) == []
+        assert tree(bundle_path) == before
+
+    def test_a_refused_network_leaves_what_was_there(self, tmp_path: Path) -> None:
         path = write_bundle(tmp_path / "b", model=network(), fp16=network(side=SIDE + 1))
-        before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+        before = tree(path)
+        with pytest.raises(InputError, match="another form"):
+            build_engines(open_bundle(path), ["fp16", "fp32"], "tensorrt_rtx")
+        assert tree(path) == before
+
+    def test_what_was_built_before_a_failure_is_kept(self, tmp_path: Path) -> None:
+        path = write_bundle(tmp_path / "b", model=network(), fp16=network(side=SIDE + 1))
         with pytest.raises(InputError, match="another form"):
             build_engines(open_bundle(path), flavour="tensorrt_rtx")
-        assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+        ((_, sidecar),) = engines(open_bundle(path))
+        assert sidecar.network == "fp32" and trust.is_own(sidecar.plan_sha256)
 
     def test_a_list_of_own_engines_that_cannot_be_written_does_not_lose_the_build(
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -166,7 +184,8 @@ class TestABrokenChain:
     def test_a_plan_that_was_exchanged_for_another_precisions(self, path: Path) -> None:
         bundle = open_bundle(path)
         relist(path, plan_of(bundle, "fp32"), bundle.read(plan_of(bundle, "fp16")))
-        with pytest.raises(BundleError, match="is not the engine that its sidecar is of"):
+        told = rf"is not the engine that its sidecar is of.*sskt-edge export {path} --trt"
+        with pytest.raises(BundleError, match=told):
             engines(open_bundle(path))
 
     def test_an_engine_of_another_bundles_network(self, path: Path, tmp_path: Path) -> None:
@@ -184,8 +203,39 @@ class TestABrokenChain:
         raw = json.loads((path / "manifest.json").read_text())
         del raw["files"][plan_of(bundle, "fp32").replace(".plan", ".json")]
         (path / "manifest.json").write_text(json.dumps(raw))
-        with pytest.raises(BundleError, match="lists no file"):
+        with pytest.raises(BundleError, match=rf"has no sidecar.*sskt-edge export {path} --trt"):
             engines(open_bundle(path))
+
+    def test_a_sidecar_that_is_none_names_the_command(self, path: Path) -> None:
+        relist(path, plan_of(open_bundle(path), "fp32").replace(".plan", ".json"), b"no JSON")
+        with pytest.raises(BundleError, match=rf"sidecar is no JSON.*sskt-edge export {path} --trt"):
+            engines(open_bundle(path))
+
+    def test_an_engine_that_is_broken_raises_where_it_is_asked_for(self, path: Path) -> None:
+        change_sidecar(path, "fp32", onnx_sha256="0" * 64)
+        with pytest.raises(BundleError, match=r"no engine of fp32.*another fp32 file.*--trt --precision fp32"):
+            open_engine(open_bundle(path), "fp32")
+
+    def test_a_broken_engine_hides_no_other_way(self, path: Path) -> None:
+        change_sidecar(path, "fp32", onnx_sha256="0" * 64)
+        bundle = open_bundle(path)
+        (plan,) = look_at_engines(bundle).broken
+        found = open_all(bundle)
+        assert {"fp32 onnxruntime-cpu", "fp16 onnxruntime-cpu"} <= {one.name for one in found.opened}
+        assert "another fp32 file" in found.closed[plan] and f"sskt-edge export {path} --trt" in found.closed[plan]
+        assert "fp16 tensorrt-cuda" in found.closed and "fp32 tensorrt-cuda" not in found.closed
+        assert plan not in open_all(bundle, "fp16").closed
+        assert plan not in open_all(bundle, backend="onnxruntime").closed
+
+    def test_building_again_cures_a_broken_engine_and_touches_no_other(self, path: Path) -> None:
+        other = "engines/tensorrt-10.3.0-nvidia-a10-fp32"
+        files = {f"{other}.plan": b"a plan", f"{other}.json": b"no JSON", f"{other}.log": b"", f"{other}.timing": b"t"}
+        open_bundle(path).with_files({**files, f"{other[:-4]}int8.plan": b"broken too"})
+        bundle, _ = build_engines(open_bundle(path), ["fp32"], "tensorrt_rtx")
+        assert not files.keys() & bundle.manifest.files.keys()
+        assert not any((path / name).exists() for name in files)
+        assert list(look_at_engines(bundle).broken) == [f"{other[:-4]}int8.plan"]
+        assert sorted(engine.sidecar.network for engine in look_at_engines(bundle).whole) == ["fp16", "fp32"]
 
     @pytest.mark.parametrize("end", [".plan", ".json"])
     @pytest.mark.parametrize("how", ["changed", "cut", "gone", "link"])

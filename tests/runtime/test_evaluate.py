@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import platform
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +38,7 @@ def test_the_network_that_was_exported_passes(bundle_path: Path) -> None:
     result = only(report)
     assert report.passed and result.reasons == []
     assert (result.scores.images, result.scores.top1) == (6, 1.0)
-    assert result.parity is not None and result.parity.max_abs < 1e-5
+    assert result.parity.max_abs < 1e-5 and report.parity_on == "golden"
     assert result.latency_ms is not None and report.fastest is result
 
 
@@ -46,6 +48,12 @@ def test_a_report_is_plain_json(bundle_path: Path) -> None:
     (result,) = plain["results"]
     assert (result["runner"], result["precision"], result["passed"]) == ("onnxruntime-cpu", "fp32", True)
     assert result["parity"]["images"] == 6 and result["scores"]["confusion"] == [[2, 0, 0], [0, 2, 0], [0, 0, 2]]
+    assert plain["versions"] == {
+        "sskt-edge": version("sskt-edge"),
+        "python": platform.python_version(),
+        "numpy": version("numpy"),
+        "pillow": version("pillow"),
+    }
     assert plain["conditions"]["processor"]["cores"] >= 1 and plain["fastest"] == "fp32 onnxruntime-cpu"
 
 
@@ -70,8 +78,7 @@ def test_the_whole_test_set_from_a_folder_has_accuracy_and_parity(bundle_path: P
     report = on_folder(bundle_path, images_path)
     assert report.passed and report.notes == []
     assert (only(report).scores.images, only(report).scores.top1, report.data) == (12, 1.0, str(images_path))
-    parity = only(report).parity
-    assert parity is not None and parity.images == 12
+    assert only(report).parity.images == 12 and report.parity_on == str(images_path)
 
 
 def test_the_folders_classes_take_the_bundles_numbers(bundle_path: Path, images_path: Path) -> None:
@@ -94,21 +101,38 @@ def test_images_that_the_bundle_does_not_know_are_counted(bundle_path: Path, ima
     Image.fromarray(coloured("blue", 77)).save(images_path / "blue" / "77.png")
     (images_path / "red" / "0.png").unlink()
     report = on_folder(bundle_path, images_path)
-    parity = only(report).parity
-    assert only(report).scores.images == 12 and parity is not None and parity.images == 11
+    assert only(report).scores.images == 12 and only(report).parity.images == 11
     assert report.notes == [
         "1 of 12 images are not of the bundle's test set: accuracy counts them, parity does not",
         "1 of the 12 images of the bundle's test set are not in this folder",
     ]
 
 
-def test_a_folder_of_unknown_images_has_accuracy_alone(bundle_path: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def unknown(tmp_path: Path) -> Path:
+    """A folder of which the bundle knows no image, as where another decoder gives other pixels."""
     for name in ("red", "blue", "green"):
         (tmp_path / "new" / name).mkdir(parents=True)
         Image.fromarray(coloured(name, 99)).save(tmp_path / "new" / name / "a.png")
-    report = on_folder(bundle_path, tmp_path / "new")
-    assert only(report).parity is None and report.passed and only(report).scores.top1 == 1.0
-    assert report.as_json()["results"][0]["parity"] is None
+    return tmp_path / "new"
+
+
+def test_a_folder_of_unknown_images_is_judged_by_the_golden_ones(bundle_path: Path, unknown: Path) -> None:
+    report = on_folder(bundle_path, unknown)
+    assert report.passed and (only(report).scores.images, only(report).scores.top1) == (3, 1.0)
+    assert only(report).parity.images == 6 and only(report).parity.max_abs < 1e-5
+    assert (report.data, report.parity_on) == (str(unknown), "golden")
+    assert report.as_json()["parity_on"] == "golden"
+    assert report.notes == [
+        "none of the 3 images is of the bundle's test set: parity is judged on the golden images",
+    ]
+
+
+def test_unknown_images_do_not_hide_a_network_that_answers_otherwise(tmp_path: Path, unknown: Path) -> None:
+    golden = tiny_golden()
+    other = replace(golden, logits=golden.logits + np.float32(0.5))
+    report = on_folder(write_bundle(tmp_path / "b", golden=other), unknown)
+    assert not report.passed and "differ by up to 0.5" in only(report).reasons[0]
 
 
 def test_a_known_image_that_answers_otherwise_fails(tmp_path: Path, images_path: Path) -> None:

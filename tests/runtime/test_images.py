@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from sskt_edge.errors import DataError
-from sskt_edge.runtime.images import MAX_PIXELS, decode, read_square, to_square
+from sskt_edge.runtime.images import MAX_PIXELS, decode, read_square, short_side, to_square
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
@@ -220,3 +221,20 @@ def test_read_square_reads_a_file(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.png' cannot be read: No such file"):
         read_square(tmp_path / "gone.png", 5)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_device_and_a_pipe_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(os.devnull)
+    os.mkfifo(tmp_path / "b.png")
+    for name in ("a.png", "b.png"):
+        with pytest.raises(DataError, match=rf"{name}' is no file, but a folder, a pipe or a device\. Remove it"):
+            read_square(tmp_path / name, 5)
+        assert short_side(tmp_path / name) == 0
+
+
+def test_a_link_to_an_image_is_followed(tmp_path: Path) -> None:
+    Image.fromarray(PICTURE[:5, :5]).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("a.png")
+    assert np.array_equal(read_square(tmp_path / "b.png", 5), PICTURE[:5, :5])
+    assert short_side(tmp_path / "b.png") == 5

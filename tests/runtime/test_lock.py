@@ -74,3 +74,32 @@ def test_a_link_in_the_place_of_the_lock_does_not_empty_what_it_leads_to(tmp_pat
     with pytest.raises(StorageError), locked(tmp_path / "lock", "works", QUIET):
         pass
     assert (tmp_path / "precious").read_text() == "all"
+
+
+def test_a_hard_link_in_the_place_of_the_lock_is_refused_and_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("all")
+    (tmp_path / "lock").hardlink_to(tmp_path / "precious")
+    with (
+        pytest.raises(StorageError, match=r"lock' is no lock: it is a hard link.*Remove it"),
+        locked(tmp_path / "lock", "works", QUIET),
+    ):
+        pass
+    assert (tmp_path / "precious").read_text() == "all"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_the_place_of_the_lock_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with pytest.raises(StorageError, match="is no lock"), locked(tmp_path / "lock", "works", QUIET):
+        pass
+
+
+def test_a_lock_that_its_holder_removes_meanwhile_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, fstat = tmp_path / "lock", os.fstat
+
+    def after_it_went(descriptor: int) -> os.stat_result:
+        lock.unlink(missing_ok=True)
+        return fstat(descriptor)
+
+    monkeypatch.setattr(os, "fstat", after_it_went)
+    assert not is_held(lock)

@@ -72,6 +72,12 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "no fp32": (lambda m: m.update(precisions={}), "'fp32' is missing"),
     "broken chain": (lambda m: m["lineage"].update(onnx_sha256="0" * 64), "not the hash of the fp32 file"),
     "unlisted model": (lambda m: m["files"].pop("model.onnx"), "does not list 'model.onnx'"),
+    "no ONNX file": (lambda m: m["precisions"]["fp32"].update(file="model.bin"), "precisions.fp32.file"),
+    "a side of a poster": (lambda m: m["input"].update(height=200_000, width=200_000), "input.height"),
+    "a batch of millions": (lambda m: m["input"]["batch"].update(max=10**12), "input.batch.max"),
+    "a number without end": (lambda m: m.update(parameters=10**400), "parameters"),
+    "a size without end": (lambda m: m["files"]["model.onnx"].update(bytes=10**30), "files.model.onnx.bytes"),
+    "more classes than any network": (lambda m: m.update(classes=[str(n) for n in range(70_000)]), "classes"),
     "other size": (lambda m: m["files"]["model.onnx"].update(bytes=1), "same hash and size"),
 }
 
@@ -100,8 +106,9 @@ def test_what_did_not_hold_is_marked() -> None:
     assert parse(json.dumps(raw).encode()).marks == []
     raw["refused"]["int8"] = "too far"
     raw["precisions"]["fp32"]["measured"].append({**MEASURED, "backend": "openvino", "reasons": ["differs by 1"]})
+    raw["precisions"]["fp32"]["failed"] = {"onnxruntime-cuda": "no memory"}
     marks = parse(json.dumps(raw).encode()).marks
-    assert marks == ["no int8: too far", "fp32 by openvino-cpu: differs by 1"]
+    assert marks == ["no int8: too far", "fp32 by openvino-cpu: differs by 1", "fp32 by onnxruntime-cuda: no memory"]
 
 
 def test_the_run_is_read_from_a_manifest_that_does_not_hold_otherwise() -> None:

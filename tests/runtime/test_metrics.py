@@ -19,7 +19,7 @@ def test_top_k_is_the_share_worked_by_hand(k: int, expected: float) -> None:
 
 
 def test_confusion_has_the_truth_in_rows() -> None:
-    assert confusion(LOGITS, LABELS, 3).tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 0]]
+    assert confusion(predictions(LOGITS), LABELS, 3).tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 0]]
 
 
 def test_per_class_is_nan_for_a_class_without_images() -> None:
@@ -55,6 +55,13 @@ def test_top5_needs_more_than_five_classes() -> None:
 def test_scores_are_plain_json() -> None:
     found = scores(np.pad(LOGITS, ((0, 0), (0, 1))), LABELS, 4).as_json()
     assert json.loads(json.dumps(found, allow_nan=False))["per_class"] == [1.0, 0.5, 0.0, None]
+
+
+def test_many_classes_cost_no_matrix_of_them() -> None:
+    logits = np.zeros((2, 200_000), dtype=np.float32)  # the matrix would take 320 GB
+    found = scores(logits, np.array([0, 1]), 200_000)
+    assert found.per_class[:2].tolist() == [1.0, 0.0]
+    assert found.as_json()["confusion"] is None
 
 
 @pytest.mark.parametrize(

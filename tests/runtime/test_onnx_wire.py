@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sskt_edge.errors import BundleError
-from sskt_edge.runtime.onnx_wire import refuse_external_data
+from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from tests.runtime.tiny import tiny_model, tiny_onnx
 
 onnx = pytest.importorskip("onnx")
@@ -49,6 +49,19 @@ def tensor(*, location: int | None = None, entry: bool = False) -> Any:
     return it
 
 
+# Each gives a new node, at another place of a model.
+NODES: dict[str, Callable[[Any], Any]] = {
+    "graph": lambda m: m.graph.node.add(),
+    "subgraph": lambda m: attribute(m).g.node.add(),
+    "subgraphs": lambda m: attribute(m).graphs.add().node.add(),
+    "subgraph of a subgraph": lambda m: attribute(m).g.node.add().attribute.add().graphs.add().node.add(),
+    "function": lambda m: m.functions.add().node.add(),
+    "function attribute default": lambda m: m.functions.add().attribute_proto.add().g.node.add(),
+    "training initialization": lambda m: m.training_info.add().initialization.node.add(),
+    "training algorithm": lambda m: m.training_info.add().algorithm.node.add(),
+}
+
+
 def model_with(place: str, it: Any) -> bytes:
     model = tiny_model()
     PLACES[place](model, it)
@@ -61,13 +74,35 @@ def test_external_data_is_refused_wherever_it_stands(place: str) -> None:
     external = onnx.TensorProto.EXTERNAL
     for it in (tensor(location=external, entry=True), tensor(location=external), tensor(entry=True)):
         with pytest.raises(BundleError, match=r"'m\.onnx': tensor 'secret' has its data outside"):
-            refuse_external_data(model_with(place, it), "m.onnx")
+            refuse_untrusted(model_with(place, it), "m.onnx")
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_inline_data_passes_wherever_it_stands(place: str) -> None:
-    refuse_external_data(model_with(place, tensor()), "m.onnx")
-    refuse_external_data(model_with(place, tensor(location=onnx.TensorProto.DEFAULT)), "m.onnx")
+    refuse_untrusted(model_with(place, tensor()), "m.onnx")
+    refuse_untrusted(model_with(place, tensor(location=onnx.TensorProto.DEFAULT)), "m.onnx")
+
+
+@pytest.mark.parametrize("domain", ["com.microsoft", "", "other"])
+@pytest.mark.parametrize("place", NODES)
+def test_a_compiled_engine_is_refused_wherever_its_node_stands(place: str, domain: str) -> None:
+    model = tiny_model()
+    node = NODES[place](model)
+    node.op_type, node.domain = "EPContext", domain
+    with pytest.raises(BundleError, match=r"'m\.onnx': a node carries a compiled engine.*Export the network again"):
+        refuse_untrusted(model.SerializeToString(), "m.onnx")
+
+
+def test_only_the_kind_of_a_node_makes_it_an_engine() -> None:
+    model = tiny_model()
+    model.graph.node.add(op_type="EPContexts", name="EPContext", domain="EPContext", doc_string="EPContext")
+    refuse_untrusted(model.SerializeToString(), "m.onnx")
+
+
+def test_a_node_of_two_kinds_is_an_engine_if_one_of_them_is() -> None:
+    for kinds in ((b"EPContext", b"Relu"), (b"Relu", b"EPContext")):
+        with pytest.raises(BundleError, match="compiled engine"):
+            refuse_untrusted(field(7, field(1, b"".join(field(4, kind) for kind in kinds))), "m.onnx")
 
 
 def test_every_message_and_field_that_leads_to_a_tensor_is_known() -> None:
@@ -96,7 +131,7 @@ def test_a_file_cut_anywhere_is_refused_or_external_free() -> None:
     whole = []
     for end in range(len(content)):
         try:
-            refuse_external_data(content[:end], "cut")
+            refuse_untrusted(content[:end], "cut")
         except BundleError as error:
             assert "no whole ONNX file" in str(error)
         else:
@@ -122,7 +157,7 @@ def test_whatever_onnx_reads_as_external_is_refused() -> None:
         if any(t.data_location == 1 or t.external_data for t in (*model.graph.initializer, *tensors)):
             read += 1
             with pytest.raises(BundleError):
-                refuse_external_data(bytes(changed), "changed")
+                refuse_untrusted(bytes(changed), "changed")
     assert read > 100
 
 
@@ -143,10 +178,10 @@ def nested(graphs: int) -> bytes:
 
 
 def test_deep_nesting_is_refused_without_recursing_into_it() -> None:
-    refuse_external_data(nested(30), "m.onnx")
+    refuse_untrusted(nested(30), "m.onnx")
     for deep in (40, 20_000):
         with pytest.raises(BundleError, match="deep in each other"):
-            refuse_external_data(nested(deep), "m.onnx")
+            refuse_untrusted(nested(deep), "m.onnx")
 
 
 @pytest.mark.parametrize(
@@ -163,8 +198,8 @@ def test_deep_nesting_is_refused_without_recursing_into_it() -> None:
 )
 def test_a_broken_wire_format_is_refused(content: bytes) -> None:
     with pytest.raises(BundleError, match="no whole ONNX file"):
-        refuse_external_data(content, "m.onnx")
+        refuse_untrusted(content, "m.onnx")
 
 
 def test_a_memoryview_is_read_as_bytes_are() -> None:
-    refuse_external_data(memoryview(tiny_onnx()), "m.onnx")
+    refuse_untrusted(memoryview(tiny_onnx()), "m.onnx")

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sskt_edge.errors import BundleError, InputError
+from sskt_edge.errors import BundleError, InputError, WorkError
+from sskt_edge.runtime import openings as module
+from sskt_edge.runtime.backends.tensorrt import cuda, flavours
+from sskt_edge.runtime.backends.tensorrt.flavours import Flavour
 from sskt_edge.runtime.bundle import open_bundle
+from sskt_edge.runtime.machine.conditions import conditions
+from sskt_edge.runtime.machine.nvidia_smi import GpuState
 from sskt_edge.runtime.openings import open_all
 from tests.runtime.tiny import tiny_onnx, write_bundle
 
@@ -62,6 +68,40 @@ def test_a_refused_precision_says_why_it_is_not_there(path: Path) -> None:
     (path / "manifest.json").write_text(json.dumps(raw))
     with pytest.raises(BundleError, match=r"has no int8\. It was refused at export: too far from fp32 It has"):
         open_all(open_bundle(path), "int8")
+
+
+@pytest.fixture
+def tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if TensorRT were installed."""
+    monkeypatch.setattr(flavours, "installed", lambda: (Flavour("tensorrt", "10.3.0"),))
+
+
+def test_an_engine_that_could_be_built_says_how(path: Path, tensorrt: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "device", lambda: cuda.Gpu("NVIDIA A10", "8.6", "13.0", "13.0"))
+    closed = open_all(open_bundle(path), provider="auto").closed
+    assert [name for name in closed if "tensorrt-cuda" in name] == [
+        f"{precision} tensorrt-cuda" for precision in ("fp32", "fp16", "int8")
+    ]
+    assert f"sskt-edge export {path} --trt --precision fp16" in closed["fp16 tensorrt-cuda"]
+    assert not any("tensorrt" in name for name in open_all(open_bundle(path), backend="onnxruntime").closed)
+
+
+def test_without_gpu_and_engine_nothing_is_said_of_engines(
+    path: Path, tensorrt: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_has_gpu", lambda: False)
+    assert not any("tensorrt-cuda" in name for name in open_all(open_bundle(path)).closed)
+
+
+def test_a_gpu_that_cuda_does_not_take_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise WorkError("the driver was changed")
+
+    monkeypatch.setattr(cuda, "device", fails)
+    assert module._has_gpu() == bool(conditions().gpus or conditions().jetson)
+    seen = replace(conditions(), gpus=(GpuState("NVIDIA A10", "580.1"),))
+    monkeypatch.setattr(module, "conditions", lambda: seen)
+    assert module._has_gpu()
 
 
 def test_one_library_that_does_not_take_a_file_does_not_hide_the_others(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from sskt_edge.errors import InputError, NetworkError
 from sskt_edge.runtime.backends import BACKENDS
+from sskt_edge.runtime.backends import onnxruntime as onnxruntime_backend
 from sskt_edge.runtime.manifest import PrecisionName
 from sskt_edge.runtime.runners import _TAKES, Runner, runners_here, runners_of
 from tests.runtime.tiny import SIDE, reference, tiny_onnx
@@ -22,7 +23,15 @@ def test_onnx_runtime_on_the_cpu_comes_first_and_takes_every_precision() -> None
 def test_every_runner_is_of_a_backend_and_takes_precisions_that_there_are() -> None:
     for runner, precisions in _TAKES.items():
         assert runner.backend in BACKENDS
-        assert "fp32" in precisions and set(precisions) <= set(get_args(PrecisionName))
+        assert precisions and set(precisions) <= set(get_args(PrecisionName))
+
+
+def test_fp32_is_run_only_where_tf32_can_be_turned_off() -> None:
+    fp32 = runners_of("fp32", tuple(_TAKES))
+    assert Runner("onnxruntime", "tensorrt") not in fp32
+    assert Runner("onnxruntime", "tensorrt") in runners_of("fp16", tuple(_TAKES))
+    assert onnxruntime_backend._PROVIDERS["cuda"][1]["use_tf32"] == "0"
+    assert [runner.provider for runner in fp32 if runner.backend == "onnxruntime"] == ["cpu", "cuda"]
 
 
 def test_the_file_for_onnx_runtimes_cpu_is_for_it_alone() -> None:

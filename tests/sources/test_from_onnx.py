@@ -224,6 +224,35 @@ def test_another_form_is_refused_and_named(tmp_path: Path, form: dict[str, Any])
         of_floats(write(tmp_path / "n.onnx", **form))
 
 
+@pytest.mark.parametrize("kind", ["FLOAT", "UINT8"])
+@pytest.mark.parametrize(
+    ("batch", "side", "said"),
+    [
+        ("B", 60_000, "side 60000 and batch any"),
+        (2**40, "S", "side any and batch 1099511627776"),
+        (1025, 8, "side 8 and batch 1025"),
+        ("B", 4097, "side 4097 and batch any"),
+        (1024, 4096, "side 4096 and batch 1024"),
+    ],
+)
+def test_an_input_that_would_take_all_of_the_memory_is_refused(
+    tmp_path: Path, kind: str, batch: int | str, side: int | str, said: str
+) -> None:
+    shape: Shape = [batch, 3, side, side] if kind == "FLOAT" else [batch, side, side, 3]
+    model = write(tmp_path / "n.onnx", kind=kind, shape=shape)
+    with pytest.raises(NetworkError, match=rf"n\.onnx': its input has {said}; expected a side of at most 4096"):
+        of_floats(model)
+
+
+def test_an_input_of_an_unknown_type_is_refused_and_named(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "n.onnx").removeprefix("onnx/"))
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = 99
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(NetworkError, match=r"got in: type 99 \[\?,3,12,12\]; .*expected one input"):
+        of_floats(f"onnx/{path}")
+
+
 def test_external_data_is_refused(tmp_path: Path) -> None:
     model = onnx.load(write(tmp_path / "n.onnx").removeprefix("onnx/"))
     (tmp_path / "n.onnx").unlink()

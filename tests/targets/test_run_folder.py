@@ -105,6 +105,22 @@ def test_a_changed_golden_set_is_refused(run: Path) -> None:
         read_run(run).golden()
 
 
+@pytest.mark.parametrize("name", ["primary.safetensors", "golden.safetensors"])
+def test_what_is_used_are_the_bytes_that_were_hashed(run: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file changes after it was hashed in a reading of its own."""
+    read = Path.read_bytes
+
+    def changed(path: Path) -> bytes:
+        content = bytearray(read(path))
+        if path.name == name:
+            content[-1] ^= 1
+        return bytes(content)
+
+    monkeypatch.setattr(Path, "read_bytes", changed)
+    with pytest.raises(RunError, match=rf"{name}' was changed after training"):
+        read_run(run).golden()
+
+
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"name": "tiny", "unknown": 1}'])
 def test_a_broken_result_is_a_run_error(run: Path, text: str) -> None:
     (run / "result.json").write_text(text)

@@ -1,4 +1,4 @@
-"""A plan writes nothing, says what a training would do, and its figures follow from each other."""
+"""A plan writes no labels, says what a training would do, and its figures follow from each other."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -10,19 +11,29 @@ import numpy.typing as npt
 
 from sskt_edge.errors import InputError, MissingExtraError, NetworkError, WorkError
 from sskt_edge.runtime.machine.machine import version_of
-from sskt_edge.runtime.onnx_wire import refuse_external_data
+from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.runtime.session import check_images, other_form, run_in_parts
 
 # TF32 off: fp32 means fp32. For TensorRT there is no such switch here, so "auto" leaves it out; a source's engine that
 # runs on it is held against torch as all are.
 # Neither it nor CUDA has run in this project's tests yet.
 _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
-    "tensorrt": ("TensorrtExecutionProvider", {}),
     "cpu": ("CPUExecutionProvider", {}),
     "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
+    "tensorrt": ("TensorrtExecutionProvider", {}),
+}
+# The lists that are tried, until one opens; what a provider of a list does not take, the next one runs. "cuda" and
+# "tensorrt" hold with their first list only: the others show whether it was the provider that did not start.
+_LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "auto": (("cuda", "cpu"), ("cpu",)),
+    "cpu": (("cpu",),),
+    "cuda": (("cuda",), ("cuda", "cpu"), ("cpu",)),
+    "tensorrt": (("tensorrt", "cuda"), ("tensorrt", "cuda", "cpu"), ("cpu",)),
 }
 _TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu12", "tensorrt-cu13")
-_ERRORS_ONLY = 3
+_ERRORS_ONLY, _FATAL_ONLY = 3, 4
+# What ONNX Runtime says where a node is left to the CPU, and that is not allowed.
+_LEFT_TO_CPU = "assigned to the default CPU EP"
 
 
 class OnnxRuntimeSession:
@@ -33,14 +44,16 @@ class OnnxRuntimeSession:
         height: H of the images.
         width: W of the images.
         max_batch: more images than this are run in several batches.
-        provider: "cpu", "cuda", "tensorrt", or "auto": CUDA if it is there, else the CPU.
+        provider: "cpu", "cuda", "tensorrt" (with CUDA for what it does not take), or "auto": CUDA if it is there, else
+            the CPU. "cuda" and "tensorrt" leave nothing to the CPU; "auto" may.
         threads: threads of one run; 0 leaves it to ONNX Runtime.
         precision: what the graph computes in, for the record.
         fixed_batch: every run has exactly max_batch images.
 
     Raises:
         BundleError: the file is broken or names external data.
-        NetworkError: ONNX Runtime does not take the network, or its input or output has another form.
+        NetworkError: ONNX Runtime does not take the network, the GPU's providers leave a part of it to the CPU, or its
+            input or output has another form.
         InputError: the provider is unknown or does not start.
         MissingExtraError: onnxruntime, or one with that provider, is not installed.
     """
@@ -59,21 +72,12 @@ class OnnxRuntimeSession:
         precision: str = "fp32",
         fixed_batch: bool = False,
     ) -> None:
-        refuse_external_data(content, "the ONNX file")
+        refuse_untrusted(content, "the ONNX file")
         ort = _import()
         self.height, self.width, self.max_batch, self.precision = height, width, max_batch, precision
         self._fixed_batch = fixed_batch
         self.versions = versions(provider)
-        options = ort.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY
-        options.intra_op_num_threads = threads
-        # Else bytes that pose as ONNX Runtime's own format would be read as that, past the check above.
-        options.add_session_config_entry("session.load_model_format", "ONNX")
-        wanted = _wanted(provider, ort.get_available_providers())
-        try:
-            self._session = ort.InferenceSession(content, options, providers=[_PROVIDERS[name] for name in wanted])
-        except Exception as error:  # its exceptions share no base class
-            raise NetworkError(f"ONNX Runtime does not take the network: {_first_line(error)}") from error
+        self._session, error = _first_to_open(ort, content, threads, _lists(provider, ort.get_available_providers()))
         # A provider that cannot start only leaves a line in the log, and the next one takes over.
         running = self._session.get_providers()
         self.provider = next(name for name, (long, _) in _PROVIDERS.items() if long == running[0])
@@ -82,7 +86,9 @@ class OnnxRuntimeSession:
                 f"Provider '{provider}' is installed but does not start on this machine; what runs: "
                 f"{', '.join(running)}. Check the driver and the libraries that it needs (CUDA and cuDNN; "
                 f"TensorRT 10), or use provider 'cpu'."
-            )
+            ) from error
+        if error and provider != "auto":
+            raise _refused(provider, error, self._session)
         self._input = _check_form(self._session, height, width)
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -140,20 +146,72 @@ def _import() -> ModuleType:
     return module
 
 
-def _wanted(provider: str, present: list[str]) -> list[str]:
-    """Short names of the providers to ask for, the first one first."""
-    if provider != "auto" and provider not in _PROVIDERS:
-        raise InputError(f"Unknown provider '{provider}'. Known: auto, {', '.join(_PROVIDERS)}.")
-    if provider == "cpu" or (provider == "auto" and _PROVIDERS["cuda"][0] not in present):
-        return ["cpu"]
-    wanted = "cuda" if provider == "auto" else provider
-    if _PROVIDERS[wanted][0] not in present:
+def _lists(provider: str, present: list[str]) -> tuple[tuple[str, ...], ...]:
+    """The lists of providers to try, by their short names."""
+    if provider not in _LISTS:
+        raise InputError(f"Unknown provider '{provider}'. Known: {', '.join(_LISTS)}.")
+    if provider == "auto" and _PROVIDERS["cuda"][0] not in present:
+        return _LISTS["cpu"]
+    if provider != "auto" and _PROVIDERS[provider][0] not in present:
         raise MissingExtraError(
-            f"Provider '{wanted}' is not in this onnxruntime; it has: {', '.join(present)}. "
+            f"Provider '{provider}' is not in this onnxruntime; it has: {', '.join(present)}. "
             "pip uninstall onnxruntime; pip install 'sskt-edge[gpu]'. Or use provider 'cpu'."
         )
-    # What a provider does not know, the next one runs.
-    return list(_PROVIDERS)[list(_PROVIDERS).index(wanted) :]
+    return _LISTS[provider]
+
+
+def _first_to_open(
+    ort: ModuleType, content: bytes, threads: int, lists: Sequence[Sequence[str]]
+) -> tuple[Any, NetworkError | None]:
+    """A session on the first list of providers that opens, and why the first of all did not, if so."""
+    errors: list[NetworkError] = []
+    for names in lists:
+        try:
+            return _open(ort, content, threads, names), errors[0] if errors else None
+        except NetworkError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _open(ort: ModuleType, content: bytes, threads: int, names: Sequence[str]) -> Any:
+    """A session on these providers. Without "cpu" among them, a node that is left to the CPU is an error."""
+    options = ort.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    # Else bytes that pose as ONNX Runtime's own format would be read as that, past the check of external data.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    if "cpu" not in names:
+        options.log_severity_level = _FATAL_ONLY  # the next list says why
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    elif len(names) > 1:
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    providers = [_PROVIDERS[name] for name in names]
+    try:
+        # Its own fallback would print to stdout, and take the CPU even between two runs.
+        return ort.InferenceSession(content, options, providers=providers, enable_fallback=False)
+    except Exception as error:  # its exceptions share no base class
+        raise NetworkError(f"ONNX Runtime does not take the network: {_first_line(error)}") from error
+
+
+def _refused(provider: str, error: NetworkError, session: Any) -> NetworkError:
+    """The error for a network that the provider, which did start, does not take; `session` has the CPU's help."""
+    if _LEFT_TO_CPU not in str(error):
+        return error
+    return NetworkError(
+        f"Provider '{provider}' would leave a part of the network to the CPU{_on_cpu(session)}. Use provider 'cpu', or "
+        "'auto', which takes both; or build a TensorRT engine."
+    )
+
+
+def _on_cpu(session: Any) -> str:
+    """The kinds of nodes that run on the CPU, as ": Shape, Range"; "" where ONNX Runtime is too old to say."""
+    try:
+        parts = session.get_provider_graph_assignment_info()
+    except AttributeError:
+        return ""
+    cpu, _ = _PROVIDERS["cpu"]
+    kinds = dict.fromkeys(node.op_type for part in parts if part.ep_name == cpu for node in part.get_nodes())
+    return f": {', '.join(kinds)}" if kinds else ""
 
 
 def _check_form(session: Any, height: int, width: int) -> str:

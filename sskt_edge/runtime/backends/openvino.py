@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.errors import InputError, MissingExtraError, NetworkError, SsktEdgeError, WorkError
-from sskt_edge.runtime.onnx_wire import refuse_external_data
+from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.runtime.session import check_images, other_form, run_in_parts
 
 # Left to itself OpenVINO computes in bf16 wherever the CPU can, fp32 graphs too.
@@ -63,7 +64,7 @@ class OpenVinoSession:
         precision: str = "fp32",
         fixed_batch: bool = False,
     ) -> None:
-        refuse_external_data(content, "the ONNX file")
+        refuse_untrusted(content, "the ONNX file")
         if provider not in ("auto", "cpu"):
             raise InputError(f"Unknown provider '{provider}'. Known: auto, cpu.")
         if precision not in _PRECISIONS:
@@ -74,12 +75,12 @@ class OpenVinoSession:
         settings: dict[str, str | int] = {**_PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
-        ov = _import()
+        core = _core()
         with _errors(NetworkError, "OpenVINO does not take the network"):
             model = _read(content)
             _check_form(model, height, width)
             model.reshape([max_batch if fixed_batch else -1, height, width, 3])
-            compiled = ov.Core().compile_model(model, "CPU", settings)
+            compiled = core.compile_model(model, "CPU", settings)
             self._request = compiled.create_infer_request()
         self.provider = ",".join(compiled.get_property("EXECUTION_DEVICES")).lower()
         became = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
@@ -124,6 +125,17 @@ def _import() -> ModuleType:
         ) from error
     module: ModuleType = openvino
     return module
+
+
+@cache
+def _core() -> Any:
+    """The one Core of this process, which never ends.
+
+    On processors with AMX each gives its thread another stack for signals. When two end in the order in which they
+    began, 2026.4 leaves the thread with the stack of the first, whose memory is gone, and the next signal that Python
+    handles, such as Ctrl-C, kills the process.
+    """
+    return _import().Core()
 
 
 @contextmanager

@@ -10,7 +10,6 @@ _NO_GPU = "not here: needs an NVIDIA GPU"
 _NO_CUDA = "not here: CUDA does not answer, see the warnings"
 _ENVIRONMENT = "/usr/bin/python3 -m venv --system-site-packages edge && . edge/bin/activate"
 _JETPACK = "sudo apt install nvidia-jetpack"
-_PROVIDER = "TensorrtExecutionProvider"
 
 
 def verbs(machine: Machine) -> dict[str, str]:
@@ -95,14 +94,6 @@ def _bring(machine: Machine, more: Packages | None = None) -> str:
 
 
 def _sources(machine: Machine, training: str) -> str:
-    """Heavy networks: ONNX Runtime's TensorRT provider runs them, which needs a TensorRT 10."""
-    if machine.gpu is None:
-        return _NO_GPU
-    if training:
-        return training
-    if _PROVIDER not in machine.providers:
-        if "cpu" in machine.device.onnxruntime.extras:
-            return "not here: needs an onnxruntime-gpu with TensorRT"
-        return f"pip uninstall -y onnxruntime onnxruntime-gpu && {machine.device.onnxruntime.command()}"
-    version = machine.tensorrt.get("tensorrt", "")
-    return _READY if version.startswith("10.") else Packages((), ("tensorrt>=10.3,<11",)).command()
+    """Heavy networks, built and run here as any engine is."""
+    run = _run(machine)
+    return run if run.startswith("not here") else training or run

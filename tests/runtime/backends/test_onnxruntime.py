@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import struct
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sskt_edge.errors import BundleError, DataError, InputError, MissingExtraError, NetworkError, WorkError
+from sskt_edge.runtime.backends import onnxruntime as backend
 from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
 from tests.runtime.tiny import SIDE, WEIGHT, reference, tiny_model, tiny_onnx
 
@@ -103,7 +105,7 @@ def test_a_failing_run_is_one_line() -> None:
 
 
 def test_an_unknown_provider_lists_those_known() -> None:
-    with pytest.raises(InputError, match=r"Unknown provider 'tpu'\. Known: auto, tensorrt, cpu, cuda"):
+    with pytest.raises(InputError, match=r"Unknown provider 'tpu'\. Known: auto, cpu, cuda, tensorrt"):
         open_tiny(provider="tpu")
 
 
@@ -113,16 +115,64 @@ def test_an_absent_provider_lists_those_present() -> None:
         open_tiny(provider="cuda")
 
 
-@pytest.mark.skipif(HAS_CUDA, reason="this onnxruntime has CUDA")
-def test_a_provider_that_does_not_start_is_no_silent_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def gpu_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this ONNX Runtime had been built for a GPU: what it is then asked for does not start."""
     every = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: every)
+
+
+@pytest.mark.skipif(HAS_CUDA, reason="this onnxruntime has CUDA")
+def test_a_provider_that_does_not_start_is_no_silent_cpu(gpu_providers: None) -> None:
     for provider in ("tensorrt", "cuda"):
         with (
             pytest.warns(UserWarning, match="not in available provider names"),
             pytest.raises(InputError, match=rf"'{provider}' is installed but does not start .* CPUExecutionProvider"),
         ):
             open_tiny(provider=provider)
+
+
+@pytest.mark.skipif(HAS_CUDA, reason="this onnxruntime has CUDA")
+def test_auto_goes_on_with_the_cpu_where_cuda_does_not_start(gpu_providers: None) -> None:
+    with pytest.warns(UserWarning, match="not in available provider names"):
+        session = open_tiny(provider="auto")
+    assert session.provider == "cpu"
+    assert np.abs(session.run(images(2)) - reference(images(2))).max() < 1e-5
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_gpu_leaves_nothing_to_the_cpu(provider: str) -> None:
+    lists = backend._LISTS[provider]
+    assert lists[0] == {"cuda": ("cuda",), "tensorrt": ("tensorrt", "cuda")}[provider]
+    with (
+        pytest.warns(UserWarning, match="not in available provider names") if not HAS_CUDA else nullcontext(),
+        pytest.raises(NetworkError, match=backend._LEFT_TO_CPU),
+    ):
+        # No GPU takes this one: a text is nothing for it.
+        backend._open(onnxruntime, of_text(), 1, lists[0])
+
+
+def of_text() -> bytes:
+    """A network with a node that the CPU alone takes."""
+    onnx = pytest.importorskip("onnx")
+    model = tiny_model()
+    types, node = onnx.TensorProto, onnx.helper.make_node
+    model.graph.node[2].output[0] = "number"
+    model.graph.node.append(node("Cast", ["number"], ["text"], to=types.STRING))
+    model.graph.node.append(node("Cast", ["text"], ["logits"], to=types.FLOAT))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def test_what_is_left_to_the_cpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a provider that starts and takes nothing, which stands in for CUDA."""
+    if "AzureExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has no such provider")
+    monkeypatch.setitem(backend._PROVIDERS, "cuda", ("AzureExecutionProvider", {}))
+    with pytest.raises(NetworkError, match=r"Provider 'cuda' would leave a part of the network to the CPU: Cast, "):
+        open_tiny(provider="cuda")
+    session = open_tiny(provider="auto")
+    assert np.abs(session.run(images(2)) - reference(images(2))).max() < 1e-5
 
 
 def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,3 +181,23 @@ def test_a_session_writes_no_file_warns_of_nothing_and_reports_to_nobody(tmp_pat
 def test_hiding_the_telemetry_leaves_it_to_others() -> None:
     versions()
     assert pytest.importorskip("openvino_telemetry") is sys.modules["openvino_telemetry"]
+
+
+# OpenVINO gives the thread another stack for signals, on processors with AMX, and takes the wrong one away in the end.
+SIGNAL = """
+import signal, sys
+from pathlib import Path
+from sskt_edge.runtime.backends.openvino import OpenVinoSession
+signal.signal(signal.SIGINT, lambda *_: print("handled", flush=True))
+sessions = [OpenVinoSession(Path(sys.argv[1]).read_bytes(), int(sys.argv[2]), int(sys.argv[2]), 4) for _ in range(2)]
+while sessions:
+    del sessions[0]
+    signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_signals_reach_python_after_sessions_were_dropped_in_any_order(tmp_path: Path) -> None:
+    (tmp_path / "tiny.onnx").write_bytes(tiny_onnx())
+    command = [sys.executable, "-c", SIGNAL, str(tmp_path / "tiny.onnx"), str(SIDE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\nhandled\n"), done.stderr

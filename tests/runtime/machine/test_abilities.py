@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from sskt_edge.runtime.machine.abilities import install, verbs
+from sskt_edge.runtime.machine.conditions import Conditions
 from sskt_edge.runtime.machine.machine import PACKAGES, Machine
 from tests.runtime.machine.machines import H100, RTX_4090, TRAIN, conditions_of, machine_of
 
 ENVIRONMENT = "/usr/bin/python3 -m venv --system-site-packages edge && . edge/bin/activate"
 CPU = {"onnxruntime": "1.23.2"}
-BUILD, RUN = "export BUNDLE --trt", "eval, bench, predict by TensorRT"
+BUILD, RUN, SOURCES = "export BUNDLE --trt", "eval, bench, predict by TensorRT", "sources by TensorRT"
 BINDINGS_12, BINDINGS_13 = {"cuda-bindings": "12.9.10"}, {"cuda-bindings": "13.5.0"}
 
 
@@ -85,31 +86,49 @@ def test_an_arm_cpu_builds_no_engines() -> None:
     assert install(board) == ""
 
 
+SERVER, CARD = conditions_of("x86_64", H100), conditions_of("x86_64", RTX_4090)
+ORIN, THOR = conditions_of("aarch64", jetpack="6"), conditions_of("aarch64", jetpack="7")
+TEN, ELEVEN, FOR_RTX = {"tensorrt": "10.16.1.11"}, {"tensorrt": "11.4.0.106"}, {"tensorrt_rtx": "1.7.1.116"}
+
+
 @pytest.mark.parametrize(
-    ("providers", "tensorrt", "state"),
+    ("conditions", "bindings", "tensorrt", "cuda"),
     [
-        (
-            ("CPUExecutionProvider",),
-            "10.16.1.11",
-            "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'sskt-edge[gpu]'",
-        ),
-        (("TensorrtExecutionProvider",), "11.4.0.106", "pip install 'tensorrt>=10.3,<11'"),
-        (("TensorrtExecutionProvider",), "10.16.1.11", "ready"),
+        pytest.param(SERVER, BINDINGS_13, TEN, "13.0", id="server with TensorRT 10"),
+        pytest.param(SERVER, BINDINGS_13, ELEVEN, "13.0", id="server with TensorRT 11"),
+        pytest.param(CARD, BINDINGS_13, FOR_RTX, "13.0", id="RTX card"),
+        pytest.param(ORIN, BINDINGS_12, {"tensorrt": "10.3.0"}, "12.6", id="JetPack 6"),
+        pytest.param(THOR, BINDINGS_13, TEN, "13.0", id="JetPack 7"),
     ],
 )
-def test_sources_by_tensorrt_need_its_provider_and_tensorrt_10(
-    providers: tuple[str, ...], tensorrt: str, state: str
+def test_sources_by_tensorrt_need_what_runs_an_engine_and_what_trains(
+    conditions: Conditions, bindings: dict[str, str], tensorrt: dict[str, str], cuda: str
 ) -> None:
-    installed = {**TRAIN, **BINDINGS_13, "onnxruntime-gpu": "1.31.1"}
-    flavours = {"tensorrt": tensorrt}
-    server = machine_of(conditions_of("x86_64", H100), installed, tensorrt=flavours, cuda="13.0", providers=providers)
-    assert verbs(server)["sources by TensorRT"] == state
+    runs = {**CPU, **bindings}
+    whole = machine_of(conditions, {**TRAIN, **runs}, tensorrt=tensorrt, cuda=cuda)
+    assert verbs(whole)[SOURCES] == "ready"
+    no_training = machine_of(conditions, runs, tensorrt=tensorrt, cuda=cuda)
+    assert verbs(no_training)[SOURCES] == "pip install 'sskt-edge[train]'"
+    silent = machine_of(conditions, {**TRAIN, **runs}, tensorrt=tensorrt)
+    assert verbs(silent)[SOURCES] == "not here: CUDA does not answer, see the warnings"
 
 
-def test_a_jetson_whose_onnxruntime_takes_the_cpu_runs_no_sources_by_tensorrt() -> None:
-    installed = {**TRAIN, **CPU, **BINDINGS_12}
-    orin = machine_of(conditions_of("aarch64", jetpack="6"), installed, tensorrt={"tensorrt": "10.3.0"}, cuda="12.6")
-    assert verbs(orin)["sources by TensorRT"] == "not here: needs an onnxruntime-gpu with TensorRT"
+@pytest.mark.parametrize(
+    ("conditions", "brings"),
+    [
+        pytest.param(SERVER, "pip install 'sskt-edge[tensorrt]'", id="server"),
+        pytest.param(CARD, "pip install 'sskt-edge[rtx]'", id="RTX card"),
+        pytest.param(ORIN, f"{ENVIRONMENT} && pip install 'sskt-edge[cpu]' 'cuda-bindings>=12.6,<13'", id="JetPack 6"),
+        pytest.param(THOR, f"{ENVIRONMENT} && pip install 'sskt-edge[cpu]' 'cuda-bindings>=13,<14'", id="JetPack 7"),
+        pytest.param(conditions_of(), "not here: needs an NVIDIA GPU", id="CPU"),
+    ],
+)
+def test_sources_by_tensorrt_lack_what_engines_lack(conditions: Conditions, brings: str) -> None:
+    assert verbs(machine_of(conditions, {**TRAIN, **CPU}))[SOURCES] == brings
+
+
+def test_no_installation_is_told_for_sources_by_tensorrt_where_there_is_no_gpu() -> None:
+    assert verbs(machine_of(conditions_of()))[SOURCES] == "not here: needs an NVIDIA GPU"
 
 
 def test_a_machine_with_everything_is_ready_for_everything() -> None:
@@ -119,6 +138,5 @@ def test_a_machine_with_everything_is_ready_for_everything() -> None:
         installed,
         tensorrt={"tensorrt": "10.16.1.11", "tensorrt_rtx": "1.7.1.116"},
         cuda="13.0",
-        providers=("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
     )
     assert [state for state in verbs(whole).values() if not state.startswith("ready")] == []

@@ -21,7 +21,7 @@ from sskt_edge.runtime.backends.tensorrt.flavours import Flavour
 from sskt_edge.runtime.backends.tensorrt.sidecar import Sidecar, this_platform
 from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.manifest import Batch
-from sskt_edge.runtime.onnx_wire import refuse_external_data
+from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.runtime.progress import QUIET, Progress
 
 _LOG = "log.txt"
@@ -84,7 +84,7 @@ def build_engine(
         StorageError: the temporary folder does not take the files.
         Interrupted: a signal came; nothing is left.
     """
-    refuse_external_data(onnx, "the ONNX file")
+    refuse_untrusted(onnx, "the ONNX file")
     targets, gpu = _targets(flavour, compute_capabilities)
     request = builder.Request(
         flavour=flavour.name,

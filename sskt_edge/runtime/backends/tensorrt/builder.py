@@ -92,7 +92,7 @@ def _build(folder: Path, request: Request) -> None:
     config = builder.create_builder_config()
     # On by default; with it fp32 would keep 10 bits of the mantissa.
     config.clear_flag(trt.BuilderFlag.TF32)
-    _set_profile(builder, config, _input_of(trt, network, request), request)
+    set_profile(builder, config, _input_of(trt, network, request), request.height, request.width, request.batch, log)
     _set_compute_capabilities(trt, config, request.compute_capabilities)
     timing = folder / TIMING
     if timing.exists():
@@ -106,7 +106,7 @@ def _build(folder: Path, request: Request) -> None:
     with storage_errors(folder):
         (folder / PLAN).write_bytes(plan)
         if timing.exists():
-            timing.write_bytes(config.get_timing_cache().serialize())
+            keep_timing_cache(config, timing)
 
 
 def _log(trt: ModuleType) -> Any:
@@ -176,11 +176,19 @@ def _input_of(trt: ModuleType, network: Any, request: Request) -> str:
     return str(inputs[0].name)
 
 
-def _set_profile(builder: Any, config: Any, name: str, request: Request) -> None:
+def set_profile(builder: Any, config: Any, name: str, height: int, width: int, batch: Batch, log: Any) -> None:
+    """Build for these batches of the input `name`.
+
+    Raises:
+        WorkError: the library does not take them; what it said is in `log`.
+    """
     profile = builder.create_optimization_profile()
-    batches = (request.batch.min, request.batch.opt, request.batch.max)
-    profile.set_shape(name, *((batch, request.height, request.width, 3) for batch in batches))
-    config.add_optimization_profile(profile)
+    profile.set_shape(name, *((images, height, width, 3) for images in (batch.min, batch.opt, batch.max)))
+    if config.add_optimization_profile(profile) < 0:
+        raise WorkError(
+            f"TensorRT does not take batches of {batch.min}, {batch.opt} and {batch.max} images of {height} × {width}: "
+            f"{_told(log.errors)}. Set others: export.batch."
+        )
 
 
 def _set_compute_capabilities(trt: ModuleType, config: Any, wanted: list[str]) -> None:
@@ -204,6 +212,13 @@ def start_timing_cache(config: Any, content: bytes) -> None:
         cache = config.create_timing_cache(start)
         if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
             return
+
+
+def keep_timing_cache(config: Any, path: Path) -> None:
+    """Put what this build measured in the place of what earlier ones did; where it has no cache, that stays."""
+    cache = config.get_timing_cache()
+    if cache is not None:
+        path.write_bytes(cache.serialize())
 
 
 if __name__ == "__main__":

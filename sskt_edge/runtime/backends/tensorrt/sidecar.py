@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Literal[1] = 1
 ComputeCapability = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
-_AGAIN = "Build the engine again from the bundle's ONNX file."
 _MAX_FAULTS = 5
+_MAX_BYTES = 1 << 16
 
 
 class Sidecar(BaseModel):
@@ -64,16 +64,23 @@ class Sidecar(BaseModel):
         return self.model_dump_json(indent=2).encode() + b"\n"
 
 
-def parse(content: bytes) -> Sidecar:
+def parse(content: bytes, bundle: str = "BUNDLE") -> Sidecar:
     """The content of a sidecar's file → Sidecar.
 
+    Args:
+        content: of the file.
+        bundle: where the engine lies, for the command that builds it again.
+
     Raises:
-        BundleError: no JSON, of a newer schema, or a key missing, unknown or with a wrong value.
+        BundleError: too large, no JSON, of a newer schema, or a key missing, unknown or with a wrong value.
     """
+    again = f"Build the engine again: sskt-edge export {bundle} --trt."
+    if len(content) > _MAX_BYTES:
+        raise BundleError(f"The engine's sidecar is no file of ours: it has {len(content)} bytes. {again}")
     try:
         raw = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"The engine's sidecar is no JSON: {error}. {_AGAIN}") from error
+        raise BundleError(f"The engine's sidecar is no JSON: {error}. {again}") from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise BundleError(
@@ -85,7 +92,7 @@ def parse(content: bytes) -> Sidecar:
     except ValidationError as error:
         faults = error.errors()[:_MAX_FAULTS]
         found = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
-        raise BundleError(f"The engine's sidecar is not valid: {found}. {_AGAIN}") from error
+        raise BundleError(f"The engine's sidecar is not valid: {found}. {again}") from error
 
 
 def this_platform() -> str:

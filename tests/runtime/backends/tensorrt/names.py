@@ -26,7 +26,8 @@ HOLDERS: dict[str, dict[str, str]] = {
     "logger.py": {"trt": MODULE},
     "builder.py": {"trt": MODULE, "builder": "Builder", "network": "INetworkDefinition", "parser": "OnnxParser"}
     | {"config": "IBuilderConfig", "profile": "IOptimizationProfile", "error": "ParserError"}
-    | {"inputs": "ITensor", "outputs": "ITensor", "it": "ITensor", "severity": "ILogger.Severity"},
+    | {"inputs": "ITensor", "outputs": "ITensor", "it": "ITensor", "severity": "ILogger.Severity"}
+    | {"cache": "ITimingCache"},
     "cuda.py": {"cudart": MODULE, "_cudart": MODULE, "error": "cudaError_t", "properties": "cudaDeviceProp"},
 }
 # The same for what a call or a property gives that is used on the spot; None is a plain value of Python.

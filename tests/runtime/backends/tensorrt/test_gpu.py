@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sskt_edge.errors import WorkError
+from sskt_edge.errors import BundleError, InputError, WorkError
 from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
 from sskt_edge.runtime.backends.tensorrt import cuda
 from sskt_edge.runtime.backends.tensorrt.build import Built, build_engine
 from sskt_edge.runtime.backends.tensorrt.flavours import Flavour, FlavourName, choose, installed
 from sskt_edge.runtime.backends.tensorrt.session import TensorRtSession
-from sskt_edge.runtime.backends.tensorrt.sidecar import differences
-from sskt_edge.runtime.bundle import Bundle
+from sskt_edge.runtime.bundle import Bundle, open_bundle
+from sskt_edge.runtime.engines import build_engines, engines, open_engine
 from sskt_edge.runtime.manifest import Batch
-from tests.runtime.tiny import SIDE, reference, tiny_onnx
+from sskt_edge.runtime.openings import open_all
+from sskt_edge.runtime.runners import Runner, runners_here, runners_of
+from sskt_edge.runtime.session import Session
+from tests.runtime.backends.tensorrt.nets import PRECISIONS
+from tests.runtime.tiny import SIDE, reference, tiny_onnx, write_bundle
 
 pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed")
 GPU = cuda.device()
@@ -27,6 +33,8 @@ GPU = cuda.device()
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(GPU is None, reason="no NVIDIA GPU here")]
 
 MAX = 4
+# How far a logit may be from that of ONNX Runtime on the CPU, as a share of the largest.
+NEAR = {"fp32": 1e-3, "fp16": 2e-2, "int8": 5e-2}
 NO_RTX = ("8.7", "9.0")  # Orin and Hopper: TensorRT for RTX is not made for them
 MEBIBYTE = 2**20
 # What other programs, the desktop for one, may take or give back meanwhile.
@@ -47,6 +55,30 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
 def built(flavour: Flavour) -> Built:
     batch = Batch(min=1, opt=2, max=MAX)
     return build_engine(tiny_onnx(), height=SIDE, width=SIDE, batch=batch, network="fp32", flavour=flavour)
+
+
+@pytest.fixture(scope="module")
+def without_engines(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle of small networks in every precision that TensorRT takes."""
+    fp32, fp16, int8 = (PRECISIONS[precision]() for precision in ("fp32", "fp16", "int8"))
+    return open_bundle(write_bundle(tmp_path_factory.mktemp("bundles") / "small", model=fp32, fp16=fp16, int8=int8))
+
+
+@pytest.fixture(scope="module")
+def bundle(flavour: Flavour, without_engines: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
+    """The same with an engine of each, built here and so trusted."""
+    path = shutil.copytree(without_engines.path, tmp_path_factory.mktemp("bundles") / "small")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield build_engines(open_bundle(path), flavour=flavour.name)[0]
+
+
+def agree(session: Session, precision: str, count: int) -> bool:
+    """Whether a session answers as ONNX Runtime on the CPU does, from the same file."""
+    cpu = OnnxRuntimeSession(PRECISIONS[precision](), SIDE, SIDE, count, provider="cpu", threads=1)
+    expected = cpu.run(images(count))
+    difference = np.abs(session.run(images(count)) - expected).max()
+    return bool(difference <= NEAR[precision] * max(1, np.abs(expected).max()))
 
 
 @pytest.fixture
@@ -82,10 +114,38 @@ def test_a_batch_below_the_smallest_is_filled_up(flavour: Flavour) -> None:
             assert np.abs(session.run(images(count)) - reference(images(count))).max() < 1e-4
 
 
-def test_the_engine_is_for_this_machine_and_version_and_no_other(built: Built, flavour: Flavour) -> None:
-    assert differences(built.sidecar, flavour, GPU) == []
-    other = Flavour(flavour.name, "9.9.9")
-    assert any("9.9.9" in one for one in differences(built.sidecar, other, GPU))
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_an_engine_of_each_precision_opens_and_agrees_with_onnxruntime(precision: str, bundle: Bundle) -> None:
+    session = open_engine(bundle, precision)
+    assert isinstance(session, TensorRtSession)
+    with closing(session):
+        assert all(agree(session, precision, count) for count in (1, 3, session.max_batch, session.max_batch + 1))
+
+
+def test_an_engine_of_another_version_is_not_opened(bundle: Bundle, flavour: Flavour, tmp_path: Path) -> None:
+    copy = open_bundle(shutil.copytree(bundle.path, tmp_path / "copy"))
+    plan, sidecar = next(engine for engine in engines(copy) if engine.sidecar.network == "fp32")
+    other = sidecar.model_copy(update={"version": "9.9.9"})
+    changed = copy.with_files({plan.replace(".plan", ".json"): other.as_bytes()})
+    told = rf"built by {Flavour(flavour.name, '9.9.9')}; here is {flavour}, .*sskt-edge export .* --trt"
+    with pytest.raises(BundleError, match=told):
+        open_engine(changed, "fp32", trust_engines=True)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_onnxruntime_runs_on_the_gpu_as_eval_opens_it(provider: str, precision: str, without_engines: Bundle) -> None:
+    runner = Runner("onnxruntime", provider)
+    if runner not in runners_of(precision, runners_here()):
+        pytest.skip("this onnxruntime was not built for it, or it does not take the precision")
+    try:
+        (opened,) = open_all(without_engines, precision, "onnxruntime", provider).opened
+    except InputError as error:
+        if "does not start" not in str(error):
+            raise
+        pytest.skip(str(error))  # its libraries, CUDA's, cuDNN's or TensorRT's, are not installed
+    assert opened.runner == runner
+    assert all(agree(opened.session, precision, count) for count in (1, 3, 6))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])

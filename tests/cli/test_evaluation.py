@@ -1,0 +1,71 @@
+"""An evaluation as a user reads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sskt_edge.cli.evaluation import show_evaluation
+from sskt_edge.runtime.bundle import Bundle, open_bundle
+from sskt_edge.runtime.evaluate import Report, evaluate
+from sskt_edge.runtime.machine.nvidia_smi import GpuState
+from sskt_edge.runtime.openings import open_all
+from tests.cli.run import sskt_edge
+from tests.runtime.tiny import write_bundle
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return open_bundle(write_bundle(tmp_path_factory.mktemp("bundles") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def report(bundle: Bundle) -> Report:
+    """Of ONNX Runtime on the CPU, on a machine with a GPU."""
+    found = evaluate(bundle, open_all(bundle, backend="onnxruntime", provider="cpu", threads=1))
+    processor = replace(found.conditions.processor, name="Some CPU")
+    machine = replace(found.conditions, processor=processor, gpus=(GpuState(name="NVIDIA A10", driver="580.1"),))
+    return replace(found, conditions=machine)
+
+
+def row(name: str, bundle: Bundle, report: Report, capsys: pytest.CaptureFixture[str]) -> str:
+    """The value of a row of the table."""
+    show_evaluation(bundle, report)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.strip().startswith(f"{name}  ")]
+    return line.strip().removeprefix(name).strip()
+
+
+@pytest.mark.parametrize(
+    ("runners", "said"),
+    [
+        (["onnxruntime-cpu"], "Some CPU, onnxruntime"),
+        (["tensorrt-cuda"], "NVIDIA A10, onnxruntime"),
+        (["onnxruntime-tensorrt", "openvino-cpu"], "Some CPU, NVIDIA A10, onnxruntime"),
+    ],
+)
+def test_the_processors_are_those_that_something_ran_on(
+    runners: list[str], said: str, bundle: Bundle, report: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (result,) = report.results
+    results = tuple(replace(result, runner=runner) for runner in runners)
+    assert row("ran on", bundle, replace(report, results=results), capsys).startswith(said)
+
+
+def test_it_says_on_which_images_parity_was_judged(
+    bundle: Bundle, report: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert row("parity", bundle, report, capsys).startswith("on 6 golden images")
+    of_folder = replace(report, data="photos", parity_on="photos")
+    assert row("parity", bundle, of_folder, capsys).startswith("on 6 images of photos")
+    assert row("parity", bundle, replace(report, data="photos"), capsys).startswith("on 6 golden images")
+
+
+def test_a_bundle_is_found_where_it_was_copied_to(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "NAME")
+    done = sskt_edge("eval", "--backend", "onnxruntime", "--provider", "cpu", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "evaluating the newest bundle, NAME" in done.stderr
