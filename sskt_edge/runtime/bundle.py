@@ -201,10 +201,12 @@ def _read_inside(root: Path, name: str, most: int) -> bytes:
     try:
         path = _path_inside(root, name)
         # Opening a pipe would wait for its other end.
-        if not stat.S_ISREG(path.stat().st_mode):
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
             raise BundleError(f"'{path}' is not a regular file. {_AGAIN}")
         with path.open("rb") as file:
-            return file.read(most + 1)
+            # Memory is taken for as much as is asked for, and the manifest may say any size.
+            return file.read(min(most, found.st_size) + 1)
     except OSError as error:
         raise BundleError(f"'{path}' cannot be read: {error.strerror or error}. {_AGAIN}") from error
 

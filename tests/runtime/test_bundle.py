@@ -163,6 +163,16 @@ def test_a_file_that_is_not_listed_is_ignored_and_never_given(bundle_path: Path)
         bundle.read("extra.onnx")
 
 
+def test_a_size_that_no_memory_holds_is_refused(bundle_path: Path) -> None:
+    list_file(bundle_path, "notes.txt", b"")
+    (bundle_path / "notes.txt").write_bytes(b"")
+    raw = json.loads((bundle_path / "manifest.json").read_text())
+    raw["files"]["notes.txt"]["bytes"] = 1 << 61
+    (bundle_path / "manifest.json").write_text(json.dumps(raw))
+    with pytest.raises(BundleError, match=r"notes\.txt' has 0 bytes, the manifest says 2305843009213693952"):
+        open_bundle(bundle_path)
+
+
 def test_a_bundle_without_golden_set_is_refused(bundle_path: Path) -> None:
     files = {"model.onnx": (bundle_path / "model.onnx").read_bytes()}
     (bundle_path / "manifest.json").write_text(json.dumps(manifest_of(files)))

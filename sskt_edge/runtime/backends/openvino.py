@@ -78,7 +78,7 @@ class OpenVinoSession:
         core = _core()
         with _errors(NetworkError, "OpenVINO does not take the network"):
             model = _read(content)
-            _check_form(model, height, width)
+            _check_form(model, height, width, max_batch if fixed_batch else None)
             model.reshape([max_batch if fixed_batch else -1, height, width, 3])
             compiled = core.compile_model(model, "CPU", settings)
             self._request = compiled.create_infer_request()
@@ -159,8 +159,8 @@ def _read(content: bytes) -> Any:
     return reader.convert(reader.load(io.BytesIO(content)))
 
 
-def _check_form(model: Any, height: int, width: int) -> None:
-    """Check that the network has the one form that a session takes."""
+def _check_form(model: Any, height: int, width: int, batch: int | None) -> None:
+    """Check that the network has the one form that a session takes; its answer may be fixed to `batch` images."""
     ends = (*model.inputs, *model.outputs)
     kinds = [end.get_element_type().get_type_name() for end in ends]
     shapes = [end.get_partial_shape() for end in ends]
@@ -173,7 +173,8 @@ def _check_form(model: Any, height: int, width: int) -> None:
         and all(
             is_.is_dynamic or is_ == must for is_, must in zip(list(shapes[0])[1:], (height, width, 3), strict=True)
         )
-        and (shapes[1].rank.is_dynamic or len(shapes[1]) == 2)
+        # Of more images than a fixed answer has room for OpenVINO writes past its end, and says nothing.
+        and (shapes[1].rank.is_dynamic or (len(shapes[1]) == 2 and (shapes[1][0].is_dynamic or shapes[1][0] == batch)))
     )
     if not fits:
         got = ", ".join(f"{end.any_name}: {kind} {shape}" for end, kind, shape in zip(ends, kinds, shapes, strict=True))

@@ -127,14 +127,14 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_answer_of_another_length_is_refused() -> None:
-    """OpenVINO drops what a Reshape has no room for, and says nothing."""
+    """Never run: OpenVINO writes past the end of what a Reshape has room for, and later sessions crash."""
     onnx = pytest.importorskip("onnx")
     model = tiny_model()
     model.graph.node[2].output[0] = "three"
     model.graph.node.append(onnx.helper.make_node("Reshape", ["three", "two rows"], ["logits"]))
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2, 3]), "two rows"))
-    with pytest.raises(NetworkError, match=r"answered \[2, 3\], expected \[3,classes\]"):
-        open_tiny(model.SerializeToString()).run(images(3))
+    with pytest.raises(NetworkError, match=r"another form.*logits: f32 \[2,3\]"):
+        open_tiny(model.SerializeToString())
 
 
 def test_external_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
