@@ -27,6 +27,13 @@ def with_options(run: TrainedNetwork, *overrides: str) -> TrainedNetwork:
     return replace(run, recipe=lay_options_over(run.recipe, overrides=overrides))
 
 
+def beside_onnx_runtime(patch: pytest.MonkeyPatch, second: type[OnnxRuntimeSession]) -> None:
+    """Two libraries are here, and the second is this one."""
+    runners = (Runner("onnxruntime", "cpu"), Runner("openvino", "cpu"))
+    patch.setattr("sskt_edge.convert.bundle_from_run.runners_here", lambda: runners)
+    patch.setitem(BACKENDS, "openvino", second)
+
+
 class _NoNumbers(OnnxRuntimeSession):
     """A second library, that answers nothing."""
 
@@ -39,9 +46,7 @@ class _NoNumbers(OnnxRuntimeSession):
 def test_what_another_library_makes_of_fp32_marks_the_bundle(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runners = (Runner("onnxruntime", "cpu"), Runner("openvino", "cpu"))
-    monkeypatch.setattr("sskt_edge.convert.bundle_from_run.runners_here", lambda: runners)
-    monkeypatch.setitem(BACKENDS, "openvino", _NoNumbers)
+    beside_onnx_runtime(monkeypatch, _NoNumbers)
 
     manifest = bundle_from_run(tiny_run, tmp_path / "bundle").manifest
 
@@ -61,9 +66,7 @@ class _TakesNoInt8(OnnxRuntimeSession):
 def test_int8_that_another_library_does_not_take_is_refused_and_the_rest_exported(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runners = (Runner("onnxruntime", "cpu"), Runner("openvino", "cpu"))
-    monkeypatch.setattr("sskt_edge.convert.bundle_from_run.runners_here", lambda: runners)
-    monkeypatch.setitem(BACKENDS, "openvino", _TakesNoInt8)
+    beside_onnx_runtime(monkeypatch, _TakesNoInt8)
     run = with_options(tiny_run, "export.precisions=['fp16', 'int8']", "export.parity.int8_top1_agreement=0.5")
 
     manifest = bundle_from_run(run, tmp_path / "bundle").manifest
