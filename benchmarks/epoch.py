@@ -43,7 +43,7 @@ from sskt_edge.sskt.losses import AuxiliaryLoss
 from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.precision import Precision
 from sskt_edge.targets.registry import TARGETS
-from sskt_edge.targets.run_folder import RunFolder
+from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.feed import Batch, Feed
 from sskt_edge.training.loop import Setting, Trainer, layout
 from sskt_edge.training.memory import keep_freed_memory

@@ -23,7 +23,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sskt_edge.targets.run_folder import find_runs, read_run
+from sskt_edge.targets.run_folder import read_run
+from sskt_edge.targets.run_layout import find_runs
 
 SIDES = {"one source": "sskt.method=sskt", "scratch": "sskt.method=scratch"}
 ALWAYS = ("data.unlabelled=", "sskt.transfer_module=true", "train.batch_size=64", "labels.store=labels")

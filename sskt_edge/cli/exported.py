@@ -70,7 +70,8 @@ def _of_run(what: Path | None, asked: Asked, progress: Progress) -> Bundle:
     with progress.bar("load torch", 1):
         from sskt_edge.convert.bundle_from_run import bundle_from_run
         from sskt_edge.convert.export_options import with_options
-        from sskt_edge.targets.run_folder import find_newest_run, read_run
+        from sskt_edge.targets.run_folder import read_run
+        from sskt_edge.targets.run_layout import find_newest_run
     path = what or find_newest_run(asked.runs or Path("runs"))
     if what is None:
         progress.say(f"exporting the newest run, {path}")

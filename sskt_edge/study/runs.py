@@ -11,7 +11,8 @@ from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.lock import locked
 from sskt_edge.runtime.progress import Progress
-from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, find_runs, read_run
+from sskt_edge.targets.run_folder import TrainedNetwork, read_run
+from sskt_edge.targets.run_layout import RunFolder, find_runs
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.train import Fitted, fit, train
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind: where each thing lies in its folder, and how a finished run is read."""
+"""What a finished run says of itself, and how it is read."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.golden import Golden, golden_from_bytes
 from sskt_edge.runtime.manifest import Accuracy
 from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.weights import load_weights
 
 
@@ -52,58 +53,6 @@ class Result(BaseModel):
     seconds: float  # of training
     label_seconds: float  # of asking the sources before it
     reference: dict[str, str]  # with what the golden logits were made
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """The places in a run's folder."""
-
-    path: Path
-
-    @property
-    def recipe(self) -> Path:
-        """The recipe as it was run, every default written out."""
-        return self.path / "recipe.toml"
-
-    @property
-    def environment(self) -> Path:
-        """Versions, device, precision."""
-        return self.path / "environment.json"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON object an epoch."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def log(self) -> Path:
-        """What was said, with the time."""
-        return self.path / "log.txt"
-
-    @property
-    def last(self) -> Path:
-        """The state of training, to go on from."""
-        return self.path / "checkpoints" / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """The state with the best validation accuracy."""
-        return self.path / "checkpoints" / "best.safetensors"
-
-    @property
-    def primary(self) -> Path:
-        """The stripped network's weights."""
-        return self.path / "primary.safetensors"
-
-    @property
-    def golden(self) -> Path:
-        """Test images and the logits that were recorded before the branches were stripped."""
-        return self.path / "golden.safetensors"
-
-    @property
-    def result(self) -> Path:
-        """Written last."""
-        return self.path / "result.json"
 
 
 @dataclass(frozen=True)
@@ -168,30 +117,6 @@ def read_run(path: Path | str) -> TrainedNetwork:
     network.eval().requires_grad_(False)
     pixels = Pixels(recipe.data.image_size, recipe.target.mean, recipe.target.std)
     return TrainedNetwork(folder, recipe, result, network, pixels)
-
-
-def find_runs(runs: Path) -> list[RunFolder]:
-    """The runs in a folder, the newest first."""
-    found = [RunFolder(recipe.parent) for recipe in runs.glob("*/recipe.toml") if recipe.parent.name[0] != "."]
-    return sorted(found, key=lambda run: (run.recipe.stat().st_mtime_ns, run.path.name), reverse=True)
-
-
-def find_newest_run(runs: Path) -> Path:
-    """The newest finished run.
-
-    Raises:
-        RunError: there is none.
-    """
-    found = find_runs(runs)
-    for run in found:
-        if run.result.is_file():
-            return run.path
-    if found:
-        raise RunError(
-            f"No finished run in '{runs}'; '{found[0].path}' was not finished. "
-            f"Go on with: sskt-edge train {found[0].path} --resume."
-        )
-    raise RunError(f"No run in '{runs}'. Make one: sskt-edge train RECIPE; the shipped recipes: sskt-edge recipe list.")
 
 
 def _read_unchanged(file: Path, sha256: str) -> bytes:

@@ -17,7 +17,7 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.machine.machine import version_of
 from sskt_edge.targets.precision import Precision, bf16_instructions
-from sskt_edge.targets.run_folder import RunFolder
+from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.inputs import Inputs
 
 _PACKAGES = ("sskt-edge", "torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "onnxruntime", "openvino")

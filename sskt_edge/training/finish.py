@@ -21,7 +21,8 @@ from sskt_edge.runtime.metrics import scores
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.sskt.network import BranchedTarget, cost, strip
 from sskt_edge.targets.reference import reference_facts, reference_logits
-from sskt_edge.targets.run_folder import Cost, Result, RunFolder
+from sskt_edge.targets.run_folder import Cost, Result
+from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.loop import Setting
 from sskt_edge.training.state import Position, load_state

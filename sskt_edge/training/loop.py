@@ -22,7 +22,7 @@ from sskt_edge.runtime.progress import Bar, Progress
 from sskt_edge.sskt.losses import AuxiliaryLoss, total_loss
 from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.precision import Precision, autocast
-from sskt_edge.targets.run_folder import RunFolder
+from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.feed import Batch, Feed
 from sskt_edge.training.optimizer import build_optimizer, learning_rate
 from sskt_edge.training.run_log import RunLog

@@ -8,7 +8,7 @@ from pathlib import Path
 from sskt_edge.errors import RecipeError, RunError
 from sskt_edge.recipe.load import load_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.targets.run_folder import RunFolder, find_runs
+from sskt_edge.targets.run_layout import RunFolder, find_runs
 
 
 def unfinished_run(recipe: Recipe, named: str, runs: Path) -> Path:

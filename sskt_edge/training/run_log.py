@@ -13,7 +13,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from sskt_edge.runtime.files import storage_errors, write_atomically
 from sskt_edge.runtime.progress import Progress
-from sskt_edge.targets.run_folder import RunFolder
+from sskt_edge.targets.run_layout import RunFolder
 
 
 class RunLog:

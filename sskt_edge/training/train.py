@@ -24,7 +24,8 @@ from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.build import build_target
 from sskt_edge.targets.precision import Precision
 from sskt_edge.targets.registry import TARGETS, check_size
-from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, read_run
+from sskt_edge.targets.run_folder import TrainedNetwork, read_run
+from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.device import choose_device, choose_precision, trial_step
 from sskt_edge.training.environment import (
     new_environment,

@@ -22,7 +22,8 @@ from sskt_edge.runtime.bundle import Bundle, open_bundle
 from sskt_edge.runtime.parity import compare
 from sskt_edge.runtime.progress import QUIET, Bar
 from sskt_edge.runtime.tolerances import Tolerances
-from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork
+from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.targets.run_layout import RunFolder
 from tests.convert.local_paths import local_paths_in
 
 

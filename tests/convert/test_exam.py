@@ -24,7 +24,8 @@ from sskt_edge.runtime.manifest import Accuracy
 from sskt_edge.runtime.progress import QUIET
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.registry import TARGETS
-from sskt_edge.targets.run_folder import Cost, Result, RunFolder, TrainedNetwork
+from sskt_edge.targets.run_folder import Cost, Result, TrainedNetwork
+from sskt_edge.targets.run_layout import RunFolder
 from tests.conftest import tiny_recipe
 from tests.convert.nets import ORT, exam_of, logits_of, trained
 

@@ -12,7 +12,7 @@ import pytest
 
 from sskt_edge.data.arrays import ArrayReader
 from sskt_edge.recipe import Recipe
-from sskt_edge.targets.run_folder import find_runs
+from sskt_edge.targets.run_layout import find_runs
 from sskt_edge.training.loop import Trainer
 from tests.training import small
 

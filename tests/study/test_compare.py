@@ -16,7 +16,8 @@ from sskt_edge.recipe import load_recipe
 from sskt_edge.study.arms import arms_of
 from sskt_edge.study.compare import compare
 from sskt_edge.study.comparison import Comparison
-from sskt_edge.targets.run_folder import TrainedNetwork, find_runs, read_run
+from sskt_edge.targets.run_folder import TrainedNetwork, read_run
+from sskt_edge.targets.run_layout import find_runs
 from tests.data.small import picture
 from tests.study.small import epochs_of, no_training, patched, recipe, stop_at_step
 from tests.training.labelled import Images

@@ -23,7 +23,8 @@ from sskt_edge.study.draw_sweep import draw_sweep
 from sskt_edge.study.space import parse_space
 from sskt_edge.study.sweep import sweep
 from sskt_edge.study.sweep_result import Sweep, Tried
-from sskt_edge.targets.run_folder import TrainedNetwork, find_runs
+from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.targets.run_layout import find_runs
 from tests.study.small import epochs_of, no_test_images, no_training, recipe, stop_at_step
 from tests.training.small import text
 

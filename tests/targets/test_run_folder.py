@@ -14,7 +14,8 @@ import torch
 from sskt_edge.errors import CheckpointError, RunError
 from sskt_edge.targets.reference import reference_logits
 from sskt_edge.targets.registry import TARGETS
-from sskt_edge.targets.run_folder import TrainedNetwork, find_newest_run, find_runs, read_run
+from sskt_edge.targets.run_folder import TrainedNetwork, read_run
+from sskt_edge.targets.run_layout import find_newest_run, find_runs
 
 _FRESH_PROCESS = """
 import sys

@@ -15,7 +15,8 @@ from PIL import Image
 from sskt_edge.errors import Interrupted, ParityError, RecipeError, StorageError
 from sskt_edge.runtime.progress import Bar
 from sskt_edge.sources.store.store import LabelStore
-from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork
+from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.labels import fill_store
 from sskt_edge.training.train import train

@@ -15,7 +15,8 @@ import pytest
 
 from sskt_edge.errors import Interrupted, RunError
 from sskt_edge.runtime.progress import Bar, Quiet
-from sskt_edge.targets.run_folder import RunFolder, TrainedNetwork, find_runs, read_run
+from sskt_edge.targets.run_folder import TrainedNetwork, read_run
+from sskt_edge.targets.run_layout import RunFolder, find_runs
 from sskt_edge.training.resume import unfinished_run
 from sskt_edge.training.train import train
 from tests.data.small import write_classes

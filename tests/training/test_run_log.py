@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from sskt_edge.runtime.progress import QUIET
-from sskt_edge.targets.run_folder import RunFolder
+from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.run_log import RunLog
 
 
