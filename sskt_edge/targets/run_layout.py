@@ -1,0 +1,84 @@
+"""Where each thing lies in a run's folder, and which runs a folder holds. Nothing of a run is read here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sskt_edge.errors import RunError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The places in a run's folder."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was run, every default written out."""
+        return self.path / "recipe.toml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, device, precision."""
+        return self.path / "environment.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What was said, with the time."""
+        return self.path / "log.txt"
+
+    @property
+    def last(self) -> Path:
+        """The state of training, to go on from."""
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The state with the best validation accuracy."""
+        return self.path / "checkpoints" / "best.safetensors"
+
+    @property
+    def primary(self) -> Path:
+        """The stripped network's weights."""
+        return self.path / "primary.safetensors"
+
+    @property
+    def golden(self) -> Path:
+        """Test images and the logits that were recorded before the branches were stripped."""
+        return self.path / "golden.safetensors"
+
+    @property
+    def result(self) -> Path:
+        """Written last."""
+        return self.path / "result.json"
+
+
+def find_runs(runs: Path) -> list[RunFolder]:
+    """The runs in a folder, the newest first."""
+    found = [RunFolder(recipe.parent) for recipe in runs.glob("*/recipe.toml") if recipe.parent.name[0] != "."]
+    return sorted(found, key=lambda run: (run.recipe.stat().st_mtime_ns, run.path.name), reverse=True)
+
+
+def find_newest_run(runs: Path) -> Path:
+    """The newest finished run.
+
+    Raises:
+        RunError: there is none.
+    """
+    found = find_runs(runs)
+    for run in found:
+        if run.result.is_file():
+            return run.path
+    if found:
+        raise RunError(
+            f"No finished run in '{runs}'; '{found[0].path}' was not finished. "
+            f"Go on with: sskt-edge train {found[0].path} --resume."
+        )
+    raise RunError(f"No run in '{runs}'. Make one: sskt-edge train RECIPE; the shipped recipes: sskt-edge recipe list.")
