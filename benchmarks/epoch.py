@@ -34,6 +34,7 @@ from sskt_edge.data.readers import open_data
 from sskt_edge.data.views import ViewPolicy
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Recipe, Source
+from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.progress import QUIET
 from sskt_edge.sources.labels import SoftLabels
 from sskt_edge.sources.store.store import LabelStore
@@ -41,7 +42,6 @@ from sskt_edge.sources.wanted import LabelPlan, Wanted
 from sskt_edge.sources.zoo import open_source
 from sskt_edge.sskt.losses import AuxiliaryLoss
 from sskt_edge.sskt.network import BranchedTarget
-from sskt_edge.targets.precision import Precision
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.feed import Batch, Feed

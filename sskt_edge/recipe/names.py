@@ -12,3 +12,6 @@ TargetName = Literal[
 
 # The side that a target's input has if the recipe gives none.
 DATA_SET_SIZES = {"imagefolder": 96, "stl10": 96, "cifar10": 32, "cifar100": 32, "mnist5k": 32, "digits": 32}
+
+# The number format that a forward pass computes in.
+Precision = Literal["fp32", "bf16", "fp16"]

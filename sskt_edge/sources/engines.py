@@ -12,6 +12,7 @@ import torch
 
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.errors import InputError, NetworkError
+from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.backends import BACKENDS
 from sskt_edge.runtime.backends import onnxruntime as onnxruntime_backend
 from sskt_edge.runtime.backends import openvino as openvino_backend
@@ -19,7 +20,7 @@ from sskt_edge.runtime.backends.tensorrt import flavours
 from sskt_edge.runtime.backends.tensorrt import session as tensorrt_session
 from sskt_edge.runtime.backends.tensorrt.cache import cached_engine
 from sskt_edge.runtime.session import Session
-from sskt_edge.targets.precision import Precision, bf16_instructions, has_fast_bf16
+from sskt_edge.targets.precision import bf16_instructions, has_fast_bf16
 
 
 @dataclass(frozen=True)

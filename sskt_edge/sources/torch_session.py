@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import NetworkError
+from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.session import check_images, run_in_parts
 from sskt_edge.targets.exact import exact
-from sskt_edge.targets.precision import Precision, autocast
+from sskt_edge.targets.precision import autocast
 
 # With other batches the last bits of an image depend on its place in the batch, by how MKL cuts a matrix for threads.
 _MULTIPLE = 16

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
 
 import torch
 
-Precision = Literal["fp32", "bf16", "fp16"]
+from sskt_edge.recipe.names import Precision
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:

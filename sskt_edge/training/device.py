@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from sskt_edge.errors import RecipeError
-from sskt_edge.targets.precision import Precision, autocast, has_fast_bf16
+from sskt_edge.recipe.names import Precision
+from sskt_edge.targets.precision import autocast, has_fast_bf16
 
 # bf16 must be at least so much faster than fp32 to be taken, so that noise does not decide between equals.
 _WORTH_IT = 1.15

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sskt_edge.errors import RunError
 from sskt_edge.recipe.load import load_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.machine.machine import version_of
-from sskt_edge.targets.precision import Precision, bf16_instructions
+from sskt_edge.targets.precision import bf16_instructions
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.inputs import Inputs
 

@@ -18,10 +18,11 @@ from sskt_edge.data.images import ImageSet
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import DivergenceError
 from sskt_edge.recipe.models import Recipe, Train
+from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.progress import Bar, Progress
 from sskt_edge.sskt.losses import AuxiliaryLoss, total_loss
 from sskt_edge.sskt.network import BranchedTarget
-from sskt_edge.targets.precision import Precision, autocast
+from sskt_edge.targets.precision import autocast
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.feed import Batch, Feed
 from sskt_edge.training.optimizer import build_optimizer, learning_rate

@@ -15,6 +15,7 @@ from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import Reader
 from sskt_edge.errors import DivergenceError, InputError, Interrupted, RunError
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.sources.choice import Choice
@@ -22,7 +23,6 @@ from sskt_edge.sources.labels import SoftLabels
 from sskt_edge.sskt.losses import AuxiliaryLoss
 from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.build import build_target
-from sskt_edge.targets.precision import Precision
 from sskt_edge.targets.registry import TARGETS, check_size
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder
