@@ -103,10 +103,16 @@ class Interrupted(BaseException):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`Nearest: 'x'. ` if one of `known` is close to `name`, else nothing: a sentence for the middle of a message."""
+    best = max(known, key=lambda other: closeness(name, other), default="")
+    return f"Nearest: '{best}'. " if is_close(name, best) else ""
 
-    def closeness(other: str) -> tuple[float, int]:
-        # Of equally close names the one that begins the same: people mistake the end of a name.
-        return difflib.SequenceMatcher(None, name, other).ratio(), len(os.path.commonprefix([name, other]))  # noqa: RUF071
 
-    best = max(known, key=closeness, default="")
-    return f"Nearest: '{best}'. " if closeness(best)[0] >= _CLOSE else ""
+def is_close(name: str, other: str) -> bool:
+    """Whether `other` may be what was meant by `name`."""
+    return closeness(name, other)[0] >= _CLOSE
+
+
+def closeness(name: str, other: str) -> tuple[float, int]:
+    """How alike two names are, 0 to 1; of equally close ones the one that begins the same is closer."""
+    # People mistake the end of a name.
+    return difflib.SequenceMatcher(None, name, other).ratio(), len(os.path.commonprefix([name, other]))  # noqa: RUF071

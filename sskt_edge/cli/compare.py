@@ -31,12 +31,12 @@ def compare(
 ) -> None:
     """Train methods with the same data, views and seeds, and say what the differences are worth."""
     from sskt_edge.cli.study_tables import show_study
-    from sskt_edge.recipe.load import load_recipe
+    from sskt_edge.data.check import load_checked
     from sskt_edge.runtime.progress import QUIET
     from sskt_edge.study.base import refuse_seed
 
     refuse_seed(set_ or (), "--set")
-    loaded = load_recipe(recipe, set_ or ())
+    loaded = load_checked(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
     with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
         from sskt_edge.study.arms import arms_of

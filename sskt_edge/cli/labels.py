@@ -26,10 +26,10 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
     An engine that TensorRT builds for it is kept in the user's cache, for the filling.
     """
     from sskt_edge.cli.labels_tables import show_plan
-    from sskt_edge.recipe.load import load_recipe
+    from sskt_edge.data.check import load_checked
     from sskt_edge.runtime.progress import QUIET
 
-    loaded = load_recipe(recipe, set_ or ())
+    loaded = load_checked(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
     with progress.bar("load torch", 1):
         from sskt_edge.training.plan import plan_labels
@@ -43,11 +43,11 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
 @app.command("fill")
 def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
     """Ask the sources for every label that a training will want and the store lacks. Goes on where it was stopped."""
-    from sskt_edge.recipe.load import load_recipe
+    from sskt_edge.data.check import load_checked
     from sskt_edge.runtime.progress import QUIET
 
     start = time.monotonic()
-    loaded = load_recipe(recipe, set_ or ())
+    loaded = load_checked(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
     with progress.bar("load torch", 1):
         from sskt_edge.training.labels import fill_store

@@ -36,12 +36,12 @@ def sweep(
 ) -> None:
     """Try values of a recipe's keys, judged on validation images; the test set is never read."""
     from sskt_edge.cli.study_tables import show_study
-    from sskt_edge.recipe.load import load_recipe
+    from sskt_edge.data.check import load_checked
     from sskt_edge.runtime.progress import QUIET
     from sskt_edge.study.base import refuse_seed
 
     refuse_seed(set_ or (), "--set")
-    loaded = load_recipe(recipe, set_ or ())
+    loaded = load_checked(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
     with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
         from sskt_edge.study.space import DEFAULT_SPACE, parse_space

@@ -8,29 +8,44 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, quoted, short_count, short_time, show, show_json
+from sskt_edge.cli.output import (
+    Bars,
+    JsonFlag,
+    SetOption,
+    quoted,
+    short_count,
+    short_time,
+    show,
+    show_json,
+)
 
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's file, a shipped recipe's name, or, with --resume, a run.")],
     set_: SetOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run of it.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the newest unfinished run of it.")] = False,
     runs: Annotated[Path, typer.Option(help="Where runs lie.")] = Path("runs"),
     json_: JsonFlag = False,
 ) -> None:
     """Train a target as a recipe says, with what its sources see."""
-    from sskt_edge.recipe.load import load_recipe
+    from sskt_edge.data.check import check_inputs, load_checked
     from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.training.resume import unfinished_run
 
     start = time.monotonic()
-    started = Path(recipe) / "recipe.toml"
-    loaded = load_recipe(str(started) if resume and started.is_file() else recipe, set_ or ())
     progress = QUIET if json_ else Bars()
-    with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
-        from sskt_edge.training.resume import unfinished_run
+    # What can be wrong is met before torch is loaded, which takes seconds.
+    going_on = unfinished_run(recipe, set_ or (), runs) if resume else None
+    if going_on:
+        loaded = going_on.recipe
+        check_inputs(loaded, going_on.folder.recipe)
+    else:
+        loaded = load_checked(recipe, set_ or ())
+    if going_on and going_on.overrides:
+        progress.say(f"resuming {going_on.folder.path}, which was started with {', '.join(going_on.overrides)}")
+    with progress.bar("load torch", 1):
         from sskt_edge.training.train import train as train_recipe
-    going_on = unfinished_run(loaded, recipe, runs) if resume else None
-    run = train_recipe(loaded, runs, going_on, progress)
+    run = train_recipe(loaded, runs, going_on.folder.path if going_on else None, progress, set_ or ())
     result = run.result
     if json_:
         show_json({"run": str(run.folder.path), **result.model_dump(mode="json")})

@@ -11,8 +11,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from sskt_edge.errors import RecipeError, nearest
+from sskt_edge.errors import RecipeError, closeness, is_close, nearest
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.paths import found_beside
 from sskt_edge.recipe.shipped import find_recipe
 
 if sys.version_info >= (3, 11):
@@ -41,10 +42,23 @@ _EITHER = {
 def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file, or a shipped recipe by its name, with `a.b=c` overrides laid over it.
 
+    A relative path in the file, such as data.root, is looked for in the current folder, then in the file's own folder.
+    A path in an override is relative to the current folder.
+
     Raises:
         RecipeError: no such file, not TOML, or keys that are unknown, missing or of the wrong kind (all of them named).
     """
     path = find_recipe(path_or_name)
+    tree = read_toml(read_text(path), where=str(path))
+    return lay_over(found_beside(tree, path.parent), overrides, where=str(path))
+
+
+def run_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe.toml of a run: every value that it was trained with, its paths as they stand there.
+
+    Raises:
+        RecipeError: as load_recipe.
+    """
     return parse_recipe(read_text(path), overrides, where=str(path))
 
 
@@ -63,22 +77,30 @@ def read_text(path: Path) -> str:
 
 
 def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
-    """Check the TOML text of a recipe with `a.b=c` overrides laid over it.
+    """Check the TOML text of a recipe with `a.b=c` overrides laid over it. Its paths stay as they are written.
 
     Raises:
         RecipeError: as load_recipe.
     """
+    return lay_over(read_toml(text, where), overrides, where)
+
+
+def read_toml(text: str, where: str) -> dict[str, Any]:
+    """The TOML text of a recipe → its tables, unchecked.
+
+    Raises:
+        RecipeError: it is too long, or not TOML.
+    """
     if len(text) > _MAX_CHARACTERS:
         raise RecipeError(f"'{where}' is no recipe: it has more than {_MAX_CHARACTERS} characters. Check the path.")
     try:
-        tree = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"'{where}' is not TOML: {error}.") from error
     except RecursionError as error:
         raise RecipeError(f"'{where}' is no recipe: {_TOO_DEEP}") from error
     except ValueError as error:  # Python's own, of a number of thousands of digits
         raise RecipeError(f"'{where}' is no recipe: {_TOO_LARGE}") from error
-    return lay_over(tree, overrides, where)
 
 
 def lay_over(tree: dict[str, Any], overrides: Sequence[str], where: str) -> Recipe:
@@ -164,7 +186,8 @@ def _explain_one(fault: dict[str, Any]) -> str:
     message: str = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         known = _keys_at(Recipe, steps[:-1])
-        return f"{key}: unknown key. {nearest(place[-1], known)}Known here: {', '.join(known)}."
+        near = _nearest_key(key, known)
+        return f"{key}: unknown key. {near}Known here: {', '.join(known)}."
     if fault["type"] == "missing":
         return f"{key}: this key is needed."
     if fault["type"] == "literal_error":
@@ -187,6 +210,29 @@ def _keys_at(model: Any, steps: Sequence[str]) -> list[str]:
             models = [m for m in found if isinstance(m, type) and issubclass(m, BaseModel) and step in m.model_fields]
             found = [part for m in models for part in _models_in(m.model_fields[step].annotation)]
     return sorted({key for m in found for key in m.model_fields})
+
+
+def _nearest_key(key: str, known: Sequence[str]) -> str:
+    """`Nearest: 'train.epochs'. `: of the keys known in the same table, or of another table where that is closer."""
+    last = key.rpartition(".")[2]
+    here = max(known, key=lambda name: closeness(last, name), default="")
+    elsewhere = {other: other.rpartition(".")[2] for other in _dotted_keys(Recipe) if other != key}
+    name = max(elsewhere.values(), key=lambda name: closeness(last, name))
+    if closeness(last, here) >= closeness(last, name) or not is_close(last, name):
+        return nearest(last, known)
+    return f"Nearest: {', '.join(repr(other) for other, its in elsewhere.items() if its == name)}. "
+
+
+def _dotted_keys(model: type[BaseModel], above: str = "") -> list[str]:
+    """Every key of a recipe: "train.optimizer.lr"; of an array of tables, such as sources, its first element's."""
+    keys = []
+    for name, field in model.model_fields.items():
+        below = _models_in(field.annotation)
+        in_array = "tuple" in str(field.annotation)
+        keys += [f"{above}{name}"] if not below else []
+        for part in below:
+            keys += _dotted_keys(part, f"{above}{name}.0." if in_array else f"{above}{name}.")
+    return list(dict.fromkeys(keys))
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -48,7 +48,7 @@ class Data(_Part):
     """The images."""
 
     name: DataSetName = Field(description="a data set by name, or imagefolder")
-    root: str = Field("data", description="where it lies; relative to the current folder")
+    root: str = Field("data", description="where it lies; looked for in the current folder, then in the recipe's")
     image_size: int = Field(0, ge=0, le=1024, description="side of the target's input; 0 = the data set's own")
     per_class: int = Field(0, ge=0, description="a budget of labelled training images a class; 0 = all")
     validation: Share | Literal["rest"] = Field(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
-from sskt_edge.errors import RecipeError, nearest
+from sskt_edge.errors import RecipeError, closeness, is_close, nearest
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -24,19 +26,54 @@ def find_recipe(path_or_name: str) -> Path:
     """The file itself if there is one, else the shipped recipe of that name.
 
     Raises:
-        RecipeError: neither; the nearest name is offered.
+        RecipeError: neither, or a run or a bundle; the nearest recipe is offered.
     """
     path = Path(path_or_name)
     if path.is_file():
         return path
+    if path_or_name and path.is_dir():
+        raise RecipeError(f"'{path_or_name}' is a folder, not a recipe. {_meant_by_folder(path)}")
     shipped = shipped_recipes()
     name = path.name.removesuffix(".toml")
     if path.parent in {Path(), Path("recipes")} and name in shipped:
         return shipped[name]
     raise RecipeError(
-        f"No recipe '{path_or_name}': no such file, and no shipped recipe of that name. "
-        f"{nearest(name, shipped)}Shipped: {', '.join(shipped)}. For your images: sskt-edge recipe new --data DIR."
+        f"No recipe '{path_or_name}': there is no such file, and no shipped recipe has that name. "
+        f"{_nearest_recipe(path, shipped)}"
+        f"To list the shipped recipes: sskt-edge recipe list. "
+        f"To write one for your images: sskt-edge recipe new --data DIR."
     )
+
+
+def _nearest_recipe(path: Path, shipped: Iterable[str]) -> str:
+    """`Nearest: 'x'. `: a file in the same folder, else a shipped recipe; nothing if none is close."""
+    name = path.name.removesuffix(".toml")
+    try:
+        around = {other.stem: other for other in sorted(path.parent.glob("*.toml"))}
+    except OSError:  # the folder may not be listed
+        around = {}
+    best = max(around, key=lambda stem: closeness(name, stem), default="")
+    return f"Nearest: '{around[best]}'. " if is_close(name, best) else nearest(name, shipped)
+
+
+def _meant_by_folder(folder: Path) -> str:
+    """What to do with a folder where a recipe is expected."""
+    if (folder / "recipe.toml").is_file():
+        return f"It holds a run. {_to_use_run(folder)}"
+    if (folder / "manifest.json").is_file():
+        return f"It holds a bundle. To evaluate it: {_command('eval', folder)}."
+    return f"If it holds images, write a recipe for them: {_command('recipe', 'new', '--data', folder)}."
+
+
+def _to_use_run(folder: Path) -> str:
+    if (folder / "result.json").is_file():
+        again = _command("train", folder / "recipe.toml")
+        return f"To export it: {_command('export', folder)}. To train its recipe again: {again}."
+    return f"To continue it: {_command('train', folder, '--resume')}."
+
+
+def _command(*words: str | Path) -> str:
+    return shlex.join(["sskt-edge", *map(str, words)])
 
 
 def head_of(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from torch import nn
 
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import BundleError, RunError, nearest
-from sskt_edge.recipe.load import load_recipe
+from sskt_edge.recipe.load import run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.golden import Golden, golden_from_bytes
 from sskt_edge.runtime.manifest import Accuracy
@@ -105,7 +105,7 @@ def read_run(path: Path | str) -> TrainedNetwork:
         result = Result.model_validate_json(folder.result.read_bytes())
     except ValidationError as error:
         raise RunError(f"'{folder.result}' is broken: {error.errors()[0]['msg']}. Train again.") from error
-    recipe = load_recipe(str(folder.recipe))
+    recipe = run_recipe(folder.recipe)
     with torch.random.fork_rng(devices=[]):
         network = TARGETS[recipe.target.model].build(len(result.classes))
     content = _read_unchanged(folder.primary, result.primary_sha256)

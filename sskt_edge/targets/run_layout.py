@@ -25,6 +25,11 @@ class RunFolder:
         return self.path / "environment.json"
 
     @property
+    def images(self) -> Path:
+        """The training images by file, one a line, so that a run that is resumed can say which of them changed."""
+        return self.path / "images.tsv"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object an epoch."""
         return self.path / "metrics.jsonl"

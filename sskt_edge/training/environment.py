@@ -1,27 +1,37 @@
-"""With what a run was made: environment.json, held against the present when the run goes on."""
+"""What a run was started with: environment.json, which is compared with the present when the run is resumed.
+
+Torch is imported where the machine is asked about, so that a resumed run's recipe is checked before torch is loaded.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import platform
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sskt_edge.errors import RunError
-from sskt_edge.recipe.load import load_recipe, recipe_sha256
+from sskt_edge.recipe.load import recipe_sha256, run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.machine.machine import version_of
-from sskt_edge.targets.precision import bf16_instructions
 from sskt_edge.targets.run_layout import RunFolder
-from sskt_edge.training.inputs import Inputs
+from sskt_edge.training.image_list import changed_images
+
+if TYPE_CHECKING:
+    import torch
+
+    from sskt_edge.training.inputs import Inputs
 
 _PACKAGES = ("sskt-edge", "torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "onnxruntime", "openvino")
+_CHANGES_SHOWN = 5
 
 
 class Machine(BaseModel):
@@ -38,13 +48,20 @@ class Machine(BaseModel):
 
 
 class Environment(BaseModel):
-    """environment.json."""
+    """environment.json.
+
+    Attributes:
+        recipe: every value of the recipe, by which a resumed run names what changed. None in a run of an older version.
+        overrides: the KEY=VALUE that were given by --set.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     started: str
     precision: Precision
     precision_why: str
     recipe_sha256: str
+    recipe: dict[str, Any] | None = None
+    overrides: tuple[str, ...] = ()
     data_sha256: str
     unlabelled_sha256: str | None = None
     training_images: int
@@ -56,6 +73,10 @@ class Environment(BaseModel):
 
 def this_machine(device: torch.device) -> Machine:
     """The machine as it is now."""
+    import torch
+
+    from sskt_edge.targets.precision import bf16_instructions
+
     return Machine(
         device=device.type,
         device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "unknown",
@@ -68,7 +89,13 @@ def this_machine(device: torch.device) -> Machine:
 
 
 def new_environment(
-    recipe: Recipe, inputs: Inputs, engines: dict[str, str], device: torch.device, precision: Precision, why: str
+    recipe: Recipe,
+    inputs: Inputs,
+    engines: dict[str, str],
+    device: torch.device,
+    precision: Precision,
+    why: str,
+    overrides: Sequence[str] = (),
 ) -> Environment:
     """What a run that starts now writes down; `engines` says by what each source is asked."""
     return Environment(
@@ -76,6 +103,8 @@ def new_environment(
         precision=precision,
         precision_why=why,
         recipe_sha256=recipe_sha256(recipe),
+        recipe=recipe.model_dump(mode="json"),
+        overrides=tuple(overrides),
         data_sha256=inputs.data_sha256(),
         unlabelled_sha256=inputs.unlabelled_sha256(),
         training_images=len(inputs.images),
@@ -98,42 +127,77 @@ def read_environment(folder: RunFolder) -> Environment:
         raise RunError(f"'{folder.environment}' is missing or broken. Start the training anew.") from error
 
 
-def refuse_other_inputs(folder: RunFolder, recipe: Recipe, inputs: Inputs) -> None:
-    """A run goes on only with the recipe, the images and the sources that it was started with.
+def refuse_other_recipe(folder: RunFolder, recipe: Recipe) -> None:
+    """A run is resumed only with the recipe that it was started with.
 
     Raises:
-        RunError: one of them differs; it is named.
+        RunError: a value differs; each is named with what it was and what it is.
+    """
+    environment = read_environment(folder)
+    if environment.recipe_sha256 == recipe_sha256(recipe):
+        return
+    raise _changed(folder, f"the recipe changed since it was started: {changed_values(folder, environment, recipe)}")
+
+
+def changed_values(folder: RunFolder, environment: Environment, recipe: Recipe) -> str:
+    """The values of a run's recipe that are others in `recipe`, such as "train.epochs was 60, is 30"."""
+    then = environment.recipe or run_recipe(folder.recipe).model_dump(mode="json")
+    before, after = dict(_values(then)), dict(_values(recipe.model_dump(mode="json")))
+    changes = [
+        f"{key} was {_shown(before, key)}, is {_shown(after, key)}"
+        for key in [*before, *(key for key in after if key not in before)]
+        if before.get(key) != after.get(key)
+    ]
+    if not changes:  # a run of an older version, which knows its recipe by its hash alone
+        return f"'{folder.recipe}' was edited"
+    more = len(changes) - _CHANGES_SHOWN
+    return "; ".join(changes[:_CHANGES_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _values(tree: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of each value in a recipe's tables; a source stands under its name."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _values(value, f"{above}{key}.")
+        elif isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+            yield from _values({part["name"]: part for part in value}, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _shown(values: dict[str, Any], key: str) -> str:
+    value = values.get(key)
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def refuse_other_inputs(folder: RunFolder, inputs: Inputs) -> None:
+    """A run is resumed only with the images and the sources that it was started with.
+
+    Raises:
+        RunError: one of them differs; it is named, images by their files.
     """
     then = read_environment(folder)
     now = {source.name: source.identity for source in inputs.sources}
-    differ = [name for name in now.keys() | then.sources.keys() if now.get(name) != then.sources.get(name)]
-    if then.recipe_sha256 != recipe_sha256(recipe):
-        what = f"the recipe ({', '.join(_changes(load_recipe(str(folder.recipe)), recipe)[:3])})"
-    elif then.data_sha256 != inputs.data_sha256():
-        what = f"the training images ({then.training_images} then, {len(inputs.images)} now)"
-    elif then.unlabelled_sha256 != inputs.unlabelled_sha256():
-        what = "the unlabelled images"
-    elif differ:
-        what = f"the source '{sorted(differ)[0]}'"
-    else:
-        return
-    raise RunError(f"'{folder.path}' cannot go on: {what} changed since it was started. Start anew without --resume.")
+    differ = sorted(name for name in now.keys() | then.sources.keys() if now.get(name) != then.sources.get(name))
+    if then.data_sha256 != inputs.data_sha256():
+        files = changed_images(folder.images, inputs.labelled, inputs.reader.classes)
+        counts = f"{then.training_images} then, {len(inputs.images)} now"
+        raise _changed(folder, f"the training images changed since it was started: {files or counts}")
+    if then.unlabelled_sha256 != inputs.unlabelled_sha256():
+        files = changed_images(folder.images, {"unlabelled": inputs.unlabelled} if inputs.unlabelled else {}, ())
+        raise _changed(folder, f"the unlabelled images changed since it was started{files and f': {files}'}")
+    if differ:
+        raise _changed(folder, f"the source '{differ[0]}' changed since it was started")
+
+
+def _changed(folder: RunFolder, what: str) -> RunError:
+    return RunError(f"'{folder.path}' cannot be resumed: {what}. Restore that, or start a new run: leave out --resume.")
 
 
 def other_machine(folder: RunFolder, device: torch.device) -> list[str]:
     """What of this machine differs from the one that started the run; if anything does, last bits may differ."""
     then, now = read_environment(folder).machine.model_dump(), this_machine(device).model_dump()
     return [f"{key}: {then[key]} then, {now[key]} now" for key in now if then[key] != now[key]]
-
-
-def _changes(then: Recipe, now: Recipe) -> list[str]:
-    before, after = then.model_dump(), now.model_dump()
-    return [
-        f"{part}.{key}" if isinstance(after[part], dict) else part
-        for part in after
-        for key in (after[part] if isinstance(after[part], dict) else [part])
-        if (before[part][key] != after[part][key] if isinstance(after[part], dict) else before[part] != after[part])
-    ]
 
 
 def new_run_folder(runs: Path, name: str) -> RunFolder:

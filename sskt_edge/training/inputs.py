@@ -40,6 +40,11 @@ class Inputs:
     sources: tuple[Source, ...]
     sides: dict[str, int]
 
+    @property
+    def labelled(self) -> dict[str, ImageSet]:
+        """The training images and, if there are any, the validation images, by these words."""
+        return {"training": self.images} | ({} if self.validation is None else {"validation": self.validation})
+
     def data_sha256(self) -> str:
         """The identity of the training and validation images."""
         return labelled_sha256(self.reader.classes, self.images, self.validation)

@@ -33,9 +33,11 @@ from sskt_edge.training.environment import (
     other_machine,
     read_environment,
     refuse_other_inputs,
+    refuse_other_recipe,
 )
 from sskt_edge.training.feed import Feed, Unlabelled
 from sskt_edge.training.finish import finish
+from sskt_edge.training.image_list import write_image_list
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.labels import Sources
 from sskt_edge.training.loop import Setting, Trainer, layout, trial_loss
@@ -68,9 +70,21 @@ class Fitted:
 
 
 def train(
-    recipe: Recipe, runs: Path | str = "runs", resume: Path | str | None = None, progress: Progress = QUIET
+    recipe: Recipe,
+    runs: Path | str = "runs",
+    resume: Path | str | None = None,
+    progress: Progress = QUIET,
+    overrides: Sequence[str] = (),
 ) -> TrainedNetwork:
     """Train as a recipe says, into a new folder of `runs`, or go on in the run folder `resume`; test once at the end.
+
+    Args:
+        recipe: what to train.
+        runs: where a new run's folder is made.
+        resume: the folder of an unfinished run.
+        progress: shows how far it is.
+        overrides: the KEY=VALUE that `recipe` has beyond its file. They are only recorded in the run, so that
+            `sskt-edge train FILE --resume` finds it without them.
 
     Returns:
         The finished run: the stripped network in eval mode, with its result.
@@ -82,7 +96,7 @@ def train(
         Interrupted: SIGINT or SIGTERM; labels and state are saved, and `resume` goes on bit for bit.
         StorageError: the disk does not take the run; what was saved is whole.
     """
-    done = fit(recipe, runs, resume, progress)
+    done = fit(recipe, runs, resume, progress, overrides)
     try:
         with repeatable(done.setting.device):
             finish(recipe, done.reader, done.network, done.setting, done.position, done.folder, progress)
@@ -96,7 +110,11 @@ def train(
 
 
 def fit(
-    recipe: Recipe, runs: Path | str = "runs", resume: Path | str | None = None, progress: Progress = QUIET
+    recipe: Recipe,
+    runs: Path | str = "runs",
+    resume: Path | str | None = None,
+    progress: Progress = QUIET,
+    overrides: Sequence[str] = (),
 ) -> Fitted:
     """As train, but the test set is not read, and the run has no result.
 
@@ -104,6 +122,8 @@ def fit(
         InputError, ParityError, DivergenceError, Interrupted, StorageError: as train.
     """
     check_size(recipe.target.model, recipe.data.image_size)
+    if resume is not None:
+        refuse_other_recipe(RunFolder(Path(resume)), recipe)
     device = choose_device(recipe.train.device)
     stop = StopSignal()
     with repeatable(device):
@@ -112,10 +132,10 @@ def fit(
         sources = Sources(recipe, inputs, device, progress, stop.raise_if_set)
         if resume is None:
             choices = sources.choose(pinned={})
-            folder = _start(recipe, inputs, network, choices, device, Path(runs), progress)
+            folder = _start(recipe, inputs, network, choices, device, Path(runs), progress, overrides)
         else:
             folder = RunFolder(Path(resume))
-            refuse_other_inputs(folder, recipe, inputs)
+            refuse_other_inputs(folder, inputs)
             choices = sources.choose(pinned=read_environment(folder).engines)
         precision = read_environment(folder).precision
         if precision == "fp16" and device.type != "cuda":
@@ -174,6 +194,7 @@ def _start(
     device: torch.device,
     runs: Path,
     progress: Progress,
+    overrides: Sequence[str],
 ) -> RunFolder:
     """Decide the precision, and make the run's folder with what is known before the first step."""
     loss = trial_loss(recipe, len(inputs.images), len(inputs.reader.classes), device)
@@ -181,8 +202,13 @@ def _start(
         precision, why = choose_precision(recipe.train.precision, device, trial_step(network, loss, device))
     folder = new_run_folder(runs, recipe.name)
     engines = {name: choice.engine.name for name, choice in choices.items()}
-    environment = new_environment(recipe, inputs, engines, device, precision, why)
+    environment = new_environment(recipe, inputs, engines, device, precision, why, overrides)
+    files = inputs.labelled if recipe.data.name == "imagefolder" else {}
+    if inputs.unlabelled is not None and recipe.data.unlabelled != "unlabeled":
+        files |= {"unlabelled": inputs.unlabelled}
     try:
+        if files:
+            write_image_list(folder.images, files, inputs.reader.classes)
         write_atomically(folder.environment, environment.model_dump_json(indent=2).encode() + b"\n")
         write_atomically(folder.recipe, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode())
     except BaseException:

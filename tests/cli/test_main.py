@@ -48,9 +48,9 @@ def test_an_unknown_verb_is_an_error_of_input(tmp_path: Path) -> None:
         ("target.model='resnet21'", ("target.model: unknown value 'resnet21'. Nearest: 'resnet20'",)),
         ("data.image_size=4", ("data.image_size = 4", "at least 8 pixels")),
         ("sources.0.model='timm/nothing_like_it'", ("timm", "no network 'nothing_like_it'")),
-        ("sources.0.model='run/nowhere'", ("No run at 'nowhere'",)),
-        ("sources.0.model='onnx/no.onnx'", ("No ONNX file 'no.onnx'",)),
-        ("data={name='imagefolder',root='photos'}", ("No folder of images at 'photos'",)),
+        ("sources.0.model='run/nowhere'", ("sources.teacher.model = 'nowhere'",)),
+        ("sources.0.model='onnx/no.onnx'", ("sources.teacher.model = 'no.onnx'",)),
+        ("data={name='imagefolder',root='photos'}", ("data.root = 'photos'", "no such file or folder")),
     ],
 )
 def test_a_wrong_recipe_gets_one_message(

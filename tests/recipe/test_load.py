@@ -28,7 +28,11 @@ def with_key(line: str, table: str = "") -> str:
     ("text", "message"),
     [
         (with_key("epoch = 3", "train"), "train.epoch: unknown key. Nearest: 'epochs'. Known here: batch_size,"),
-        (with_key("sed = 3"), "sed: unknown key. Known here: data, export, labels, name,"),
+        (with_key("sed = 3"), "sed: unknown key. Nearest: 'train.seed'. Known here: data, export, labels, name,"),
+        (with_key("epochs = 3"), "epochs: unknown key. Nearest: 'train.epochs'."),
+        (with_key("lr = 3", "train"), "train.lr: unknown key. Nearest: 'train.optimizer.lr'."),
+        (with_key("batch_size = 3"), "batch_size: unknown key. Nearest: 'labels.batch_size', 'train.batch_size'."),
+        (with_key("zzz = 3"), "zzz: unknown key. Known here: data,"),
         (with_key("lables = {}"), "lables: unknown key. Nearest: 'labels'."),
         (
             with_key('optimizer = { name = "sgd", momentun = 0.5 }', "train"),
@@ -144,11 +148,36 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
         load_recipe(str(path))
 
 
-def test_a_missing_file_lists_the_shipped_recipes_and_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"No recipe 'quikstart': .*Nearest: 'quickstart'. Shipped: .*flowers"):
-        load_recipe("quikstart")
-    with pytest.raises(RecipeError, match=r"No recipe '.*nowhere.toml'"):
+def test_a_missing_file_is_told_the_nearest_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos.toml").write_text(TEXT)
+    for name, near in {"quikstart": "quickstart", "photo.toml": "photos.toml", "./photo.toml": "photos.toml"}.items():
+        with pytest.raises(RecipeError, match=f"No recipe '{name}': .*Nearest: '{near}'"):
+            load_recipe(name)
+    with pytest.raises(RecipeError, match=r"No recipe '.*nowhere.toml'") as caught:
         load_recipe(str(tmp_path / "nowhere.toml"))
+    assert "Nearest" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (("recipe.toml",), "sskt-edge train 'my run' --resume"),
+        (("recipe.toml", "result.json"), "sskt-edge export 'my run'"),
+        (("manifest.json",), "sskt-edge eval 'my run'"),
+        ((), "sskt-edge recipe new --data 'my run'"),
+    ],
+)
+def test_a_folder_in_place_of_a_recipe_is_told_what_takes_it(
+    made: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my run").mkdir()
+    for name in made:
+        Path("my run", name).touch()
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("my run")
+    assert told in str(caught.value)
 
 
 def test_a_recipe_file_is_read(tmp_path: Path) -> None:

@@ -26,12 +26,12 @@ def test_a_file_of_ones_own_goes_before_a_shipped_recipe(tmp_path: Path, monkeyp
 def test_a_name_that_is_not_shipped_is_an_error(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(RecipeError, match=r"no such file, and no shipped recipe of that name"):
+    with pytest.raises(RecipeError, match=r"no such file, and no shipped recipe has that name"):
         find_recipe(given)
 
 
-def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="no such file"):
+def test_a_folder_is_not_a_recipe(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="is a folder"):
         find_recipe(str(tmp_path))
 
 

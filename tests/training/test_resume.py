@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.errors import Interrupted, RunError
+from sskt_edge.recipe.load import load_recipe
 from sskt_edge.runtime.progress import Bar, Quiet
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder, find_runs
+from sskt_edge.training.environment import refuse_other_recipe
 from sskt_edge.training.resume import unfinished_run
 from sskt_edge.training.train import train
 from tests.data.small import write_classes
@@ -156,19 +158,86 @@ def test_a_full_disk_stops_with_a_message_and_the_state_stays_whole(
     assert finish(tiny_run, folder) == whole
 
 
-def test_resume_means_the_newest_unfinished_run_of_the_very_recipe(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
-    small = recipe(tiny_run.folder.path, "train.epochs=1")
-    with pytest.raises(RunError, match="No unfinished run of this very recipe"):
-        unfinished_run(small, "small.toml", tmp_path)
-    run = train(small, tmp_path)
+@pytest.fixture
+def file(tiny_run: TrainedNetwork, tmp_path: Path) -> Path:
+    """A recipe's file, one epoch, from scratch."""
+    path = tmp_path / "small.toml"
+    path.write_text(
+        text(tiny_run.folder.path)
+        .replace("epochs = 3", "epochs = 1")
+        .replace("transfer_module = true", 'method = "scratch"')
+    )
+    return path
+
+
+def begin(file: Path, *overrides: str) -> RunFolder:
+    """A run of the recipe's file that lacks its result alone, in the folder of the file."""
+    run = train(load_recipe(str(file), overrides), file.parent, overrides=overrides).folder
+    run.result.unlink()
+    return run
+
+
+def test_resume_means_the_newest_unfinished_run_of_the_very_recipe(file: Path) -> None:
+    with pytest.raises(RunError, match="No unfinished run of this recipe"):
+        unfinished_run(str(file), (), file.parent)
+    run = begin(file)
+    assert unfinished_run(str(file), (), file.parent).folder == run
+    assert unfinished_run(str(run.path), (), file.parent).folder == run
+    run.result.touch()
     with pytest.raises(RunError, match="is finished"):
-        unfinished_run(small, str(run.folder.path), tmp_path)
-    run.folder.result.unlink()
-    assert unfinished_run(small, "small.toml", tmp_path) == run.folder.path
-    assert unfinished_run(small, str(run.folder.path), tmp_path) == run.folder.path
-    other = recipe(tiny_run.folder.path, "train.epochs=2")
-    with pytest.raises(RunError, match=r"Unfinished runs of other recipes: .*small-"):
-        unfinished_run(other, "small.toml", tmp_path)
+        unfinished_run(str(run.path), (), file.parent)
+
+
+def test_a_run_that_was_started_with_a_set_is_found_without_it(file: Path) -> None:
+    run = begin(file, "train.seed=7", "name=seven")
+    found = unfinished_run(str(file), (), file.parent)
+    assert (found.folder, found.overrides) == (run, ("train.seed=7", "name=seven"))
+    assert (found.recipe.train.seed, found.recipe.name) == (7, "seven")
+    other = begin(file, "train.seed=8")
+    with pytest.raises(RunError, match="2 unfinished runs") as caught:
+        unfinished_run(str(file), (), file.parent)
+    assert f"sskt-edge train {run.path} --resume" in str(caught.value)
+    assert unfinished_run(str(file), ["train.seed=8"], file.parent).folder == other
+
+
+def test_an_edited_recipe_is_refused_with_the_keys_and_both_values(file: Path) -> None:
+    run = begin(file)
+    file.write_text(file.read_text().replace("epochs = 1", "epochs = 30\nseed = 4"))
+    for named, overrides in ((str(file), ()), (str(run.path), ("train.epochs=30", "train.seed=4"))):
+        with pytest.raises(RunError, match=r"train.epochs was 1, is 30; train.seed was 0, is 4") as caught:
+            unfinished_run(named, overrides, file.parent)
+        assert "()" not in str(caught.value)
+
+
+def test_a_run_whose_own_recipe_was_edited_is_refused_with_the_key(file: Path) -> None:
+    run = begin(file)
+    run.recipe.write_text(run.recipe.read_text().replace("lr = 0.05", "lr = 0.5"))
+    with pytest.raises(RunError, match=r"train.optimizer.lr was 0.05, is 0.5"):
+        unfinished_run(str(run.path), (), file.parent)
+    with pytest.raises(RunError, match=r"train.optimizer.lr was 0.05, is 0.5"):
+        train(load_recipe(str(run.recipe)), resume=run.path)
+
+
+def test_a_value_that_a_run_did_not_have_is_told(tiny_run: TrainedNetwork, file: Path) -> None:
+    run = begin(file)
+    changed = recipe(tiny_run.folder.path, "sources.teacher.alpha=0.5", "sskt.method=scratch", "train.epochs=1")
+    with pytest.raises(RunError, match=r"sources.teacher.alpha was not set, is 0.5"):
+        refuse_other_recipe(run, changed)
+
+
+def test_an_image_that_changed_is_named_when_a_run_is_resumed(
+    tiny_teacher: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = Images(tmp_path, tiny_teacher)
+    folder = stop_within_epoch(0, images.recipe(), images.runs, monkeypatch)
+    root = Path(images.recipe().data.root)
+    changed, removed, *_ = sorted((root / "train").rglob("*.png"))
+    changed.write_bytes(changed.read_bytes() + b" ")
+    removed.unlink()
+    with pytest.raises(RunError, match="the training images changed") as caught:
+        train(images.recipe(), resume=folder)
+    assert f"1 changed ({changed.relative_to(root).as_posix()})" in str(caught.value)
+    assert f"1 removed ({removed.relative_to(root).as_posix()})" in str(caught.value)
 
 
 def test_an_unfinished_run_is_not_read_and_says_how_to_go_on(tiny_run: TrainedNetwork, tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""The paths that a recipe names: where they are looked for, and a check that they exist before anything slow starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sskt_edge.errors import CheckpointError, DataError, InputError, NetworkError, RunError, nearest
+from sskt_edge.recipe.models import Recipe
+
+_KINDS_OF_UNLABELLED = ("", "rest", "unlabeled")  # these values of data.unlabelled name no folder
+_IN_MODEL = ("run/", "onnx/")  # a source's model may name a file or folder behind one of these
+
+
+def found_beside(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The tables of a recipe file, with each relative path that exists only beside the file made to lead there.
+
+    Args:
+        tree: unchecked tables; what is not of the expected type stays as it is.
+        folder: the recipe file's own.
+    """
+    if folder == Path():
+        return tree
+    for table, key, before, path in list(_paths_in(tree)):
+        if not path.is_absolute() and not path.exists() and (folder / path).exists():
+            table[key] = before + (folder / path).as_posix()
+    return tree
+
+
+def _paths_in(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, Path]]:
+    """(table, key, what stands before the path, path) of each input that the tables name by a path."""
+    data, target, sources = tree.get("data"), tree.get("target"), tree.get("sources")
+    places: list[tuple[Any, str]] = [(data, "root"), (data, "unlabelled"), (target, "checkpoint")]
+    for source in sources if isinstance(sources, list) else ():
+        places += [(source, "checkpoint"), (source, "model")]
+    for table, key in places:
+        if not isinstance(table, dict):
+            continue
+        text = table.get(key)
+        if not isinstance(text, str) or (key == "unlabelled" and text in _KINDS_OF_UNLABELLED):
+            continue
+        before = next((start for start in _IN_MODEL if text.startswith(start)), "") if key == "model" else ""
+        if key != "model" or before:
+            yield table, key, before, Path(text.removeprefix(before))
+
+
+def check_paths(recipe: Recipe, recipe_file: Path) -> None:
+    """Check that what the recipe names by a path exists. Data sets with a name of their own may still be downloaded.
+
+    Args:
+        recipe: as it was loaded.
+        recipe_file: where it was loaded from; a message names its folder too.
+
+    Raises:
+        InputError: a DataError, CheckpointError, NetworkError or RunError that names the key and both places.
+    """
+    wanted: list[tuple[str, str, type[InputError]]] = []
+    if recipe.data.name == "imagefolder":
+        wanted.append(("data.root", recipe.data.root, DataError))
+    if recipe.data.unlabelled not in _KINDS_OF_UNLABELLED:
+        wanted.append(("data.unlabelled", recipe.data.unlabelled, DataError))
+    if recipe.target.checkpoint:
+        wanted.append(("target.checkpoint", recipe.target.checkpoint, CheckpointError))
+    for source in recipe.active_sources:
+        if source.checkpoint:
+            wanted.append((f"sources.{source.name}.checkpoint", source.checkpoint, CheckpointError))
+        kind, _, path = source.model.partition("/")
+        if kind in ("run", "onnx"):
+            wanted.append((f"sources.{source.name}.model", path, RunError if kind == "run" else NetworkError))
+    for key, text, error in wanted:
+        if not Path(text).exists():
+            raise error(_missing(key, text, recipe_file))
+
+
+def _missing(key: str, text: str, recipe_file: Path) -> str:
+    path = Path(text)
+    beside = recipe_file.resolve().parent
+    where = f"in the current folder, '{Path.cwd()}'"
+    if path.is_absolute():
+        where = f"in '{path.parent}'"
+    elif beside != Path.cwd():
+        where += f", or in the recipe's, '{beside}'"
+    near = nearest(path.name, [*_names_in(path.parent), *_names_in(beside / path.parent)])
+    return f"{key} = '{text}': there is no such file or folder {where}. {near}Correct it: --set {key}=PATH."
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return []

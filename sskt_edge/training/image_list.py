@@ -1,0 +1,69 @@
+"""images.tsv: the files that a run learns from, so that a run that is resumed can say which of them changed.
+
+A line has a file's role, name, class and the head of its content's SHA-256, with tabs between. Nothing is decided by
+the list: whether images changed is told by their hash in environment.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sskt_edge.data.images import ImageSet
+from sskt_edge.runtime.files import write_atomically
+
+_DIGITS = 16  # of a hash: enough to tell two contents of one name apart
+_SHOWN = 3
+
+
+class _File(NamedTuple):
+    class_name: str
+    digest: str
+
+
+def write_image_list(path: Path, parts: Mapping[str, ImageSet], classes: Sequence[str]) -> None:
+    """List the images of each part, role → images, by file.
+
+    Raises:
+        StorageError: the disk does not take it.
+    """
+    lines = [
+        f"{role}\t{name}\t{file.class_name}\t{file.digest}\n"
+        for role, images in parts.items()
+        for name, file in _files(images, classes)
+    ]
+    write_atomically(path, "".join(lines).encode())
+
+
+def changed_images(path: Path, parts: Mapping[str, ImageSet], classes: Sequence[str]) -> str:
+    """What differs from the list, such as "1 changed (cat/a.jpg), 1 added (cat/b.jpg)"; "" if it cannot be told.
+
+    Args:
+        path: the list that was written when the run was started.
+        parts: role → images, as they are now; other roles of the list do not count.
+        classes: the class names now.
+    """
+    try:
+        rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]
+        before = {name: _File(class_name, digest) for role, name, class_name, digest in rows if role in parts}
+    except (OSError, ValueError):  # a run of an older version has none
+        return ""
+    now = {name: file for images in parts.values() for name, file in _files(images, classes)}
+    both = before.keys() & now.keys()
+    found = {
+        "changed": [name for name in now if name in both and now[name] != before[name]],
+        "removed": [name for name in before if name not in both],
+        "added": [name for name in now if name not in both],
+    }
+    return ", ".join(f"{len(names):,} {what} ({_first(names)})" for what, names in found.items() if names)
+
+
+def _files(images: ImageSet, classes: Sequence[str]) -> Iterator[tuple[str, _File]]:
+    for name, label, digest in zip(images.names, images.labels.tolist(), images.hashes, strict=True):
+        plain = name.replace("\t", " ").replace("\n", " ")
+        yield plain, _File(classes[label] if label >= 0 else "", digest.tobytes().hex()[:_DIGITS])
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
