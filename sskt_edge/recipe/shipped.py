@@ -53,7 +53,7 @@ def _nearest_recipe(path: Path, shipped: Iterable[str]) -> str:
     except OSError:  # the folder may not be listed
         around = {}
     best = max(around, key=lambda stem: closeness(name, stem), default="")
-    return f"Nearest: '{around[best]}'. " if is_close(name, best) else nearest(name, shipped)
+    return f"Nearest: '{around[best]}'. " if best and is_close(name, best) else nearest(name, shipped)
 
 
 def _meant_by_folder(folder: Path) -> str:
