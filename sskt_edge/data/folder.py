@@ -14,42 +14,78 @@ from numpy.typing import NDArray
 
 from sskt_edge.data.images import ImageSet, digests_as_array, images_from_folder
 from sskt_edge.data.split import divide, hold_out, rank
-from sskt_edge.data.unlabelled import list_unlabelled, packed_images, unknown_rows
-from sskt_edge.errors import DataError
+from sskt_edge.data.unlabelled import list_unlabelled, packed_images, unknown_rows, unlabelled_notes
+from sskt_edge.errors import DataError, printable
 from sskt_edge.recipe.models import Data
+from sskt_edge.runtime.class_names import class_folders, spelled
 from sskt_edge.runtime.files import sha256_of
-from sskt_edge.runtime.folder import FolderListing, list_classes, load
+from sskt_edge.runtime.folder import Expected, FolderListing, list_classes, load
 from sskt_edge.runtime.images import short_side
+from sskt_edge.runtime.left_out import LeftOut
+from sskt_edge.runtime.parts import Parts, find_parts, note_of_other_parts
 from sskt_edge.runtime.progress import Progress
-
-# Sub-folders of these names are parts of a data set, not classes.
-_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+from sskt_edge.runtime.walk import sub_folders
 
 
-def find_split(root: Path) -> tuple[FolderListing, FolderListing | None]:
-    """The training images and the test images of a folder; None where a share must be held out.
+class Split(NamedTuple):
+    """The labelled images of a folder.
+
+    Attributes:
+        train: the training images.
+        test: the test images; None where a share must be held out.
+        notes: what a user should know of the choice of the folders, one line each.
+        left_out: what of the folder was not taken.
+    """
+
+    train: FolderListing
+    test: FolderListing | None
+    notes: list[str]
+    left_out: LeftOut
+
+
+def find_split(root: Path, unlabelled: Path | None = None) -> Split:
+    """The training images and the test images of a folder.
+
+    Args:
+        root: the folder.
+        unlabelled: the folder of unlabelled images, which may lie in `root`.
 
     Raises:
-        DataError: the folder is missing, has no classes or a single one, a class is empty, or train and test differ.
+        DataError: the folder is missing, cannot be listed or is not divided as it must be, has no classes or a single
+            one, a class is empty, or train and test differ.
     """
-    parts = {path.name for path in root.iterdir() if path.is_dir()} & _PARTS if root.is_dir() else set()
-    if {"train", "test"} <= parts:
-        train, test = list_classes(root / "train"), list_classes(root / "test")
-        _same_classes(train, test)
-    elif parts:
-        raise DataError(
-            f"'{root}' has {', '.join(f'{part}/' for part in sorted(parts))} but not both train/ and test/. Give it "
-            f"train/<class> and test/<class>, or name the folder that holds the classes themselves."
-        )
+    parts = find_parts(root)
+    if parts is None:
+        train = list_classes(root)
+        split = Split(train, None, note_of_other_parts(root), train.left_out)
     else:
-        train, test = list_classes(root), None
+        train, test = _train_and_test(parts)
+        split = Split(train, test, parts.notes(unlabelled), parts.left_out + train.left_out + test.left_out)
     if len(train.classes) < 2:
-        raise DataError(f"'{train.root}' has one class, '{train.classes[0]}': nothing to tell apart. Add another.")
+        raise DataError(
+            f"'{printable(train.root)}' has one class, '{train.classes[0]}': nothing to tell apart. Add another."
+        )
     fewest = int(np.bincount(train.labels).min())
-    if test is None and fewest < 2:
+    if split.test is None and fewest < 2:
         name = train.classes[int(np.bincount(train.labels).argmin())]
-        raise DataError(f"Class '{name}' of '{root}' has one image; it needs one to train and one to test. Add images.")
-    return train, test
+        raise DataError(
+            f"Class '{name}' of '{printable(root)}' has one image; it needs one to train and one to test. Add images."
+        )
+    return split
+
+
+def _train_and_test(parts: Parts) -> tuple[FolderListing, FolderListing]:
+    train, test = parts.found.get("train"), parts.test
+    if train is not None and test is not None:
+        expected = Expected(class_folders(test, sub_folders(test)[0]), f"{test.name}/")
+        listing = list_classes(train, expected)
+        return listing, list_classes(test, Expected(listing.classes, f"{train.name}/"))
+    said = [parts.lacks("not both train/<class> and test/<class>")]
+    said.append("Divide it so, or give it one folder for each class and nothing else.")
+    if train is not None:
+        said.append(f"To hold out a share of '{printable(train)}' for the test, name that folder.")
+    said += [f"If '{name}' is a class, use train/{name} and test/{name}, or rename it." for name in parts.bare[:1]]
+    raise DataError(" ".join(said))
 
 
 class _Parts(NamedTuple):
@@ -70,13 +106,15 @@ class FolderReader:
 
     def __init__(self, data: Data) -> None:
         self._data = data
-        self._listing, self._given_test = find_split(Path(data.root))
         self._unlabelled = list_unlabelled(data)
+        split = find_split(Path(data.root), self._unlabelled.root if self._unlabelled else None)
+        self._listing, self._given_test = split.train, split.test
         if self._unlabelled is not None:
             _no_class(self._unlabelled.root, self._listing)
         self._digests: dict[Path, bytes] = {}
         self.classes = self._listing.classes
         self.skipped: list[str] = []
+        self.notes = [*split.notes, *split.left_out.notes(), *unlabelled_notes(self._unlabelled)]
 
     @cached_property
     def own_side(self) -> int:
@@ -168,17 +206,8 @@ def _no_class(folder: Path, listing: FolderListing) -> None:
     """Unlabelled images within a class would be trained on with that class's label."""
     own, root = folder.resolve(), listing.root.resolve()
     below = own.relative_to(root).parts[:1] if own.is_relative_to(root) else ()
-    if below and below[0] in listing.classes:
+    if below and spelled(below[0]) in listing.classes:
         raise DataError(
             f"data.unlabelled = '{folder}' is in '{listing.root}', whose sub-folders are classes, here '{below[0]}'. "
             f"Move the unlabelled images out of it."
-        )
-
-
-def _same_classes(train: FolderListing, test: FolderListing) -> None:
-    only_train, only_test = set(train.classes) - set(test.classes), set(test.classes) - set(train.classes)
-    if only_train or only_test:
-        raise DataError(
-            f"The classes of '{train.root}' and '{test.root}' differ: only in train: {sorted(only_train) or 'none'}; "
-            f"only in test: {sorted(only_test) or 'none'}. Rename the folders so that both hold the same classes."
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sskt_edge.errors import printable
 from sskt_edge.runtime.folder import LoadedFolder
 
 
@@ -35,7 +36,7 @@ class ImageSet:
 
 def images_from_folder(loaded: LoadedFolder, root: Path) -> ImageSet:
     """A folder's decoded images, named by their paths below `root` where they lie there."""
-    names = tuple(_printable(path, root) for path in loaded.paths)
+    names = tuple(_short(path, root) for path in loaded.paths)
     return ImageSet(loaded.squares, loaded.labels, digests_as_array(loaded.hashes), names)
 
 
@@ -60,7 +61,5 @@ def unlabelled_sha256(images: ImageSet) -> str:
     return hashlib.sha256(images.hashes.tobytes()).hexdigest()
 
 
-def _printable(path: Path, root: Path) -> str:
-    """What is no UTF-8 in a file's name arrives as lone surrogates, which no terminal and no JSON file takes."""
-    short = path.relative_to(root) if path.is_relative_to(root) else path
-    return short.as_posix().encode("utf-8", "replace").decode()
+def _short(path: Path, root: Path) -> str:
+    return printable((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())

@@ -19,10 +19,12 @@ class Reader(Protocol):
     Attributes:
         classes: names, in the order of the labels.
         skipped: what was skipped as unreadable, one line each.
+        notes: what a user should know of the folders: how they were read, and what was not taken. One line each.
     """
 
     classes: tuple[str, ...]
     skipped: list[str]
+    notes: list[str]
 
     @property
     def own_side(self) -> int:

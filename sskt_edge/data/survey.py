@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sskt_edge.data.folder import find_split
-from sskt_edge.errors import DataError
+from sskt_edge.errors import DataError, printable
 from sskt_edge.runtime.folder import FolderListing
 from sskt_edge.runtime.images import read_image
 from sskt_edge.runtime.progress import QUIET, Progress
@@ -24,9 +24,11 @@ class Survey:
     Attributes:
         root: as the user gave it.
         train: class → number of images, those that cannot be read counted too.
-        test: likewise; None if the folder has no train/ and test/, so that a share must be held out.
+        test: likewise; None if the folder is not divided into parts, so that a share must be held out.
         short_sides: smallest, median and largest short side, in pixels.
         unreadable: a message for each image that cannot be read.
+        notes: how the folders were read, one line each.
+        not_taken: what of the folder was not taken, in one line; "" if nothing.
     """
 
     root: Path
@@ -34,6 +36,8 @@ class Survey:
     test: dict[str, int] | None
     short_sides: tuple[int, int, int]
     unreadable: tuple[str, ...]
+    notes: tuple[str, ...]
+    not_taken: str
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -41,19 +45,28 @@ class Survey:
 
 
 def survey(root: Path, progress: Progress = QUIET) -> Survey:
-    """Read every image of a folder once, and say what is there.
+    """Read every image of a folder once, and say what it holds.
 
     Raises:
         DataError: the folder is not one to train on, or nothing of a class can be read.
     """
-    train, test = find_split(root)
+    split = find_split(root)
+    train, test = split.train, split.test
     sides, unreadable = _read_all([*train.paths, *(test.paths if test else ())], progress)
     for part, at in ((train, 0), (test, len(train.paths))):
         if part is not None:
             _some_readable(part, sides[at : at + len(part.paths)])
     good = [side for side in sides if side]
     middle = round(statistics.median(good))
-    return Survey(root, _counts(train), _counts(test) if test else None, (min(good), middle, max(good)), unreadable)
+    return Survey(
+        root=root,
+        train=_counts(train),
+        test=_counts(test) if test else None,
+        short_sides=(min(good), middle, max(good)),
+        unreadable=unreadable,
+        notes=tuple(split.notes),
+        not_taken=str(split.left_out),
+    )
 
 
 def _read_all(paths: list[Path], progress: Progress) -> tuple[list[int], tuple[str, ...]]:
@@ -79,7 +92,7 @@ def _some_readable(listing: FolderListing, sides: list[int]) -> None:
     for label, name in enumerate(listing.classes):
         if not any(side for side, own in zip(sides, listing.labels, strict=True) if own == label):
             raise DataError(
-                f"No image of class '{name}' in '{listing.root}' can be read. Mend them or remove the class."
+                f"No image of class '{name}' in '{printable(listing.root)}' can be read. Mend them or remove the class."
             )
 
 

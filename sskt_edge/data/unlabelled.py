@@ -34,6 +34,11 @@ def list_unlabelled(data: Data) -> FolderListing | None:
         raise DataError(f"data.unlabelled = '{data.unlabelled}': {error} {meant}".strip()) from error
 
 
+def unlabelled_notes(listing: FolderListing | None) -> list[str]:
+    """What of the folder of unlabelled images was not taken, as a line for the user; no line if nothing."""
+    return [] if listing is None else listing.left_out.notes("data.unlabelled, ")
+
+
 def unknown_rows(
     data: Data, contents: NDArray[np.uint8], known: Mapping[str, NDArray[np.uint8]], progress: Progress
 ) -> NDArray[np.intp]:

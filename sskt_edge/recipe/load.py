@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from sskt_edge.errors import RecipeError, closeness, is_close, nearest
+from sskt_edge.errors import RecipeError, closeness, is_close, nearest, printable
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.paths import found_beside
 from sskt_edge.recipe.shipped import find_recipe
@@ -164,6 +164,8 @@ def _refuse_odd(value: Any, where: str, depth: int = 0) -> None:
     """Refuse what no recipe holds and what no message could show."""
     if depth > _MAX_DEPTH:
         raise RecipeError(f"'{where}' is no recipe: {_TOO_DEEP}")
+    if isinstance(value, str) and printable(value) != value:
+        raise RecipeError(f"'{where}': a recipe is UTF-8 text, which '{printable(value)}' is not. Rename the folder.")
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         raise RecipeError(f"'{where}' is no recipe: {_TOO_LARGE}")
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

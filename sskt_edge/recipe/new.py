@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+
+from sskt_edge.errors import RecipeError, printable
 
 _TEXT = """\
 # {name}: {images} images in {classes} classes, in '{root}'
@@ -64,6 +68,7 @@ def new_recipe(
     short_sides: tuple[int, int, int],
     *,
     has_test: bool,
+    notes: Sequence[str],
     unreadable: int,
     packaged_source: bool,
 ) -> str:
@@ -75,28 +80,31 @@ def new_recipe(
         target: the target's name.
         counts: class → number of images, all together.
         short_sides: smallest, median and largest short side, in pixels.
-        has_test: the folder has train/ and test/.
+        has_test: the folder has test images of its own.
+        notes: what a reader should know of the folder, one line each.
         unreadable: how many images cannot be read; if any, they are skipped.
         packaged_source: the packaged source is installed.
+
+    Raises:
+        RecipeError: the folder's path is not UTF-8.
     """
     small, middle, large = short_sides
     images = sum(counts.values())
-    split = (
-        "" if has_test else "test_share = 0.2           # held out for the test: the folder has no train/ and test/\n"
-    )
+    split = "" if has_test else "test_share = 0.2           # held out for the test: the folder has no test/\n"
+    said = "".join(f"# {_in_comment(note)}\n" for note in notes)
     skip = f"skip_bad = true            # {unreadable} images cannot be read\n" if unreadable else ""
     return _TEXT.format(
-        name=re.sub(r"[^A-Za-z0-9._-]+", "_", root.resolve().name).strip("._-") or "images",
+        name=re.sub(r"[^A-Za-z0-9._-]+", "_", folder_name(root)).strip("._-") or "images",
         images=images,
         classes=len(counts),
-        root=_in_comment(root),
+        root=_in_comment(str(root)),
         root_toml=json.dumps(str(root), ensure_ascii=False).replace("\x7f", "\\u007f"),
-        file=_in_comment(file),
+        file=_in_comment(printable(file)),
         size=_image_size(middle, target),
         small=small,
         middle=middle,
         large=large,
-        split=split,
+        split=said + split,
         skip=skip,
         target=target,
         source=_PACKAGED if packaged_source else _PUBLISHED,
@@ -104,9 +112,20 @@ def new_recipe(
     )
 
 
-def _in_comment(path: Path) -> str:
-    """A path without the signs that TOML has no place for in a comment."""
-    return re.sub(r"[\x00-\x1f\x7f]", "?", str(path))
+def folder_name(root: Path) -> str:
+    """The last part of a folder's path, that of "." and ".." too; a link is not followed.
+
+    Raises:
+        RecipeError: the path is not UTF-8, as a recipe is.
+    """
+    if printable(root) != str(root):
+        raise RecipeError(f"'{printable(root)}' is not UTF-8, and a recipe cannot name it. Rename the folder.")
+    return Path(os.path.abspath(root)).name  # noqa: PTH100 (Path.absolute keeps "..")
+
+
+def _in_comment(text: str) -> str:
+    """A text without the signs that TOML has no place for in a comment."""
+    return re.sub(r"[\x00-\x1f\x7f]", "?", text)
 
 
 def _image_size(middle: int, target: str) -> int:

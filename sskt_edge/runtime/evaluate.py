@@ -6,6 +6,7 @@ Every file is run by everything here that takes it.
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,17 @@ import numpy.typing as npt
 import PIL
 
 from sskt_edge import __version__
-from sskt_edge.errors import DataError
+from sskt_edge.errors import DataError, printable
 from sskt_edge.runtime.bench import Subject, quick_latency
 from sskt_edge.runtime.bundle import Bundle
-from sskt_edge.runtime.folder import FolderListing, list_classes, load
+from sskt_edge.runtime.class_names import spelled
+from sskt_edge.runtime.folder import Expected, list_classes, load
 from sskt_edge.runtime.golden import pixel_hashes
 from sskt_edge.runtime.machine.conditions import Conditions, conditions
 from sskt_edge.runtime.metrics import Scores, scores, top_k
 from sskt_edge.runtime.openings import Opened, Openings
 from sskt_edge.runtime.parity import Parity, compare
+from sskt_edge.runtime.parts import find_parts
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.session import run_batches
 from sskt_edge.runtime.verdict import verdict
@@ -159,33 +162,34 @@ def evaluate_folder(
     Args:
         bundle: what to evaluate.
         openings: its sessions.
-        data: data/<class>/<image>, or data/test/<class>/<image>.
+        data: data/<class>/<image>, or data/test/<class>/<image>; data/val/… where there is no test/.
         skip_bad: leave out images that cannot be read.
         progress: draws the bars.
 
     Raises:
-        DataError: the folder is not of that form, has other classes than the bundle, or an image cannot be read.
+        DataError: the folder is not of that form, cannot be listed, has other classes than the bundle or none of a
+            class's images, or an image cannot be read.
     """
-    test = data / "test"
-    listing = list_classes(test if test.is_dir() and any(path.is_dir() for path in test.iterdir()) else data)
-    own = np.array(_own_labels(listing, bundle.manifest.classes), dtype=np.int64)
+    classes = [spelled(name) for name in bundle.manifest.classes]
+    folder, notes = _test_folder(data, classes)
+    listing = list_classes(folder, Expected(classes, "the bundle"))
+    own = np.array([classes.index(name) for name in listing.classes], dtype=np.int64)
     side = bundle.manifest.input.height
     loaded = load(listing, [side], skip_bad, progress)
-    asked = _questions(bundle, str(listing.root), loaded.squares[side], own[loaded.labels])
+    asked = _questions(bundle, printable(listing.root), loaded.squares[side], own[loaded.labels])
+    asked.notes.extend([*notes, *listing.left_out.notes()])
     asked.notes.extend(f"left out: {message}" for message in loaded.skipped)
     return _report(bundle, openings, asked, progress)
 
 
-def _own_labels(listing: FolderListing, classes: list[str]) -> list[int]:
-    """For each class of the folder, its number in the bundle."""
-    missing = [name for name in classes if name not in listing.classes]
-    unknown = [name for name in listing.classes if name not in classes]
-    if missing or unknown:
-        raise DataError(
-            f"'{listing.root}' has other classes than the bundle. Missing here: {', '.join(missing) or 'none'}. "
-            f"Unknown to the bundle: {', '.join(unknown) or 'none'}. Name the sub-folders as the bundle's classes."
-        )
-    return [classes.index(name) for name in listing.classes]
+def _test_folder(data: Path, classes: Sequence[str]) -> tuple[Path, list[str]]:
+    """The folder whose sub-folders are the classes, and what to say of the choice."""
+    parts = find_parts(data, classes)
+    if parts is None:
+        return data, []
+    if parts.test is None:
+        raise DataError(f"{parts.lacks('no test/<class>')} Name the folder whose sub-folders are the bundle's classes.")
+    return parts.test, parts.notes()
 
 
 def _questions(bundle: Bundle, data: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> _Questions:

@@ -5,20 +5,34 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from sskt_edge.errors import DataError, nearest
+from sskt_edge.errors import DataError, printable
+from sskt_edge.runtime.class_names import class_folders, spelled
+from sskt_edge.runtime.formats import image_endings
 from sskt_edge.runtime.images import read_image, to_square
+from sskt_edge.runtime.left_out import LeftOut
 from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.walk import images_below, must_be_folder, sub_folders
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
-_ENDINGS = f"Files count as images by their ending: {' '.join(sorted(EXTENSIONS))}."
+
+class Expected(NamedTuple):
+    """The classes that a folder must have, and what has them.
+
+    Attributes:
+        classes: their names.
+        owner: what has them, for messages: "the bundle", "train/".
+    """
+
+    classes: Collection[str]
+    owner: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,15 +41,17 @@ class FolderListing:
 
     Attributes:
         root: the folder.
-        classes: the class names, sorted; none if the folder is not one of classes.
+        classes: the class names in NFC, sorted; none if the folder is not one of classes.
         paths: the N files.
         labels: int64 [N], places in `classes`; -1 where there are none.
+        left_out: what of the folder was not taken.
     """
 
     root: Path
     classes: tuple[str, ...]
     paths: list[Path]
     labels: npt.NDArray[np.int64]
+    left_out: LeftOut
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,43 +75,47 @@ class LoadedFolder:
     skipped: list[str]
 
 
-def list_classes(root: Path) -> FolderListing:
-    """List root/<class>/…/<image>: classes and files sorted by name, hidden ones left out.
+def list_classes(root: Path, expected: Expected | None = None) -> FolderListing:
+    """List root/<class>/…/<image>: classes and files sorted by name.
+
+    Hidden files and folders are left out, and those that a system keeps for itself. Class names are in NFC.
+
+    Args:
+        root: the folder.
+        expected: the classes that it must have; any if left out.
 
     Raises:
-        DataError: no such folder, no sub-folders, or a class without images.
+        DataError: no such folder, one that cannot be listed, no sub-folders, other classes than those expected, or a
+            class without images.
     """
-    _must_exist(root)
-    classes = tuple(sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")))
-    if not classes:
+    must_be_folder(root)
+    names, left = sub_folders(root)
+    folders = class_folders(root, names)
+    if not folders:
         raise DataError(
-            f"'{root}' has no sub-folders. Put the images of each class into a sub-folder of its name: "
-            f"'{root / '<class>' / 'image.jpg'}'."
+            f"'{printable(root)}' has no sub-folders. Put the images of each class into a sub-folder of its name: "
+            f"'{printable(root / '<class>' / 'image.jpg')}'."
         )
-    odd = [name for name in classes if not name.isprintable()]  # what is no UTF-8 arrives as unprintable surrogates
-    if odd:
-        raise DataError(f"'{root}': the folder {odd[0]!a} has a name that cannot be printed. Rename it.")
-    files = [_images_below(root / name) for name in classes]
-    empty = [name for name, found in zip(classes, files, strict=True) if not found]
-    if empty:
-        raise DataError(
-            f"'{root}': no images for class {_quoted(empty)}. Put images there or remove the folder. {_ENDINGS}"
-        )
-    labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(found) for found in files])
-    return FolderListing(root, classes, [path for found in files for path in found], labels)
+    if expected is not None:
+        _must_match(root, folders, expected)
+    found = {name: images_below(folder) for name, folder in folders.items()}
+    _must_have_images(root, found, expected)
+    paths = [path for own, _ in found.values() for path in own]
+    labels = np.repeat(np.arange(len(found), dtype=np.int64), [len(own) for own, _ in found.values()])
+    return FolderListing(root, tuple(found), paths, labels, sum((own for _, own in found.values()), left))
 
 
 def list_images(root: Path) -> FolderListing:
     """List every image below `root`, whatever its folder, sorted by path, hidden ones left out; none has a class.
 
     Raises:
-        DataError: no such folder, or no image in it.
+        DataError: no such folder, one that cannot be listed, or no image in it.
     """
-    _must_exist(root)
-    paths = _images_below(root)
+    must_be_folder(root)
+    paths, left = images_below(root)
     if not paths:
-        raise DataError(f"'{root}' has no images, nor has any folder in it. Put images there. {_ENDINGS}")
-    return FolderListing(root, (), paths, np.full(len(paths), -1, dtype=np.int64))
+        raise DataError(f"'{printable(root)}' has no images, nor has any folder in it. {_put_images(left)}")
+    return FolderListing(root, (), paths, np.full(len(paths), -1, dtype=np.int64), left)
 
 
 def load(
@@ -134,7 +154,9 @@ def load(
     asked = set(listing.labels.tolist())
     lost = [name for number, name in enumerate(listing.classes) if number in asked and number not in labels]
     if lost:
-        raise DataError(f"'{listing.root}': no image of class {_quoted(lost)} can be read. The first: {skipped[0]}")
+        raise DataError(
+            f"'{printable(listing.root)}': no image of class {_quoted(lost)} can be read. The first: {skipped[0]}"
+        )
     return LoadedFolder(
         classes=listing.classes,
         squares={side: array[: len(kept)] for side, array in squares.items()},
@@ -174,21 +196,31 @@ def _read_in_order(paths: Sequence[Path], sides: Sequence[int]) -> Iterator[_Rea
             yield waiting.popleft().result()
 
 
-def _must_exist(root: Path) -> None:
-    if not root.is_dir():
-        around = root.parent.iterdir() if root.parent.is_dir() else []
-        near = nearest(root.name, sorted(path.name for path in around if path.is_dir()))
-        raise DataError(f"No folder of images at '{root}'. {near}Check the path.")
+def _must_match(root: Path, folders: Collection[str], expected: Expected) -> None:
+    classes = {spelled(name) for name in expected.classes}
+    missing, unknown = sorted(classes - set(folders)), sorted(set(folders) - classes)
+    if missing or unknown:
+        raise DataError(
+            f"'{printable(root)}' has other classes than {expected.owner}. Missing here: {_quoted(missing) or 'none'}. "
+            f"Unknown to {expected.owner}: {_quoted(unknown) or 'none'}. "
+            f"Rename the sub-folders so that both have the same."
+        )
 
 
-def _images_below(folder: Path) -> list[Path]:
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
-        ]
-    return sorted(found)
+def _must_have_images(root: Path, found: Mapping[str, tuple[list[Path], LeftOut]], expected: Expected | None) -> None:
+    empty = [name for name, (paths, _) in found.items() if not paths]
+    if not empty:
+        return
+    left = sum((found[name][1] for name in empty), LeftOut())
+    # A class that is expected must not be removed: the folder would then have other classes than its counterpart.
+    owner, remedy = (f", which {expected.owner} has", "") if expected else ("", " or remove the folder")
+    raise DataError(f"'{printable(root)}': no images for class {_quoted(empty)}{owner}. {_put_images(left, remedy)}")
+
+
+def _put_images(left: LeftOut, remedy: str = "") -> str:
+    there = f"Not taken: {left}. " if str(left) else ""
+    endings = " ".join(sorted(image_endings()))
+    return f"{there}Put images there{remedy}. Files count as images by their ending: {endings}."
 
 
 def _quoted(names: Sequence[str]) -> str:

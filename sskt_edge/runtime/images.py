@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from sskt_edge.errors import DataError
+from sskt_edge.errors import DataError, printable
+from sskt_edge.runtime.formats import readable_formats
 
 MAX_PIXELS = 178_956_970 // 2
 """An image of more pixels is refused before it is decoded (a small file may unfold to all of the memory)."""
 
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -42,7 +42,7 @@ def decode(content: bytes, where: str) -> Image.Image:
     if not content:
         raise DataError(f"'{where}' is empty (0 bytes). Fetch the file again, or remove it.")
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             image.load()
@@ -57,7 +57,8 @@ def decode(content: bytes, where: str) -> Image.Image:
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(
-            f"'{where}' is not an image that can be read ({len(content)} bytes). Known formats: {', '.join(_FORMATS)}."
+            f"'{where}' is not an image that can be read ({len(content)} bytes). "
+            f"Known formats: {', '.join(readable_formats())}."
         ) from error
     except Exception as error:  # Pillow's readers meet a broken file with any kind of exception.
         reason = str(error) or type(error).__name__
@@ -81,15 +82,15 @@ def read_image(path: Path) -> tuple[bytes, Image.Image]:
     """A file's bytes and its upright RGB image, read once.
 
     Raises:
-        DataError: the file is missing, is no file (a pipe or a device has no end), or cannot be read as an image.
+        DataError: the file is missing, is not a file (a pipe or a device has no end), or cannot be read as an image.
     """
     try:
         if not _is_file(path):
-            raise DataError(f"'{path}' is no file, but a folder, a pipe or a device. Remove it.")
+            raise DataError(f"'{printable(path)}' is not a file, but a folder, a pipe or a device. Remove it.")
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror or error}. Check the path.") from error
-    return content, decode(content, str(path))
+        raise DataError(f"'{printable(path)}' cannot be read: {error.strerror or error}. Check the path.") from error
+    return content, decode(content, printable(path))
 
 
 def read_square(path: Path | str, side: int) -> npt.NDArray[np.uint8]:
@@ -106,7 +107,7 @@ def short_side(path: Path) -> int:
     try:
         if not _is_file(path):
             return 0
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path, formats=readable_formats()) as image:
             return min(image.size)
     except Exception:
         return 0

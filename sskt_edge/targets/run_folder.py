@@ -50,6 +50,7 @@ class Result(BaseModel):
     primary_sha256: str
     golden_sha256: str
     skipped_images: int
+    data_notes: tuple[str, ...] = ()  # how the folder of images was read, and what of it was not taken
     seconds: float  # of training
     label_seconds: float  # of asking the sources before it
     reference: dict[str, str]  # with what the golden logits were made

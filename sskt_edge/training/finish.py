@@ -83,6 +83,7 @@ def finish(
         primary_sha256=hashlib.sha256(primary_bytes).hexdigest(),
         golden_sha256=hashlib.sha256(golden_bytes).hexdigest(),
         skipped_images=len(reader.skipped),
+        data_notes=tuple(reader.notes),
         seconds=seconds,
         label_seconds=label_seconds,
         reference=reference_facts(),

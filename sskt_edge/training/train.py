@@ -283,6 +283,7 @@ def _opening(recipe: Recipe, inputs: Inputs, trainer: Trainer, folder: RunFolder
         f"{recipe.target.model} at {recipe.data.image_size} × {recipe.data.image_size}; sources: {names}",
         f"{environment.machine.device}, {environment.precision} ({environment.precision_why})",
     ]
+    lines += inputs.reader.notes
     if inputs.reader.skipped:
         lines.append(f"{len(inputs.reader.skipped)} unreadable images skipped; they are listed in environment.json")
     if folder.last.is_file():

@@ -15,6 +15,7 @@ def text_for(root: str = "photos", target: str = "resnet20", **changed: Any) -> 
         "counts": {"cat": 40, "dog": 60},
         "short_sides": (20, 300, 4000),
         "has_test": True,
+        "notes": (),
         "unreadable": 0,
         "packaged_source": True,
         **changed,

@@ -146,7 +146,7 @@ def test_a_known_image_that_answers_otherwise_fails(tmp_path: Path, images_path:
 
 def test_other_classes_are_listed(bundle_path: Path, images_path: Path) -> None:
     (images_path / "red").rename(images_path / "rouge")
-    with pytest.raises(DataError, match=r"Missing here: red\. Unknown to the bundle: rouge\."):
+    with pytest.raises(DataError, match=r"Missing here: 'red'\. Unknown to the bundle: 'rouge'\."):
         on_folder(bundle_path, images_path)
 
 

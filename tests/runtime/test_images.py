@@ -228,7 +228,7 @@ def test_a_device_and_a_pipe_are_refused_and_not_waited_for(tmp_path: Path) -> N
     (tmp_path / "a.png").symlink_to(os.devnull)
     os.mkfifo(tmp_path / "b.png")
     for name in ("a.png", "b.png"):
-        with pytest.raises(DataError, match=rf"{name}' is no file, but a folder, a pipe or a device\. Remove it"):
+        with pytest.raises(DataError, match=rf"{name}' is not a file, but a folder, a pipe or a device\. Remove it"):
             read_square(tmp_path / name, 5)
         assert short_side(tmp_path / name) == 0
 
