@@ -202,3 +202,80 @@ def test_its_own_side_is_the_largest_short_side_of_the_training_images(split: Pa
 def test_a_missing_folder_offers_the_nearest(single: Path) -> None:
     with pytest.raises(DataError, match=r"No folder of images at '.*singel'. Nearest: 'single'"):
         FolderReader(folder_data(single.parent / "singel"))
+
+
+@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("TRAINING", "Testing"), ("train", "VAL")])
+def test_parts_in_any_case_hold_the_classes(tmp_path: Path, train: str, test: str) -> None:
+    write_classes(tmp_path / train, {"cat": 3, "dog": 2})
+    write_classes(tmp_path / test, {"cat": 1, "dog": 1}, first=50)
+    reader = FolderReader(folder_data(tmp_path))
+
+    assert reader.classes == ("cat", "dog")
+    assert (len(reader.training([16], QUIET)[0]), len(reader.test([16], QUIET))) == (5, 2)
+
+
+def test_a_class_called_train_is_learnt_beside_others_and_inside_of_parts(tmp_path: Path) -> None:
+    counts = {"bus": 2, "car": 2, "train": 2}
+    assert FolderReader(folder_data(write_classes(tmp_path / "flat", counts))).classes == ("bus", "car", "train")
+    write_classes(tmp_path / "parts" / "train", counts)
+    write_classes(tmp_path / "parts" / "test", counts, first=50)
+    assert FolderReader(folder_data(tmp_path / "parts")).classes == ("bus", "car", "train")
+
+
+def test_a_layout_that_cannot_be_told_is_refused_with_one_that_works(tmp_path: Path) -> None:
+    write_classes(tmp_path, {"car": 2, "train": 2})
+    with pytest.raises(DataError, match=r"If 'train' is a class, use train/train and test/train"):
+        FolderReader(folder_data(tmp_path))
+    for part in ("train", "test"):
+        write_classes(tmp_path / "mended" / part, {"car": 2, "train": 2})
+    assert FolderReader(folder_data(tmp_path / "mended")).classes == ("car", "train")
+
+
+def test_train_and_test_may_spell_a_class_differently(tmp_path: Path) -> None:
+    write_classes(tmp_path / "train", {"cafe\u0301": 3, "zoo": 2})
+    write_classes(tmp_path / "test", {"caf\u00e9": 1, "zoo": 1}, first=50)
+    reader = FolderReader(folder_data(tmp_path))
+
+    assert reader.classes == ("caf\u00e9", "zoo")
+    assert reader.test([16], QUIET).labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_class_that_is_empty_in_one_part_is_not_to_be_removed(split: Path, part: str) -> None:
+    for path in (split / part / "dog").iterdir():
+        path.unlink()
+
+    with pytest.raises(DataError, match="no images for class 'dog'") as caught:
+        FolderReader(folder_data(split))
+    assert "remove" not in str(caught.value)
+
+
+def test_what_is_not_taken_is_noted_once_for_all_folders(split: Path, tmp_path: Path) -> None:
+    for folder in (split / "train" / "cat", split / "test" / "dog", tmp_path / "more"):
+        folder.mkdir(exist_ok=True)
+        (folder / "1.cr2").write_bytes(b"")
+    write_classes(tmp_path, {"more": 1}, first=200)
+    write_classes(split, {"extra": 1}, first=210)
+
+    parts, labelled, unlabelled = FolderReader(folder_data(split, unlabelled=str(tmp_path / "more"))).notes
+    assert "extra/" in parts and "2 .cr2" in labelled
+    assert "data.unlabelled" in unlabelled and "1 .cr2" in unlabelled
+
+
+def test_unlabelled_images_next_to_the_parts_are_used(split: Path) -> None:
+    write_classes(split, {"more": 2}, first=210)
+
+    assert FolderReader(folder_data(split, unlabelled=str(split / "more"))).notes == []
+
+
+def test_a_file_whose_name_is_not_utf8_is_trained_on(single: Path) -> None:
+    try:
+        (single / "cat" / "000.png").rename(single / "cat" / "caf\udce9.png")
+        (single / "dog" / "bad\udce9.png").write_bytes(b"no image")
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("this file system takes only UTF-8")
+    reader = FolderReader(folder_data(single, skip_bad=True))
+    names = [*reader.training([16], QUIET)[0].names, *reader.test([16], QUIET).names]
+
+    assert len(names) == 35 and "cat/caf\\xe9.png" in names
+    assert "bad\\xe9.png" in "".join(reader.skipped) and "".join(reader.skipped).encode()

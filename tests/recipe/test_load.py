@@ -318,3 +318,7 @@ def test_a_shipped_recipe_is_found_by_name_and_reads_back_as_run(name: str) -> N
     recipe = load_recipe(name)
 
     assert parse_recipe(as_run(recipe)) == recipe
+
+
+def test_a_value_that_is_not_utf8_is_refused_escaped() -> None:
+    assert r"'caf\xe9/photos' is not" in fault(TEXT, "data.root=caf\udce9/photos")

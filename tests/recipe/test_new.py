@@ -5,9 +5,10 @@ from typing import Any, get_args
 
 import pytest
 
+from sskt_edge.errors import RecipeError
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.names import TargetName
-from sskt_edge.recipe.new import new_recipe
+from sskt_edge.recipe.new import folder_name, new_recipe
 
 
 def text_for(root: str = "photos", target: str = "resnet20", **changed: Any) -> str:
@@ -85,3 +86,26 @@ def test_what_was_seen_stands_in_the_text() -> None:
 
     assert text.startswith("# photos: 100 images in 2 classes, in 'photos'\n# sskt-edge train photos.toml\n")
     assert "20 to 4000, half up to 300" in text
+
+
+def test_what_is_to_be_known_of_the_folder_stands_in_a_comment() -> None:
+    text = text_for(notes=("val/ is the test set", "not used: a\nb/"))
+
+    assert "# val/ is the test set\n# not used: a?b/\n" in text
+    assert parse_recipe(text).data.root == "photos"
+
+
+def test_a_folder_that_a_recipe_cannot_name_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"'caf\\xe9/photos' is not UTF-8"):
+        folder_name(Path("caf\udce9/photos"))
+
+
+def test_the_name_of_a_folder_is_found_through_dots_and_not_through_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    monkeypatch.chdir(tmp_path / "photos")
+
+    assert [folder_name(Path(root)) for root in (".", "cat/..", "../a", "cat")] == ["photos", "photos", "a", "cat"]

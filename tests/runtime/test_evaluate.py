@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sskt_edge.errors import DataError
-from sskt_edge.runtime.bundle import Bundle, open_bundle
+from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.evaluate import Report, Result, evaluate, evaluate_folder
 from sskt_edge.runtime.openings import open_all
 from tests.runtime.tiny import WEIGHT, coloured, tiny_golden, tiny_model, write_bundle
@@ -148,6 +149,43 @@ def test_other_classes_are_listed(bundle_path: Path, images_path: Path) -> None:
     (images_path / "red").rename(images_path / "rouge")
     with pytest.raises(DataError, match=r"Missing here: 'red'\. Unknown to the bundle: 'rouge'\."):
         on_folder(bundle_path, images_path)
+
+
+def test_class_names_are_compared_in_nfc(bundle_path: Path, images_path: Path) -> None:
+    """The bundle comes from Linux, the folder from macOS."""
+    manifest = bundle_path / MANIFEST
+    manifest.write_text(manifest.read_text().replace('"green"', json.dumps("gr\u00fcn")))
+    (images_path / "green").rename(images_path / "gru\u0308n")
+    report = on_folder(bundle_path, images_path)
+    assert report.passed and only(report).scores.top1 == 1.0
+
+
+def test_an_empty_class_of_the_bundle_is_asked_for_images_alone(bundle_path: Path, images_path: Path) -> None:
+    for path in (images_path / "red").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"no images for class 'red', which the bundle has") as caught:
+        on_folder(bundle_path, images_path)
+    assert "remove" not in str(caught.value)
+
+
+def test_the_test_images_are_found_in_any_case_and_what_is_not_taken_is_noted(
+    bundle_path: Path, images_path: Path
+) -> None:
+    (images_path / "red" / "1.cr2").write_bytes(b"")
+    root = images_path.parent / "data"
+    shutil.copytree(images_path, root / "Train")
+    images_path.rename(root / "VAL")
+    report = on_folder(bundle_path, root)
+    assert report.data == str(root / "VAL") and only(report).scores.images == 12
+    assert [any(said in note for note in report.notes) for said in ("VAL/ is the test set", "1 .cr2")] == [True, True]
+
+
+def test_training_images_alone_are_not_evaluated_by_chance(bundle_path: Path, images_path: Path) -> None:
+    root = images_path.parent / "data"
+    root.mkdir()
+    images_path.rename(root / "train")
+    with pytest.raises(DataError, match=r"has train/, but no test/<class>"):
+        on_folder(bundle_path, root)
 
 
 def test_bad_images_stop_or_are_noted(bundle_path: Path, images_path: Path) -> None:

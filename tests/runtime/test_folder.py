@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sskt_edge.errors import DataError
-from sskt_edge.runtime.folder import list_classes, list_images, load
+from sskt_edge.runtime.folder import Expected, list_classes, list_images, load
 from sskt_edge.runtime.images import read_square
 from tests.runtime.tiny import SIDE
 
@@ -139,3 +139,37 @@ def test_a_folder_that_is_missing_or_holds_no_image_is_an_error(images_path: Pat
         list_images(images_path / "empty")
     with pytest.raises(DataError, match=r"No folder of images at .*Nearest: 'images'\. "):
         list_images(images_path.parent / "image")
+
+
+def test_a_class_without_images_says_what_lies_there_instead(images_path: Path) -> None:
+    (images_path / "yellow").mkdir()
+    for name in ("1.cr2", "2.CR2", "list.txt"):
+        (images_path / "yellow" / name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"'yellow'.*2 \.cr2 \(convert.*1 other file.*remove the folder"):
+        list_classes(images_path)
+
+
+def test_an_expected_class_without_images_is_not_to_be_removed(images_path: Path) -> None:
+    (images_path / "yellow").mkdir()
+    classes = ("blue", "green", "red", "yellow")
+    with pytest.raises(DataError, match=r"'yellow', which the bundle has\. Put images") as caught:
+        list_classes(images_path, Expected(classes, "the bundle"))
+    assert "remove" not in str(caught.value)
+
+
+def test_other_classes_than_expected_are_met_before_empty_ones(images_path: Path) -> None:
+    (images_path / "yellow").mkdir()
+    with pytest.raises(DataError, match=r"Missing here: none\. Unknown to the bundle: 'yellow'"):
+        list_classes(images_path, Expected(("blue", "green", "red"), "the bundle"))
+
+
+def test_what_is_left_out_is_counted_over_all_classes(images_path: Path) -> None:
+    for name in ("red/1.cr2", "blue/2.cr2", "beside.png", "red/._0.png"):
+        (images_path / name).write_bytes(b"")
+    left = list_classes(images_path).left_out
+    assert (left.endings, left.outside, left.hidden) == ({".cr2": 2}, 1, 1)
+
+
+def test_an_expected_class_may_be_spelled_in_another_form(images_path: Path) -> None:
+    (images_path / "green").rename(images_path / "gr\u00fcn")
+    assert list_classes(images_path, Expected(["red", "blue", "gru\u0308n"], "the bundle")).classes[1] == "gr\u00fcn"

@@ -22,6 +22,8 @@ from sskt_edge.sskt.losses import total_loss
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.training import loop
 from sskt_edge.training.train import train
+from tests.conftest import tiny_recipe
+from tests.data.small import write_classes
 from tests.training.labelled import Images
 from tests.training.small import recipe
 
@@ -254,3 +256,16 @@ def recipe_text(run: TrainedNetwork) -> str:
     from tests.training.small import text
 
     return text(run.folder.path)
+
+
+def test_a_run_says_how_its_folder_was_read_and_what_was_not_taken(tmp_path: Path) -> None:
+    for number, part in enumerate(("Train", "VAL")):
+        write_classes(tmp_path / "photos" / part, {"cafe\u0301": 4, "zoo": 4}, first=50 * number)
+    (tmp_path / "photos" / "VAL" / "zoo" / "1.cr2").write_bytes(b"")
+
+    photos = ("data.name=imagefolder", f"data.root={tmp_path / 'photos'}", "data.per_class=0")
+    run = train(tiny_recipe(*photos), tmp_path / "runs")
+
+    assert run.result.classes == ("caf\u00e9", "zoo")
+    assert len(run.result.data_notes) == 2 and "1 .cr2" in run.result.data_notes[1]
+    assert all(note in run.folder.log.read_text(encoding="utf-8") for note in run.result.data_notes)
