@@ -82,7 +82,7 @@ def schema() -> None:
 @app.command("new")
 def new(
     data: Annotated[
-        Path, typer.Option("--data", help="A folder of images: train/<class> and test/<class>, or <class>.")
+        Path, typer.Option("--data", help="A folder of images: train/<class> and test/<class> (or val/), or <class>.")
     ],
     out: Annotated[Path | None, typer.Option(help="The recipe's file; <folder>.toml if left out.")] = None,
     target: Annotated[str, typer.Option(help="The target: sskt-edge networks lists them.")] = "resnet20",

@@ -203,7 +203,7 @@ def _must_match(root: Path, folders: Collection[str], expected: Expected) -> Non
         raise DataError(
             f"'{printable(root)}' has other classes than {expected.owner}. Missing here: {_quoted(missing) or 'none'}. "
             f"Unknown to {expected.owner}: {_quoted(unknown) or 'none'}. "
-            f"Rename the sub-folders so that both have the same."
+            f"Its sub-folders must be the classes of {expected.owner}: rename or complete them."
         )
 
 

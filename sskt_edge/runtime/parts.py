@@ -59,9 +59,9 @@ class Parts:
             used.update(unlabelled.resolve().relative_to(self.root.resolve()).parts[:1])
         unused = sorted({*(path.name for path in self.found.values()), *self.bare, *self.others} - used)
         if unused:
-            said.append(f"not used: {_listed(unused)}")
-        if {"val", "test"} <= self.found.keys():
-            said[-1] += "; data.validation holds out a share of the training images"
+            is_val = "val" in self.found and self.found["val"].name in unused
+            hint = "; data.validation holds out a share of the training images" if is_val else ""
+            said.append(f"not used: {_listed(unused)}{hint}")
         return said
 
     def lacks(self, what: str) -> str:
@@ -103,7 +103,8 @@ def find_parts(root: Path, classes: Collection[str] = ()) -> Parts | None:
             )
     others = tuple(name for name in names if name.casefold() not in _PARTS)
     enough = 1 if root.absolute().name.casefold() in _PARTS else 2
-    if not named or (_is_a_thing(root, named) and len(others) >= enough):
+    is_thing = not whole and [name.casefold() for name in named] == ["train"] and has_images(root / named[0])
+    if not named or (is_thing and len(others) >= enough):
         return None
     found = {part: root / name for part, name in called.items() if name in whole}
     return Parts(root, found, tuple(name for name in named if name not in whole), others, left)
@@ -125,12 +126,6 @@ def note_of_other_parts(root: Path) -> list[str]:
 
 def _has_class_folders(folder: Path) -> bool:
     return any(has_images(folder / name) for name in sub_folders(folder)[0])
-
-
-def _is_a_thing(root: Path, named: list[str]) -> bool:
-    (name, *further) = named
-    folder = root / name
-    return name.casefold() == "train" and not further and not _has_class_folders(folder) and has_images(folder)
 
 
 def _listed(folders: Iterable[str]) -> str:

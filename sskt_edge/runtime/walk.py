@@ -43,6 +43,8 @@ def must_be_folder(root: Path) -> None:
 def sub_folders(root: Path) -> tuple[list[str], LeftOut]:
     """The names of the folders in `root`, sorted, links to folders among them; and what else lies there.
 
+    Links to a folder that contains `root` are left out: as a class it would hold every image.
+
     Raises:
         DataError: `root` cannot be listed.
     """
@@ -55,7 +57,14 @@ def sub_folders(root: Path) -> tuple[list[str], LeftOut]:
             left.outside += 1
         elif _is_dead_link(parent, name):
             left.links[name] += 1
-    return _visible(folders, left), left
+    start = os.path.realpath(root)
+    names = []
+    for name in _visible(folders, left):
+        if _contains(os.path.realpath(Path(parent, name)), start):
+            left.links[name] += 1
+        else:
+            names.append(name)
+    return names, left
 
 
 def images_below(folder: Path) -> tuple[list[Path], LeftOut]:
@@ -86,7 +95,7 @@ def _walk(folder: Path, left: LeftOut) -> Iterator[Path]:
         entered = []
         for name in _visible(folders, left):
             real = os.path.realpath(os.path.join(parent, name))  # noqa: PTH118 (pathlib takes ten times as long)
-            if f"{start}{os.sep}".startswith(f"{real.rstrip(os.sep)}{os.sep}"):
+            if _contains(real, start):
                 left.links[name] += 1
             elif real not in seen:
                 seen.add(real)
@@ -112,6 +121,11 @@ def _visible(folders: list[str], left: LeftOut) -> list[str]:
         else:
             taken.append(name)
     return taken
+
+
+def _contains(outer: str, inner: str) -> bool:
+    """Whether a path is another one or a folder above it; both without links."""
+    return f"{inner}{os.sep}".startswith(f"{outer.rstrip(os.sep)}{os.sep}")
 
 
 def _ending(name: str) -> str:

@@ -40,6 +40,7 @@ def test_parts_and_folders_that_are_not_used_are_said(tmp_path: Path) -> None:
     (note,) = parts.notes()
     assert "extra/, more/, val/" in note and "data.validation" in note
     assert "more/" not in " ".join(parts.notes(unlabelled=tmp_path / "more"))
+    assert "val" not in " ".join(parts.notes(unlabelled=tmp_path / "val"))
 
 
 @pytest.mark.parametrize("pair", [("Train", "training"), ("test", "TEST"), ("val", "valid")])

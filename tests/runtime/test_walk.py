@@ -59,11 +59,12 @@ def test_folders_of_a_system_are_neither_classes_nor_images(tmp_path: Path, name
 
 def test_images_in_no_sub_folder_are_counted_and_other_files_there_are_usual(tmp_path: Path) -> None:
     touch(tmp_path / "cat" / "1.jpg", tmp_path / "2.jpg", tmp_path / "README.md", tmp_path / "._2.jpg")
-    (tmp_path / "dog").symlink_to(tmp_path / "nowhere")
+    for name, target in {"dog": "nowhere", "self": ".", "up": ".."}.items():
+        (tmp_path / name).symlink_to(target)
 
     names, left = sub_folders(tmp_path)
 
-    assert (names, left.outside, left.hidden, left.links) == (["cat"], 1, 1, Counter({"dog": 1}))
+    assert (names, left.outside, left.hidden, left.links) == (["cat"], 1, 1, Counter({"dog": 1, "self": 1, "up": 1}))
 
 
 def test_links_to_folders_are_followed_once_and_never_upwards(tmp_path: Path) -> None:
