@@ -64,13 +64,13 @@ def export(
         out=out,
         runs=runs,
     )
-    bundle, made = bundle_of(what, asked, progress)
+    bundle, made, notes = bundle_of(what, asked, progress)
     try:
         bundle, built = engines_into(bundle, asked, made, progress) if trt else (bundle, {})
         models = [] if triton is None else triton_from_bundle(bundle, triton)
     except SsktEdgeError:
         if made and not json_:  # what was exported is there all the same
-            show_exported(bundle, {}, [], made, short_time(time.monotonic() - start), json_)
+            show_exported(bundle, {}, [], made, notes, short_time(time.monotonic() - start), json_)
         raise
-    show_exported(bundle, built, models, made, short_time(time.monotonic() - start), json_)
+    show_exported(bundle, built, models, made, notes, short_time(time.monotonic() - start), json_)
     raise typer.Exit(1 if made and bundle.manifest.marks else 0)

@@ -12,6 +12,7 @@ from sskt_edge.errors import InputError
 from sskt_edge.runtime.backends.tensorrt import flavours
 from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.progress import Progress
+from sskt_edge.runtime.seal import unprotected
 
 if TYPE_CHECKING:
     from sskt_edge.runtime.backends.tensorrt.build import Built
@@ -38,8 +39,8 @@ class Asked(NamedTuple):
         return ", ".join(f"--{name.strip('_').replace('_', '-')}" for name in given)
 
 
-def bundle_of(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bundle, bool]:
-    """The bundle to go on with, and whether it has just been made of a run.
+def bundle_of(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bundle, bool, list[str]]:
+    """The bundle to go on with, whether it has just been made of a run, and what of its origin has no hash of its own.
 
     Raises:
         InputError: options that do nothing here, or no such TensorRT.
@@ -49,10 +50,12 @@ def bundle_of(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bund
         raise InputError(f"{said} is about TensorRT engines, and none were asked for. Say --trt too, or leave it out.")
     if what is not None and (what / MANIFEST).is_file():
         _check_for_bundle(what, asked)
-        return open_bundle(what), False
+        opened = open_bundle(what)
+        return opened, False, [] if opened.manifest.is_protected else [unprotected(f"'{what / MANIFEST}'")]
     if asked.trt:
         flavours.choose(asked.flavour)  # before anything is made
-    return _of_run(what, asked, progress), True
+    bundle, notes = _of_run(what, asked, progress)
+    return bundle, True, notes
 
 
 def _check_for_bundle(path: Path, asked: Asked) -> None:
@@ -66,7 +69,7 @@ def _check_for_bundle(path: Path, asked: Asked) -> None:
         )
 
 
-def _of_run(what: Path | None, asked: Asked, progress: Progress) -> Bundle:
+def _of_run(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bundle, list[str]]:
     with progress.bar("load torch", 1):
         from sskt_edge.convert.bundle_from_run import bundle_from_run
         from sskt_edge.convert.export_options import with_options
@@ -82,7 +85,9 @@ def _of_run(what: Path | None, asked: Asked, progress: Progress) -> Bundle:
             f"--trt builds engines, and this export is for {', '.join(recipe.export.devices) or 'nothing'} alone. "
             f"Say --device cpu,tensorrt, or leave --trt out."
         )
-    return bundle_from_run(replace(run, recipe=recipe), asked.out or Path("bundles") / path.resolve().name, progress)
+    notes = run.folder.unprotected(run.folder.result)
+    out = asked.out or Path("bundles") / path.resolve().name
+    return bundle_from_run(replace(run, recipe=recipe), out, progress), notes
 
 
 def engines_into(bundle: Bundle, asked: Asked, made: bool, progress: Progress) -> tuple[Bundle, dict[str, Built]]:
@@ -96,12 +101,12 @@ def engines_into(bundle: Bundle, asked: Asked, made: bool, progress: Progress) -
 
 
 def show_exported(
-    bundle: Bundle, built: dict[str, Built], models: list[str], made: bool, took: str, json_: bool
+    bundle: Bundle, built: dict[str, Built], models: list[str], made: bool, notes: list[str], took: str, json_: bool
 ) -> None:
-    """Print what the bundle holds."""
+    """Print what the bundle holds, and what a reader should know of its origin."""
     manifest = bundle.manifest
     if json_:
-        told = {"engines": sorted(built), "triton": models}
+        told = {"engines": sorted(built), "triton": models, "notes": notes}
         show_json({"bundle": str(bundle.path), "marks": manifest.marks, **told, **manifest.model_dump(mode="json")})
         return
     rows: dict[str, str] = {}
@@ -115,6 +120,7 @@ def show_exported(
         rows[f"engine {precision}"] = _engine(one_built)
     if models:
         rows["triton"] = f"models {', '.join(models)}"
+    rows |= {f"note {number}" if number > 1 else "note": line for number, line in enumerate(notes, 1)}
     rows["bundle"] = str(bundle.path)
     verb = "exported" if made else "built engines of" if built else "wrote a model repository of"
     further = [f"sskt-edge eval {quoted(bundle.path)}"]

@@ -78,6 +78,7 @@ def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
 def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
     """Hold every shard against its hash; damaged ones are taken out and asked again by the next fill. Exit 1 if any."""
     from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.runtime.seal import unprotected
     from sskt_edge.sources.store.store import LabelStore
 
     progress = QUIET if json_ else Bars()
@@ -91,11 +92,14 @@ def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None
                 "shards": shards,
                 "damaged": [{"shard": str(d.path), "why": d.why, "rows": d.rows} for d in damages],
                 "without_manifest": [str(folder) for folder in lost],
+                "unprotected": [str(one.path) for one in collections if not one.is_protected],
             }
         )
     else:
         verdict = f"{len(damages)} damaged, {sum(d.rows for d in damages):,} labels lost" if damages else "all whole"
         rows = {"collections": str(len(collections)), "shards": f"{shards}: {verdict}"}
+        if older := [str(one.path) for one in collections if not one.is_protected]:
+            rows["note"] = unprotected(f"manifest.json of {', '.join(older)}") + ", until labels are added"
         if lost:
             rows["without a manifest"] = (
                 f"{', '.join(map(str, lost))}: put a copy of manifest.json back, or delete the folder: its labels are "

@@ -19,6 +19,7 @@ from sskt_edge.runtime.files import folder_written_whole
 from sskt_edge.runtime.machine.machine import version_of
 from sskt_edge.runtime.manifest import (
     CALIBRATION_FILE,
+    SCHEMA_VERSION,
     Batch,
     FileRecord,
     InputSpec,
@@ -175,6 +176,7 @@ def _manifest(run: TrainedNetwork, made: Made, chosen: dict[str, Found], files: 
         for precision, found in chosen.items()
     }
     return Manifest(
+        schema_version=SCHEMA_VERSION,
         name=run.recipe.name,
         created=datetime.fromtimestamp(int(time.time()), timezone.utc),
         tool=Tool(name="sskt-edge", version=sskt_edge.__version__),

@@ -111,8 +111,8 @@ class Bundle:
     def with_files(self, files: dict[str, bytes], progress: Progress = QUIET, without: Collection[str] = ()) -> Bundle:
         """The bundle with further files, or other content of those that it has, opened again.
 
-        Every file is whole before the manifest, written last, lists it; what it no longer lists is removed after that.
-        Two processes do this one after the other.
+        Every file is whole before the manifest, written last in today's schema, lists it; what it no longer lists is
+        removed after that. Two processes do this one after the other.
 
         Args:
             files: name → content.

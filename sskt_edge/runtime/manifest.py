@@ -17,9 +17,11 @@ from pydantic import (
 )
 
 from sskt_edge.errors import BundleError
+from sskt_edge.runtime import seal
 from sskt_edge.runtime.tolerances import Tolerances
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
+_UNSEALED = 2  # the schema of before, whose manifest has no hash of its own
 
 
 def _inside(name: str) -> str:
@@ -48,6 +50,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]
 CALIBRATION_FILE = "calibration.txt"
 ENGINES = "engines"
+_AGAIN = "Copy the bundle again, or export it again."
 
 
 class _Frozen(BaseModel):
@@ -189,12 +192,12 @@ class FileRecord(_Frozen):
 
 
 class Manifest(_Frozen):
-    """manifest.json. Every file of the bundle but this one stands in `files`.
+    """manifest.json. Every other file of the bundle is listed in `files`; the manifest carries its own hash.
 
     `refused` says of each precision that was asked for and is not there, why.
     """
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[2, 3]
     name: str
     created: AwareDatetime
     tool: Tool
@@ -228,8 +231,13 @@ class Manifest(_Frozen):
         return self
 
     def as_bytes(self) -> bytes:
-        """The content of manifest.json."""
-        return self.model_dump_json(indent=2).encode() + b"\n"
+        """The content of manifest.json, in today's schema, with its own hash."""
+        return seal.sealed_json({**self.model_dump(mode="json"), "schema_version": SCHEMA_VERSION})
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether it was read with its own hash; manifests of an older schema have none."""
+        return self.schema_version > _UNSEALED
 
     @property
     def marks(self) -> list[str]:
@@ -256,25 +264,30 @@ def run_of(content: bytes) -> str | None:
 
 
 def parse(content: bytes) -> Manifest:
-    """The content of manifest.json → Manifest.
+    """The content of manifest.json → Manifest; its own hash is checked before anything else.
 
     Raises:
-        BundleError: no JSON, of a newer schema, a key missing, unknown or with a wrong value, or a broken chain.
+        BundleError: changed, no JSON, of a newer schema, a key missing, unknown or with a wrong value, or a broken
+            chain.
     """
     try:
-        raw = json.loads(content)
+        raw, carries_hash = seal.unsealed_json(content)
+    except seal.BrokenSealError as error:
+        raise BundleError(f"manifest.json cannot be trusted: {error}. {_AGAIN}") from error
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"manifest.json is no JSON: {error}. Copy the bundle again, or export it again.") from error
+        raise BundleError(f"manifest.json is no JSON: {error}. {_AGAIN}") from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise BundleError(
             f"manifest.json has schema version {version}; this sskt-edge reads up to {SCHEMA_VERSION}. "
             "Upgrade it: pip install --upgrade sskt-edge."
         )
-    if isinstance(version, int) and version < SCHEMA_VERSION:
+    if isinstance(version, int) and version < _UNSEALED:
         raise BundleError(f"manifest.json is of an older sskt-edge (schema version {version}). Export it again.")
+    if version == SCHEMA_VERSION and not carries_hash:
+        raise BundleError(f"manifest.json cannot be trusted: {seal.LOST}. {_AGAIN}")
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        raise BundleError(f"manifest.json is not valid: {found}. Copy the bundle again, or export it again.") from error
+        raise BundleError(f"manifest.json is not valid: {found}. {_AGAIN}") from error

@@ -6,19 +6,33 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from sskt_edge.errors import DivergenceError, Interrupted, StudyError
+from pydantic import BaseModel, ConfigDict
+
+from sskt_edge.errors import DivergenceError, Interrupted, RunError, StudyError
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.seal import carries_hash, unprotected
 from sskt_edge.study.arms import Arm, arms_of
 from sskt_edge.study.base import check_seeds, study_folder, study_sha256, with_train
 from sskt_edge.study.comparison import Comparison, Figures
 from sskt_edge.study.draw_comparison import draw_comparison
 from sskt_edge.study.present import TEST, TRAINING, UNLABELLED, Present, tested_sha256
 from sskt_edge.study.runs import finished_run
+from sskt_edge.targets.records import read_record, write_record
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.training.environment import Environment, read_environment
 from sskt_edge.training.train import settled_precision
+
+
+class Study(BaseModel):
+    """study.json: what the trainings of a study share beyond its recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    recipe_sha256: str
+    precision: Precision
 
 
 def compare(
@@ -123,21 +137,23 @@ def _made_with(environment: Environment) -> dict[str, str]:
     return {name: str(value) for name, value in told.items()}
 
 
-def _precision_of(recipe: Recipe, place: Path, progress: Progress) -> str:
+def _precision_of(recipe: Recipe, place: Path, progress: Progress) -> Precision:
     """What train.precision means in this study: measured once and kept, so that pairs compare like with like.
 
     Raises:
-        StudyError: what was kept is broken.
+        StudyError: what was kept is broken or was changed.
     """
     file = place / "study.json"
     if file.is_file():
         try:
-            return str(json.loads(file.read_bytes())["precision"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise StudyError(f"'{file}' is broken. Remove it; precision is then measured anew.") from error
-    precision: str = settled_precision(recipe, progress)
-    about = {"name": recipe.name, "recipe_sha256": study_sha256(recipe), "precision": precision}
-    write_atomically(file, json.dumps(about, indent=2).encode() + b"\n")
+            kept = read_record(file, Study, "Remove it: precision is then measured again.")
+        except RunError as error:
+            raise StudyError(str(error)) from error
+        if not carries_hash(file.read_bytes()):
+            progress.say(unprotected(f"'{file}'"))
+        return kept.precision
+    precision = settled_precision(recipe, progress)
+    write_record(file, Study(name=recipe.name, recipe_sha256=study_sha256(recipe), precision=precision))
     return precision
 
 

@@ -13,7 +13,7 @@ from sskt_edge.runtime.lock import locked
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder, find_runs
-from sskt_edge.training.environment import read_environment
+from sskt_edge.training.environment import is_recipe_of, read_environment
 from sskt_edge.training.train import Fitted, fit, train
 
 
@@ -47,15 +47,15 @@ def _alone(recipe: Recipe, runs: Path, progress: Progress) -> Iterator[RunFolder
     """The folder of a run of this very recipe if there is one, and no other process that trains it."""
     wanted = recipe_sha256(recipe)
     with locked(runs / f".{wanted[:16]}.lock", "trains the same recipe", progress):
-        yield _find(wanted, runs)
+        yield _find(recipe, runs)
 
 
-def _find(wanted: str, runs: Path) -> RunFolder | None:
-    """The newest run of a recipe by its hash, a finished one before all others."""
+def _find(recipe: Recipe, runs: Path) -> RunFolder | None:
+    """The newest run of a recipe, a finished one before all others."""
     found = []
     for run in find_runs(runs):
         with contextlib.suppress(RunError):  # not a run that ever started
-            if read_environment(run).recipe_sha256 == wanted:
+            if is_recipe_of(read_environment(run), recipe):
                 found.append(run)
     return next((run for run in found if run.result.is_file()), found[0] if found else None)
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from torch import nn
 
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import BundleError, RunError, nearest
-from sskt_edge.recipe.load import run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.golden import Golden, golden_from_bytes
 from sskt_edge.runtime.manifest import Accuracy
+from sskt_edge.targets.records import read_recipe, read_record
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.weights import load_weights
@@ -32,12 +32,16 @@ class Cost(BaseModel):
 
 
 class Result(BaseModel):
-    """result.json, written last: a run that has it is finished."""
+    """result.json, written last: a run that has it is finished.
+
+    `recipe_file_sha256` is the hash of recipe.toml as a file; None in a result of an older version.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     classes: tuple[str, ...]
     recipe_sha256: str
+    recipe_file_sha256: str | None = None
     data_sha256: str
     unlabelled_sha256: str | None = None
     sources: dict[str, str]
@@ -102,14 +106,11 @@ def read_run(path: Path | str) -> TrainedNetwork:
         raise RunError(f"No run at '{path}': it has no recipe.toml. {_nearby(path)}Make one: sskt-edge train RECIPE.")
     if not folder.result.is_file():
         raise RunError(f"The run '{path}' is not finished. Go on with: sskt-edge train {path} --resume.")
-    try:
-        result = Result.model_validate_json(folder.result.read_bytes())
-    except ValidationError as error:
-        raise RunError(f"'{folder.result}' is broken: {error.errors()[0]['msg']}. Train again.") from error
-    recipe = run_recipe(folder.recipe)
+    result = read_record(folder.result, Result, "Train again, or copy the run again.")
+    recipe = read_recipe(folder, result.recipe_file_sha256)
+    content = _read_unchanged(folder.primary, result.primary_sha256)
     with torch.random.fork_rng(devices=[]):
         network = TARGETS[recipe.target.model].build(len(result.classes))
-    content = _read_unchanged(folder.primary, result.primary_sha256)
     try:
         weights = safetensors.torch.load(content)
     except SafetensorError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sskt_edge.errors import RunError
+from sskt_edge.runtime.seal import carries_hash, unprotected
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class RunFolder:
     def result(self) -> Path:
         """Written last."""
         return self.path / "result.json"
+
+    def unprotected(self, *files: Path) -> list[str]:
+        """A sentence for each of these files of the run that is there and carries no hash of its own."""
+        found = [file for file in files if file.is_file() and not carries_hash(file.read_bytes())]
+        return [unprotected(f"'{file}'") for file in found]
 
 
 def find_runs(runs: Path) -> list[RunFolder]:

@@ -6,6 +6,7 @@ Torch is imported where the machine is asked about, so that a resumed run's reci
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import platform
@@ -14,14 +15,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import tomli_w
+from pydantic import BaseModel, ConfigDict
 
-from sskt_edge.errors import RunError
-from sskt_edge.recipe.load import recipe_sha256, run_recipe
+from sskt_edge.errors import RecipeError, RunError
+from sskt_edge.recipe.load import lay_over, recipe_sha256, run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.machine.machine import version_of
+from sskt_edge.targets.records import read_recipe, read_record
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.image_list import changed_images
 
@@ -52,6 +55,7 @@ class Environment(BaseModel):
 
     Attributes:
         recipe: every value of the recipe, by which a resumed run names what changed. None in a run of an older version.
+        recipe_file_sha256: the hash of recipe.toml. None in a run of an older version.
         overrides: the KEY=VALUE that were given by --set.
     """
 
@@ -62,6 +66,7 @@ class Environment(BaseModel):
     recipe_sha256: str
     recipe: dict[str, Any] | None = None
     overrides: tuple[str, ...] = ()
+    recipe_file_sha256: str | None = None
     data_sha256: str
     unlabelled_sha256: str | None = None
     training_images: int
@@ -69,6 +74,11 @@ class Environment(BaseModel):
     sources: dict[str, str]
     engines: dict[str, str]
     machine: Machine
+
+
+def recipe_file(recipe: Recipe) -> bytes:
+    """The content of recipe.toml: the recipe with every default."""
+    return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode()
 
 
 def this_machine(device: torch.device) -> Machine:
@@ -105,6 +115,7 @@ def new_environment(
         recipe_sha256=recipe_sha256(recipe),
         recipe=recipe.model_dump(mode="json"),
         overrides=tuple(overrides),
+        recipe_file_sha256=hashlib.sha256(recipe_file(recipe)).hexdigest(),
         data_sha256=inputs.data_sha256(),
         unlabelled_sha256=inputs.unlabelled_sha256(),
         training_images=len(inputs.images),
@@ -119,37 +130,50 @@ def read_environment(folder: RunFolder) -> Environment:
     """The environment of a run that was started.
 
     Raises:
-        RunError: there is none, or it is broken.
+        RunError: there is none, or it was changed or is broken.
     """
-    try:
-        return Environment.model_validate_json(folder.environment.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise RunError(f"'{folder.environment}' is missing or broken. Start the training anew.") from error
+    return read_record(folder.environment, Environment, "Start a new training.")
 
 
 def refuse_other_recipe(folder: RunFolder, recipe: Recipe) -> None:
     """A run is resumed only with the recipe that it was started with.
 
     Raises:
-        RunError: a value differs; each is named with what it was and what it is.
+        RunError: a value differs, which is named with what it was and what it is; or recipe.toml was edited otherwise.
     """
     environment = read_environment(folder)
-    if environment.recipe_sha256 == recipe_sha256(recipe):
-        return
-    raise _changed(folder, f"the recipe changed since it was started: {changed_values(folder, environment, recipe)}")
+    if not is_recipe_of(environment, recipe):
+        values = changed_values(folder, environment, recipe)
+        raise _changed(folder, f"the recipe changed since it was started: {values}")
+    read_recipe(folder, environment.recipe_file_sha256)
+
+
+def is_recipe_of(environment: Environment, recipe: Recipe) -> bool:
+    """Whether a run was started with this very recipe; keys that its version did not know have their defaults."""
+    then = _recipe_then(environment)
+    return (environment.recipe_sha256 if then is None else recipe_sha256(then)) == recipe_sha256(recipe)
+
+
+def _recipe_then(environment: Environment) -> Recipe | None:
+    """The recipe that a run was started with; None if another version started it, and it cannot be told."""
+    if environment.recipe is None:
+        return None
+    with contextlib.suppress(RecipeError):
+        return lay_over(dict(environment.recipe), (), "environment.json")
+    return None
 
 
 def changed_values(folder: RunFolder, environment: Environment, recipe: Recipe) -> str:
     """The values of a run's recipe that are others in `recipe`, such as "train.epochs was 60, is 30"."""
-    then = environment.recipe or run_recipe(folder.recipe).model_dump(mode="json")
-    before, after = dict(_values(then)), dict(_values(recipe.model_dump(mode="json")))
+    then = _recipe_then(environment) or run_recipe(folder.recipe)
+    before, after = (dict(_values(one.model_dump(mode="json"))) for one in (then, recipe))
     changes = [
         f"{key} was {_shown(before, key)}, is {_shown(after, key)}"
         for key in [*before, *(key for key in after if key not in before)]
         if before.get(key) != after.get(key)
     ]
-    if not changes:  # a run of an older version, which knows its recipe by its hash alone
-        return f"'{folder.recipe}' was edited"
+    if not changes:  # a run that knows its recipe by its hash alone
+        return f"'{folder.recipe}' was edited, or another version of sskt-edge started the run"
     more = len(changes) - _CHANGES_SHOWN
     return "; ".join(changes[:_CHANGES_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 

@@ -20,6 +20,7 @@ from sskt_edge.runtime.manifest import Accuracy
 from sskt_edge.runtime.metrics import scores
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.sskt.network import BranchedTarget, cost, strip
+from sskt_edge.targets.records import write_record
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_folder import Cost, Result
 from sskt_edge.targets.run_layout import RunFolder
@@ -71,6 +72,7 @@ def finish(
         name=recipe.name,
         classes=reader.classes,
         recipe_sha256=environment.recipe_sha256,
+        recipe_file_sha256=environment.recipe_file_sha256,
         data_sha256=environment.data_sha256,
         unlabelled_sha256=environment.unlabelled_sha256,
         sources=environment.sources,
@@ -88,7 +90,7 @@ def finish(
         label_seconds=label_seconds,
         reference=reference_facts(),
     )
-    write_atomically(folder.result, result.model_dump_json(indent=2).encode() + b"\n")
+    write_record(folder.result, result)
 
 
 def _record(recipe: Recipe, reader: Reader, network: BranchedTarget, setting: Setting, progress: Progress) -> Golden:

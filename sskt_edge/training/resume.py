@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sskt_edge.errors import RecipeError, RunError
-from sskt_edge.recipe.load import load_recipe, recipe_sha256, run_recipe
+from sskt_edge.recipe.load import load_recipe, run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.run_layout import RunFolder, find_runs
-from sskt_edge.training.environment import Environment, changed_values, read_environment, refuse_other_recipe
+from sskt_edge.training.environment import (
+    Environment,
+    changed_values,
+    is_recipe_of,
+    read_environment,
+    refuse_other_recipe,
+)
 
 
 class Unfinished(NamedTuple):
@@ -49,7 +55,7 @@ def unfinished_run(named: str, overrides: Sequence[str], runs: Path) -> Unfinish
     recipe = load_recipe(named, overrides)
     unfinished = list(_started(runs))
     for run, environment in unfinished:
-        if environment.recipe_sha256 == recipe_sha256(recipe):
+        if is_recipe_of(environment, recipe):
             return Unfinished(run, recipe)
     with_overrides = [] if overrides else list(_started_with_overrides(named, unfinished))
     if len(with_overrides) == 1:
@@ -77,7 +83,7 @@ def _started_with_overrides(named: str, unfinished: Sequence[tuple[RunFolder, En
             continue
         with contextlib.suppress(RecipeError):  # the file has changed so that they do not fit any more
             recipe = load_recipe(named, environment.overrides)
-            if recipe_sha256(recipe) == environment.recipe_sha256:
+            if is_recipe_of(environment, recipe):
                 yield Unfinished(run, recipe, environment.overrides)
 
 

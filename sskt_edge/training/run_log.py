@@ -59,5 +59,5 @@ class RunLog:
     def _keep_lines_before(self, epoch: int) -> None:
         """Drop the lines of epochs that will be done again: a killed run may have logged past its last checkpoint."""
         if self._folder.metrics.is_file():
-            lines = self._folder.metrics.read_text(encoding="utf-8").splitlines()
-            write_atomically(self._folder.metrics, "".join(f"{line}\n" for line in lines[:epoch]).encode())
+            lines = self._folder.metrics.read_bytes().splitlines()  # bytes: a damaged line is no reason to stop
+            write_atomically(self._folder.metrics, b"".join(line + b"\n" for line in lines[:epoch]))

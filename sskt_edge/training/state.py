@@ -1,17 +1,21 @@
-"""The state of a training in one safetensors file: weights, optimizer, and where in which epoch it stands."""
+"""The state of a training in one safetensors file: weights, optimizer, where in which epoch it stands, its own hash."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sskt_edge.errors import RunError
+from sskt_edge.runtime import seal
 from sskt_edge.runtime.files import write_atomically
+
+_POSITION = "position"
 
 
 class Position(BaseModel):
@@ -52,27 +56,27 @@ def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer,
             if value is not None:
                 tensors[f"optimizer.{number}.{key}"] = value
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    write_atomically(path, safetensors.torch.save(plain, {"position": position.model_dump_json()}))
+    about = {_POSITION: position.model_dump_json(), seal.KEY: seal.BLANK}
+    write_atomically(path, seal.sealed(safetensors.torch.save(plain, about)))
 
 
 def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Position:
-    """Put a saved state back into `network` and `optimizer`.
+    """Put a saved state back into `network` and `optimizer`; its own hash is checked first.
 
     Raises:
-        RunError: the file is broken or of another network.
+        RunError: the file is broken, was changed, or is of another network.
     """
     weights: dict[str, Tensor] = {}
     slots: dict[int, dict[str, Tensor]] = {}
     try:
-        with safe_open(path, framework="pt") as file:
-            position = Position.model_validate_json(file.metadata()["position"])
-            for name in file.keys():  # noqa: SIM118 (no mapping: it cannot be iterated)
-                part, _, key = name.partition(".")
-                if part == "network":
-                    weights[key] = file.get_tensor(name)
-                elif optimizer is not None:
-                    number, _, slot = key.partition(".")
-                    slots.setdefault(int(number), {})[slot] = file.get_tensor(name)
+        position, tensors = _read(path)
+        for name, value in tensors.items():
+            part, _, key = name.partition(".")
+            if part == "network":
+                weights[key] = value
+            elif optimizer is not None:
+                number, _, slot = key.partition(".")
+                slots.setdefault(int(number), {})[slot] = value
         network.load_state_dict(weights)
         if optimizer is not None:
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -82,6 +86,16 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer 
         reason = str(error).splitlines()[0]
         raise RunError(f"The checkpoint '{path}' cannot be read: {reason}. Start the training anew.") from error
     return position
+
+
+def _read(path: Path) -> tuple[Position, dict[str, Tensor]]:
+    """What a state's file holds. One of an older version says its position and nothing else, not even its hash."""
+    content = path.read_bytes()
+    is_sealed = seal.is_sealed(content)
+    about = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    if not is_sealed and set(about) != {_POSITION}:
+        raise seal.BrokenSealError(seal.LOST)
+    return Position.model_validate_json(about[_POSITION]), safetensors.torch.load(content)
 
 
 def _laid_out(slots: dict[str, Tensor], parameter: Tensor) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tomli_w
 import torch
 
 from sskt_edge.data.pixels import Pixels
@@ -23,6 +22,7 @@ from sskt_edge.sources.labels import SoftLabels
 from sskt_edge.sskt.losses import AuxiliaryLoss
 from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.build import build_target
+from sskt_edge.targets.records import write_record
 from sskt_edge.targets.registry import TARGETS, check_size
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder
@@ -32,6 +32,7 @@ from sskt_edge.training.environment import (
     new_run_folder,
     other_machine,
     read_environment,
+    recipe_file,
     refuse_other_inputs,
     refuse_other_recipe,
 )
@@ -209,8 +210,8 @@ def _start(
     try:
         if files:
             write_image_list(folder.images, files, inputs.reader.classes)
-        write_atomically(folder.environment, environment.model_dump_json(indent=2).encode() + b"\n")
-        write_atomically(folder.recipe, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode())
+        write_record(folder.environment, environment)
+        write_atomically(folder.recipe, recipe_file(recipe))
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
@@ -292,4 +293,4 @@ def _opening(recipe: Recipe, inputs: Inputs, trainer: Trainer, folder: RunFolder
             f"not the machine that started this run, so last bits may differ: {other}"
             for other in other_machine(folder, trainer.device)
         ]
-    return lines
+    return lines + folder.unprotected(folder.environment, folder.last, folder.best)

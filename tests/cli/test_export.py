@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from sskt_edge.cli.exported import Asked, bundle_of
+from sskt_edge.runtime.progress import QUIET
 from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.cli.run import sskt_edge
 from tests.runtime.backends.tensorrt.nets import network
 from tests.runtime.tiny import write_bundle
+from tests.sealed import of_before
 
 
 @pytest.fixture
@@ -41,6 +45,14 @@ def test_a_bundle_becomes_a_model_repository(bundle: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "models tiny_fp32, tiny_fp16" in done.stdout
     assert {path.name for path in (tmp_path / "models").iterdir()} == {"tiny_fp32", "tiny_fp16"}
+
+
+def test_a_manifest_without_its_own_hash_is_noted(bundle: Path, tmp_path: Path) -> None:
+    asked = Asked(None, None, False, None, (), tmp_path / "models", (), None, None)
+    assert bundle_of(bundle, asked, QUIET)[2] == []
+    of_before(bundle / "manifest.json", schema_version=2)
+    (note,) = bundle_of(bundle, asked, QUIET)[2]
+    assert str(bundle / "manifest.json") in note
 
 
 @pytest.mark.parametrize(
@@ -92,12 +104,15 @@ def test_what_an_export_cannot_change_is_refused(
 def test_a_precision_that_does_not_hold_is_left_out_and_ends_with_1(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     """After one epoch the classes lie close together: int8 changes some, and here none may change."""
     words = ("--precision", "int8", "--set", "export.parity.int8_top1_agreement=1", "--set", "export.calibration=300")
-    done = sskt_edge("export", str(tiny_run.folder.path), "--out", "b", *words, cwd=tmp_path)
+    run = shutil.copytree(tiny_run.folder.path, tmp_path / "run")
+    of_before(run / "result.json")
+    done = sskt_edge("export", "run", "--out", "b", *words, cwd=tmp_path)
     manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
     assert done.returncode == 1, done.stdout
     assert "int8" in manifest["refused"] and "fp32" in manifest["precisions"]
     assert not (tmp_path / "b" / "model.int8.onnx").exists()
     assert "no int8: " in done.stdout
+    assert "'run/result.json' was written by an older sskt-edge" in done.stdout
 
 
 def test_a_run_becomes_a_bundle_with_engines_in_one_command(tiny_run: TrainedNetwork, tmp_path: Path) -> None:

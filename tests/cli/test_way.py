@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from sklearn.datasets import load_digits
 from sskt_edge.recipe import load_recipe
 from sskt_edge.runtime.bundle import MANIFEST
 from tests.cli.run import sskt_edge
+from tests.sealed import changed
 
 
 def write_digits(root: Path, per_class: int) -> None:
@@ -85,11 +87,8 @@ def test_eval_fails_with_1_and_the_tolerance_that_would_pass(place: Path, tmp_pa
     arrays["logits"] = arrays["logits"] + np.float32(0.25)
     content = safetensors.numpy.save(arrays)
     (other / "golden.safetensors").write_bytes(content)
-    manifest = json.loads((other / MANIFEST).read_text())
-    import hashlib
-
-    manifest["files"]["golden.safetensors"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    (other / MANIFEST).write_text(json.dumps(manifest))
+    with changed(other / MANIFEST) as manifest:
+        manifest["files"]["golden.safetensors"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     done = sskt_edge("eval", str(other), cwd=tmp_path)
     assert done.returncode == 1
     assert "does NOT hold" in done.stdout

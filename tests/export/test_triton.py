@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tests.cli.run import sskt_edge
 from tests.export.engine import engine_of
 from tests.export.triton_schema import read_config
 from tests.runtime.tiny import CLASSES, SIDE, tiny_onnx, write_bundle
+from tests.sealed import changed
 
 HOSTILE = ["../up", 'say "no"', "two\nlines\r\nand\u2028more"]
 # Files that differ, so that a mix-up shows: an unknown field of ModelProto, which readers pass over.
@@ -34,8 +34,8 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def whole_bundle(root: Path, **changes: object) -> Bundle:
     """A bundle with every precision; `changes` are laid over its manifest."""
     write_bundle(root, **{name: tiny_onnx() + extra for name, extra in EXTRA.items()})  # type: ignore[arg-type]
-    manifest = json.loads((root / MANIFEST).read_bytes())
-    (root / MANIFEST).write_text(json.dumps({**manifest, **changes}))
+    with changed(root / MANIFEST) as manifest:
+        manifest.update(changes)
     return open_bundle(root)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -12,7 +11,16 @@ from sskt_edge.errors import BundleError, InputError
 from sskt_edge.runtime import bundle as module
 from sskt_edge.runtime.bundle import find_newest_bundle, open_bundle
 from sskt_edge.runtime.files import write_atomically
-from tests.runtime.tiny import manifest_of, reference, sha256, tiny_golden, tiny_model, tiny_onnx, write_bundle
+from tests.runtime.tiny import (
+    manifest_of,
+    reference,
+    sha256,
+    tiny_golden,
+    tiny_model,
+    tiny_onnx,
+    write_bundle,
+)
+from tests.sealed import as_sealed, changed, of_before
 
 
 def test_a_whole_bundle_opens_and_runs(bundle_path: Path) -> None:
@@ -103,9 +111,8 @@ def test_a_linked_manifest_is_refused(bundle_path: Path) -> None:
 
 
 def list_file(bundle_path: Path, name: str, content: bytes) -> None:
-    raw = json.loads((bundle_path / "manifest.json").read_text())
-    raw["files"][name] = {"sha256": sha256(content), "bytes": len(content)}
-    (bundle_path / "manifest.json").write_text(json.dumps(raw))
+    with changed(bundle_path / "manifest.json") as raw:
+        raw["files"][name] = {"sha256": sha256(content), "bytes": len(content)}
 
 
 def test_a_file_below_a_linked_folder_is_refused(bundle_path: Path) -> None:
@@ -166,16 +173,15 @@ def test_a_file_that_is_not_listed_is_ignored_and_never_given(bundle_path: Path)
 def test_a_size_that_no_memory_holds_is_refused(bundle_path: Path) -> None:
     list_file(bundle_path, "notes.txt", b"")
     (bundle_path / "notes.txt").write_bytes(b"")
-    raw = json.loads((bundle_path / "manifest.json").read_text())
-    raw["files"]["notes.txt"]["bytes"] = 1 << 61
-    (bundle_path / "manifest.json").write_text(json.dumps(raw))
+    with changed(bundle_path / "manifest.json") as raw:
+        raw["files"]["notes.txt"]["bytes"] = 1 << 61
     with pytest.raises(BundleError, match=r"notes\.txt' has 0 bytes, the manifest says 2305843009213693952"):
         open_bundle(bundle_path)
 
 
 def test_a_bundle_without_golden_set_is_refused(bundle_path: Path) -> None:
     files = {"model.onnx": (bundle_path / "model.onnx").read_bytes()}
-    (bundle_path / "manifest.json").write_text(json.dumps(manifest_of(files)))
+    (bundle_path / "manifest.json").write_bytes(as_sealed(manifest_of(files)))
     with pytest.raises(BundleError, match=r"lists no file 'golden\.safetensors'"):
         open_bundle(bundle_path)
 
@@ -232,6 +238,13 @@ def test_no_bundle_at_all_says_where_was_looked_and_how_to_make_one(tmp_path: Pa
     here = tmp_path if there else tmp_path / "nowhere"
     with pytest.raises(BundleError, match=rf"No bundle in '{here}': .* bundles/\. .*make one: sskt-edge export"):
         find_newest_bundle(here)
+
+
+def test_a_bundle_that_gets_further_files_is_protected_from_then_on(bundle_path: Path) -> None:
+    of_before(bundle_path / "manifest.json", schema_version=2)
+    older = open_bundle(bundle_path)
+    newer = older.with_files({"engines/a.plan": b"a"})
+    assert (older.manifest.is_protected, newer.manifest.is_protected) == (False, True)
 
 
 def test_what_a_bundle_no_longer_lists_is_removed_after_the_manifest(

@@ -17,6 +17,7 @@ from sskt_edge.runtime.engines import build_engines, engines, look_at_engines, o
 from sskt_edge.runtime.openings import open_all
 from tests.runtime.backends.tensorrt.nets import SIDE, network
 from tests.runtime.tiny import sha256, write_bundle
+from tests.sealed import changed
 
 pytest.importorskip("tensorrt_rtx")
 GPU = cuda.Gpu("NVIDIA A10", "8.6", "13.0", "13.0")
@@ -50,9 +51,8 @@ def plan_of(bundle: Bundle, precision: str) -> str:
 def relist(path: Path, name: str, content: bytes) -> None:
     """Change a file, with a manifest that agrees, as whoever made the bundle can."""
     (path / name).write_bytes(content)
-    raw = json.loads((path / "manifest.json").read_text())
-    raw["files"][name] = {"sha256": sha256(content), "bytes": len(content)}
-    (path / "manifest.json").write_text(json.dumps(raw))
+    with changed(path / "manifest.json") as raw:
+        raw["files"][name] = {"sha256": sha256(content), "bytes": len(content)}
 
 
 def change_sidecar(path: Path, precision: str, **changes: Any) -> None:
@@ -200,9 +200,8 @@ class TestABrokenChain:
 
     def test_a_plan_without_sidecar(self, path: Path) -> None:
         bundle = open_bundle(path)
-        raw = json.loads((path / "manifest.json").read_text())
-        del raw["files"][plan_of(bundle, "fp32").replace(".plan", ".json")]
-        (path / "manifest.json").write_text(json.dumps(raw))
+        with changed(path / "manifest.json") as raw:
+            del raw["files"][plan_of(bundle, "fp32").replace(".plan", ".json")]
         with pytest.raises(BundleError, match=rf"has no sidecar.*sskt-edge export {path} --trt"):
             engines(open_bundle(path))
 

@@ -16,6 +16,7 @@ from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.evaluate import Report, Result, evaluate, evaluate_folder
 from sskt_edge.runtime.openings import open_all
 from tests.runtime.tiny import WEIGHT, coloured, tiny_golden, tiny_model, write_bundle
+from tests.sealed import of_before
 
 pytest.importorskip("onnxruntime")
 
@@ -37,10 +38,16 @@ def only(report: Report) -> Result:
 def test_the_network_that_was_exported_passes(bundle_path: Path) -> None:
     report = on_golden(open_bundle(bundle_path))
     result = only(report)
-    assert report.passed and result.reasons == []
+    assert report.passed and result.reasons == [] and report.notes == []
     assert (result.scores.images, result.scores.top1) == (6, 1.0)
     assert result.parity.max_abs < 1e-5 and report.parity_on == "golden"
     assert result.latency_ms is not None and report.fastest is result
+
+
+def test_a_manifest_without_its_own_hash_is_noted(bundle_path: Path) -> None:
+    of_before(bundle_path / "manifest.json", schema_version=2)
+    (note,) = on_golden(open_bundle(bundle_path)).as_json()["notes"]
+    assert "manifest.json" in note and "without a hash" in note
 
 
 def test_a_report_is_plain_json(bundle_path: Path) -> None:

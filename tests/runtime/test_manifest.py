@@ -9,6 +9,7 @@ import pytest
 from sskt_edge.errors import BundleError
 from sskt_edge.runtime.manifest import parse, run_of
 from tests.runtime.tiny import MEASURED, manifest_of
+from tests.sealed import as_sealed
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -18,14 +19,26 @@ def plain() -> dict[str, Any]:
 
 
 def test_a_manifest_is_the_same_after_writing_and_parsing() -> None:
-    manifest = parse(json.dumps(plain()).encode())
+    manifest = parse(as_sealed(plain()))
     assert parse(manifest.as_bytes()) == manifest
     assert manifest.created.isoformat() == "2026-01-02T03:04:05+00:00"
 
 
 def test_a_newer_schema_asks_for_an_upgrade_whatever_else_it_holds() -> None:
-    with pytest.raises(BundleError, match=r"schema version 3; .*reads up to 2.*pip install --upgrade sskt-edge"):
-        parse(b'{"schema_version": 3, "unheard_of": true}')
+    with pytest.raises(BundleError, match=r"schema version 4; .*reads up to 3.*pip install --upgrade sskt-edge"):
+        parse(b'{"schema_version": 4, "unheard_of": true}')
+
+
+def test_a_manifest_of_before_its_own_hash_is_read_and_said_to_be_unprotected() -> None:
+    older = parse(json.dumps({**plain(), "schema_version": 2}).encode())
+    assert not older.is_protected
+    again = parse(older.as_bytes())
+    assert again.is_protected and again.classes == older.classes
+
+
+def test_a_manifest_of_today_without_its_hash_is_refused() -> None:
+    with pytest.raises(BundleError, match="lost its own SHA-256"):
+        parse(json.dumps(plain()).encode())
 
 
 def test_an_older_schema_asks_for_another_export() -> None:
@@ -45,12 +58,12 @@ def test_json_that_is_no_manifest_is_refused(content: bytes) -> None:
         parse(content)
 
 
-@pytest.mark.parametrize("key", sorted(plain().keys() - {"schema_version"}))
+@pytest.mark.parametrize("key", sorted(plain()))
 def test_a_missing_key_is_named(key: str) -> None:
     raw = plain()
     del raw[key]
     with pytest.raises(BundleError, match=f"{key}: Field required"):
-        parse(json.dumps(raw).encode())
+        parse(as_sealed(raw))
 
 
 CHANGES: dict[str, tuple[Change, str]] = {
@@ -88,7 +101,7 @@ def test_a_manifest_that_does_not_hold_is_refused(name: str) -> None:
     raw = plain()
     change(raw)
     with pytest.raises(BundleError, match=message):
-        parse(json.dumps(raw).encode())
+        parse(as_sealed(raw))
 
 
 @pytest.mark.parametrize(
@@ -98,16 +111,16 @@ def test_a_file_name_that_leaves_the_bundle_is_refused(name: str) -> None:
     raw = plain()
     raw["files"][name] = raw["files"]["model.onnx"]
     with pytest.raises(BundleError, match="not a plain relative path"):
-        parse(json.dumps(raw).encode())
+        parse(as_sealed(raw))
 
 
 def test_what_did_not_hold_is_marked() -> None:
     raw = plain()
-    assert parse(json.dumps(raw).encode()).marks == []
+    assert parse(as_sealed(raw)).marks == []
     raw["refused"]["int8"] = "too far"
     raw["precisions"]["fp32"]["measured"].append({**MEASURED, "backend": "openvino", "reasons": ["differs by 1"]})
     raw["precisions"]["fp32"]["failed"] = {"onnxruntime-cuda": "no memory"}
-    marks = parse(json.dumps(raw).encode()).marks
+    marks = parse(as_sealed(raw)).marks
     assert marks == ["no int8: too far", "fp32 by openvino-cpu: differs by 1", "fp32 by onnxruntime-cuda: no memory"]
 
 

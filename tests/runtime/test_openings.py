@@ -15,6 +15,7 @@ from sskt_edge.runtime.machine.conditions import conditions
 from sskt_edge.runtime.machine.nvidia_smi import GpuState
 from sskt_edge.runtime.openings import open_all
 from tests.runtime.tiny import tiny_onnx, write_bundle
+from tests.sealed import changed
 
 pytest.importorskip("onnxruntime")
 
@@ -60,12 +61,9 @@ def test_what_is_not_here_says_why(asked: dict[str, Any], said: str, path: Path)
 
 
 def test_a_refused_precision_says_why_it_is_not_there(path: Path) -> None:
-    import json
-
-    raw = json.loads((path / "manifest.json").read_text())
-    del raw["precisions"]["int8"]
-    raw["refused"]["int8"] = "too far from fp32"
-    (path / "manifest.json").write_text(json.dumps(raw))
+    with changed(path / "manifest.json") as raw:
+        del raw["precisions"]["int8"]
+        raw["refused"]["int8"] = "too far from fp32"
     with pytest.raises(BundleError, match=r"has no int8\. It was refused at export: too far from fp32 It has"):
         open_all(open_bundle(path), "int8")
 

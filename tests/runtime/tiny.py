@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from PIL import Image
 
 from sskt_edge.runtime.golden import Golden, pixel_hashes
+from tests.sealed import as_sealed
 
 SIDE = 8
 CLASSES = ["red", "blue", "green"]  # not sorted, as a data set's own order may be
@@ -97,7 +97,7 @@ def manifest_of(files: dict[str, bytes]) -> dict[str, Any]:
     listed = {name: {"sha256": sha256(content), "bytes": len(content)} for name, content in files.items()}
     some = sha256(b"")
     return {
-        "schema_version": 2,
+        "schema_version": 3,
         "name": "tiny",
         "created": "2026-01-02T03:04:05Z",
         "tool": {"name": "sskt-edge", "version": "0.1.0"},
@@ -137,5 +137,5 @@ def write_bundle(root: Path, *, model: bytes | None = None, golden: Golden | Non
     root.mkdir(parents=True)
     for name, content in files.items():
         (root / name).write_bytes(content)
-    (root / "manifest.json").write_text(json.dumps(manifest_of(files)))
+    (root / "manifest.json").write_bytes(as_sealed(manifest_of(files)))
     return root

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from sskt_edge.sources.fill import fill
 from sskt_edge.sources.question import GATE_VIEWS, Question
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.store.store import LabelStore
+from tests.sealed import changed
 from tests.sources.questions import BATCH, Counted, Spoil, image_set, labels, question, small_source, wanted
 
 TORCH, ONNX = ENGINES["torch-fp32"], ENGINES["onnxruntime-fp32"]
@@ -176,10 +176,9 @@ def test_what_was_judged_before_near_ties_were_told_is_judged_anew(whole: TorchS
     filled(asked, chosen(asked, recipe, store), store)
     assert chosen(asked, recipe, store).verdict is None
     (manifest,) = tmp_path.rglob("manifest.json")
-    told = json.loads(manifest.read_text())
-    for about in told["fills"].values():
-        del about["gate"]["near_tie"]
-    manifest.write_text(json.dumps(told))
+    with changed(manifest) as told:
+        for about in told["fills"].values():
+            del about["gate"]["near_tie"]
     assert chosen(asked, recipe, store).verdict is not None
 
 

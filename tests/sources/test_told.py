@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from sskt_edge.runtime.progress import QUIET
@@ -14,6 +13,7 @@ from sskt_edge.sources.notices import notices
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.told import told_of
+from tests.sealed import changed
 from tests.sources.questions import COUNT, image_set, question, small_source, wanted
 
 TORCH = ENGINES["torch-fp32"]
@@ -38,11 +38,9 @@ def test_a_filling_says_for_what_and_by_what_it_was_done(tmp_path: Path) -> None
 def test_what_others_wrote_is_left_out(tmp_path: Path) -> None:
     store = LabelStore(tmp_path)
     collection = filled(store)
-    file = collection.path / "manifest.json"
-    manifest = json.loads(file.read_text())
-    (about,) = manifest["fills"].values()
-    manifest["fills"] = {"1": {**about, "views": 3}, "2": {}, "3": {**about, "gate": {"kl": "none"}}}
-    file.write_text(json.dumps(manifest))
+    with changed(collection.path / "manifest.json") as manifest:
+        (about,) = manifest["fills"].values()
+        manifest["fills"] = {"1": {**about, "views": 3}, "2": {}, "3": {**about, "gate": {"kl": "none"}}}
     assert told_of(collection) == []
     asked = question(small_source(), wanted(image_set(COUNT + 1)))
     assert len(notices(asked, Choice(TORCH, "a test"), collection, store)) == 2

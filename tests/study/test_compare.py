@@ -14,11 +14,14 @@ from sskt_edge.data.arrays import ArrayReader
 from sskt_edge.errors import Interrupted, RunError, StudyError
 from sskt_edge.recipe import load_recipe
 from sskt_edge.study.arms import arms_of
-from sskt_edge.study.compare import compare
+from sskt_edge.study.base import study_sha256
+from sskt_edge.study.compare import Study, compare
 from sskt_edge.study.comparison import Comparison
+from sskt_edge.targets.records import write_record
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import find_runs
 from tests.data.small import picture
+from tests.sealed import changed
 from tests.study.small import epochs_of, no_training, patched, recipe, stop_at_step
 from tests.training.labelled import Images
 
@@ -147,7 +150,8 @@ def test_one_precision_holds_for_all_and_is_not_measured_again(tiny_run: Trained
     file = first.folder / "study.json"
     assert json.loads(file.read_bytes())["precision"] == first.precision
     other = {"fp32": "bf16", "bf16": "fp32"}[first.precision]
-    file.write_text(json.dumps({"precision": other}))  # as another machine would have measured
+    with changed(file) as kept:
+        kept["precision"] = other  # as another machine would have measured
     found = compare(small, range(1), arms_of(small, further=["fixed: train.precision=fp32"]), tmp_path)
     trained = {
         name: load_recipe(str(found.folder / "runs" / runs[0].run / "recipe.toml")).train.precision
@@ -156,6 +160,11 @@ def test_one_precision_holds_for_all_and_is_not_measured_again(tiny_run: Trained
     assert trained == {"scratch": other, "sskt": other, "fixed": "fp32"}
     file.write_text("{")
     with pytest.raises(StudyError, match=r"study\.json' is broken"):
+        compare(small, range(1), folder=tmp_path)
+    # One bit makes bf16 of fp16.
+    write_record(file, Study(name="small", recipe_sha256=study_sha256(small), precision="fp16"))
+    file.write_bytes(file.read_bytes().replace(b"fp16", b"bf16"))
+    with pytest.raises(StudyError, match=r"study\.json' cannot be trusted"):
         compare(small, range(1), folder=tmp_path)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from sskt_edge.targets.reference import reference_logits
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import find_newest_run, find_runs
+from tests.sealed import changed, of_before
 
 _FRESH_PROCESS = """
 import sys
@@ -131,11 +131,47 @@ def test_a_broken_result_is_a_run_error(run: Path, text: str) -> None:
 
 
 def test_a_result_of_other_classes_than_its_weights_is_refused(run: Path) -> None:
-    result = json.loads((run / "result.json").read_text())
-    result["classes"] = result["classes"][:-1]
-    (run / "result.json").write_text(json.dumps(result))
+    with changed(run / "result.json") as result:
+        result["classes"] = result["classes"][:-1]
 
     with pytest.raises(CheckpointError, match=r"fc.weight is \(10, 64\), must be \(9, 64\)"):
+        read_run(run)
+
+
+def test_a_result_that_was_changed_is_refused(run: Path) -> None:
+    text = (run / "result.json").read_text()
+    (run / "result.json").write_text(text.replace('"last"', '"best"'))
+
+    with pytest.raises(RunError, match=r"result.json' cannot be trusted: .*SHA-256 differs"):
+        read_run(run)
+
+
+def test_a_changed_recipe_is_refused_though_it_means_the_same(run: Path) -> None:
+    (run / "recipe.toml").write_text((run / "recipe.toml").read_text() + "\n")
+
+    with pytest.raises(RunError, match=r"recipe.toml' was changed after the run was started"):
+        read_run(run)
+
+
+def test_a_result_of_before_its_own_hash_is_read_and_said_to_be_unprotected(run: Path) -> None:
+    with changed(run / "result.json") as result:
+        del result["recipe_file_sha256"]
+    today = read_run(run)
+    assert today.folder.unprotected(today.folder.result) == []
+    of_before(run / "result.json")
+
+    found = read_run(run)
+
+    assert found.result == today.result
+    (said,) = found.folder.unprotected(found.folder.result, found.folder.path / "none")
+    assert str(found.folder.result) in said
+
+
+def test_a_result_of_a_newer_version_asks_for_an_upgrade(run: Path) -> None:
+    with changed(run / "result.json") as result:
+        result["schema_version"] = 3
+
+    with pytest.raises(RunError, match=r"newer sskt-edge.*pip install --upgrade"):
         read_run(run)
 
 

@@ -22,6 +22,7 @@ from sskt_edge.training.environment import refuse_other_recipe
 from sskt_edge.training.resume import unfinished_run
 from sskt_edge.training.train import train
 from tests.data.small import write_classes
+from tests.sealed import of_before
 from tests.training.labelled import Images
 from tests.training.small import recipe, stop_within_epoch, text
 
@@ -186,6 +187,31 @@ def test_resume_means_the_newest_unfinished_run_of_the_very_recipe(file: Path) -
     run.result.touch()
     with pytest.raises(RunError, match="is finished"):
         unfinished_run(str(run.path), (), file.parent)
+
+
+def test_a_run_does_not_go_on_from_what_was_changed(
+    tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = recipe(tiny_run.folder.path, "train.epochs=2")
+    folder = RunFolder(stop_within_epoch(1, small, tmp_path / "runs", monkeypatch))
+    for file, said in ((folder.recipe, "was changed"), (folder.environment, "trusted"), (folder.last, "SHA-256")):
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:])
+        with pytest.raises(RunError, match=rf"{file.name}.*{said}"):
+            train(small, resume=folder.path)
+        file.write_bytes(whole)
+    assert "without a hash" not in folder.log.read_text()
+
+
+def test_a_run_of_before_its_files_had_a_hash_goes_on_and_says_so(
+    tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = recipe(tiny_run.folder.path, "train.epochs=1")
+    folder = RunFolder(stop_within_epoch(0, small, tmp_path / "runs", monkeypatch))
+    of_before(folder.environment, recipe_file_sha256=None)
+    run = train(small, resume=folder.path)
+    assert f"'{folder.environment}' was written by an older sskt-edge" in folder.log.read_text()
+    assert run.result.recipe_file_sha256 is None and read_run(folder.path).folder.unprotected(folder.result) == []
 
 
 def test_a_run_that_was_started_with_a_set_is_found_without_it(file: Path) -> None:

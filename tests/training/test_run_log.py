@@ -24,6 +24,13 @@ def test_a_resumed_run_repeats_no_line(tmp_path: Path) -> None:
     assert [(line["epoch"], line["loss"]) for line in lines] == [(1, 1.0), (2, 2.0), (3, 30.0)]
 
 
+def test_a_damaged_line_of_figures_does_not_stop_a_resumed_run(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.metrics.write_bytes(b'{"epoch": 1, "loss": \xff}\n{"epoch": 2}\n')
+    RunLog(folder, QUIET, 1).close()
+    assert folder.metrics.read_bytes() == b'{"epoch": 1, "loss": \xff}\n'
+
+
 def test_the_log_has_a_time_for_every_line(tmp_path: Path) -> None:
     log = RunLog(RunFolder(tmp_path), QUIET, 0)
     log.say("so it begins")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from sskt_edge.errors import RunError
@@ -58,6 +59,30 @@ def test_a_broken_state_is_named_with_what_to_do(content: bytes | None, tmp_path
     path.write_bytes(path.read_bytes()[:-9] if content is None else content)
     with pytest.raises(RunError, match=r"cannot be read.*Start the training anew"):
         load_state(path, network, optimizer)
+
+
+def test_a_state_that_was_changed_is_refused_and_nothing_is_loaded(tmp_path: Path) -> None:
+    network, optimizer = stepped(0)
+    save_state(tmp_path / "state", network, optimizer, Position())
+    content = bytearray((tmp_path / "state").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "state").write_bytes(content)
+    other, other_optimizer = stepped(1)
+    before = {key: value.clone() for key, value in other.state_dict().items()}
+    with pytest.raises(RunError, match="SHA-256 differs"):
+        load_state(tmp_path / "state", other, other_optimizer)
+    assert all(torch.equal(value, before[key]) for key, value in other.state_dict().items())
+
+
+def test_a_state_of_before_its_own_hash_is_read(tmp_path: Path) -> None:
+    network, optimizer = stepped(0)
+    save_state(tmp_path / "state", network, optimizer, Position(epoch=2))
+    tensors, about = load_file(tmp_path / "state"), {"position": Position(epoch=2).model_dump_json()}
+    save_file(tensors, tmp_path / "state", about)
+    assert load_state(tmp_path / "state", *stepped(1)) == Position(epoch=2)
+    save_file(tensors, tmp_path / "state", {**about, "self_sha257": "0" * 64})
+    with pytest.raises(RunError, match="lost its own SHA-256"):
+        load_state(tmp_path / "state", *stepped(1))
 
 
 def test_a_state_of_another_network_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sskt_edge.runtime.lock import locked
 from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.seal import carries_hash
 from sskt_edge.sources.store.folder import CollectionFolder
 from sskt_edge.sources.store.form import form_of
 from sskt_edge.sources.store.keys import KEY_BYTES, KeyIndex, Keys
@@ -103,6 +104,11 @@ class Collection:
     def created(self) -> str:
         """When it was begun, ISO 8601."""
         return self._folder.manifest().created
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether its manifest carries its own hash; one of an older version does not until it is written again."""
+        return carries_hash((self.path / FILE_NAME).read_bytes())
 
     @property
     def used(self) -> float:

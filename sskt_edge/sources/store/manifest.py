@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from sskt_edge.errors import DataError
+from sskt_edge.runtime import seal
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.sources.store.form import Form
 
-FORMAT = 1
+FORMAT = 2
+_UNSEALED = 1  # the format of before, whose manifest has no hash of its own
+_KEYED = 1  # goes into every key: a change would have all labels asked again
 FILE_NAME = "manifest.json"
 Facts = dict[str, Any]
 
@@ -69,7 +72,7 @@ def plain(facts: Mapping[str, object]) -> Facts:
 
 def key_of(facts: Facts, form: Form) -> str:
     """SHA-256, in hex, over all that decides the labels and how they are kept."""
-    told = {"facts": facts, "form": asdict(form), "format": FORMAT}
+    told = {"facts": facts, "form": asdict(form), "format": _KEYED}
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -80,29 +83,32 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         StorageError: the disk does not take it; the old one is whole.
     """
     content = {"format": FORMAT, "key": key_of(manifest.facts, manifest.form), **asdict(manifest)}
-    write_atomically(folder / FILE_NAME, json.dumps(content, indent=1).encode() + b"\n")
+    write_atomically(folder / FILE_NAME, seal.sealed_json(content))
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """A folder's manifest; None where there is none.
+    """A folder's manifest, its own hash checked first; None where there is none.
 
     Raises:
-        DataError: it is broken, of a newer format, or of other facts than its key says.
+        DataError: it is broken, was changed, is of a newer format, or of other facts than its key says.
     """
     try:
-        raw = json.loads((folder / FILE_NAME).read_bytes())
+        raw, carries_hash = seal.unsealed_json((folder / FILE_NAME).read_bytes())
         if isinstance(raw, dict) and "format" not in raw:
             raise DataError(f"'{folder}' is no folder of labels, by its {FILE_NAME}. Move it out of the store.")
         if isinstance(raw["format"], int) and raw["format"] > FORMAT:
             raise DataError(f"The labels in '{folder}' are of a newer sskt-edge. Upgrade it, or name another store.")
+        if raw["format"] != _UNSEALED and not carries_hash:
+            raise seal.BrokenSealError(seal.LOST)
         manifest = _checked(raw)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DataError(f"'{folder / FILE_NAME}' cannot be read: {error.strerror}. Check its permissions.") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
+        why = str(error) if isinstance(error, seal.BrokenSealError) else f"{type(error).__name__}: {error}"
         raise DataError(
-            f"'{folder / FILE_NAME}' is broken: {type(error).__name__}: {error}. Put a copy of it back, or delete the "
+            f"'{folder / FILE_NAME}' is broken: {why}. Put a copy of it back, or delete the "
             f"folder: its labels are then asked again."
         ) from error
     return manifest

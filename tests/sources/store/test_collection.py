@@ -11,6 +11,7 @@ from sskt_edge.errors import DataError
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.manifest import FILE_NAME
 from sskt_edge.sources.store.store import LabelStore
+from tests.sealed import of_before
 from tests.sources.store.small import CLASSES, FACTS, Heard, add, collection_in, holds, keys_of, logits_of
 
 
@@ -41,6 +42,15 @@ def test_the_same_view_twice_is_one_label(tmp_path: Path) -> None:
     collection = collection_in(tmp_path)
     add(collection, [1, 2])
     assert holds(collection, [2, 1, 2, 2])
+
+
+def test_labels_of_before_their_manifest_had_a_hash_are_kept_and_protected_by_the_next(tmp_path: Path) -> None:
+    collection = collection_in(tmp_path)
+    add(collection, [1])
+    of_before(collection.path / FILE_NAME, format=1)
+    assert holds(collection_in(tmp_path), [1]) and not collection.is_protected
+    add(collection, [2])
+    assert holds(collection_in(tmp_path), [1, 2]) and collection.is_protected
 
 
 def test_a_new_image_costs_one_image(tmp_path: Path) -> None:

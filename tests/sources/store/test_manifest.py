@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from sskt_edge.errors import DataError
+from sskt_edge.runtime.seal import KEY
 from sskt_edge.sources.store.form import Form
 from sskt_edge.sources.store.manifest import FILE_NAME, Manifest, Shard, key_of, read_manifest, write_manifest
+from tests.sealed import changed
 
 SHARD = Shard("0a.safetensors", "ab" * 32, 3, 100, "1")
 MANIFEST = Manifest({"model": "a", "deep": {"mean": [0.5]}}, Form(10, 3)).with_shard(SHARD, {"threads": 2})
@@ -35,9 +37,20 @@ def test_the_key_of_stores_on_disks_stays() -> None:
 
 def spoil(change: Callable[[dict[str, Any]], object], folder: Path) -> None:
     write_manifest(folder, MANIFEST)
-    raw = json.loads((folder / FILE_NAME).read_bytes())
-    change(raw)
-    (folder / FILE_NAME).write_text(json.dumps(raw))
+    with changed(folder / FILE_NAME) as raw:
+        change(raw)
+
+
+def test_a_manifest_of_before_its_own_hash_is_read_and_written_with_one(tmp_path: Path) -> None:
+    spoil(lambda raw: raw.update(format=1), tmp_path)
+    raw = json.loads((tmp_path / FILE_NAME).read_bytes())
+    del raw[KEY]
+    (tmp_path / FILE_NAME).write_text(json.dumps(raw))
+    older = read_manifest(tmp_path)
+    assert older == MANIFEST
+    (tmp_path / FILE_NAME).write_text(json.dumps({**raw, "format": 2}))
+    with pytest.raises(DataError, match="lost its own SHA-256"):
+        read_manifest(tmp_path)
 
 
 def with_key(raw: dict[str, Any], **told: dict[str, Any]) -> None:
@@ -88,7 +101,7 @@ def test_what_is_no_manifest_is_refused(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_newer_format_asks_for_a_newer_program(tmp_path: Path) -> None:
-    spoil(lambda raw: (raw.update(format=2), raw.pop("shards")), tmp_path)
+    spoil(lambda raw: (raw.update(format=3), raw.pop("shards")), tmp_path)
     with pytest.raises(DataError, match=r"of a newer sskt-edge. Upgrade it"):
         read_manifest(tmp_path)
 

@@ -1,0 +1,82 @@
+"""The records of a run or a study, checked by a hash at reading: JSON such as result.json carries its own."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from sskt_edge.errors import RunError
+from sskt_edge.recipe.load import parse_recipe, run_recipe
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime import seal
+from sskt_edge.runtime.files import write_atomically
+from sskt_edge.targets.run_layout import RunFolder
+
+_VERSION, _NEWEST = "schema_version", 2  # records of before have no version, and no hash
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+def write_record(path: Path, record: BaseModel) -> None:
+    """Write a record atomically.
+
+    Raises:
+        StorageError: the disk does not take it; the file that stood there is whole.
+    """
+    # The version comes last: no single cut takes both it and the hash away, which would leave an older record.
+    write_atomically(path, seal.sealed_json({**record.model_dump(mode="json"), _VERSION: _NEWEST}))
+
+
+def read_record(path: Path, kind: type[Record], todo: str) -> Record:
+    """Read a record; its own hash is checked before anything else. A record of an older version carries none.
+
+    Args:
+        path: its file.
+        kind: its model.
+        todo: what a user does about a broken one, a sentence.
+
+    Raises:
+        RunError: the file is missing, broken, changed, or of a newer version.
+    """
+    try:
+        raw, carries_hash = seal.unsealed_json(path.read_bytes())
+        version = raw.pop(_VERSION, None) if isinstance(raw, dict) else None
+        if isinstance(version, int) and version > _NEWEST:
+            raise RunError(
+                f"'{path}' is of a newer sskt-edge (version {version} of its form; this one reads up to {_NEWEST}). "
+                "Upgrade: pip install --upgrade sskt-edge."
+            )
+        if version is not None and not carries_hash:
+            raise RunError(f"'{path}' cannot be trusted: {seal.LOST}. {todo}")
+        return kind.model_validate(raw)
+    except OSError as error:
+        raise RunError(f"'{path}' cannot be read: {error.strerror}. {todo}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RunError(f"'{path}' is broken: {where}: {first['msg']}. {todo}") from error
+    except seal.BrokenSealError as error:
+        raise RunError(f"'{path}' cannot be trusted: {error}. {todo}") from error
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"'{path}' is broken: it is not JSON: {error}. {todo}") from error
+
+
+def read_recipe(folder: RunFolder, sha256: str | None) -> Recipe:
+    """The recipe of a run, whose file must have the hash `sha256`, if one is known.
+
+    Raises:
+        RunError: the file was changed.
+        RecipeError: it is not a valid recipe.
+    """
+    if sha256 is None:
+        return run_recipe(folder.recipe)
+    content = folder.recipe.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise RunError(
+            f"'{folder.recipe}' was changed after the run was started: its SHA-256 differs. Put the original back, or "
+            "train again; export takes other values by --set."
+        )
+    return parse_recipe(content.decode(), where=str(folder.recipe))
