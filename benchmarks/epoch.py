@@ -10,6 +10,7 @@ ratio of the pairs with its quartiles, and n.
 scratch, one source, two sources: this package's loop, channels_last, views cut and labels read from a store on disk.
 online: the same steps, but each batch goes first through the source as one would write it: torch, fp32, NCHW, eval,
 no_grad, the view cut at the image's own resolution. ResNet50 has random weights: its time alone counts.
+All sides keep freed memory, as the command `train` does.
 """
 
 from __future__ import annotations
@@ -137,12 +138,11 @@ def asking(source: str, images: ImageSet, size: int) -> Callable[[Batch], Batch]
 
 def work(names: list[str], images: ImageSet, model: str, size: int, precision: Precision) -> None:
     """The process of one side, or of several."""
+    keep_freed_memory()  # as the command train does; the online sides too
     with tempfile.TemporaryDirectory() as folder:
         sides: dict[str, Callable[[], None]] = {}
         for name in names:
             plain, _, source = name.partition("online, ")
-            if plain:
-                keep_freed_memory()  # as train does, and as nobody does who writes a loop
             side = Side(plain or "one source", images, model, size, precision, Path(folder))
             sides[name] = functools.partial(side.epoch, asking(source, images, size)) if source else side.epoch
         serve(sides)

@@ -6,6 +6,7 @@ Both begin with decoded images in memory and give shuffled batches, each image m
 not. Ours: views drawn and cut a batch at a time. Theirs: RandomCrop(padding=4) and RandomHorizontalFlip on PIL images
 in a Dataset, through a DataLoader whose workers, if any, are started before the clock. First to uint8 batches; then to
 normalised float batches as the target takes them. Each side is a process of its own; they take turns, an epoch a turn.
+Both keep freed memory, as the command `train` does.
 Printed are the median speeds, the median ratio of the rounds with its quartiles, n, and each process's peak memory
 (workers not counted). Before that, every pixel is compared with what torchvision's own functions give when they are
 told the numbers of our views.
@@ -117,8 +118,8 @@ def work(name: str, count: int, size: int, batch: int) -> None:
     """One side's process."""
     who, kind, workers = name.split()
     images = noise(count, size)
+    keep_freed_memory()  # as the command train does; both sides, and workers inherit it
     if who == "ours":
-        keep_freed_memory()  # as train does
         epoch = ours(images, batch, kind == "float")
     else:
         epoch = theirs(images, batch, int(workers), kind == "float")

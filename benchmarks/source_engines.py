@@ -52,6 +52,7 @@ from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.gate import divergence
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
+from sskt_edge.training.memory import keep_freed_memory
 
 BATCH, NATIVE, TARGET, CALIBRATION = 64, 160, 64, 128
 CPU = torch.device("cpu")
@@ -244,6 +245,7 @@ def main() -> None:
     parser.add_argument("--int8", nargs="*", default=list(INT8), choices=list(INT8), metavar="NAME")
     parser.add_argument("--alone", nargs=3, help=argparse.SUPPRESS)
     told = parser.parse_args()
+    keep_freed_memory()  # as the command labels fill does
     if told.alone:
         before = memory("VmRSS")
         opened(*told.alone).run(np.zeros((2 * BATCH, NATIVE, NATIVE, 3), dtype=np.uint8))

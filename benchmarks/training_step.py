@@ -4,7 +4,8 @@
 
 Each side is a process of its own; they take turns, ten steps a turn. Printed are the median speeds, the median ratio
 of the pairs with its quartiles, n, and each process's peak memory. No data, no branches: the target's forward,
-backward and SGD step alone; ours with the optimizer that `train` makes.
+backward and SGD step alone; ours with the optimizer that `train` makes. The memory that a step frees is kept on both
+sides, as the command `train` keeps it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.turns import serve, take_turns
-from sskt_edge.recipe.models import Sgd
+from sskt_edge.recipe.optimization import Sgd
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.training.memory import keep_freed_memory
 from sskt_edge.training.optimizer import build_optimizer
@@ -49,10 +50,10 @@ def step_of(model: str, size: int, batch: int, dtype: torch.dtype, layout: torch
 def work(name: str, target: str, batch: int) -> None:
     """One side's process."""
     model, _, size = target.partition(":")
+    keep_freed_memory()  # as the command train does; both sides, since it is no part of what is compared
     if name == "plain":
         step = step_of(model, int(size), batch, torch.float32, torch.contiguous_format)
     else:
-        keep_freed_memory()  # as train does
         step = step_of(model, int(size), batch, torch.bfloat16, torch.channels_last)
 
     def steps() -> None:

@@ -42,6 +42,8 @@ def compare(
         from sskt_edge.study.arms import arms_of
         from sskt_edge.study.compare import compare as compare_arms
         from sskt_edge.study.comparison_text import notes_of, tables_of, title_of
+        from sskt_edge.training.memory import keep_freed_memory
+    keep_freed_memory()
     arms = arms_of(loaded, method or (), arm or ())
     found = compare_arms(loaded, range(first_seed, first_seed + seeds), arms, studies, progress)
     if json_:

@@ -32,7 +32,9 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
     loaded = load_checked(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
     with progress.bar("load torch", 1):
+        from sskt_edge.training.memory import keep_freed_memory
         from sskt_edge.training.plan import plan_labels
+    keep_freed_memory()
     planned = plan_labels(loaded, progress)
     if json_:
         show_json(planned.as_json())
@@ -51,6 +53,8 @@ def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
     progress = QUIET if json_ else Bars()
     with progress.bar("load torch", 1):
         from sskt_edge.training.labels import fill_store
+        from sskt_edge.training.memory import keep_freed_memory
+    keep_freed_memory()
     filled = fill_store(loaded, progress)
     if json_:
         show_json(filled)

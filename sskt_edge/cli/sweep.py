@@ -46,6 +46,8 @@ def sweep(
     with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
         from sskt_edge.study.space import DEFAULT_SPACE, parse_space
         from sskt_edge.study.sweep import sweep as sweep_space
+        from sskt_edge.training.memory import keep_freed_memory
+    keep_freed_memory()
     searched = parse_space(space or DEFAULT_SPACE)
     over = range(first_seed, first_seed + seeds)
     found = sweep_space(loaded, searched, over, sampler, trials, storage, study, studies, progress)

@@ -29,6 +29,7 @@ def train(
 ) -> None:
     """Train a target as a recipe says, with what its sources see."""
     from sskt_edge.data.check import check_inputs, load_checked
+    from sskt_edge.runtime.metrics import interval
     from sskt_edge.runtime.progress import QUIET
     from sskt_edge.training.resume import unfinished_run
 
@@ -44,19 +45,18 @@ def train(
     if going_on and going_on.overrides:
         progress.say(f"resuming {going_on.folder.path}, which was started with {', '.join(going_on.overrides)}")
     with progress.bar("load torch", 1):
+        from sskt_edge.training.finish import result_facts
+        from sskt_edge.training.memory import keep_freed_memory
         from sskt_edge.training.train import train as train_recipe
+    keep_freed_memory()
     run = train_recipe(loaded, runs, going_on.folder.path if going_on else None, progress, set_ or ())
     result = run.result
     if json_:
-        show_json({"run": str(run.folder.path), **result.model_dump(mode="json")})
+        test = {**result.test.model_dump(), "top1_interval": interval(result.test.top1, result.test.images)}
+        show_json({"run": str(run.folder.path), **result.model_dump(mode="json"), "test": test})
         return
-    top5 = "" if result.test.top5 is None else f", among the first five {result.test.top5:.2%}"
-    kept = f"epoch {result.kept_epoch}, the {result.kept}"
-    if result.validation_top1 is not None:
-        kept += f" (best validation accuracy {result.validation_top1:.2%})"
     rows = {
-        "test accuracy": f"{result.test.top1:.2%} of {result.test.images:,} images{top5}",
-        "checkpoint": kept,
+        **result_facts(result),
         "network": f"{loaded.target.model}, {short_count(result.primary.parameters)} parameters, "
         f"{short_count(result.primary.macs)} multiply-accumulates an image",
         "dropped": f"branches of {short_count(result.branches.parameters)} parameters, "

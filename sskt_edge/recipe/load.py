@@ -23,7 +23,7 @@ else:
 
 
 # pydantic puts the kind of an optimizer or a schedule into the place of a fault; users do not.
-_KINDS = {"sgd", "adamw", "cosine", "steps"}
+_KINDS = {"sgd", "adamw", "cosine", "steps", "plateau"}
 
 _MAX_CHARACTERS = 1 << 15  # what tomllib needs for a dotted key grows with the square of its length
 _MAX_DEPTH = 16

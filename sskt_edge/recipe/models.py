@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName, TargetName
+from sskt_edge.recipe.optimization import AdamW, Cosine, Plateau, Sgd, Steps
+from sskt_edge.recipe.part import Part as _Part
+from sskt_edge.recipe.part import Share
 from sskt_edge.runtime.tolerances import Tolerances
 
 Triple = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
 PositiveTriple = tuple[Positive, Positive, Positive]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Augment(_Part):
@@ -105,7 +103,10 @@ class Target(_Part):
 
     model: TargetName = Field(description="its name: sskt-edge networks lists them")
     weights: str | None = Field(None, description="torchvision weights to fine-tune from; the last layer is new")
-    checkpoint: str | None = Field(None, description="a weights file to fine-tune from; the last layer is new")
+    checkpoint: str | None = Field(None, description="a weights file to start from")
+    last_layer: Literal["new", "kept"] = Field(
+        "new", description="of the checkpoint; kept: for the same classes in the same order"
+    )
     mean: Triple = Field((0.485, 0.456, 0.406), description="of the input's channels, 0 to 1")
     std: PositiveTriple = Field((0.229, 0.224, 0.225), description="of the input's channels")
 
@@ -113,6 +114,8 @@ class Target(_Part):
     def _one_start(self) -> Target:
         if self.weights and self.checkpoint:
             raise ValueError("weights and checkpoint exclude each other; leave one out")
+        if self.last_layer == "kept" and not self.checkpoint:
+            raise ValueError("last_layer = 'kept' needs checkpoint = FILE, which has the layer")
         return self
 
 
@@ -121,11 +124,12 @@ class Source(_Part):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="what it is called in tables and logs")
     model: str = Field(
-        pattern=r"^((torchvision|timm|run|onnx)/.+|package/efficientnet_lite0)$",
-        description="torchvision/<name>, timm/<name>, package/efficientnet_lite0, run/<path> or onnx/<path>",
+        pattern=r"^((torchvision|timm|run|onnx)/.+|package/efficientnet_lite0|cifar/resnet(20|32|44|56))$",
+        description="torchvision/<name>, timm/<name>, package/efficientnet_lite0, cifar/resnet20, 32, 44 or 56, "
+        "run/<path> or onnx/<path>",
     )
     weights: str | None = Field(None, description="torchvision: the name of published weights, such as IMAGENET1K_V1")
-    checkpoint: str | None = Field(None, description="a weights file: .pth, .pth.tar, .pt or .safetensors")
+    checkpoint: str | None = Field(None, description="a weights file: .pth, .pth.tar, .pt, .th or .safetensors")
     classes: int | None = Field(None, ge=2, description="how many classes a checkpoint has")
     input_size: int | None = Field(None, ge=8, le=1024, description="side of its input; its own by default")
     mean: Triple | None = Field(None, description="of its input's channels; its own by default")
@@ -145,8 +149,11 @@ class Sskt(_Part):
     combine: Literal["sum", "mean"] = Field("mean", description="of the stages: as the paper's text, its code")
     loss: Literal["ce", "kd"] = Field("ce", description="equation (2) or (3)")
     kd_reduction: Literal["batchmean", "mean"] = Field("batchmean", description="mean: over classes too")
-    temperature: float = Field(1.0, gt=0, description="T")
-    alpha: float = Field(3.0, ge=0, description="the weight of the auxiliary losses")
+    # Chosen on validation images of the shipped flowers recipe; recipes/README.md has the table.
+    temperature: float = Field(1.0, gt=0, description="T of the softmax; 1 in the paper's tables")
+    alpha: float = Field(
+        3.0, ge=0, description="the weight of the auxiliary losses; 1 in the paper's tables, 0.1 in its published code"
+    )
 
 
 class Gate(_Part):
@@ -184,46 +191,6 @@ class Labels(_Part):
     gate: Gate = Gate()
 
 
-class Sgd(_Part):
-    """Stochastic gradient descent with momentum."""
-
-    name: Literal["sgd"] = "sgd"
-    lr: float = Field(0.1, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(5e-4, ge=0)
-    nesterov: bool = False
-
-
-class AdamW(_Part):
-    """Adam with decoupled weight decay."""
-
-    name: Literal["adamw"]
-    lr: float = Field(1e-3, gt=0)
-    betas: tuple[Share, Share] = (0.9, 0.999)
-    weight_decay: float = Field(0.05, ge=0)
-
-
-class Cosine(_Part):
-    """Half a cosine from lr to 0, step by step, after a linear warm-up."""
-
-    name: Literal["cosine"] = "cosine"
-    warmup_epochs: float = Field(0.0, ge=0)
-
-
-class Steps(_Part):
-    """lr times gamma at every milestone, given in epochs."""
-
-    name: Literal["steps"]
-    milestones: tuple[Annotated[int, Field(ge=1)], ...]
-    gamma: float = Field(0.2, gt=0, le=1)
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Steps:
-        if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError("milestones must ascend")
-        return self
-
-
 class Train(_Part):
     """The loop."""
 
@@ -233,10 +200,10 @@ class Train(_Part):
         description="of the forward pass; auto: a lower one where it is measured to be faster",
     )
     channels_last: bool = Field(True, description="memory layout of the images")
-    epochs: int = Field(100, ge=1)
+    epochs: int = Field(100, ge=0, description="0: export target.checkpoint as it is, its last layer kept")
     batch_size: int = Field(64, ge=2, description="about; an epoch is cut into even batches, none larger")
     optimizer: Annotated[Sgd | AdamW, Field(discriminator="name")] = Sgd()
-    schedule: Annotated[Cosine | Steps, Field(discriminator="name")] = Cosine()
+    schedule: Annotated[Cosine | Steps | Plateau, Field(discriminator="name")] = Cosine()
     seed: int = Field(0, ge=0, lt=2**32)
     keep: Literal["last", "best"] = Field("last", description="what is exported; best needs data.validation")
     validate_every: int = Field(1, ge=1, description="epochs from one validation to the next; the last has one too")
@@ -309,7 +276,20 @@ class Recipe(_Part):
             raise ValueError(
                 "train.keep = 'best' needs data.validation > 0 or 'rest': the test set never chooses a checkpoint"
             )
+        if self.train.schedule.name == "plateau" and self.data.validation == 0:
+            raise ValueError(
+                "train.schedule = 'plateau' needs data.validation > 0 or 'rest': it reads the loss on validation images"
+            )
+        if self.train.epochs == 0:
+            self._nothing_to_train()
         return self
+
+    def _nothing_to_train(self) -> None:
+        if self.target.last_layer != "kept" or self.sskt.method != "scratch" or self.train.keep != "last":
+            raise ValueError(
+                "train.epochs = 0 trains nothing: it needs target.checkpoint with target.last_layer = 'kept', "
+                "sskt.method = 'scratch' and train.keep = 'last'"
+            )
 
     @property
     def active_sources(self) -> tuple[Source, ...]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from sskt_edge.errors import CheckpointError
 from sskt_edge.recipe.models import Source as SourcePart
-from sskt_edge.targets.weights import load_weights, read_weights
+from sskt_edge.targets.weights import load_weights, named_as, read_weights
 
 _USUAL = 1000
 
@@ -27,6 +27,7 @@ def network_from_checkpoint(part: SourcePart, checkpoint: str, build: Callable[[
     """
     weights = read_weights(Path(checkpoint))
     network = build(_USUAL)
+    weights = named_as(network, weights)
     # The last weight of every classifier in torchvision and timm is that of its last layer; a file may be in any order.
     last = [key for key in network.state_dict() if key.endswith(".weight")][-1]
     found = len(weights[last]) if last in weights else None

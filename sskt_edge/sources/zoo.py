@@ -8,6 +8,7 @@ import torch
 
 from sskt_edge.errors import CheckpointError, RecipeError
 from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.sources.from_cifar import open_cifar
 from sskt_edge.sources.from_onnx import open_onnx
 from sskt_edge.sources.from_package import open_package
 from sskt_edge.sources.from_run import open_run
@@ -20,12 +21,13 @@ OPENERS: dict[str, Callable[[SourcePart, torch.device], Source]] = {
     "torchvision": open_torchvision,
     "timm": open_timm,
     "package": open_package,
+    "cifar": open_cifar,
     "run": open_run,
     "onnx": open_onnx,
 }
 
 # Which of the keys about weights an opener serves; the others carry their own.
-_SERVED = {"torchvision": {"weights", "checkpoint"}, "timm": {"checkpoint"}}
+_SERVED = {"torchvision": {"weights", "checkpoint"}, "timm": {"checkpoint"}, "cifar": {"checkpoint"}}
 
 
 def open_source(part: SourcePart, device: torch.device) -> Source:

@@ -42,6 +42,10 @@ class BranchedTarget(nn.Module):
             else LinearBranch(features, classes)
             for classes in sources.values()
         )
+        if spec.branches_fan_out:
+            for module in self.branches.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """[B,3,S,S] → the primary's logits [B,K], and each branch's logits [B,C] by its source's name."""

@@ -29,7 +29,7 @@ def finished_run(recipe: Recipe, runs: Path, progress: Progress) -> tuple[Traine
     with _alone(recipe, runs, progress) as folder, _saying_what_to_remove(folder):
         if folder is not None and folder.result.is_file():
             return read_run(folder.path), False
-        return train(recipe, runs, folder.path if folder else None, progress), True
+        return train(recipe, runs, folder.path if folder else None, progress, show_epochs=False), True
 
 
 def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
@@ -39,7 +39,7 @@ def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
         RunError, WorkError, Interrupted: as finished_run.
     """
     with _alone(recipe, runs, progress) as folder, _saying_what_to_remove(folder):
-        return fit(recipe, runs, folder.path if folder else None, progress)
+        return fit(recipe, runs, folder.path if folder else None, progress, show_epochs=False)
 
 
 @contextlib.contextmanager

@@ -135,7 +135,9 @@ def _check_options(space: Space, seeds: Sequence[int], sampler: str, trials: int
 
 
 def _check_effect(recipe: Recipe, space: Space) -> None:
-    """Where no source is asked, what they are asked and how much it weighs changes nothing."""
+    """Where no source is asked, what they are asked and how much it weighs changes nothing; nor what is not trained."""
+    if recipe.train.epochs == 0:
+        raise StudyError("train.epochs = 0: nothing is trained, so there is nothing to choose. Set it to 1 or more.")
     keys = [axis.key for axis in space.axes]
     if recipe.sskt.method == "scratch" and "sskt.method" not in keys:
         for key in keys:
@@ -161,7 +163,8 @@ def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
 
 def _judged_once(recipe: Recipe) -> Recipe:
     """The recipe, validated after the last epoch alone if that is what counts: of many images, each time takes long."""
-    return with_train(recipe, validate_every=recipe.train.epochs) if recipe.train.keep == "last" else recipe
+    last_counts = recipe.train.keep == "last" and recipe.train.schedule.name != "plateau"
+    return with_train(recipe, validate_every=recipe.train.epochs) if last_counts else recipe
 
 
 def _refuse_changed(opened: Trials, judged: Recipe, progress: Progress) -> None:

@@ -12,11 +12,13 @@ from torchvision import models
 from sskt_edge.errors import CheckpointError, DownloadError, NetworkError, nearest
 from sskt_edge.recipe.models import Target
 from sskt_edge.targets.registry import TARGETS, TargetSpec
-from sskt_edge.targets.weights import load_weights, no_pickles, read_weights
+from sskt_edge.targets.weights import load_weights, named_as, no_pickles, read_weights
 
 
 def build_target(target: Target, classes: int, seed: int) -> nn.Module:
     """The primary network, initialised from `seed`, or from the weights that the recipe names.
+
+    The last layer is new, but for a checkpoint whose last layer the recipe keeps.
 
     Raises:
         CheckpointError: the weights do not fit.
@@ -28,7 +30,12 @@ def build_target(target: Target, classes: int, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         network = spec.build(classes)
     if target.checkpoint:
-        _load_but_last(network, spec, read_weights(Path(target.checkpoint)), target.checkpoint)
+        state = named_as(network, read_weights(Path(target.checkpoint)))
+        if target.last_layer == "kept":
+            _refuse_other_classes(state, spec, classes, target.checkpoint)
+            load_weights(network, state, target.checkpoint)
+        else:
+            _load_but_last(network, spec, state, target.checkpoint)
     elif target.weights:
         published = fetch_torchvision(target.model, torchvision_weights(target.model, target.weights))
         _load_but_last(network, spec, published.state_dict(), target.weights)
@@ -79,6 +86,15 @@ def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
             f"Fetch the file elsewhere and put it at '{where}', or name it as checkpoint = FILE in the recipe."
         ) from error
     return network
+
+
+def _refuse_other_classes(state: dict[str, Tensor], spec: TargetSpec, classes: int, where: str) -> None:
+    found = state.get(f"{spec.last_layer}.weight")
+    if found is not None and len(found) != classes:
+        raise CheckpointError(
+            f"The last layer of '{where}' has {len(found)} classes, and the data have {classes}. "
+            f"Set target.last_layer = 'new' to train a new one."
+        )
 
 
 def _load_but_last(network: nn.Module, spec: TargetSpec, state: dict[str, Tensor], where: str) -> None:

@@ -25,6 +25,8 @@ class TargetSpec:
         last_layer: path of the linear layer that gives the logits.
         transfer_width: output channels of a transfer module's bottlenecks; the middle ones are half of it.
         smallest: the smallest side of an image that leaves every stage at least one pixel to work on.
+        branches_fan_out: whether the convolutions of its branches start as the published code has it for
+            ResNet18, 34 and 50: normal, scaled by their outputs (He et al., 2015); else as torch starts them.
     """
 
     build: Callable[[int], nn.Module]
@@ -33,6 +35,7 @@ class TargetSpec:
     last_layer: str
     transfer_width: int
     smallest: int
+    branches_fan_out: bool = False
 
 
 def _from_torchvision(name: str, classes: int) -> nn.Module:
@@ -48,7 +51,8 @@ def _cifar(depth: int) -> TargetSpec:
 def _resnet(name: str, expansion: int) -> TargetSpec:
     # conv2_x … conv5_x; the published code's widths: out = 1000, middle = 500.
     stages = {f"layer{n}": 64 * 2 ** (n - 1) * expansion for n in range(1, 5)}
-    return TargetSpec(partial(_from_torchvision, name), stages, "fc", "fc", transfer_width=1000, smallest=32)
+    build = partial(_from_torchvision, name)
+    return TargetSpec(build, stages, "fc", "fc", transfer_width=1000, smallest=32, branches_fan_out=True)
 
 
 # Keep in step with recipe.names.TargetName. Stages: the paper's supplement, figure 1.

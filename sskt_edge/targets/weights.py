@@ -45,6 +45,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
+def named_as(network: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`weights` with the names that `network` gives them.
+
+    The published CIFAR ResNets (github.com/akamaster/pytorch_resnet_cifar10) call their last layer `linear`, ours is
+    `fc`.
+    """
+    own = network.state_dict()
+    if "fc.weight" not in own or "linear.weight" in own or "fc.weight" in weights:
+        return dict(weights)
+    return {re.sub(r"^linear\.", "fc.", key): value for key, value in weights.items()}
+
+
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
     """Load all of `weights` into all of `network`, or nothing.
 

@@ -17,7 +17,7 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.golden import Golden, pixel_hashes
 from sskt_edge.runtime.manifest import Accuracy
-from sskt_edge.runtime.metrics import scores
+from sskt_edge.runtime.metrics import interval, scores
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.sskt.network import BranchedTarget, cost, strip
 from sskt_edge.targets.records import write_record
@@ -26,6 +26,7 @@ from sskt_edge.targets.run_folder import Cost, Result
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.loop import Setting
+from sskt_edge.training.run_log import note_result
 from sskt_edge.training.state import Position, load_state
 
 
@@ -91,6 +92,21 @@ def finish(
         reference=reference_facts(),
     )
     write_record(folder.result, result)
+    note_result(folder, "; ".join(f"{name} {value}" for name, value in result_facts(result).items()))
+
+
+def result_facts(result: Result) -> dict[str, str]:
+    """What a person wants to know of a result first: the test accuracy with its 95 % interval, and the checkpoint."""
+    test = result.test
+    low, high = interval(test.top1, test.images)
+    top5 = "" if test.top5 is None else f", among the first five {test.top5:.2%}"
+    kept = f"epoch {result.kept_epoch}, the {result.kept}"
+    if result.validation_top1 is not None:
+        kept += f" (best validation accuracy {result.validation_top1:.2%})"
+    return {
+        "test accuracy": f"{test.top1:.2%} (95% interval {low:.1%} to {high:.1%}) of {test.images:,} images{top5}",
+        "checkpoint": kept,
+    }
 
 
 def _record(recipe: Recipe, reader: Reader, network: BranchedTarget, setting: Setting, progress: Progress) -> Golden:

@@ -19,13 +19,16 @@ from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import DivergenceError
 from sskt_edge.recipe.models import Recipe, Train
 from sskt_edge.recipe.names import Precision
+from sskt_edge.recipe.optimization import Plateau
 from sskt_edge.runtime.progress import Bar, Progress
 from sskt_edge.sskt.losses import AuxiliaryLoss, total_loss
 from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.precision import autocast
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.training.epoch_table import EpochTable
 from sskt_edge.training.feed import Batch, Feed
 from sskt_edge.training.optimizer import build_optimizer, learning_rate
+from sskt_edge.training.plateau import after_validation
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
 from sskt_edge.training.state import Position, load_state, save_state
@@ -88,9 +91,14 @@ class Trainer:
             StopRequested: a signal came; the state is saved.
             DivergenceError: a loss is not a finite number.
         """
-        with progress.bar("train", self._setting.train.epochs * feed.steps) as bar:
+        epochs = self._setting.train.epochs
+        weights = {name: loss.alpha for name, loss in self._setting.auxiliary.items()}
+        table = EpochTable(epochs, weights, validated=self._setting.validation is not None)
+        with progress.bar("train", epochs * feed.steps) as bar:
             bar.advance(self.position.epoch * feed.steps + self.position.step)
-            while self.position.epoch < self._setting.train.epochs:
+            if self.position.epoch < epochs:
+                log.epoch(table.head)
+            while self.position.epoch < epochs:
                 start = time.perf_counter()
                 try:
                     self._epoch(feed, bar, stop)
@@ -103,8 +111,9 @@ class Trainer:
                 self.position.seconds += seconds
                 line = self._finish_epoch(len(feed.images), seconds)
                 log.metrics(line)
+                log.epoch(table.row(line))
+                self._note_rate(line["lr"], log)
                 self._save(self.folder.last)
-                bar.note(f"epoch {self.position.epoch}  loss {line['loss']:.3f}  right {line['train_top1']:.1%}")
 
     def _epoch(self, feed: Feed, bar: Bar, stop: StopSignal) -> None:
         """The batches of the current epoch that are still to do."""
@@ -126,9 +135,8 @@ class Trainer:
         step = self.position.epoch * steps + self.position.step
         # Dropout draws from a generator set anew for each step: there is no random state to save.
         torch.manual_seed(int(np.random.SeedSequence([setting.train.seed, step]).generate_state(1, np.uint64)[0] >> 1))
-        rate = learning_rate(setting.train.optimizer.lr, setting.train.schedule, setting.train.epochs, steps, step)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self._rate(steps, step)
         images, labels = self._to_device(batch.images), self._to_device(batch.labels)
         with autocast(setting.device, setting.precision):
             primary, branches = self.network(self._pixels(images).contiguous(memory_format=layout(setting.train)))
@@ -141,6 +149,14 @@ class Trainer:
         self._scaler.update()
         right = (primary.detach().argmax(dim=1) == labels).sum()
         self._pending.append({name: term.detach() * len(labels) for name, term in terms.items()} | {"right": right})
+
+    def _rate(self, steps: int, step: int) -> float:
+        """The learning rate of a step, counted over all epochs of so many steps."""
+        train = self._setting.train
+        if isinstance(train.schedule, Plateau):
+            lowered = self.position.plateau.rate
+            return train.optimizer.lr if lowered is None else lowered
+        return learning_rate(train.optimizer.lr, train.schedule, train.epochs, steps, step)
 
     def _read_pending(self) -> None:
         """Add up the losses of the steps since the last reading; stop if one is not finite."""
@@ -177,22 +193,35 @@ class Trainer:
         train = self._setting.train
         due = position.epoch % train.validate_every == 0 or position.epoch == train.epochs
         if self._setting.validation is not None and due:
-            line["validation_top1"] = position.validation_top1 = top1 = self._validate(self._setting.validation)
+            loss, top1 = self._validate(self._setting.validation)
+            if math.isfinite(loss):  # JSON has no other numbers
+                line["validation_loss"] = loss
+            line["validation_top1"] = position.validation_top1 = top1
+            if isinstance(train.schedule, Plateau):
+                position.plateau = after_validation(position.plateau, train.schedule, train.optimizer.lr, loss)
             if position.best_top1 is None or top1 > position.best_top1:
                 position.best_top1, position.best_epoch = top1, position.epoch
                 self._save(self.folder.best)
         return line
 
-    def _validate(self, images: ImageSet) -> float:
-        """The share of the validation images whose class comes first, in fp32."""
+    def _note_rate(self, rate: float, log: RunLog) -> None:
+        """Log that a validation has lowered the rate of the epoch before."""
+        lowered = self.position.plateau.rate
+        if lowered is not None and lowered < rate:
+            log.epoch(f"after epoch {self.position.epoch}: learning rate {rate:g} → {lowered:g}, plateau")
+
+    def _validate(self, images: ImageSet) -> tuple[float, float]:
+        """The task's mean loss on the validation images, and the share whose class comes first; in fp32."""
         self.network.eval()
-        squares, right = images.squares[self._setting.pixels.size], 0
+        squares, right, loss = images.squares[self._setting.pixels.size], 0, 0.0
         with torch.inference_mode():
             for start in range(0, len(images), self._setting.train.batch_size):
                 part = slice(start, start + self._setting.train.batch_size)
                 logits = self.network.primary(self._pixels(self._to_device(squares[part])))
-                right += int((logits.argmax(dim=1).cpu().numpy() == images.labels[part]).sum())
-        return right / len(images)
+                labels = self._to_device(images.labels[part])
+                loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
+                right += int((logits.argmax(dim=1) == labels).sum())
+        return loss / len(images), right / len(images)
 
     def _save(self, path: Path) -> None:
         self.position.scaler = self._scaler.state_dict()

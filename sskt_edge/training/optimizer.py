@@ -1,4 +1,4 @@
-"""Optimizers and learning rates. A rate is a function of the step alone, so that resuming has nothing to restore."""
+"""Optimizers, and the learning rates that are functions of the step alone: resuming has nothing to restore."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from sskt_edge.recipe.models import AdamW, Cosine, Sgd, Steps
+from sskt_edge.recipe.optimization import AdamW, Cosine, Sgd, Steps
 
 
 def build_optimizer(optimizer: Sgd | AdamW, network: nn.Module) -> torch.optim.Optimizer:
@@ -23,6 +23,7 @@ def build_optimizer(optimizer: Sgd | AdamW, network: nn.Module) -> torch.optim.O
             network.parameters(),
             lr=optimizer.lr,
             momentum=optimizer.momentum,
+            dampening=optimizer.dampening,
             weight_decay=optimizer.weight_decay,
             nesterov=optimizer.nesterov,
             fused=fused,

@@ -14,14 +14,26 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from sskt_edge.runtime.files import storage_errors, write_atomically
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.training.epoch_table import epoch_of
+
+_RESULT = "result: "
+_STAMP = len("2026-01-31 23:59:59 ")
 
 
 class RunLog:
-    """Open while a training goes on; `epoch` is the first that it will write, so that a resumed run repeats no line."""
+    """Open while a training goes on; `epoch` is the first that it will write, so that a resumed run repeats no line.
 
-    def __init__(self, folder: RunFolder, progress: Progress, epoch: int) -> None:
-        self._folder, self._progress = folder, progress
+    Args:
+        folder: the run's.
+        progress: shows the lines too.
+        epoch: from 0.
+        show_epochs: whether `progress` shows a line for every epoch.
+    """
+
+    def __init__(self, folder: RunFolder, progress: Progress, epoch: int, *, show_epochs: bool = True) -> None:
+        self._folder, self._progress, self._show_epochs = folder, progress, show_epochs
         self._keep_lines_before(epoch)
+        self._earlier = frozenset(self._lines())
         # Written at once and here, where a full disk is met as such: torch's own writer meets it in a thread.
         with storage_errors(folder.path):
             self._file = (folder.path / f"events.out.tfevents.{time.time_ns()}").open("wb")
@@ -34,6 +46,19 @@ class RunLog:
         self.note(line)
         self._progress.say(line)
 
+    def say_once(self, line: str) -> None:
+        """As say, but what an earlier session of this run has logged is not logged again."""
+        if line not in self._earlier:
+            self.note(line)
+        self._progress.say(line)
+
+    def epoch(self, line: str) -> None:
+        """A line of the table of epochs, its head among them."""
+        if line not in self._earlier:
+            self.note(line)
+        if self._show_epochs:
+            self._progress.say(line)
+
     def metrics(self, line: dict[str, Any]) -> None:
         """The figures of an epoch; `line` has "epoch"."""
         with storage_errors(self._folder.metrics), self._folder.metrics.open("a", encoding="utf-8") as file:
@@ -43,8 +68,7 @@ class RunLog:
 
     def note(self, line: str) -> None:
         """A line for the log alone."""
-        with storage_errors(self._folder.log), self._folder.log.open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        _note(self._folder, line)
 
     def close(self) -> None:
         """Let go of the files; everything is written already."""
@@ -57,7 +81,32 @@ class RunLog:
             self._records.flush()
 
     def _keep_lines_before(self, epoch: int) -> None:
-        """Drop the lines of epochs that will be done again: a killed run may have logged past its last checkpoint."""
+        """Drop the lines of what will be done again: a killed run may have logged past its last checkpoint."""
         if self._folder.metrics.is_file():
             lines = self._folder.metrics.read_bytes().splitlines()  # bytes: a damaged line is no reason to stop
             write_atomically(self._folder.metrics, b"".join(line + b"\n" for line in lines[:epoch]))
+        if self._folder.log.is_file():
+            text = self._folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            kept = [line for line in text if not _done_again(line[_STAMP:], epoch)]
+            write_atomically(self._folder.log, "".join(f"{line}\n" for line in kept).encode())
+
+    def _lines(self) -> list[str]:
+        """The log's lines without their times."""
+        if not self._folder.log.is_file():
+            return []
+        return [line[_STAMP:] for line in self._folder.log.read_text(encoding="utf-8", errors="replace").splitlines()]
+
+
+def note_result(folder: RunFolder, line: str) -> None:
+    """The last line of a run's log; opening the log drops it, so that a run which is finished again has it once."""
+    _note(folder, f"{_RESULT}{line}")
+
+
+def _note(folder: RunFolder, line: str) -> None:
+    with storage_errors(folder.log), folder.log.open("a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+
+def _done_again(line: str, epoch: int) -> bool:
+    number = epoch_of(line)
+    return line.startswith(_RESULT) or (number is not None and number > epoch)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sskt_edge.errors import RunError
 from sskt_edge.runtime import seal
 from sskt_edge.runtime.files import write_atomically
+from sskt_edge.training.plateau import PlateauState
 
 _POSITION = "position"
 
@@ -29,6 +30,7 @@ class Position(BaseModel):
         scaler: the state of the loss's scaling, where fp16 needs it.
         validation_top1: validation accuracy when it was last taken.
         best_top1: of the best validation so far, and its epoch.
+        plateau: of the schedule "plateau".
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -42,6 +44,7 @@ class Position(BaseModel):
     validation_top1: float | None = None
     best_top1: float | None = None
     best_epoch: int | None = None
+    plateau: PlateauState = PlateauState()
 
 
 def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, position: Position) -> None:

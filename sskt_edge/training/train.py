@@ -76,6 +76,8 @@ def train(
     resume: Path | str | None = None,
     progress: Progress = QUIET,
     overrides: Sequence[str] = (),
+    *,
+    show_epochs: bool = True,
 ) -> TrainedNetwork:
     """Train as a recipe says, into a new folder of `runs`, or go on in the run folder `resume`; test once at the end.
 
@@ -86,6 +88,7 @@ def train(
         progress: shows how far it is.
         overrides: the KEY=VALUE that `recipe` has beyond its file. They are only recorded in the run, so that
             `sskt-edge train FILE --resume` finds it without them.
+        show_epochs: whether it draws a line for every epoch; the run's log has one in any case.
 
     Returns:
         The finished run: the stripped network in eval mode, with its result.
@@ -97,7 +100,7 @@ def train(
         Interrupted: SIGINT or SIGTERM; labels and state are saved, and `resume` goes on bit for bit.
         StorageError: the disk does not take the run; what was saved is whole.
     """
-    done = fit(recipe, runs, resume, progress, overrides)
+    done = fit(recipe, runs, resume, progress, overrides, show_epochs=show_epochs)
     try:
         with repeatable(done.setting.device):
             finish(recipe, done.reader, done.network, done.setting, done.position, done.folder, progress)
@@ -116,6 +119,8 @@ def fit(
     resume: Path | str | None = None,
     progress: Progress = QUIET,
     overrides: Sequence[str] = (),
+    *,
+    show_epochs: bool = True,
 ) -> Fitted:
     """As train, but the test set is not read, and the run has no result.
 
@@ -144,7 +149,7 @@ def fit(
         setting = _setting(recipe, inputs, device, precision)
         trainer = Trainer(network, setting, folder)
         try:
-            _run(recipe, inputs, sources, choices, trainer, progress, stop)
+            _run(recipe, inputs, sources, choices, trainer, progress, stop, show_epochs)
         except InputError:  # such as labels.top_k, which is known to be too small when the sources are asked
             if resume is None and not folder.last.is_file():
                 shutil.rmtree(folder.path, ignore_errors=True)
@@ -226,11 +231,14 @@ def _run(
     trainer: Trainer,
     progress: Progress,
     stop: StopSignal,
+    show_epochs: bool,
 ) -> None:
     """Ask the sources, train to the end; save when a signal comes."""
-    log = RunLog(trainer.folder, progress, trainer.position.epoch)
+    log = RunLog(trainer.folder, progress, trainer.position.epoch, show_epochs=show_epochs)
     try:
-        for line in _opening(recipe, inputs, trainer, trainer.folder):
+        for line in _opening(recipe, inputs, trainer.folder):
+            log.say_once(line)
+        for line in _going_on(trainer):
             log.say(line)
         with stop.catching():
             feed = _feed(recipe, inputs, _labels(sources, choices, trainer.folder, log))
@@ -254,7 +262,7 @@ def _run(
 def _labels(sources: Sources, choices: Mapping[str, Choice], folder: RunFolder, log: RunLog) -> Sequence[SoftLabels]:
     """The soft labels; a signal that comes while they are asked leaves no state, but a store."""
     try:
-        return sources.labels(choices, log.say)
+        return sources.labels(choices, log.say_once)
     except StopRequested as request:
         log.say(f"stopped by signal {request.signum}; the labels so far are kept")
         raise Interrupted(
@@ -273,7 +281,7 @@ def _feed(recipe: Recipe, inputs: Inputs, labels: Sequence[SoftLabels]) -> Feed:
     )
 
 
-def _opening(recipe: Recipe, inputs: Inputs, trainer: Trainer, folder: RunFolder) -> list[str]:
+def _opening(recipe: Recipe, inputs: Inputs, folder: RunFolder) -> list[str]:
     """What a user wants to know before waiting."""
     environment = read_environment(folder)
     names = ", ".join(source.name for source in inputs.sources) or "none, from scratch"
@@ -287,10 +295,17 @@ def _opening(recipe: Recipe, inputs: Inputs, trainer: Trainer, folder: RunFolder
     lines += inputs.reader.notes
     if inputs.reader.skipped:
         lines.append(f"{len(inputs.reader.skipped)} unreadable images skipped; they are listed in environment.json")
-    if folder.last.is_file():
-        lines.append(f"going on at epoch {trainer.position.epoch + 1}, step {trainer.position.step + 1}")
-        lines += [
-            f"not the machine that started this run, so last bits may differ: {other}"
-            for other in other_machine(folder, trainer.device)
-        ]
     return lines + folder.unprotected(folder.environment, folder.last, folder.best)
+
+
+def _going_on(trainer: Trainer) -> list[str]:
+    """Where a run that was stopped goes on; nothing for a new one."""
+    if not trainer.folder.last.is_file():
+        return []
+    return [
+        f"going on at epoch {trainer.position.epoch + 1}, step {trainer.position.step + 1}",
+        *(
+            f"not the machine that started this run, so last bits may differ: {other}"
+            for other in other_machine(trainer.folder, trainer.device)
+        ),
+    ]

@@ -185,6 +185,29 @@ def test_transfer_modules_have_the_widths_of_the_published_code(model: str) -> N
     assert module.linear.in_features == out
 
 
+@pytest.mark.parametrize("model", ["resnet18", "resnet34", "resnet50"])
+def test_branches_of_the_large_resnets_start_as_published(model: str) -> None:
+    """Normal, of variance 2 / (outputs × kernel area): kaiming_normal_ with fan_out, bounded by nothing."""
+    module = BranchedTarget(build(model), TARGETS[model], {"imagenet": 11}).branches[0]
+    assert isinstance(module, TransferModule)
+    convolutions = [layer for layer in module.bottlenecks.modules() if isinstance(layer, nn.Conv2d)]
+
+    assert len(convolutions) == 4 * 3
+    for layer in convolutions:
+        expected = (2 / (layer.out_channels * layer.kernel_size[0] * layer.kernel_size[1])) ** 0.5
+        assert layer.weight.std().item() == pytest.approx(expected, rel=0.03)
+        assert layer.weight.abs().max().item() > 3 * expected  # a uniform draw ends at √3 of its deviation
+
+
+@pytest.mark.parametrize("model", ["resnet20", "mobilenet_v2"])
+def test_branches_of_other_targets_start_as_torch_starts_them(model: str) -> None:
+    module = BranchedTarget(build(model), TARGETS[model], {"imagenet": 11}).branches[0]
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            bound = (layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]) ** -0.5
+            assert 0.9 * bound < layer.weight.abs().max().item() <= bound
+
+
 def test_cost_counts_by_hand() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     network.append(nn.Linear(4, 5))

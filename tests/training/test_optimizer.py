@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sskt_edge.recipe.models import AdamW, Cosine, Sgd, Steps
+from sskt_edge.recipe.optimization import AdamW, Cosine, Sgd, Steps
 from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.training.optimizer import build_optimizer, learning_rate
@@ -45,6 +45,18 @@ def test_sgd_moves_by_equation_4_with_momentum_and_decay() -> None:
         optimizer.step()
     # g = 1 + 0.5·2 = 2; w = 2 - 0.1·2 = 1.8; g = 1 + 0.5·1.8 = 1.9; v = 0.9·2 + 1.9 = 3.7; w = 1.8 - 0.37
     assert layer.weight.item() == pytest.approx(1.43)
+
+
+def test_dampening_holds_back_every_gradient_but_the_first() -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, 2.0)
+    optimizer = build_optimizer(Sgd(lr=0.1, momentum=0.9, dampening=0.75, weight_decay=0), layer)
+    for _ in range(2):
+        optimizer.zero_grad()
+        layer(torch.ones(1, 1)).backward()
+        optimizer.step()
+    # v = 1; w = 2 - 0.1·1 = 1.9; v = 0.9·1 + (1 - 0.75)·1 = 1.15; w = 1.9 - 0.115
+    assert layer.weight.item() == pytest.approx(1.785)
 
 
 def test_adamw_decays_apart_from_the_gradient() -> None:

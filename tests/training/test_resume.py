@@ -19,6 +19,7 @@ from sskt_edge.runtime.progress import Bar, Quiet
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder, find_runs
 from sskt_edge.training.environment import refuse_other_recipe
+from sskt_edge.training.epoch_table import epoch_of
 from sskt_edge.training.resume import unfinished_run
 from sskt_edge.training.train import train
 from tests.data.small import write_classes
@@ -35,6 +36,14 @@ def whole(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) ->
     """The weights of a training that nobody stopped."""
     run = train(recipe(tiny_run.folder.path, *TOLD), tmp_path_factory.mktemp("whole"))
     return run.folder.primary.read_bytes()
+
+
+def logged_epochs(folder: RunFolder) -> list[int | None]:
+    """The epochs that log.txt has lines of, one by one; it ends with the result, which it has once."""
+    lines = [line[20:] for line in folder.log.read_text().splitlines()]
+    assert [line for line in lines if line.startswith("result: ")] == lines[-1:]
+    assert len(set(lines)) == len(lines)
+    return [epoch for line in lines if "/" in line.split()[0] and (epoch := epoch_of(line)) is not None]
 
 
 def start(tiny_run: TrainedNetwork, runs: Path) -> subprocess.Popen[str]:
@@ -60,6 +69,7 @@ def finish(tiny_run: TrainedNetwork, folder: RunFolder) -> bytes:
     run = train(recipe(tiny_run.folder.path, *TOLD), resume=folder.path)
     lines = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(1, 9))
+    assert logged_epochs(run.folder) == list(range(1, 9))
     return run.folder.primary.read_bytes()
 
 
@@ -104,6 +114,7 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
     assert process.returncode == code, said
     assert f"sskt-edge train {folder.path} --resume" in said
     assert "Traceback" not in said
+    assert " 1/8 " in said and " 2/8 " in said
     assert finish(tiny_run, folder) == whole
 
 
@@ -116,12 +127,15 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
         "data.validation=0.3",
         "train.precision=bf16",
         "train.channels_last=false",
+        "train.optimizer.dampening=0.9",
+        "train.schedule={name='plateau', patience=0, threshold=0.5}",
     ],
 )
 def test_a_run_that_was_stopped_within_an_epoch_goes_on_to_the_same_weights(
     change: str, tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = [change, *(["train.keep=best"] if "validation" in change else [])]
+    further = {"data.validation": ["train.keep=best"], "train.schedule": ["data.validation=0.3"]}
+    told = [change, *further.get(change.partition("=")[0], [])]
     small = recipe(tiny_run.folder.path, "train.epochs=4", *told)
     whole = train(small, tmp_path / "whole").folder
     folder = stop_within_epoch(2, small, tmp_path / "stopped", monkeypatch)
@@ -132,6 +146,9 @@ def test_a_run_that_was_stopped_within_an_epoch_goes_on_to_the_same_weights(
         for lines in (run.metrics.read_text().splitlines() for run in (whole, resumed))
     ]
     assert figures[0] == figures[1]
+    assert logged_epochs(resumed) == [1, 2, 3, 4]
+    if "plateau" in change:
+        assert figures[0][2]["lr"] < figures[0][0]["lr"]  # lowered before the stop
 
 
 def test_a_run_that_was_killed_at_its_very_end_only_finishes(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from sskt_edge.runtime.progress import QUIET
 from sskt_edge.targets.run_layout import RunFolder
-from sskt_edge.training.run_log import RunLog
+from sskt_edge.training.run_log import RunLog, note_result
+from tests.sources.store.small import Heard
 
 
 def test_a_resumed_run_repeats_no_line(tmp_path: Path) -> None:
@@ -29,6 +32,42 @@ def test_a_damaged_line_of_figures_does_not_stop_a_resumed_run(tmp_path: Path) -
     folder.metrics.write_bytes(b'{"epoch": 1, "loss": \xff}\n{"epoch": 2}\n')
     RunLog(folder, QUIET, 1).close()
     assert folder.metrics.read_bytes() == b'{"epoch": 1, "loss": \xff}\n'
+
+
+def told(folder: RunFolder) -> list[str]:
+    return [line[20:] for line in folder.log.read_text().splitlines()]
+
+
+def test_the_log_of_a_resumed_run_repeats_no_line(tmp_path: Path) -> None:
+    """As above; the run was finished too, but its result was lost."""
+    folder = RunFolder(tmp_path)
+    log = RunLog(folder, QUIET, 0)
+    for line in ("run x", "epoch  loss"):
+        log.say_once(line)
+    for row in (" 1/3 a", " 2/3 b", " 3/3 c", "after epoch 3: learning rate 1 → 0.1"):
+        log.epoch(row)
+    log.close()
+    note_result(folder, "test accuracy 50%")
+    log = RunLog(folder, QUIET, 2)
+    log.say_once("run x")
+    log.say("going on at epoch 3")
+    for row in ("epoch  loss", " 3/3 d"):
+        log.epoch(row)
+    log.close()
+    note_result(folder, "test accuracy 60%")
+    before = ["run x", "epoch  loss", " 1/3 a", " 2/3 b"]
+    assert told(folder) == [*before, "going on at epoch 3", " 3/3 d", "result: test accuracy 60%"]
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_study_keeps_the_lines_of_epochs_to_the_log(shown: bool, tmp_path: Path) -> None:
+    heard = Heard()
+    log = RunLog(RunFolder(tmp_path), heard, 0, show_epochs=shown)
+    log.say("run x")
+    log.epoch(" 1/3 a")
+    log.close()
+    assert heard.lines == ["run x", " 1/3 a"][: 1 + shown]
+    assert told(RunFolder(tmp_path)) == ["run x", " 1/3 a"]
 
 
 def test_the_log_has_a_time_for_every_line(tmp_path: Path) -> None:

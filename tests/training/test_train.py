@@ -18,9 +18,11 @@ from torch import Tensor
 import sskt_edge
 from sskt_edge.errors import DivergenceError, NetworkError, RunError
 from sskt_edge.recipe import load_recipe, parse_recipe, recipe_sha256
+from sskt_edge.runtime.metrics import interval
 from sskt_edge.sskt.losses import total_loss
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.training import loop
+from sskt_edge.training.epoch_table import EpochTable
 from sskt_edge.training.train import train
 from tests.conftest import tiny_recipe
 from tests.data.small import write_classes
@@ -54,6 +56,18 @@ def test_a_run_keeps_the_figures_of_every_epoch(trained: TrainedNetwork) -> None
         assert line["loss"] == pytest.approx(line["loss_primary"] + line["loss_teacher"], rel=1e-6)
         assert 0 <= line["train_top1"] <= 1
     assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_the_log_has_a_line_an_epoch_and_the_result_with_its_interval(trained: TrainedNetwork) -> None:
+    table = EpochTable(3, {"teacher": 1.0}, validated=False)
+    lines = [line[20:] for line in trained.folder.log.read_text().splitlines()]
+    start = lines.index(table.head)
+    assert lines[start + 1 : start + 4] == [table.row(line) for line in metrics(trained)]
+    low, high = interval(trained.result.test.top1, 359)
+    assert lines[start + 4 :] == [
+        f"result: test accuracy {trained.result.test.top1:.2%} (95% interval {low:.1%} to {high:.1%}) of 359 images, "
+        f"among the first five {trained.result.test.top5:.2%}; checkpoint epoch 3, the last"
+    ]
 
 
 def test_a_run_keeps_events_for_tensorboard(trained: TrainedNetwork) -> None:
