@@ -32,7 +32,7 @@ LAYERS = {
 HEAVY = (
     *("torch", "torchvision", "onnx", "onnxruntime", "openvino", "onnxscript", "timm", "tensorboard"),
     *("tensorrt", "tensorrt_rtx", "cuda"),
-    *("sklearn", "mlxtend", "optuna", "scipy", "matplotlib"),
+    *("sklearn", "mlxtend", "optuna", "scipy", "matplotlib", "imagehash"),
 )
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 

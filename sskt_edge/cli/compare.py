@@ -31,7 +31,7 @@ def compare(
 ) -> None:
     """Train methods with the same data, views and seeds, and say what the differences are worth."""
     from sskt_edge.cli.study_tables import show_study
-    from sskt_edge.data.check import load_checked
+    from sskt_edge.data.ready import load_checked
     from sskt_edge.runtime.progress import QUIET
     from sskt_edge.study.base import refuse_seed
 

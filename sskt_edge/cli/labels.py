@@ -26,7 +26,7 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
     An engine that TensorRT builds for it is kept in the user's cache, for the filling.
     """
     from sskt_edge.cli.labels_tables import show_plan
-    from sskt_edge.data.check import load_checked
+    from sskt_edge.data.ready import load_checked
     from sskt_edge.runtime.progress import QUIET
 
     loaded = load_checked(recipe, set_ or ())
@@ -45,7 +45,7 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
 @app.command("fill")
 def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
     """Ask the sources for every label that a training will want and the store lacks. Goes on where it was stopped."""
-    from sskt_edge.data.check import load_checked
+    from sskt_edge.data.ready import load_checked
     from sskt_edge.runtime.progress import QUIET
 
     start = time.monotonic()

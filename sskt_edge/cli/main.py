@@ -55,6 +55,7 @@ app.command("doctor")(doctor.doctor)
 _EXTRAS = {
     **dict.fromkeys(("torch", "torchvision", "timm", "onnx", "onnxscript", "tensorboard", "tomli_w"), "train"),
     **dict.fromkeys(("optuna", "sqlalchemy", "scipy", "matplotlib"), "study"),
+    "imagehash": "copies",
 }
 
 

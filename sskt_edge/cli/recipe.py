@@ -53,22 +53,58 @@ def show_recipe(recipe: RecipeName, json_: JsonFlag = False) -> None:
 
 
 @app.command("check")
-def check(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
-    """Check a recipe's keys and values; --json prints them all, with defaults. No image and no network is opened."""
-    from sskt_edge.recipe.load import load_recipe, recipe_sha256
+def check(
+    recipe: RecipeName,
+    set_: SetOption = None,
+    data: Annotated[bool, typer.Option("--data", help="Read the images too: count them and look for copies.")] = False,
+    near: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=128,
+            help="With --data: bits of 256 in which the perceptual hashes of near copies may differ, 56 if left out. "
+            "Digits and line drawings need fewer. 0 does not look for near copies.",
+        ),
+    ] = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Check a recipe's keys and values; --json prints them all, with defaults. No network is opened.
 
+    --data: exit code 1 if an image is in two of training, validation and test, or in two classes, or stops the training
+    because it cannot be read. Near copies are listed and do not change the exit code.
+    """
+    from sskt_edge.cli.recipe_tables import data_rows, show_counts
+    from sskt_edge.errors import RecipeError
+    from sskt_edge.recipe.load import load_recipe, recipe_sha256
+    from sskt_edge.runtime.progress import QUIET
+
+    if near is not None and not data:
+        raise RecipeError("--near compares images, which are read only with --data. Add --data.")
     loaded = load_recipe(recipe, set_ or ())
+    found = None
+    if data:
+        from sskt_edge.data.check import check_data
+        from sskt_edge.data.near_copies import NEAR
+
+        found = check_data(loaded.data, NEAR if near is None else near, QUIET if json_ else Bars())
     if json_:
-        show_json({"sha256": recipe_sha256(loaded), "recipe": loaded.model_dump(mode="json")})
-        return
-    rows = {
-        "data": f"{loaded.data.name} in '{loaded.data.root}', {loaded.data.image_size} × {loaded.data.image_size}",
-        "target": loaded.target.model,
-        "sources": ", ".join(f"{s.name} ({s.model})" for s in loaded.active_sources) or "none",
-        "training": f"{loaded.train.epochs} epochs, batches of {loaded.train.batch_size}",
-        "sha256": recipe_sha256(loaded),
-    }
-    show(f"{loaded.name} is a valid recipe", rows, [f"sskt-edge train {recipe}"])
+        images = {"data": found.as_json()} if found else {}
+        show_json({"sha256": recipe_sha256(loaded), "recipe": loaded.model_dump(mode="json"), **images})
+    else:
+        rows = {
+            "data": f"{loaded.data.name} in '{loaded.data.root}', {loaded.data.image_size} × {loaded.data.image_size}",
+            "target": loaded.target.model,
+            "sources": ", ".join(f"{s.name} ({s.model})" for s in loaded.active_sources) or "none",
+            "training": f"{loaded.train.epochs} epochs, batches of {loaded.train.batch_size}",
+            "sha256": recipe_sha256(loaded),
+        }
+        if found:
+            show_counts(found)
+            rows |= data_rows(found)
+        passed = found is None or found.passed
+        title = f"{loaded.name} is a valid recipe" + ("" if passed else ", but its images did not pass")
+        show(title, rows, [f"sskt-edge train {recipe}"] if passed else [])
+    raise typer.Exit(0 if found is None or found.passed else 1)
 
 
 @app.command("schema")
@@ -134,6 +170,8 @@ def new(
         rows["not taken"] = seen.not_taken
     if seen.unreadable:
         rows["unreadable"] = f"{len(seen.unreadable)}, which the recipe skips. The first: {seen.unreadable[0]}"
+    if copies := seen.copies.harmful():
+        rows["copies"] = "\n".join(copies)
     show(f"wrote {path}", rows, [f"sskt-edge train {quoted(path)}"])
 
 

@@ -36,7 +36,7 @@ def sweep(
 ) -> None:
     """Try values of a recipe's keys, judged on validation images; the test set is never read."""
     from sskt_edge.cli.study_tables import show_study
-    from sskt_edge.data.check import load_checked
+    from sskt_edge.data.ready import load_checked
     from sskt_edge.runtime.progress import QUIET
     from sskt_edge.study.base import refuse_seed
 

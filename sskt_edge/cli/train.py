@@ -28,7 +28,7 @@ def train(
     json_: JsonFlag = False,
 ) -> None:
     """Train a target as a recipe says, with what its sources see."""
-    from sskt_edge.data.check import check_inputs, load_checked
+    from sskt_edge.data.ready import check_inputs, load_checked
     from sskt_edge.runtime.metrics import interval
     from sskt_edge.runtime.progress import QUIET
     from sskt_edge.training.resume import unfinished_run

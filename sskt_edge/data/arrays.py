@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sskt_edge.data.images import ImageSet, digests_as_array, images_from_folder
-from sskt_edge.data.split import Division, divide, rank
+from sskt_edge.data.split import Division, content_groups, divide, rank
 from sskt_edge.data.unlabelled import list_unlabelled, packed, packed_images, unknown_rows, unlabelled_notes
 from sskt_edge.recipe.models import Data
 from sskt_edge.runtime.folder import FolderListing, load
@@ -48,7 +48,7 @@ class Arrays(NamedTuple):
 
 
 class ArrayReader:
-    """A reader over arrays; the test array is made only when asked for.
+    """A reader over arrays; the test array is made only when its images or their contents are asked for.
 
     Raises:
         DataError: data.unlabelled names a folder without images.
@@ -72,6 +72,7 @@ class ArrayReader:
         self.own_side: int = train.images.shape[1]
         self.skipped: list[str] = []
         self.notes = unlabelled_notes(self._folder)
+        self._test_contents: ImageSet | None = None
 
     def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """The training images within the budget, resized, and the validation images if the recipe keeps some."""
@@ -103,6 +104,13 @@ class ArrayReader:
         left = found.packed(rows)._replace(labels=np.full(len(rows), -1, dtype=np.int64))
         return _image_set(left, hashes[rows], sides, progress)
 
+    def test_contents(self, progress: Progress) -> ImageSet:
+        """The test images without squares. Their array is made, hashed and let go."""
+        if self._test_contents is None:
+            arrays = self._test()
+            self._test_contents = _image_set(arrays, array_hashes(arrays.images, progress), (), progress)
+        return self._test_contents
+
     def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
         """The test images, resized."""
         arrays = self._test()
@@ -115,7 +123,8 @@ class ArrayReader:
     @cached_property
     def _parts(self) -> Division:
         order = rank(self._hashes, self._data.split_seed)
-        return divide(self._train.labels, order, self._data.validation, self._data.per_class)
+        groups = content_groups(self._hashes)
+        return divide(self._train.labels, order, groups, self._data.validation, self._data.per_class)
 
     def _image_set(self, rows: NDArray[np.intp], sides: Sequence[int], progress: Progress) -> ImageSet:
         return _image_set(self._train.pick(rows), self._hashes[rows], sides, progress)
@@ -132,7 +141,7 @@ class ArrayReader:
         """The contents of what must not be among the unlabelled images."""
         parts = self._parts
         known = {
-            "test images": array_hashes(self._test().images, progress),
+            "test images": self.test_contents(progress).hashes,
             "labelled training images": self._hashes[parts.labelled],
         }
         if parts.validation is not None:

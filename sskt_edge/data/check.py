@@ -1,38 +1,94 @@
-"""What a recipe reads, checked in a second: before torch is loaded and before anything slow is started."""
+"""What a recipe's images are, before a training: counts, copies, near copies, and what cannot be read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
-from sskt_edge.data.folder import FolderReader
-from sskt_edge.recipe.load import load_recipe
-from sskt_edge.recipe.models import Recipe
-from sskt_edge.recipe.paths import check_paths
-from sskt_edge.recipe.shipped import find_recipe
+import numpy as np
+
+from sskt_edge.data.copies import Copies, find_copies, join_parts
+from sskt_edge.data.near_copies import SIDE, find_near_copies, perceptual_hashes
+from sskt_edge.data.split import below_budget
+from sskt_edge.recipe.models import Data
+from sskt_edge.runtime.progress import Progress
 
 
-def load_checked(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe, as load_recipe, and check what it reads.
+@dataclass(frozen=True)
+class DataCheck:
+    """What was found.
 
-    Raises:
-        InputError: as load_recipe and check_inputs.
+    Attributes:
+        counts: part, "training", "validation" or "test" → class → images that can be read.
+        unreadable: a message for each image that cannot be read.
+        skips_unreadable: the recipe skips those; if not, a training stops at the first.
+        below_budget: a line about classes with fewer images than data.per_class; "" without any.
+        copies: all images of equal content.
+        near: how many bits of 256 differ at most between near copies; 0: they were not looked for.
+        near_copies: all of them, the nearest first; None where they were not looked for.
     """
-    recipe = load_recipe(path_or_name, overrides)
-    check_inputs(recipe, find_recipe(path_or_name))
-    return recipe
+
+    counts: dict[str, dict[str, int]]
+    unreadable: tuple[str, ...]
+    skips_unreadable: bool
+    below_budget: str
+    copies: Copies
+    near: int
+    near_copies: Copies | None
+
+    @property
+    def passed(self) -> bool:
+        """A training would not stop at an image, no content is in two parts, and none in two classes."""
+        stops = bool(self.unreadable) and not self.skips_unreadable
+        return not (stops or self.copies.shared or self.copies.two_classes.count)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "passed": self.passed,
+            "counts": self.counts,
+            "unreadable": self.unreadable,
+            "below_budget": self.below_budget,
+            "copies": self.copies.model_dump(),
+            "near": self.near,
+            "near_copies": self.near_copies.model_dump() if self.near_copies else None,
+        }
 
 
-def check_inputs(recipe: Recipe, recipe_file: Path) -> None:
-    """Check that the files and folders of a recipe exist, and that its folder of images is one to train on.
+def check_data(data: Data, near: int, progress: Progress) -> DataCheck:
+    """Read a recipe's labelled training, validation and test images once, as a training would divide them.
 
     Args:
-        recipe: as it was loaded.
-        recipe_file: where it was loaded from.
+        data: the recipe's part.
+        near: how many bits of 256 may differ between near copies; 0 does not look for them.
+        progress: draws the bars.
 
     Raises:
-        InputError: something is missing, or the images do not lie as they must. No image is opened.
+        DataError: the data set is not there, or of a class nothing can be read.
+        MissingExtraError: the package that ships the data set is not installed.
+        ModuleNotFoundError: near copies are looked for, and ImageHash is not installed.
     """
-    check_paths(recipe, recipe_file)
-    if recipe.data.name == "imagefolder":
-        FolderReader(recipe.data)
+    if near:
+        import imagehash  # noqa: F401 (where it is missing, that is said before torch is loaded and images are read)
+    from sskt_edge.data.readers import open_data
+
+    reader = open_data(data.model_copy(update={"skip_bad": True}))
+    sides = [SIDE] if near else []
+    training, validation = reader.training(sides, progress)
+    images = {"training": training, "validation": validation, "test": reader.test(sides, progress)}
+    given = {name: part for name, part in images.items() if part is not None}
+    parts = join_parts(given)
+    near_copies = None
+    if near:
+        bits = [perceptual_hashes(part.squares[SIDE], progress) for part in given.values()]
+        near_copies = find_near_copies(parts, np.concatenate(bits), near, progress)
+    counts = {name: np.bincount(part.labels, minlength=len(reader.classes)).tolist() for name, part in given.items()}
+    return DataCheck(
+        counts={name: dict(zip(reader.classes, of_part, strict=True)) for name, of_part in counts.items()},
+        unreadable=tuple(reader.skipped),
+        skips_unreadable=data.skip_bad,
+        below_budget=below_budget(training.labels, reader.classes, data.per_class),
+        copies=find_copies(parts, examples=None),
+        near=near,
+        near_copies=near_copies,
+    )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.data.images import ImageSet, digests_as_array, images_from_folder
-from sskt_edge.data.split import divide, hold_out, rank
+from sskt_edge.data.split import content_groups, divide, hold_out, rank
 from sskt_edge.data.unlabelled import list_unlabelled, packed_images, unknown_rows, unlabelled_notes
 from sskt_edge.errors import DataError, printable
 from sskt_edge.recipe.models import Data
@@ -115,6 +115,7 @@ class FolderReader:
         self.classes = self._listing.classes
         self.skipped: list[str] = []
         self.notes = [*split.notes, *split.left_out.notes(), *unlabelled_notes(self._unlabelled)]
+        self._test_contents: ImageSet | None = None
 
     @cached_property
     def own_side(self) -> int:
@@ -124,12 +125,11 @@ class FolderReader:
     def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """Read and decode the chosen training images, and the validation images if there are any.
 
-        The test images are opened and let go, so that one that cannot be read is met now, not after the training.
+        The test images are opened too, so that one that cannot be read is met now, not after the training.
         """
         parts = self._parts(progress)
         loaded = self._load(parts.labelled, sides, progress)
-        if not self._data.skip_bad:
-            load(parts.test, (), progress=progress)
+        self.test_contents(progress)
         return loaded, self._load(parts.validation, sides[:1], progress) if parts.validation else None
 
     def unlabelled(self, sides: Sequence[int], progress: Progress) -> ImageSet | None:
@@ -149,6 +149,17 @@ class FolderReader:
         rows = unknown_rows(self._data, images.hashes, hashes, progress)
         return packed_images(images, rows)
 
+    def test_contents(self, progress: Progress) -> ImageSet:
+        """The test images without squares, those left out that cannot be read; each is decoded once and let go.
+
+        Raises:
+            DataError: one cannot be read, and data.skip_bad is false.
+        """
+        if self._test_contents is None:
+            loaded = load(self._parts(progress).test, (), self._data.skip_bad, progress)
+            self._test_contents = images_from_folder(loaded, Path(self._data.root))
+        return self._test_contents
+
     def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
         """Read and decode the test images."""
         return self._load(self._parts(progress).test, sides, progress)
@@ -158,11 +169,13 @@ class FolderReader:
         data, listing, test = self._data, self._listing, self._given_test
         if test is not None and data.validation == 0 and data.per_class == 0:
             return _Parts(listing, None, _pick(listing, np.zeros(0, dtype=np.intp)), test)
-        order = rank(self._hashes(listing, progress), data.split_seed)
+        hashes = self._hashes(listing, progress)
+        order, groups = rank(hashes, data.split_seed), content_groups(hashes)
         if test is None:
-            kept, held = hold_out(listing.labels, order, data.test_share)
+            kept, held = hold_out(listing.labels, order, groups, data.test_share)
             order, test = order[np.isin(order, kept)], _pick(listing, held)
-        labelled, validation, rest = divide(listing.labels, order, data.validation, data.per_class)
+            _every_class_in(test)
+        labelled, validation, rest = divide(listing.labels, order, groups, data.validation, data.per_class)
         return _Parts(
             _pick(listing, labelled),
             None if validation is None else _pick(listing, validation),
@@ -210,4 +223,13 @@ def _no_class(folder: Path, listing: FolderListing) -> None:
         raise DataError(
             f"data.unlabelled = '{folder}' is in '{listing.root}', whose sub-folders are classes, here '{below[0]}'. "
             f"Move the unlabelled images out of it."
+        )
+
+
+def _every_class_in(test: FolderListing) -> None:
+    lacking = sorted(set(range(len(test.classes))) - set(test.labels.tolist()))
+    if lacking:
+        raise DataError(
+            f"Class '{test.classes[lacking[0]]}' of '{printable(test.root)}' consists of copies of one image: none can "
+            f"be held out for the test without a copy of it in the training. Add other images."
         )

@@ -36,7 +36,7 @@ class ImageSet:
 
 def images_from_folder(loaded: LoadedFolder, root: Path) -> ImageSet:
     """A folder's decoded images, named by their paths below `root` where they lie there."""
-    names = tuple(_short(path, root) for path in loaded.paths)
+    names = tuple(short_name(path, root) for path in loaded.paths)
     return ImageSet(loaded.squares, loaded.labels, digests_as_array(loaded.hashes), names)
 
 
@@ -61,5 +61,6 @@ def unlabelled_sha256(images: ImageSet) -> str:
     return hashlib.sha256(images.hashes.tobytes()).hexdigest()
 
 
-def _short(path: Path, root: Path) -> str:
+def short_name(path: Path, root: Path) -> str:
+    """What a file is called in messages: its path below `root` if it lies there, printable."""
     return printable((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())

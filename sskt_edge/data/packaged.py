@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.data.arrays import ArrayReader, Arrays, array_hashes
-from sskt_edge.data.split import hold_out, rank
+from sskt_edge.data.split import content_groups, hold_out, rank
 from sskt_edge.errors import MissingExtraError
 from sskt_edge.recipe.models import Data
 
@@ -50,7 +50,8 @@ def open_digits(data: Data) -> ArrayReader:
 def _fixed_split(data: Data, grey: NDArray[np.uint8], given_labels: NDArray[np.integer[Any]]) -> ArrayReader:
     """A split by a fixed seed: these sets have no test images of their own, and all recipes must mean the same."""
     images, labels = np.repeat(grey[..., None], 3, axis=3), np.asarray(given_labels, dtype=np.int64)
-    train, test = hold_out(labels, rank(array_hashes(images), seed=0), _TEST_SHARE)
+    hashes = array_hashes(images)
+    train, test = hold_out(labels, rank(hashes, seed=0), content_groups(hashes), _TEST_SHARE)
     whole = Arrays(images, labels, data.name, range(len(labels)))
     return ArrayReader(data, _DIGITS, whole.pick(train), lambda: whole.pick(test))
 

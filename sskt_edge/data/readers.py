@@ -43,8 +43,15 @@ class Reader(Protocol):
             DataError: an image cannot be read, or none is left.
         """
 
+    def test_contents(self, progress: Progress) -> ImageSet:
+        """The test images without squares, to compare their contents with those of the training images.
+
+        Raises:
+            DataError: an image cannot be read.
+        """
+
     def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
-        """The test images. The loop asks once, at its end."""
+        """The test images, decoded. The loop asks once, at its end."""
 
 
 # Keep in step with recipe.names.DataSetName.

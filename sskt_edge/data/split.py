@@ -1,9 +1,13 @@
-"""Which images go where: stratified, chosen by content and seed, so that file names and order do not matter."""
+"""Which images go where: stratified, chosen by content and seed, so that file names and order do not matter.
+
+Images of the same content are never divided between two parts; each image is drawn by itself where none has a copy.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -20,7 +24,7 @@ class Division(NamedTuple):
     Attributes:
         labelled: those to train on, within the budget.
         validation: those kept for choosing; None if the recipe keeps none.
-        rest: those that neither took.
+        rest: those that neither took, except for copies of the labelled ones, which are in no part.
     """
 
     labelled: Rows
@@ -35,18 +39,34 @@ def rank(hashes: NDArray[np.uint8], seed: int) -> Rows:
     return np.array(sorted(range(len(drawn)), key=drawn.__getitem__), dtype=np.intp)
 
 
-def divide(labels: NDArray[np.int64], order: Rows, validation: float | Literal["rest"], per_class: int) -> Division:
+def content_groups(hashes: NDArray[np.uint8]) -> Rows:
+    """uint8 [N,32] → [N], a number for each content: two images have the same one if they are copies."""
+    number: dict[bytes, int] = {}
+    return np.array([number.setdefault(row.tobytes(), len(number)) for row in hashes], dtype=np.intp)
+
+
+def divide(
+    labels: NDArray[np.int64], order: Rows, groups: Rows, validation: float | Literal["rest"], per_class: int
+) -> Division:
     """Cut `order` into labelled, validation and the rest.
 
     A share is held out for validation first, and the budget taken from what is left. With "rest" the budget is that of
-    no validation at all, and validation is everything else.
+    no validation at all, and validation is everything else. The budget is exact: of a group of copies that exceeds it,
+    some are labelled and the others are in no part.
+
+    Args:
+        labels: int64 [N].
+        order: rows, as rank gives them.
+        groups: [N], as content_groups gives them.
+        validation: the share to hold out, or "rest".
+        per_class: the budget; 0 for all.
 
     Raises:
         DataError: validation is "rest", and the budget leaves nothing over.
     """
     if validation == "rest":
         labelled = budget(labels, order, per_class)
-        left = _without(order, labelled)
+        left = _others(order, labelled, groups)
         if not len(left):
             raise DataError(
                 f"data.validation = 'rest': data.per_class = {per_class} takes all {len(labelled)} training images "
@@ -55,24 +75,43 @@ def divide(labels: NDArray[np.int64], order: Rows, validation: float | Literal["
         return Division(labelled, left, left[:0])
     held = None
     if validation > 0:
-        kept, held = hold_out(labels, order, validation)
+        kept, held = hold_out(labels, order, groups, validation)
         order = order[np.isin(order, kept)]
     labelled = budget(labels, order, per_class)
-    return Division(labelled, held, _without(order, labelled))
+    return Division(labelled, held, _others(order, labelled, groups))
 
 
-def hold_out(labels: NDArray[np.int64], order: Rows, share: float) -> tuple[Rows, Rows]:
+def hold_out(labels: NDArray[np.int64], order: Rows, groups: Rows, share: float) -> tuple[Rows, Rows]:
     """Cut `order` into (kept, held out): of each class its first images up to `share` are held out.
 
-    At least one is held out and at least one kept; of a single image it is kept.
+    At least one is held out and at least one kept; of a single image it is kept. Copies stay together: a group that
+    exceeds the share of one of its classes is kept, and later images are held out in its place. A class of which
+    nothing fits gives its smallest group, if that leaves an image of every class; if not, it has none held out.
     """
-    held: list[np.intp] = []
-    for label in np.unique(labels):
-        rows = order[labels[order] == label]
-        held.extend(rows[: min(len(rows) - 1, max(1, math.floor(share * len(rows) + 0.5)))])
-    chosen = set(held)
-    kept = [row for row in order if row not in chosen]
-    return np.sort(np.array(kept, dtype=np.intp)), np.sort(np.array(held, dtype=np.intp))
+    wanted = np.array([_part_of(int(size), share) for size in np.bincount(labels[order])], dtype=np.intp)
+    most = np.bincount(labels[order]) - 1
+    together: dict[int, list[int]] = {}
+    for row, group in zip(order.tolist(), groups[order].tolist(), strict=True):
+        together.setdefault(group, []).append(row)
+    counts = {group: np.bincount(labels[rows], minlength=len(wanted)) for group, rows in together.items()}
+    held = np.zeros_like(wanted)
+    chosen: set[int] = set()
+    for group, count in counts.items():
+        if (held + count <= wanted)[count > 0].all():
+            chosen.add(group)
+            held += count
+    for label in np.flatnonzero((held == 0) & (wanted > 0)):
+        fitting = [group for group, count in counts.items() if count[label] and (held + count <= most)[count > 0].all()]
+        if fitting:
+            group = min(fitting, key=lambda one: len(together[one]))
+            chosen.add(group)
+            held += counts[group]
+    is_held = np.isin(groups[order], list(chosen))
+    return np.sort(order[~is_held]), np.sort(order[is_held])
+
+
+def _part_of(size: int, share: float) -> int:
+    return min(size - 1, max(1, math.floor(share * size + 0.5)))
 
 
 def budget(labels: NDArray[np.int64], order: Rows, per_class: int) -> Rows:
@@ -83,5 +122,25 @@ def budget(labels: NDArray[np.int64], order: Rows, per_class: int) -> Rows:
     return np.sort(np.concatenate(picked))
 
 
-def _without(order: Rows, taken: Rows) -> Rows:
-    return np.sort(order[~np.isin(order, taken)])
+def below_budget(labels: NDArray[np.int64], classes: Sequence[str], per_class: int) -> str:
+    """A line about the classes that have fewer images than the budget; "" if none has.
+
+    Args:
+        labels: int64 [N], those of the images that the budget took.
+        classes: the names.
+        per_class: the budget; 0 for all images.
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    short = int((counts < per_class).sum())
+    if not short:
+        return ""
+    fewest = int(counts.argmin())
+    return (
+        f"data.per_class = {per_class}, but {short} of {len(classes)} classes have fewer images to train on "
+        f"(the fewest: {counts[fewest]}, '{classes[fewest]}')"
+    )
+
+
+def _others(order: Rows, taken: Rows, groups: Rows) -> Rows:
+    """The rows of `order` that are neither taken nor copies of one that is."""
+    return np.sort(order[~np.isin(groups[order], groups[taken])])

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import statistics
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from sskt_edge.data.copies import Copies, find_copies, join_parts
 from sskt_edge.data.folder import find_split
+from sskt_edge.data.images import ImageSet, digests_as_array, short_name
 from sskt_edge.errors import DataError, printable
 from sskt_edge.runtime.folder import FolderListing
 from sskt_edge.runtime.images import read_image
 from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.read_ahead import read_in_order
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Survey:
         unreadable: a message for each image that cannot be read.
         notes: how the folders were read, one line each.
         not_taken: what of the folder was not taken, in one line; "" if nothing.
+        copies: images that are in both parts or in two classes.
     """
 
     root: Path
@@ -38,10 +43,20 @@ class Survey:
     unreadable: tuple[str, ...]
     notes: tuple[str, ...]
     not_taken: str
+    copies: Copies
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**asdict(self), "root": str(self.root)}
+        return {**asdict(self), "root": str(self.root), "copies": self.copies.model_dump()}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was found out about one file: its short side, 0 if it cannot be read; its SHA-256, or what is wrong."""
+
+    side: int
+    digest: bytes = b""
+    fault: str = ""
 
 
 def survey(root: Path, progress: Progress = QUIET) -> Survey:
@@ -52,40 +67,46 @@ def survey(root: Path, progress: Progress = QUIET) -> Survey:
     """
     split = find_split(root)
     train, test = split.train, split.test
-    sides, unreadable = _read_all([*train.paths, *(test.paths if test else ())], progress)
-    for part, at in ((train, 0), (test, len(train.paths))):
-        if part is not None:
-            _some_readable(part, sides[at : at + len(part.paths)])
-    good = [side for side in sides if side]
-    middle = round(statistics.median(good))
+    seen = _read_all([*train.paths, *(test.paths if test else ())], progress)
+    parts = {"training": (train, seen[: len(train.paths)])}
+    if test is not None:
+        parts["test"] = (test, seen[len(train.paths) :])
+    for listing, of_part in parts.values():
+        _some_readable(listing, [one.side for one in of_part])
+    good = [one.side for one in seen if one.side]
     return Survey(
         root=root,
         train=_counts(train),
         test=_counts(test) if test else None,
-        short_sides=(min(good), middle, max(good)),
-        unreadable=unreadable,
+        short_sides=(min(good), round(statistics.median(good)), max(good)),
+        unreadable=tuple(one.fault for one in seen if one.fault),
         notes=tuple(split.notes),
         not_taken=str(split.left_out),
+        copies=find_copies(join_parts({name: _contents(*part, root) for name, part in parts.items()})),
     )
 
 
-def _read_all(paths: list[Path], progress: Progress) -> tuple[list[int], tuple[str, ...]]:
-    """The short side of every image, 0 for one that cannot be read; and a message for each of those."""
-
-    def side_or_fault(path: Path) -> int | str:
+def _read_all(paths: list[Path], progress: Progress) -> list[_Seen]:
+    def look(path: Path) -> _Seen:
         try:
-            return min(read_image(path)[1].size)
+            content, image = read_image(path)
         except DataError as error:
-            return str(error)
+            return _Seen(0, fault=str(error))
+        return _Seen(min(image.size), hashlib.sha256(content).digest())
 
-    sides, unreadable = [], []
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool, progress.bar("look at images", len(paths)) as bar:
-        for found in pool.map(side_or_fault, paths):
+    seen = []
+    with progress.bar("look at images", len(paths)) as bar:
+        for one in read_in_order(paths, look):
             bar.advance()
-            sides.append(found if isinstance(found, int) else 0)
-            if isinstance(found, str):
-                unreadable.append(found)
-    return sides, tuple(unreadable)
+            seen.append(one)
+    return seen
+
+
+def _contents(listing: FolderListing, seen: list[_Seen], root: Path) -> ImageSet:
+    """The images that can be read, without squares."""
+    rows = np.flatnonzero([one.side for one in seen])
+    names = tuple(short_name(listing.paths[row], root) for row in rows)
+    return ImageSet({}, listing.labels[rows], digests_as_array([seen[row].digest for row in rows]), names)
 
 
 def _some_readable(listing: FolderListing, sides: list[int]) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +18,7 @@ from sskt_edge.runtime.formats import image_endings
 from sskt_edge.runtime.images import read_image, to_square
 from sskt_edge.runtime.left_out import LeftOut
 from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.read_ahead import read_in_order
 from sskt_edge.runtime.walk import images_below, must_be_folder, sub_folders
 
 
@@ -138,7 +137,7 @@ def load(
     hashes: list[bytes] = []
     skipped: list[str] = []
     with progress.bar("images", len(listing.paths)) as bar:
-        for number, result in enumerate(_read_in_order(listing.paths, sides)):
+        for number, result in enumerate(read_in_order(listing.paths, partial(_read, sides=sides))):
             bar.advance()
             if isinstance(result, DataError):
                 if not skip_bad:
@@ -181,19 +180,6 @@ def _read(path: Path, sides: Sequence[int]) -> _Read | DataError:
     except DataError as error:
         return error
     return _Read(hashlib.sha256(content).digest(), [to_square(image, side) for side in sides])
-
-
-def _read_in_order(paths: Sequence[Path], sides: Sequence[int]) -> Iterator[_Read | DataError]:
-    """Results in the order of `paths`; only a few images a thread are in memory at a time."""
-    workers = min(8, os.cpu_count() or 1)
-    waiting: deque[Future[_Read | DataError]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for path in paths:
-            waiting.append(pool.submit(_read, path, sides))
-            if len(waiting) == 4 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _must_match(root: Path, folders: Collection[str], expected: Expected) -> None:

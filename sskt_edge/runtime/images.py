@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from sskt_edge.runtime.formats import readable_formats
 
 MAX_PIXELS = 178_956_970 // 2
 """An image of more pixels is refused before it is decoded (a small file may unfold to all of the memory)."""
+
+_STRIP = 1_000_000
+"""Pixels of a strip. What needs several copies of an image on its way to RGB is converted strip by strip."""
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -104,13 +108,18 @@ def read_square(path: Path | str, side: int) -> npt.NDArray[np.uint8]:
 
 def short_side(path: Path) -> int:
     """The short side of an image, from the head of its file alone; 0 for what is no image, which decoding reports."""
+    return min(size_of(path))
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height as the file has them, from its head alone; (0, 0) for what is no image."""
     try:
         if not _is_file(path):
-            return 0
+            return 0, 0
         with Image.open(path, formats=readable_formats()) as image:
-            return min(image.size)
+            return image.size
     except Exception:
-        return 0
+        return 0, 0
 
 
 def _is_file(path: Path) -> bool:
@@ -135,17 +144,46 @@ def _rgb(image: Image.Image, where: str) -> Image.Image:
     if image.mode == "F":
         raise DataError(f"'{where}' holds floats, whose range is unknown. Save it with 8 or 16 bits a channel.")
     if image.mode.startswith("I"):
-        return _grey_from_16_bits(image, where).convert("RGB")
+        _refuse_wide_values(image, where)
+        return _in_strips(image, _from_16_bits)
     if image.has_transparency_data:
-        page = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(page, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+        return _in_strips(image, _on_white)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _grey_from_16_bits(image: Image.Image, where: str) -> Image.Image:
-    """0…65535 → 0…255, rounded. Pillow's own conversion would clip at 255."""
-    values = np.asarray(image).astype(np.int64)
-    low, high = int(values.min()), int(values.max())
+def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Convert each strip of a few rows to RGB, so that the steps between take the memory of one strip."""
+    if image.width * image.height <= _STRIP:
+        return convert(image)
+    whole = Image.new("RGB", image.size)
+    for strip, top in _strips(image):
+        whole.paste(convert(strip), (0, top))
+    return whole
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """The image's strips, each with its upper edge."""
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height))), top
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    page = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(page, image.convert("RGBA")).convert("RGB")
+
+
+def _refuse_wide_values(image: Image.Image, where: str) -> None:
+    """A file of 32 bits may hold values beyond 0…65535."""
+    if image.mode != "I":
+        return
+    ends = [(int(values.min()), int(values.max())) for values in (np.asarray(strip) for strip, _ in _strips(image))]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
     if low < 0 or high > 65535:
         raise DataError(f"'{where}' holds values from {low} to {high}; expected 0 to 65535. Save it with 8 or 16 bits.")
-    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    """0…65535 → 0…255, rounded. Pillow's own conversion would clip at 255."""
+    values = np.asarray(image).astype(np.uint32)  # 65535·255 + 32767 fits
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")

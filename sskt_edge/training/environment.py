@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict
 
+from sskt_edge.data.copies import Copies
 from sskt_edge.errors import RecipeError, RunError
 from sskt_edge.recipe.load import lay_over, recipe_sha256, run_recipe
 from sskt_edge.recipe.models import Recipe
@@ -57,6 +58,7 @@ class Environment(BaseModel):
         recipe: every value of the recipe, by which a resumed run names what changed. None in a run of an older version.
         recipe_file_sha256: the hash of recipe.toml. None in a run of an older version.
         overrides: the KEY=VALUE that were given by --set.
+        copies: images in two parts or in two classes; None in a run of a version that did not look for them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,6 +73,7 @@ class Environment(BaseModel):
     unlabelled_sha256: str | None = None
     training_images: int
     skipped_images: tuple[str, ...]
+    copies: Copies | None = None
     sources: dict[str, str]
     engines: dict[str, str]
     machine: Machine
@@ -120,6 +123,7 @@ def new_environment(
         unlabelled_sha256=inputs.unlabelled_sha256(),
         training_images=len(inputs.images),
         skipped_images=tuple(inputs.reader.skipped),
+        copies=inputs.copies,
         sources={source.name: source.identity for source in inputs.sources},
         engines=engines,
         machine=this_machine(device),

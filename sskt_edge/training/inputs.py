@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sskt_edge.data.copies import Copies, find_copies, join_parts
 from sskt_edge.data.images import ImageSet, labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import Reader, open_data
 from sskt_edge.errors import DataError
@@ -31,6 +32,7 @@ class Inputs:
         unlabelled: images for the auxiliary losses alone, or None.
         sources: those that take part.
         sides: source → the side of the square that it sees.
+        copies: images that are in two parts or in two classes.
     """
 
     reader: Reader
@@ -39,6 +41,7 @@ class Inputs:
     unlabelled: ImageSet | None
     sources: tuple[Source, ...]
     sides: dict[str, int]
+    copies: Copies
 
     @property
     def labelled(self) -> dict[str, ImageSet]:
@@ -70,13 +73,15 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     images, validation = reader.training(needed, progress)
     if len(images) < 2:
         raise DataError(f"data: {len(images)} training image; BatchNorm needs at least two. Add images.")
+    test = reader.test_contents(progress)
+    copies = find_copies(join_parts({"training": images, "validation": validation, "test": test}))
     unlabelled = reader.unlabelled(needed, progress) if sources else None
     for part, source in zip(recipe.active_sources, sources, strict=True):
         # An ONNX source with recalibration was refused when it was opened.
         if part.batchnorm == "recalibrated" and isinstance(source, TorchSource):
             squares = images.squares[sides[source.name]]
             recalibrate(source, _in_batches(squares, recipe.labels.batch_size, source.name, progress))
-    return Inputs(reader, images, validation, unlabelled, sources, sides)
+    return Inputs(reader, images, validation, unlabelled, sources, sides, copies)
 
 
 def _open_sources(recipe: Recipe, device: torch.device, progress: Progress) -> tuple[Source, ...]:

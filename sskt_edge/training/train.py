@@ -12,6 +12,7 @@ import torch
 
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import Reader
+from sskt_edge.data.split import below_budget
 from sskt_edge.errors import DivergenceError, InputError, Interrupted, RunError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
@@ -293,6 +294,8 @@ def _opening(recipe: Recipe, inputs: Inputs, folder: RunFolder) -> list[str]:
         f"{environment.machine.device}, {environment.precision} ({environment.precision_why})",
     ]
     lines += inputs.reader.notes
+    short = below_budget(inputs.images.labels, inputs.reader.classes, recipe.data.per_class)
+    lines += [*inputs.copies.harmful(), *([short] if short else [])]
     if inputs.reader.skipped:
         lines.append(f"{len(inputs.reader.skipped)} unreadable images skipped; they are listed in environment.json")
     return lines + folder.unprotected(folder.environment, folder.last, folder.best)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from sskt_edge.cli.main import app
+from sskt_edge.cli.recipe import app
+from sskt_edge.errors import RecipeError
 from sskt_edge.recipe.shipped import shipped_recipes
 from tests.cli.run import sskt_edge
 from tests.data.small import write_classes
@@ -39,7 +44,7 @@ def test_schema_is_that_of_a_recipe(tmp_path: Path) -> None:
 
 
 def new_recipe(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    app(["recipe", "new", "--target", "resnet20", *words], standalone_mode=False)
+    app(["new", "--target", "resnet20", *words], standalone_mode=False)
     return capsys.readouterr().out
 
 
@@ -60,3 +65,63 @@ def test_new_says_which_classes_and_folders_it_found_and_what_it_left(
     assert (len(plain["train"]), len(plain["test"])) == (12, 12)
     assert "VAL/ is the test set" in plain["notes"][0] and "1 .cr2" in plain["not_taken"]
     assert "# VAL/ is the test set" in Path("photos.toml").read_text()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A recipe for a folder of images of which one is in both train/ and test/."""
+    write_classes(tmp_path / "train", {"cat": 3, "dog": 2})
+    write_classes(tmp_path / "test", {"cat": 1, "dog": 2}, first=100)
+    shutil.copy(tmp_path / "train" / "cat" / "000.png", tmp_path / "test" / "cat" / "again.png")
+    recipe = tmp_path / "own.toml"
+    recipe.write_text(
+        f'name = "own"\ndata = {{ name = "imagefolder", root = "{tmp_path}", image_size = 16 }}\n'
+        'target = { model = "resnet20" }\nsskt = { method = "scratch" }\n'
+    )
+    return recipe
+
+
+def test_check_of_the_data_counts_them_and_fails_on_copies(own: Path) -> None:
+    done = CliRunner().invoke(app, ["check", str(own), "--data"])
+
+    assert done.exit_code == 1
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["cat", "3", "2"] in lines and ["all", "5", "4"] in lines
+    assert "1 test image is a copy" in " ".join(done.stdout.split())
+
+    (own.parent / "test" / "cat" / "again.png").unlink()
+    assert CliRunner().invoke(app, ["check", str(own), "--data"]).exit_code == 0
+
+
+def test_check_of_the_data_as_json_names_every_pair(own: Path) -> None:
+    done = CliRunner().invoke(app, ["check", str(own), "--data", "--near", "0", "--json"])
+
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["data"]["passed"], found["data"]["near_copies"]) == (1, False, None)
+    assert found["data"]["copies"]["shared"][0]["examples"] == [["test/cat/again.png", "train/cat/000.png"]]
+    assert found["recipe"]["name"] == "own"
+
+
+def test_near_without_data_is_refused(own: Path) -> None:
+    done = CliRunner().invoke(app, ["check", str(own), "--near", "5"])
+
+    assert isinstance(done.exception, RecipeError)
+
+
+def test_without_the_library_of_near_copies_check_says_how_to_get_it(own: Path) -> None:
+    code = (
+        "import sys; sys.modules['imagehash'] = None\n"
+        f"sys.argv = ['sskt-edge', 'recipe', 'check', {str(own)!r}, '--data']\n"
+        "from sskt_edge.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'sskt-edge[copies]'" in done.stderr
+
+
+def test_a_new_recipe_tells_copies(own: Path) -> None:
+    words = ["new", "--data", str(own.parent), "--out", str(own.with_name("new.toml"))]
+    done = CliRunner().invoke(app, words)
+
+    assert done.exit_code == 0
+    assert "1 test image is a copy" in " ".join(done.stdout.split())

@@ -115,3 +115,22 @@ def test_the_test_array_is_made_only_when_asked_for() -> None:
 
     assert np.array_equal(made.test([8], QUIET).squares[8], TEST.images)
     assert asked
+
+
+def test_copies_in_an_array_stay_on_one_side() -> None:
+    twice = Arrays(np.concatenate([IMAGES, IMAGES]), np.tile(LABELS, 2), "train", range(48))
+    for keys in ({"validation": 0.3}, {"validation": "rest", "per_class": 3}, {"validation": 0.2, "per_class": 3}):
+        data = Data.model_validate({"name": "digits", "image_size": 8, **keys})
+        images, validation = ArrayReader(data, ["a", "b", "c"], twice, lambda: TEST).training([8], QUIET)
+
+        assert validation is not None and len(validation)
+        assert not rows_of(images.squares[8]) & rows_of(validation.squares[8])
+
+
+def test_the_contents_of_the_test_array_are_known_without_its_squares() -> None:
+    made = reader()
+    known = made.test_contents(QUIET)
+
+    assert known.squares == {}
+    assert np.array_equal(known.hashes, made.test([8], QUIET).hashes)
+    assert known.names[0] == "test[0]"

@@ -279,3 +279,61 @@ def test_a_file_whose_name_is_not_utf8_is_trained_on(single: Path) -> None:
 
     assert len(names) == 35 and "cat/caf\\xe9.png" in names
     assert "bad\\xe9.png" in "".join(reader.skipped) and "".join(reader.skipped).encode()
+
+
+def doubled(root: Path) -> Path:
+    """Every image a second time, under another name."""
+    for path in sorted(root.rglob("*.png")):
+        shutil.copy(path, path.with_stem(f"{path.stem} (1)"))
+    return root
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.37])
+@pytest.mark.parametrize("keys", [{}, {"validation": 0.25}, {"validation": "rest", "per_class": 3}])
+def test_copies_stay_on_one_side_of_every_split(single: Path, share: float, keys: dict[str, object]) -> None:
+    reader = FolderReader(folder_data(doubled(single), test_share=share, **keys))
+    images, validation = reader.training([16], QUIET)
+    test = reader.test([16], QUIET)
+
+    assert not contents(images) & contents(test)
+    assert set(test.labels.tolist()) == {0, 1, 2}
+    assert (validation is None) == (not keys)
+    if validation is not None:
+        assert not contents(validation) & (contents(images) | contents(test))
+
+
+def test_one_image_under_two_classes_stays_on_one_side(single: Path) -> None:
+    for path in sorted((single / "dog").iterdir()):
+        shutil.copy(path, single / "cat" / f"dog {path.name}")
+    for seed in range(4):
+        reader = FolderReader(folder_data(single, test_share=0.5, split_seed=seed))
+
+        assert not contents(reader.training([16], QUIET)[0]) & contents(reader.test([16], QUIET))
+
+
+def test_a_class_of_copies_of_one_image_cannot_be_split(single: Path) -> None:
+    for path in sorted((single / "emu").iterdir())[1:]:
+        shutil.copy(single / "emu" / "000.png", path)
+
+    with pytest.raises(DataError, match=r"'emu'.*copies"):
+        training(single)
+
+
+def test_given_test_images_stay_whatever_they_are_copies_of(split: Path) -> None:
+    shutil.copy(split / "train" / "cat" / "000.png", split / "test" / "cat" / "again.png")
+    reader = FolderReader(folder_data(split, validation=0.25))
+
+    reader.training([16], QUIET)
+    assert len(reader.test([16], QUIET)) == 6
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_contents_of_the_test_images_are_known_without_their_squares(split: Path, given: bool) -> None:
+    (split / "test" / "cat" / "broken.png").write_bytes(b"not a picture")
+    reader = FolderReader(folder_data(split if given else split / "train", skip_bad=True))
+    known = reader.test_contents(QUIET)
+
+    assert (known.squares, reader.skipped) == ({}, [])
+    test = reader.test([16], QUIET)
+    assert np.array_equal(known.hashes, test.hashes) and known.names == test.names
+    assert np.array_equal(known.labels, test.labels)

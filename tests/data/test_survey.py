@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +64,16 @@ def test_what_was_seen_goes_into_json(tmp_path: Path) -> None:
     seen = survey(write_classes(tmp_path / "own", {"cat": 3, "dog": 2}))
 
     assert json.loads(json.dumps(seen.as_json()))["train"] == {"cat": 3, "dog": 2}
+
+
+def test_copies_in_both_parts_and_in_two_classes_are_told(tmp_path: Path) -> None:
+    write_classes(tmp_path / "train", {"cat": 3, "dog": 2})
+    write_classes(tmp_path / "test", {"cat": 1, "dog": 1}, first=50)
+    shutil.copy(tmp_path / "train" / "cat" / "000.png", tmp_path / "test" / "dog" / "cat.png")
+    for part in ("train", "test"):
+        (tmp_path / part / "cat" / "broken.png").write_bytes(b"nothing")
+
+    copies = survey(tmp_path).copies
+
+    assert [(pairs.part, pairs.of, pairs.count) for pairs in copies.shared] == [("test", "training", 1)]
+    assert copies.two_classes.examples == (("test/dog/cat.png", "train/cat/000.png"),)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from sskt_edge.errors import DataError
+from sskt_edge.runtime import images
 from sskt_edge.runtime.images import MAX_PIXELS, decode, read_square, short_side, to_square
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -71,6 +73,39 @@ def test_16_bit_grey_is_scaled_not_clipped(content: Callable[[], bytes]) -> None
 def test_values_of_unknown_range_are_refused(values: npt.NDArray[Any]) -> None:
     with pytest.raises(DataError, match=r"'it' holds .*8 or 16 bits"):
         decode(saved(Image.fromarray(values), "TIFF"), "it")
+
+
+TALL = np.random.default_rng(3).integers(0, 256, (31, 7, 4), dtype=np.uint8)
+LARGE = {
+    "16-bit": lambda: saved(Image.fromarray(TALL.view(np.uint16)[..., 0]), "PNG"),
+    "32-bit": lambda: saved(Image.fromarray(TALL.view(np.uint16)[..., 1].astype(np.int32)), "TIFF"),
+    "RGBA": lambda: saved(Image.fromarray(TALL), "PNG"),
+    "LA": lambda: saved(Image.fromarray(TALL[..., :2]), "PNG"),
+    "palette": lambda: saved(Image.fromarray(TALL[..., :3]).quantize(9), "PNG", transparency=bytes(range(0, 90, 10))),
+    "colour": lambda: saved(Image.fromarray(TALL[..., :3] // 128 * 9), "PNG", transparency=(9, 9, 9)),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+@pytest.mark.parametrize("strip", [1, 20, 216])
+def test_a_large_image_is_converted_in_strips_to_the_same_pixels(
+    kind: str, strip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = LARGE[kind]()
+    whole = pixels(content)
+    monkeypatch.setattr(images, "_STRIP", strip)
+    assert np.array_equal(pixels(content), whole)
+
+
+def test_16_bits_cost_few_bytes_a_pixel_on_their_way_to_8() -> None:
+    content = saved(Image.fromarray(np.zeros((2000, 2000), dtype=np.uint16)), "PNG", compress_level=1)
+    tracemalloc.start()
+    try:
+        decode(content, "it")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 2000 * 2000
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])

