@@ -101,11 +101,6 @@ class Interrupted(BaseException):
         self.exit_code = 128 + signum
 
 
-def printable(path: os.PathLike[str] | str) -> str:
-    r"""A path as text that any file and any terminal takes: bytes that are not UTF-8 are written as \xe9."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 def nearest(name: str, known: Iterable[str]) -> str:
     """`Nearest: 'x'. ` if one of `known` is close to `name`, else nothing: a sentence for the middle of a message."""
     best = max(known, key=lambda other: closeness(name, other), default="")

@@ -22,6 +22,7 @@ from sskt_edge.errors import InputError, SsktEdgeError, WorkError
 from sskt_edge.runtime.bundle import Bundle, open_bundle
 from sskt_edge.runtime.parity import compare
 from sskt_edge.runtime.predict import predict
+from sskt_edge.runtime.printable import printable, printable_lines
 from sskt_edge.runtime.session import INPUT_NAME, OUTPUT_NAME, run_batches
 from sskt_edge.runtime.verdict import verdict
 
@@ -113,12 +114,17 @@ def main() -> int:
         session = TritonSession(given.url, given.model, bundle.manifest.input.batch.max)
         if not given.images:
             return prove(bundle, session, given.model)
-        for path, classes in predict(bundle, session, given.images, top=3):
-            print(path, *(f"{name} {share:.1%}" for name, share in classes))
+        failed = 0
+        for one in predict(bundle, session, given.images, top=3):
+            if one.error is None:
+                print(printable(str(one.path)), *(f"{name} {share:.1%}" for name, share in one.classes))
+            else:
+                failed = 1
+                print(f"error: {printable_lines(str(one.error))}", file=sys.stderr)
     except SsktEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    return 0
+    return failed
 
 
 if __name__ == "__main__":

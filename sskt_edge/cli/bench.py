@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, given, show_json
 
 
 def bench(
@@ -45,4 +45,7 @@ def bench(
     if json_:
         show_json(found.as_json())
     else:
-        show_benchmark(found, path)
+        same = given(
+            precision=precision, backend=backend, provider=provider, threads=threads, trust_engines=trust_engines
+        )
+        show_benchmark(found, path, same)

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from sskt_edge.cli.output import quoted, show
+from sskt_edge.cli.output import show
 from sskt_edge.runtime.bench_bundle import Benchmark
 from sskt_edge.runtime.machine.conditions import Conditions
 from sskt_edge.runtime.machine.jetson import Jetson
 from sskt_edge.runtime.machine.nvidia_smi import GpuState
+from sskt_edge.runtime.shell import command
 from sskt_edge.runtime.timing import Timing
 
 _HEAD = ("batch", "P50", "P90", "P99", "mean", "n", "images/s", "copy", "compute")
 
 
-def show_benchmark(found: Benchmark, path: Path) -> None:
-    """Print a benchmark of the bundle at `path`."""
-    from rich.table import Table
-    from rich.text import Text
-
+def show_benchmark(found: Benchmark, path: Path, options: Sequence[str] = ()) -> None:
+    """Print a benchmark of the bundle at `path`; `options` are those that the next command needs too."""
     from sskt_edge.cli.console import Console
+    from sskt_edge.cli.table import Column, Table
 
-    table = Table(title="milliseconds a run", title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("", overflow="fold")
-    for name in _HEAD:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_row("read a JPEG", *_cells(1, found.preprocessing), "–", "–")
+    columns = [Column(folds=True), *(Column(name, right=True) for name in _HEAD)]
+    rows = [["read a JPEG", *_cells(1, found.preprocessing), "–", "–"]]
     for one in found.measurements:
-        table.add_row(
-            Text(one.subject.name), *_cells(one.batch, one.latency), _milliseconds(one.copy), _milliseconds(one.compute)
-        )
-    Console().print(table, highlight=False)
-    show(f"{found.bundle} on this machine", _rows(found), [f"sskt-edge eval {quoted(path)}"])
+        times = _cells(one.batch, one.latency)
+        rows.append([one.subject.name, *times, _milliseconds(one.copy), _milliseconds(one.compute)])
+    console = Console()
+    console.print("milliseconds a run", style="italic")
+    Table(console, columns, rows, gap=1).show()
+    show(f"{found.bundle} on this machine", _rows(found), [command("eval", path, *options)])
 
 
 def _cells(batch: int, timing: Timing) -> list[str]:

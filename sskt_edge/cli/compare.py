@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, show, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, recipe_word, show, show_json
+from sskt_edge.runtime.shell import command
 
 
 def compare(
@@ -50,15 +50,11 @@ def compare(
         show_json(found.as_json())
         raise typer.Exit(1 if found.failed else 0)
     show_study(title_of(found), tables_of(found), notes_of(found))
-    lacking = found.against and seeds < found.seeds_needed
-    told = {"--method": method, "--arm": arm, "--set": set_}
-    options = [word for name, values in told.items() for value in values or () for word in (name, value)]
-    again = ["sskt-edge", "compare", recipe, *options, "--seeds", str(found.seeds_needed)]
-    again += ["--first-seed", str(first_seed)] if first_seed else []
-    again += ["--studies", str(studies)] if studies != Path("studies") else []
+    elsewhere = studies if studies != Path("studies") else None
+    again = given(method=method, arm=arm, set=set_, seeds=found.seeds_needed, first_seed=first_seed, studies=elsewhere)
     show(
         "not every training ended well" if found.failed else "compared",
         {name: str(found.folder / f"compare.{name}") for name in ("md", "json", "png")} if found.spreads else {},
-        [f"{shlex.join(again)}    # so many can show something; nothing is trained twice"] if lacking else [],
+        [command("compare", recipe_word(recipe), *again)] if found.against and seeds < found.seeds_needed else [],
     )
     raise typer.Exit(1 if found.failed else 0)

@@ -1,23 +1,38 @@
-"""The console of every verb: names from files that others made are printed, and never obeyed by the terminal."""
+"""The console of every verb: text is printed as it is, and never obeyed, by Rich as markup or by the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import rich.console
 from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
-_KEPT = "\n\t"
-_CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
-_TURNS = [0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]  # they turn the order of letters
-_HARMLESS = dict.fromkeys({*_CONTROLS, *_TURNS} - {ord(letter) for letter in _KEPT}, "\N{REPLACEMENT CHARACTER}")
+from sskt_edge.cli.streams import encodable
+from sskt_edge.runtime.printable import printable_lines
 
 
 class Console(rich.console.Console):
-    """Rich's console, which prints a sign in place of each character that would move, colour or turn what follows."""
+    """Rich's console without markup, emoji codes and highlighting.
+
+    What the terminal would obey, or the stream's encoding lacks, is replaced before the text is laid out, so that
+    columns stay straight; and once more when it is printed, since a Text of Rich comes here only then.
+    """
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
+
+    def shown(self, text: str) -> str:
+        """The text as it can be printed here."""
+        return encodable(printable_lines(text), getattr(self.file, "encoding", None) or "utf-8")
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A text of Rich from a plain one."""
+        return super().render_str(self.shown(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The pieces of what is to be printed."""
         for text, style, control in super().render(renderable, options):
-            yield Segment(text if control else text.translate(_HARMLESS), style, control)
+            yield Segment(text if control else self.shown(text), style, control)

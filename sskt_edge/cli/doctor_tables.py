@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sskt_edge.cli.output import show_pairs
+
 if TYPE_CHECKING:
     from sskt_edge.cli.console import Console
     from sskt_edge.runtime.machine.conditions import Conditions
@@ -35,24 +37,20 @@ def show_machine(machine: Machine, abilities: Mapping[str, str], command: str, f
             commands.setdefault(state, []).append(verb)
     _table(console, "verbs", states)
     for what, verbs in commands.items():
-        console.print(f"\n  for {'; '.join(verbs)}:", markup=False, highlight=False)
-        console.print(f"    {what}", markup=False, highlight=False, soft_wrap=True, style="cyan")
+        console.print(f"\n  for {'; '.join(verbs)}:")
+        console.print(f"    {what}", style="cyan")
     notes = [("note", machine.device.note, "dim")] if machine.device.note else []
     for lead, text, style in [*(("warning", fault, "yellow") for fault in faults), *notes]:
-        console.print(f"\n{lead}: {text}", markup=False, highlight=False, soft_wrap=True, style=style)
+        console.print(f"\n{lead}: {text}", style=style)
 
 
 def _table(console: Console, title: str, rows: Mapping[str, str]) -> None:
-    from rich.table import Table
+    console.print(f"\n{title}", style="bold")
+    show_pairs(console, rows, [_style(value) for value in rows.values()])
 
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), pad_edge=True)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        style = "green" if value.startswith("ready") else "yellow" if value.startswith("to be installed") else None
-        table.add_row(name, value, style=style)
-    console.print(f"\n{title}", markup=False, highlight=False, style="bold")
-    console.print(table, highlight=False, markup=False)
+
+def _style(value: str) -> str:
+    return "green" if value.startswith("ready") else "yellow" if value.startswith("to be installed") else ""
 
 
 def _machine_rows(machine: Machine) -> dict[str, str]:

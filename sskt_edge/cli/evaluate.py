@@ -50,5 +50,6 @@ def evaluate(
     if json_:
         show_json(report.as_json())
     else:
-        show_evaluation(opened, report)
+        options = {"precision": precision, "backend": backend, "provider": provider, "threads": threads}
+        show_evaluation(opened, report, {**options, "trust_engines": trust_engines})
     raise typer.Exit(0 if report.passed else 1)

@@ -1,33 +1,38 @@
-"""An evaluation as tables: what holds and what not, and which classes are taken for which."""
+"""An evaluation as tables: what holds and what not."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from sskt_edge.cli.output import quoted, short_count, show
+from sskt_edge.cli.confusion import show_confusion
+from sskt_edge.cli.console import Console
+from sskt_edge.cli.output import given, short_count, show
 from sskt_edge.cli.precision_table import rows_from_report, show_precisions
 from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.runtime.evaluate import Report, Result
 from sskt_edge.runtime.machine.install import gpu_of
+from sskt_edge.runtime.shell import command
 
-_MOST_CLASSES = 12  # a confusion matrix of more does not fit a terminal; --json has those of up to 1000
 
-
-def show_evaluation(bundle: Bundle, report: Report) -> None:
-    """Print a report."""
+def show_evaluation(bundle: Bundle, report: Report, options: Mapping[str, object] = MappingProxyType({})) -> None:
+    """Print a report; `options` are those of the command line that the next command needs too, by their names."""
+    console = Console()
     shown = report.fastest or report.results[0]
-    if len(report.classes) <= _MOST_CLASSES:
-        _show_confusion(report, shown)
+    show_confusion(console, report.classes, shown)
     where = "golden images" if report.data == "golden" else f"images of {report.data}"
     show_precisions(f"\n{shown.scores.images:,} {where}", rows_from_report(bundle.manifest, report))
-    path = quoted(bundle.path)
     verdict = "holds" if report.passed else "does NOT hold"
-    further = [f"sskt-edge predict {path} IMAGE…" if report.passed else "sskt-edge doctor    # what runs here"]
-    if report.passed:
-        further.insert(0, f"sskt-edge bench {path}    # how fast")
-    if report.data == "golden" and report.passed:
-        further.insert(0, f"sskt-edge eval {path} --data FOLDER    # a whole test set")
-    show(f"{report.bundle} {verdict} on this machine", _rows(bundle, report, shown), further)
+    show(f"{report.bundle} {verdict} on this machine", _rows(bundle, report, shown), _next(bundle, report, options))
+
+
+def _next(bundle: Bundle, report: Report, options: Mapping[str, object]) -> list[str]:
+    if not report.passed:
+        return [command("doctor")]
+    same = given(**options)
+    whole = [command("eval", bundle.path, "--data", "FOLDER", *same)] if report.data == "golden" else []
+    of_predict = given(**{name: value for name, value in options.items() if name != "threads"})
+    return [*whole, command("bench", bundle.path, *same), command("predict", bundle.path, "IMAGE…", *of_predict)]
 
 
 def _rows(bundle: Bundle, report: Report, shown: Result) -> dict[str, str]:
@@ -50,12 +55,6 @@ def _rows(bundle: Bundle, report: Report, shown: Result) -> dict[str, str]:
         f"{manifest.target}, {short_count(manifest.parameters)} parameters, "
         f"{short_count(manifest.macs)} multiply-accumulates an image"
     )
-    if len(report.classes) > _MOST_CLASSES:
-        known = np.flatnonzero(~np.isnan(shown.scores.per_class))
-        hardest = sorted(known, key=lambda number: float(shown.scores.per_class[number]))[:3]
-        rows["hardest"] = ", ".join(
-            f"{report.classes[number]} {shown.scores.per_class[number]:.0%}" for number in hardest
-        )
     by_reason: dict[str, list[str]] = {}
     for name, reason in report.closed.items():
         by_reason.setdefault(reason, []).append(name)
@@ -74,24 +73,3 @@ def _processors(report: Report) -> list[str]:
         gpu = gpu_of(found)
         names.append(gpu.name if gpu else "an NVIDIA GPU")
     return names
-
-
-def _show_confusion(report: Report, shown: Result) -> None:
-    """A row for each true class: how often it was answered as which, and the share that is right."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from sskt_edge.cli.console import Console
-
-    title = f"{shown.name}: true class (rows), answered as (columns)"
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
-    table.add_column("")
-    for name in report.classes:
-        table.add_column(Text(name), justify="right")
-    table.add_column("right", justify="right", style="bold")
-    for number, name in enumerate(report.classes):
-        counts = shown.scores.confusion[number]
-        cells = [str(count) if count else "·" for count in counts]
-        share = shown.scores.per_class[number]
-        table.add_row(Text(name), *cells, "–" if np.isnan(share) else f"{share:.1%}")
-    Console().print(table, highlight=False)

@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sskt_edge.cli.output import quoted, show, show_json
+from sskt_edge.cli.output import show, show_json
 from sskt_edge.cli.precision_table import rows_from_manifest, show_precisions
 from sskt_edge.errors import InputError
 from sskt_edge.runtime.backends.tensorrt import flavours
 from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.seal import unprotected
+from sskt_edge.runtime.shell import command
 
 if TYPE_CHECKING:
     from sskt_edge.runtime.backends.tensorrt.build import Built
@@ -123,9 +124,9 @@ def show_exported(
     rows |= {f"note {number}" if number > 1 else "note": line for number, line in enumerate(notes, 1)}
     rows["bundle"] = str(bundle.path)
     verb = "exported" if made else "built engines of" if built else "wrote a model repository of"
-    further = [f"sskt-edge eval {quoted(bundle.path)}"]
+    further = [command("eval", bundle.path)]
     if made and not built:
-        further.append(f"sskt-edge export {quoted(bundle.path)} --trt    # TensorRT engines")
+        further.append(command("export", bundle.path, "--trt"))
     show(f"{verb} {manifest.name} in {took}", rows, further)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, same_recipe, short_bytes, short_time, show, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, recipe_word, short_bytes, short_time, show, show_json
+from sskt_edge.runtime.shell import command
 
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection
@@ -39,7 +40,7 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
     if json_:
         show_json(planned.as_json())
     else:
-        show_plan(planned, same_recipe(recipe, set_))
+        show_plan(planned, [recipe_word(recipe), *given(set=set_)])
 
 
 @app.command("fill")
@@ -63,7 +64,8 @@ def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
         name: f"{part['asked']:,} of {part['views']:,} views asked, by {part['engine']}; {part['path']}"
         for name, part in filled.items()
     }
-    show(f"filled in {short_time(time.monotonic() - start)}", rows, [f"sskt-edge train {same_recipe(recipe, set_)}"])
+    next_command = command("train", recipe_word(recipe), *given(set=set_))
+    show(f"filled in {short_time(time.monotonic() - start)}", rows, [next_command])
 
 
 @app.command("list")
@@ -109,7 +111,7 @@ def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None
                 f"{', '.join(map(str, lost))}: put a copy of manifest.json back, or delete the folder: its labels are "
                 f"then asked again"
             )
-        show(f"verified '{store}'", rows, ["sskt-edge labels fill RECIPE"] if damages else [])
+        show(f"verified '{store}'", rows, [command("labels", "fill", "RECIPE")] if damages else [])
     if damages or lost:
         raise typer.Exit(1)
 
@@ -126,11 +128,11 @@ def prune(
     from sskt_edge.runtime.progress import QUIET
 
     if not names and unused is None:
-        raise InputError("Which collections? Name them (sskt-edge labels list), or say --unused DAYS.")
+        raise InputError(f"Which collections? Name them, as {_list_of(store)} does, or say --unused DAYS.")
     found = {one.path.name: one for one in _collections(store)}
     for name in names or ():
         if name not in found:
-            raise DataError(f"'{store}' has no collection '{name}'. {nearest(name, found)}All: sskt-edge labels list.")
+            raise DataError(f"'{store}' has no collection '{name}'. {nearest(name, found)}All: {_list_of(store)}")
     old = {name for name, one in found.items() if unused is not None and one.used < time.time() - 86400 * unused}
     chosen = [found[name] for name in found if name in {*(names or ()), *old}]
     freed = sum(one.bytes for one in chosen)
@@ -144,6 +146,11 @@ def prune(
             {one.path.name: "removed" for one in chosen},
             [],
         )
+
+
+def _list_of(store: Path) -> str:
+    """The command that lists the collections of a store."""
+    return command("labels", "list", *given(store=store if store != Path("labels") else None))
 
 
 def _collections(store: Path) -> list[Collection]:

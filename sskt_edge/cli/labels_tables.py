@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sskt_edge.cli.output import short_bytes, short_time, show
+from sskt_edge.cli.output import given, short_bytes, short_time, show
+from sskt_edge.runtime.shell import command
 
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection
     from sskt_edge.training.plan import Plan, SourcePlan
 
 
-def show_plan(plan: Plan, recipe: str) -> None:
-    """Print a plan: a table of engines a source, then what the training will take; `recipe` as same_recipe gives it."""
+def show_plan(plan: Plan, recipe: Sequence[str | Path]) -> None:
+    """Print a plan: a table of engines a source, then what the training will take; `recipe` as words of a command."""
     for source in plan.sources:
         _show_engines(source)
     rows = {}
@@ -26,7 +27,7 @@ def show_plan(plan: Plan, recipe: str) -> None:
             f"{short_time(source.filling)}, {short_time(source.opening)} to make the engine ready{where}"
         )
     rows["an epoch"] = (
-        f"{short_time(plan.stored_epoch)} on stored labels, {short_time(plan.online_epoch)} when asked anew "
+        f"{short_time(plan.stored_epoch)} on stored labels, {short_time(plan.online_epoch)} when asked again "
         f"({plan.images:,} images)"
     )
     rows[f"{plan.epochs} epochs"] = (
@@ -35,27 +36,22 @@ def show_plan(plan: Plan, recipe: str) -> None:
     )
     epochs = f"{plan.break_even} epoch{'s' if plan.break_even > 1 else ''}"
     rows["break-even"] = f"after {epochs}" if plan.filling else "at once: nothing is missing"
-    fill = [f"sskt-edge labels fill {recipe}"] if plan.filling else []
-    show("the plan", rows, [*fill, f"sskt-edge train {recipe}    # fills by itself"])
+    fill = [command("labels", "fill", *recipe)] if plan.filling else []
+    show("the plan", rows, [*fill, command("train", *recipe)])
 
 
 def _show_engines(source: SourcePlan) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     from sskt_edge.cli.console import Console
+    from sskt_edge.cli.table import Column, Table
 
-    table = Table(title=f"{source.name}: engines on real views", title_justify="left", title_style="bold", box=None)
-    table.add_column("engine", no_wrap=True)
-    table.add_column("on", no_wrap=True)
     near_ties = any(verdict.near_tie < 1 for verdict in source.verdicts)
-    for column in ("images/s", "KL", "same class", *(["or near tie"] if near_ties else [])):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
+    numbers = ["images/s", "KL", "same class", *(["or near tie"] if near_ties else [])]
+    columns = [Column("engine"), Column("on"), *(Column(name, right=True) for name in numbers), Column(folds=True)]
+    rows, styles = [], []
     for verdict in source.verdicts:
         chosen = verdict.engine == source.choice.engine
         measured = verdict.images_per_second > 0
-        cells = (
+        cells = [
             verdict.engine.name,
             verdict.provider or "–",
             f"{verdict.images_per_second:.0f}" if measured else "–",
@@ -63,15 +59,18 @@ def _show_engines(source: SourcePlan) -> None:
             f"{verdict.same:.1%}" if measured else "–",
             *([f"{verdict.agreement:.1%}" if measured else "–"] if near_ties else []),
             "chosen" if chosen else "passes" if verdict.passed else verdict.why,
-        )
-        table.add_row(*(Text(cell, style="bold" if chosen else "") for cell in cells))
-    Console().print(table, highlight=False)
+        ]
+        rows.append(cells)
+        styles.append("bold" if chosen else "")
+    console = Console()
+    console.print(f"{source.name}: engines on real views", style="bold")
+    Table(console, columns, rows, styles=styles).show()
 
 
 def show_collections(store: Path, collections: Sequence[Collection]) -> None:
     """Print what lies in a store."""
     if not collections:
-        show(f"'{store}' holds no labels", {}, ["sskt-edge labels fill RECIPE"])
+        show(f"'{store}' holds no labels", {}, [command("labels", "fill", "RECIPE")])
         return
     from sskt_edge.sources.told import told_of
 
@@ -85,8 +84,9 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
         }
         show(facts["name"], rows, [])  # a name is there to be copied, so it stands on a line of its own
     total = sum(one.bytes for one in collections)
+    elsewhere = given(store=store if store != Path("labels") else None)
     count = f"{len(collections)} collection{'s' if len(collections) > 1 else ''}"
-    show(f"{count}, {short_bytes(total)} in '{store}'", {}, ["sskt-edge labels verify"])
+    show(f"{count}, {short_bytes(total)} in '{store}'", {}, [command("labels", "verify", *elsewhere)])
 
 
 def collection_facts(collection: Collection) -> dict[str, Any]:

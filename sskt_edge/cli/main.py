@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from types import FrameType
@@ -11,7 +10,21 @@ from typing import Annotated, NoReturn
 import typer
 
 import sskt_edge
-from sskt_edge.cli import bench, compare, doctor, evaluate, export, labels, networks, predict, recipe, sweep, train
+from sskt_edge.cli import (
+    bench,
+    compare,
+    doctor,
+    evaluate,
+    export,
+    labels,
+    networks,
+    predict,
+    recipe,
+    streams,
+    sweep,
+    train,
+)
+from sskt_edge.cli.output import show_error, show_json
 from sskt_edge.errors import Interrupted, MissingExtraError, SsktEdgeError, WorkError
 
 app = typer.Typer(
@@ -31,7 +44,9 @@ def _say_version(asked: bool) -> None:
         raise typer.Exit
 
 
-_Version = Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which one.")]
+_Version = Annotated[
+    bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+]
 
 
 @app.callback()
@@ -61,32 +76,42 @@ _EXTRAS = {
 
 def main() -> NoReturn:
     """Run a verb. Exit codes: 0 done, 1 a check did not hold or the work failed, 2 wrong input, 130 and 143 signals."""
+    streams.prepare()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stopped)
+    code = _run()
+    unwritten = streams.finish()
+    if unwritten is not None:
+        code = max(code, _say(unwritten))
+    streams.finish()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The verb's exit code; its error is said."""
     try:
         app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
     except (SsktEdgeError, Interrupted) as error:
-        sys.exit(_say(error))
+        return _say(error)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        sys.exit(_say(MissingExtraError(f"This needs {error.name}. Install it with: pip install 'sskt-edge[{extra}]'")))
+        return _say(MissingExtraError(f"This needs {error.name}. Install it with: pip install 'sskt-edge[{extra}]'"))
     except Exception as error:
         if type(error).__name__ not in {"MemoryError", "OutOfMemoryError"}:  # the second is torch's
             raise
-        sys.exit(_say(WorkError("Out of memory. Lower train.batch_size, labels.batch_size or data.image_size.")))
-    sys.exit(0)
+        return _say(WorkError("Out of memory. Lower train.batch_size, labels.batch_size or data.image_size."))
+    return 0
 
 
 def _say(error: SsktEdgeError | Interrupted) -> int:
     """The message on stderr; with --json, the same as an object on stdout."""
-    from sskt_edge.cli.console import Console
-
     if "--json" in sys.argv:
-        print(json.dumps({"error": {"kind": type(error).__name__, "message": str(error)}}))
-    word = "stopped" if isinstance(error, Interrupted) else "error"
-    Console(stderr=True, soft_wrap=True).print(f"{word}: {error}", markup=False, highlight=False, style="red")
+        show_json({"error": {"kind": type(error).__name__, "message": str(error)}}, indent=None)
+    show_error(str(error), "stopped" if isinstance(error, Interrupted) else "error")
     return error.exit_code
 
 

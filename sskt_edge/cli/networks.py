@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sskt_edge.cli.output import JsonFlag, show_json
+from sskt_edge.cli.output import JsonFlag, show_json, show_pairs
 
 _TARGETS = {
     "resnet20": "0.27 M parameters; for images of 8 pixels and more; taps: the three stages",
@@ -36,8 +36,6 @@ _DATA_SETS = {
 
 def networks(json_: JsonFlag = False) -> None:
     """List the targets, sources and data sets that a recipe may name."""
-    from rich.table import Table
-
     from sskt_edge.cli.console import Console
 
     everything = {"targets": _TARGETS, "sources": _SOURCES, "data sets": _DATA_SETS}
@@ -46,10 +44,6 @@ def networks(json_: JsonFlag = False) -> None:
         return
     console = Console()
     for title, rows in everything.items():
-        table = Table(
-            title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2)
-        )
-        for name, what in rows.items():
-            table.add_row(name, what)
-        console.print(table, highlight=False, markup=False)
+        console.print(title, style="bold")
+        show_pairs(console, rows)
         console.print()

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
-import shlex
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sskt_edge.cli.streams import encodable
+from sskt_edge.runtime.printable import as_utf8, printable_lines
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
     from rich.progress import TaskID
 
+    from sskt_edge.cli.console import Console
     from sskt_edge.runtime.progress import Bar
 
 _SECONDS_A_LINE = 30
@@ -28,9 +33,23 @@ SetOption = Annotated[
 ]
 
 
-def same_recipe(recipe: str, set_: list[str] | None) -> str:
-    """The recipe with its --set, as words of a shell, for the command that comes next."""
-    return shlex.join([recipe, *(word for change in set_ or () for word in ("--set", change))])
+def given(**options: object) -> list[str]:
+    """The options that were given, as words for the command that comes next; a list's are repeated.
+
+    >>> given(precision="fp32", backend=None, trust_engines=True, set=["a=1", "b=2"])
+    ['--precision', 'fp32', '--trust-engines', '--set', 'a=1', '--set', 'b=2']
+    """
+    words: list[str] = []
+    for name, values in options.items():
+        for value in values if isinstance(values, list) else [values]:
+            if value:
+                words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return words
+
+
+def recipe_word(recipe: str) -> str | Path:
+    """A recipe's name or file as it was given, for the command that comes next."""
+    return Path(recipe) if recipe.startswith("-") else recipe
 
 
 class _Bar:
@@ -83,15 +102,15 @@ class Bars:
 
         from sskt_edge.cli.console import Console
 
-        self._console = Console(stderr=True, soft_wrap=True)
+        self._console = Console(stderr=True)
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", style="cyan"),
+            TextColumn("{task.fields[note]}", style="cyan", markup=False),
             console=self._console,
             transient=True,
         )
@@ -116,44 +135,65 @@ class Bars:
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        self._bars.console.print(line, markup=False, highlight=False, style="dim")
-
-
-def quoted(path: Path) -> str:
-    """A path as a word of a shell, for a command that is there to be copied."""
-    return shlex.quote(str(path))
+        self._bars.console.print(line, style="dim")
 
 
 def show(title: str, rows: Mapping[str, str], next_commands: list[str]) -> None:
-    """A result: its title, names and values in two columns, and what to run next."""
-    from rich.table import Table
-
+    """A result: its title, names and values in two columns, and what to run next, ready to be copied."""
     from sskt_edge.cli.console import Console
 
-    console = Console(soft_wrap=True)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, value)
-    console.print(f"\n{title}", markup=False, highlight=False, style="bold green")
-    console.print(table, highlight=False, markup=False)
+    console = Console()
+    console.print(f"\n{title}", style="bold green")
+    show_pairs(console, rows)
     for number, command in enumerate(next_commands):
-        lead = "next:" if number == 0 else "     "
-        console.print(f"{lead} {command}", markup=False, highlight=False)
+        console.print(f"{'     ' if number else 'next:'} {command}")
 
 
-def show_json(value: Any) -> None:
-    """One JSON object on stdout; JSON has no infinity, so a number that is not finite becomes null."""
-    print(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
+def show_pairs(console: Console, rows: Mapping[str, str], styles: Sequence[str] = ()) -> None:
+    """Names and their values in two columns; `styles` has one for each row, or none."""
+    from sskt_edge.cli.table import Column, Table
+
+    columns = [Column(style="bold"), Column(folds=True)]
+    Table(console, columns, list(rows.items()), gap=4, indent=2, styles=styles).show()
 
 
-def _finite(value: Any) -> Any:
+def show_error(message: str, word: str = "error") -> None:
+    """A message on stderr."""
+    from sskt_edge.cli.console import Console
+
+    Console(stderr=True).print(f"{word}: {message}", style="red")
+
+
+def show_text(text: str) -> None:
+    """The text of a file as it is.
+
+    A terminal does not obey it. Where stdout is not UTF-8, it is printed as ASCII, which is UTF-8 too: what is
+    redirected into a file can be read again.
+    """
+    stdout_is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    text = printable_lines(text) if sys.stdout.isatty() else text
+    print(text if stdout_is_utf8 else encodable(text, "ascii"), end="")
+
+
+def show_json(value: Any, indent: int | None = 2) -> None:
+    """One JSON object on stdout.
+
+    JSON has no infinity, so a number that is not finite becomes null; and it has no surrogates, so a name that is not
+    UTF-8 is written with an escape for each such byte, as in every other output.
+    """
+    print(json.dumps(_plain(value), indent=indent, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
+        return {_plain(key) if isinstance(key, str) else key: _plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [_plain(part) for part in value]
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return as_utf8(value if isinstance(value, str) else str(value))
 
 
 def short_time(seconds: float) -> str:

@@ -80,28 +80,29 @@ def rows_from_report(manifest: Manifest, report: Report) -> list[Row]:
 
 def show_precisions(title: str, rows: Iterable[Row]) -> None:
     """Print the table."""
-    from rich.table import Table
-    from rich.text import Text
-
     from sskt_edge.cli.console import Console
+    from sskt_edge.cli.table import Column, Table
 
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("precision", "run by"):
-        table.add_column(name, no_wrap=True)
-    for name in ("accuracy (95 %)", "same class", "flips", "max |Δ|", "ms", "MB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("")
-    for row in rows:
-        low, high = interval(row.top1, row.images)
-        table.add_row(
-            row.precision,
-            row.runner,
-            f"{row.top1:.1%} ({100 * low:.1f}–{100 * high:.1f})",
-            "–" if row.agreement is None else f"{row.agreement:.2%}",
-            "–" if row.flips is None else f"{row.flips:,}",
-            "–" if row.max_abs is None else f"{row.max_abs:.1e}",
-            "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
-            f"{row.size / 1e6:.2f}",
-            "" if row.holds else "NO",
-        )
-    Console().print(table, highlight=False)
+    numbers = ("accuracy (95 %)", "same class", "flips", "max |Δ|", "ms", "MB")
+    columns = [Column("precision"), Column("run by"), *(Column(name, right=True) for name in numbers)]
+    cells = [_cells(row) for row in rows]
+    if any(row[-1] for row in cells):
+        columns.append(Column())
+    console = Console()
+    console.print(title, style="italic")
+    Table(console, columns, [row[: len(columns)] for row in cells], gap=1).show()
+
+
+def _cells(row: Row) -> list[str]:
+    low, high = interval(row.top1, row.images)
+    return [
+        row.precision,
+        row.runner,
+        f"{row.top1:.1%} ({100 * low:.1f}–{100 * high:.1f})",
+        "–" if row.agreement is None else f"{row.agreement:.2%}",
+        "–" if row.flips is None else f"{row.flips:,}",
+        "–" if row.max_abs is None else f"{row.max_abs:.1e}",
+        "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
+        f"{row.size / 1e6:.2f}",
+        "" if row.holds else "NO",
+    ]

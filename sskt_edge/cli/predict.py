@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import JsonFlag, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, show_error, show_json
 
 
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, and folders, of which all images are taken.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to name for an image.")] = 3,
     precision: Annotated[str, typer.Option(help="fp32, fp16, int8 or int8-cpu.")] = "fp32",
     backend: Annotated[str, typer.Option(help="What runs it: onnxruntime, openvino or tensorrt.")] = "onnxruntime",
@@ -22,24 +22,21 @@ def predict(
     ] = False,
     json_: JsonFlag = False,
 ) -> None:
-    """Name the likeliest classes of images."""
-    from rich.table import Table
-
-    from sskt_edge.cli.console import Console
+    """Name the likeliest classes of images; exit code 1 if some images have no answer, 2 if none can be read."""
+    from sskt_edge.cli.predict_table import show_predictions
     from sskt_edge.runtime.bundle import open_bundle
     from sskt_edge.runtime.predict import predict as predict_images
+    from sskt_edge.runtime.progress import QUIET
 
     opened = open_bundle(bundle)
     session = opened.session(precision, backend, provider, trust_engines=trust_engines)
-    answers = predict_images(opened, session, images, top)
+    found = predict_images(opened, session, images, top, QUIET if json_ else Bars())
     if json_:
-        images_json = [{"image": str(path), "classes": dict(classes)} for path, classes in answers]
-        show_json({"bundle": str(bundle), "images": images_json})
-        return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("image", overflow="fold")
-    for number in range(min(top, len(opened.manifest.classes))):
-        table.add_column("likeliest" if number == 0 else f"{number + 1}.", no_wrap=True)
-    for path, classes in answers:
-        table.add_row(str(path), *(f"{name} {share:.1%}" for name, share in classes))
-    Console().print(table, highlight=False, markup=False)
+        show_json({"bundle": str(bundle), "images": [one.as_json() for one in found]})
+    else:
+        show_predictions(found)
+    failed = [one.error for one in found if one.error is not None]
+    for error in failed:
+        show_error(str(error))
+    if failed:
+        raise typer.Exit(1 if len(failed) < len(found) else failed[0].exit_code)

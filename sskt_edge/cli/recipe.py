@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, quoted, show, show_json
+from sskt_edge.cli.output import (
+    Bars,
+    JsonFlag,
+    SetOption,
+    given,
+    recipe_word,
+    show,
+    show_json,
+    show_pairs,
+    show_text,
+)
+from sskt_edge.runtime.shell import command
 
 app = typer.Typer(help="List, show, check and start recipes.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -21,9 +32,6 @@ RecipeName = Annotated[str, typer.Argument(help="A recipe's file, or a shipped r
 @app.command("list")
 def list_(json_: JsonFlag = False) -> None:
     """The shipped recipes, each with the first line of its head."""
-    from rich.table import Table
-    from rich.text import Text
-
     from sskt_edge.cli.console import Console
     from sskt_edge.recipe.load import read_text
     from sskt_edge.recipe.shipped import head_of, shipped_recipes
@@ -32,10 +40,7 @@ def list_(json_: JsonFlag = False) -> None:
     if json_:
         show_json(heads)
         return
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, head in heads.items():
-        table.add_row(Text(name, style="bold"), Text(head[0] if head else ""))
-    Console().print(table, highlight=False)
+    show_pairs(Console(), {name: head[0] if head else "" for name, head in heads.items()})
 
 
 @app.command("show")
@@ -49,7 +54,7 @@ def show_recipe(recipe: RecipeName, json_: JsonFlag = False) -> None:
     if json_:
         show_json({"file": str(path), "text": text})
     else:
-        print(text, end="")
+        show_text(text)
 
 
 @app.command("check")
@@ -103,7 +108,8 @@ def check(
             rows |= data_rows(found)
         passed = found is None or found.passed
         title = f"{loaded.name} is a valid recipe" + ("" if passed else ", but its images did not pass")
-        show(title, rows, [f"sskt-edge train {recipe}"] if passed else [])
+        next_command = command("train", recipe_word(recipe), *given(set=set_))
+        show(title, rows, [next_command] if passed else [])
     raise typer.Exit(0 if found is None or found.passed else 1)
 
 
@@ -172,7 +178,7 @@ def new(
         rows["unreadable"] = f"{len(seen.unreadable)}, which the recipe skips. The first: {seen.unreadable[0]}"
     if copies := seen.copies.harmful():
         rows["copies"] = "\n".join(copies)
-    show(f"wrote {path}", rows, [f"sskt-edge train {quoted(path)}"])
+    show(f"wrote {path}", rows, [command("train", path)])
 
 
 def _first(classes: Collection[str]) -> str:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, show, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, show, show_json
+from sskt_edge.runtime.shell import command
 
 
 def sweep(
@@ -57,4 +58,6 @@ def sweep(
     show_study(found.title(), [(found.head(), found.rows())], found.notes)
     best = found.folder / "best.toml"
     rows = {name: str(found.folder / f"sweep.{name}") for name in ("md", "json", "png")} | {"recipe": str(best)}
-    show("swept", rows if found.best else {}, [f"sskt-edge compare {best} --seeds 5"] if found.best else [])
+    elsewhere = studies if studies != Path("studies") else None
+    further = command("compare", best, *given(seeds=5, studies=elsewhere))
+    show("swept", rows if found.best else {}, [further] if found.best else [])

@@ -8,16 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import (
-    Bars,
-    JsonFlag,
-    SetOption,
-    quoted,
-    short_count,
-    short_time,
-    show,
-    show_json,
-)
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, short_count, short_time, show, show_json
+from sskt_edge.runtime.shell import command
 
 
 def train(
@@ -70,5 +62,5 @@ def train(
     show(
         f"trained {result.name} in {short_time(time.monotonic() - start)}",
         rows,
-        [f"sskt-edge export {quoted(run.folder.path)}"],
+        [command("export", run.folder.path)],
     )

@@ -152,11 +152,12 @@ def _fits(trial: Trial, tolerances: Tolerances) -> bool:
 
 
 def _refusal(trial: Trial, count: int, tolerances: Tolerances) -> str:
-    drop = "" if trial.drop is None else f" and {trial.drop:.2%} of the validation accuracy is lost"
+    drop = "" if trial.drop is None else f", and the validation accuracy is {100 * trial.drop:.2f} points lower"
     most = 1 - _SHARE * (1 - tolerances.int8_top1_agreement)
+    allowed = 100 * _SHARE * tolerances.int8_accuracy_drop
     return (
         f"With {len(trial.kept)} of {count} layers left in fp32, {trial.agreement:.2%} of the calibration and "
         f"validation images still have the trained network's class{drop}; {most:.2%} must, and at most "
-        f"{_SHARE * tolerances.int8_accuracy_drop:.2%} may be lost ({_SHARE:.0%} of export.parity's budget). "
+        f"{allowed:.2f} points may be lost ({_SHARE:.0%} of export.parity's budget). "
         f"The most sensitive layers: {', '.join(trial.kept[:5])}."
     )

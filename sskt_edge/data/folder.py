@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sskt_edge.data.images import ImageSet, digests_as_array, images_from_folder
 from sskt_edge.data.split import content_groups, divide, hold_out, rank
 from sskt_edge.data.unlabelled import list_unlabelled, packed_images, unknown_rows, unlabelled_notes
-from sskt_edge.errors import DataError, printable
+from sskt_edge.errors import DataError
 from sskt_edge.recipe.models import Data
 from sskt_edge.runtime.class_names import class_folders, spelled
 from sskt_edge.runtime.files import sha256_of
@@ -23,6 +23,7 @@ from sskt_edge.runtime.folder import Expected, FolderListing, list_classes, load
 from sskt_edge.runtime.images import short_side
 from sskt_edge.runtime.left_out import LeftOut
 from sskt_edge.runtime.parts import Parts, find_parts, note_of_other_parts
+from sskt_edge.runtime.printable import printable
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.walk import sub_folders
 

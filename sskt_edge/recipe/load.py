@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import sys
@@ -11,10 +12,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from sskt_edge.errors import RecipeError, closeness, is_close, nearest, printable
+from sskt_edge.errors import RecipeError, closeness, is_close, nearest
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.paths import found_beside
 from sskt_edge.recipe.shipped import find_recipe
+from sskt_edge.runtime.printable import is_utf8, printable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -63,17 +65,26 @@ def run_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def read_text(path: Path) -> str:
-    """A recipe file's text.
+    """A recipe file's text, without the byte-order mark that some editors put before it.
 
     Raises:
         RecipeError: it cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"'{path}' is not a recipe: it is not UTF-8 text ({error.reason}).") from error
+        content = path.read_bytes()
     except OSError as error:
         raise RecipeError(f"Cannot read the recipe '{path}': {error.strerror}.") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise RecipeError(
+            f"'{path}' is UTF-16 text, as Windows PowerShell's > writes it; a recipe is UTF-8. Save it as UTF-8 in an "
+            f"editor, or write it with: | Out-File -Encoding utf8 FILE"
+        )
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"'{path}' is not a recipe: it is not UTF-8 text (byte {error.start}). Save it as UTF-8 in an editor."
+        ) from error
 
 
 def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
@@ -164,10 +175,12 @@ def _refuse_odd(value: Any, where: str, depth: int = 0) -> None:
     """Refuse what no recipe holds and what no message could show."""
     if depth > _MAX_DEPTH:
         raise RecipeError(f"'{where}' is no recipe: {_TOO_DEEP}")
-    if isinstance(value, str) and printable(value) != value:
+    if isinstance(value, str) and not is_utf8(value):
         raise RecipeError(f"'{where}': a recipe is UTF-8 text, which '{printable(value)}' is not. Rename the folder.")
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         raise RecipeError(f"'{where}' is no recipe: {_TOO_LARGE}")
+    if isinstance(value, str) and not is_utf8(value):
+        raise RecipeError(f"'{where}': '{value}' is not UTF-8, as every text in a recipe must be. Rename it.")
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _refuse_odd(inner, where, depth + 1)
 

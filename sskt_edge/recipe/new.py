@@ -8,11 +8,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sskt_edge.errors import RecipeError, printable
+from sskt_edge.errors import RecipeError
+from sskt_edge.runtime.printable import is_utf8, printable
+from sskt_edge.runtime.shell import command
 
 _TEXT = """\
 # {name}: {images} images in {classes} classes, in '{root}'
-# sskt-edge train {file}
+# {train}
 name = "{name}"
 
 [data]
@@ -91,15 +93,15 @@ def new_recipe(
     small, middle, large = short_sides
     images = sum(counts.values())
     split = "" if has_test else "test_share = 0.2           # held out for the test: the folder has no test/\n"
-    said = "".join(f"# {_in_comment(note)}\n" for note in notes)
+    said = "".join(f"# {printable(note)}\n" for note in notes)
     skip = f"skip_bad = true            # {unreadable} images cannot be read\n" if unreadable else ""
     return _TEXT.format(
         name=re.sub(r"[^A-Za-z0-9._-]+", "_", folder_name(root)).strip("._-") or "images",
         images=images,
         classes=len(counts),
-        root=_in_comment(str(root)),
+        root=printable(str(root)),
         root_toml=json.dumps(str(root), ensure_ascii=False).replace("\x7f", "\\u007f"),
-        file=_in_comment(printable(file)),
+        train=command("train", file),
         size=_image_size(middle, target),
         small=small,
         middle=middle,
@@ -118,14 +120,9 @@ def folder_name(root: Path) -> str:
     Raises:
         RecipeError: the path is not UTF-8, as a recipe is.
     """
-    if printable(root) != str(root):
+    if not is_utf8(str(root)):
         raise RecipeError(f"'{printable(root)}' is not UTF-8, and a recipe cannot name it. Rename the folder.")
     return Path(os.path.abspath(root)).name  # noqa: PTH100 (Path.absolute keeps "..")
-
-
-def _in_comment(text: str) -> str:
-    """A text without the signs that TOML has no place for in a comment."""
-    return re.sub(r"[\x00-\x1f\x7f]", "?", text)
 
 
 def _image_size(middle: int, target: str) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
 from sskt_edge.errors import RecipeError, closeness, is_close, nearest
+from sskt_edge.runtime.shell import command
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -58,22 +58,13 @@ def _nearest_recipe(path: Path, shipped: Iterable[str]) -> str:
 
 def _meant_by_folder(folder: Path) -> str:
     """What to do with a folder where a recipe is expected."""
-    if (folder / "recipe.toml").is_file():
-        return f"It holds a run. {_to_use_run(folder)}"
-    if (folder / "manifest.json").is_file():
-        return f"It holds a bundle. To evaluate it: {_command('eval', folder)}."
-    return f"If it holds images, write a recipe for them: {_command('recipe', 'new', '--data', folder)}."
-
-
-def _to_use_run(folder: Path) -> str:
     if (folder / "result.json").is_file():
-        again = _command("train", folder / "recipe.toml")
-        return f"To export it: {_command('export', folder)}. To train its recipe again: {again}."
-    return f"To continue it: {_command('train', folder, '--resume')}."
-
-
-def _command(*words: str | Path) -> str:
-    return shlex.join(["sskt-edge", *map(str, words)])
+        return f"It holds a run, whose recipe is '{folder / 'recipe.toml'}'. To export it: {command('export', folder)}"
+    if (folder / "recipe.toml").is_file():
+        return f"It holds an unfinished run. To continue it: {command('train', folder, '--resume')}"
+    if (folder / "manifest.json").is_file():
+        return f"It holds a bundle. To evaluate it: {command('eval', folder)}"
+    return f"If it holds images, write a recipe for them: {command('recipe', 'new', '--data', folder)}"
 
 
 def head_of(text: str) -> list[str]:

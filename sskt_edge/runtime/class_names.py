@@ -6,9 +6,8 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from sskt_edge.errors import DataError, printable
-
-_BIDI = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))  # they turn the order of what follows
+from sskt_edge.errors import DataError
+from sskt_edge.runtime.printable import UNPRINTABLE, printable
 
 
 def spelled(name: str) -> str:
@@ -30,7 +29,7 @@ def class_folders(root: Path, folders: Iterable[str]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for folder in sorted(folders):
-        if any(letter in _BIDI or unicodedata.category(letter) in {"Cc", "Cs"} for letter in folder):
+        if UNPRINTABLE.search(folder):
             raise DataError(
                 f"'{printable(root)}': the folder {_escaped(folder)} cannot name a class: its name is not UTF-8, or "
                 f"has a control character or one that turns the direction of text. Rename it."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.runtime.manifest import ENGINES
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.session import Session
+from sskt_edge.runtime.shell import command
 
 # What ONNX Runtime's CPU alone takes is nothing for TensorRT.
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -133,7 +133,7 @@ def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> 
         MissingExtraError: no TensorRT is installed.
         InputError: no GPU answers.
     """
-    again = f"Build one here: sskt-edge export {shlex.quote(str(bundle.path))} --trt --precision {precision}"
+    again = f"Build one here: {command('export', bundle.path, '--trt', '--precision', precision)}"
     found = look_at_engines(bundle)
     own = [engine for engine in found.whole if engine.sidecar.network == precision]
     reasons = [str(found.broken[plan]) for plan in found.broken_of(precision)]
@@ -165,11 +165,12 @@ def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> 
 
 
 def _engine(bundle: Bundle, plan: str) -> Engine:
-    where, again = f"'{bundle.path / plan}'", f"Build it again: sskt-edge export {shlex.quote(str(bundle.path))} --trt."
+    rebuild = command("export", bundle.path, "--trt")
+    where, again = f"'{bundle.path / plan}'", f"Build it again: {rebuild}"
     beside = f"{plan.removesuffix('.plan')}.json"
     if beside not in bundle.manifest.files:
         raise BundleError(f"{where} has no sidecar. {again}")
-    sidecar = parse(bundle.read(beside), shlex.quote(str(bundle.path)))
+    sidecar = parse(bundle.read(beside), rebuild)
     if sidecar.plan_sha256 != bundle.manifest.files[plan].sha256:
         raise BundleError(f"{where} is not the engine that its sidecar is of. {again}")
     record = bundle.manifest.precisions.get(sidecar.network)  # type: ignore[call-overload]

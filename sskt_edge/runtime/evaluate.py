@@ -16,7 +16,7 @@ import numpy.typing as npt
 import PIL
 
 from sskt_edge import __version__
-from sskt_edge.errors import DataError, printable
+from sskt_edge.errors import DataError
 from sskt_edge.runtime.bench import Subject, quick_latency
 from sskt_edge.runtime.bundle import MANIFEST, Bundle
 from sskt_edge.runtime.class_names import spelled
@@ -27,6 +27,7 @@ from sskt_edge.runtime.metrics import Scores, scores, top_k
 from sskt_edge.runtime.openings import Opened, Openings
 from sskt_edge.runtime.parity import Parity, compare
 from sskt_edge.runtime.parts import find_parts
+from sskt_edge.runtime.printable import printable
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.seal import unprotected
 from sskt_edge.runtime.session import run_batches

@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sskt_edge.errors import DataError, printable
+from sskt_edge.errors import DataError
 from sskt_edge.runtime.class_names import class_folders, spelled
 from sskt_edge.runtime.formats import image_endings
 from sskt_edge.runtime.images import read_image, to_square
 from sskt_edge.runtime.left_out import LeftOut
+from sskt_edge.runtime.printable import printable
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.read_ahead import read_in_order
 from sskt_edge.runtime.walk import images_below, must_be_folder, sub_folders

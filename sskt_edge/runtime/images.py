@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from sskt_edge.errors import DataError, printable
+from sskt_edge.errors import DataError
 from sskt_edge.runtime.formats import readable_formats
+from sskt_edge.runtime.printable import printable
 
 MAX_PIXELS = 178_956_970 // 2
 """An image of more pixels is refused before it is decoded (a small file may unfold to all of the memory)."""
@@ -44,7 +45,7 @@ def decode(content: bytes, where: str) -> Image.Image:
         DataError: empty, truncated, too large, of an unknown format, or with values of an unknown range.
     """
     if not content:
-        raise DataError(f"'{where}' is empty (0 bytes). Fetch the file again, or remove it.")
+        raise DataError(f"'{where}' is empty (0 bytes). Copy or download the file again.")
     try:
         with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -57,7 +58,7 @@ def decode(content: bytes, where: str) -> Image.Image:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
-            f"'{where}' unfolds to more than the {MAX_PIXELS} pixels that are read. Scale the image down, or remove it."
+            f"'{where}' has more than {MAX_PIXELS:,} pixels, the most that are read. Scale the image down."
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(
@@ -66,7 +67,7 @@ def decode(content: bytes, where: str) -> Image.Image:
         ) from error
     except Exception as error:  # Pillow's readers meet a broken file with any kind of exception.
         reason = str(error) or type(error).__name__
-        raise DataError(f"'{where}' is broken or truncated: {reason}. Fetch the file again, or remove it.") from error
+        raise DataError(f"'{where}' is broken or truncated: {reason}. Copy or download the file again.") from error
 
 
 def to_square(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
@@ -90,7 +91,7 @@ def read_image(path: Path) -> tuple[bytes, Image.Image]:
     """
     try:
         if not _is_file(path):
-            raise DataError(f"'{printable(path)}' is not a file, but a folder, a pipe or a device. Remove it.")
+            raise DataError(f"'{path}' is a folder, a pipe or a device; expected an image file. Check the path.")
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"'{printable(path)}' cannot be read: {error.strerror or error}. Check the path.") from error

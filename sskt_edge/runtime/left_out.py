@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sskt_edge.errors import printable
 from sskt_edge.runtime.formats import remedy
+from sskt_edge.runtime.printable import printable
 
 _MOST_ENDINGS = 4
 _MOST_NAMES = 3

@@ -17,7 +17,9 @@ import numpy.typing as npt
 from sskt_edge.errors import DataError
 
 _Z = 1.959964  # of a normal distribution, 95 % lie within so many standard deviations
-_MOST_CLASSES = 1000  # the confusion matrix of more has too many cells to write down
+MOST_CLASSES = 1000
+"""The confusion matrix of more classes has too many cells to write down."""
+
 Logits = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
@@ -57,7 +59,7 @@ class Scores:
             "top1_interval": list(interval(self.top1, self.images)),
             "top5": self.top5,
             "per_class": [None if np.isnan(share) else float(share) for share in self.per_class],
-            "confusion": self.confusion.tolist() if len(self.per_class) <= _MOST_CLASSES else None,
+            "confusion": self.confusion.tolist() if len(self.per_class) <= MOST_CLASSES else None,
             "not_finite": self.not_finite,
         }
 

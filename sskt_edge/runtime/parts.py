@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sskt_edge.errors import DataError, printable
+from sskt_edge.errors import DataError
 from sskt_edge.runtime.class_names import spelled
 from sskt_edge.runtime.left_out import LeftOut
+from sskt_edge.runtime.printable import printable
 from sskt_edge.runtime.walk import has_images, images_below, must_be_folder, sub_folders
 
 _PARTS = {

@@ -35,8 +35,8 @@ def verdict(
     drop = None if drop is None else round(drop, 12)  # a difference of shares is a little off
     if kind == "int8" and drop is not None and drop > tolerances.int8_accuracy_drop:
         reasons.append(
-            f"accuracy is {drop:.2%} lower than the trained network's, allowed are "
-            f"{tolerances.int8_accuracy_drop:.2%} ({_would_pass('int8_accuracy_drop', drop)})"
+            f"accuracy is {100 * drop:.2f} points lower than the trained network's, allowed are "
+            f"{100 * tolerances.int8_accuracy_drop:.2f} points ({_would_pass('int8_accuracy_drop', drop)})"
         )
     return reasons
 

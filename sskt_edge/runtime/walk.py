@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from sskt_edge.errors import DataError, nearest, printable
+from sskt_edge.errors import DataError, nearest
 from sskt_edge.runtime.formats import image_endings
 from sskt_edge.runtime.left_out import LeftOut
+from sskt_edge.runtime.printable import printable
 
 # Folders of Synology and QNAP, of Windows, macOS and ext4, in small letters: thumbnails, copies and deleted files.
 _SYSTEM_FOLDERS = frozenset(

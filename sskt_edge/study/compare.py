@@ -12,6 +12,7 @@ from sskt_edge.errors import DivergenceError, Interrupted, RunError, StudyError
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.files import write_atomically
+from sskt_edge.runtime.printable import as_utf8
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.seal import carries_hash, unprotected
 from sskt_edge.study.arms import Arm, arms_of
@@ -164,6 +165,6 @@ def _write(comparison: Comparison) -> None:
         StorageError: the disk does not take them.
     """
     write_atomically(comparison.folder / "compare.json", json.dumps(comparison.as_json(), indent=2).encode() + b"\n")
-    write_atomically(comparison.folder / "compare.md", comparison.as_markdown().encode())
+    write_atomically(comparison.folder / "compare.md", as_utf8(comparison.as_markdown()).encode())
     if comparison.spreads:
         write_atomically(comparison.folder / "compare.png", draw_comparison(comparison))

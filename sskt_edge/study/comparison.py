@@ -159,7 +159,8 @@ class Comparison:
                     if other != digest:
                         raise StudyError(
                             f"The runs '{run}' and '{one.run}' of '{self.folder / 'runs'}' cannot be compared: "
-                            f"{what} changed between them. Remove the older ones, and run the same command again."
+                            f"{what} changed between them. Move the older ones elsewhere, or name another folder, "
+                            f"--studies."
                         )
 
     def as_json(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sskt_edge.errors import DivergenceError, Interrupted, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import storage_errors, write_atomically
+from sskt_edge.runtime.printable import as_utf8
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.study.base import check_seeds, overlaid, study_folder, study_sha256, with_train
 from sskt_edge.study.draw_sweep import draw_sweep
@@ -261,7 +262,9 @@ class _Ran:
             raise optuna.TrialPruned(str(error)) from error
         validation, accuracy = fitted.setting.validation, fitted.position.validation_top1
         if validation is None or accuracy is None:
-            raise StudyError(f"The run '{fitted.folder.path}' has no validation accuracy. Remove it and start again.")
+            raise StudyError(
+                f"The run '{fitted.folder.path}' has no validation accuracy. Move it elsewhere; it is trained again."
+            )
         environment = read_environment(fitted.folder)
         self._refuse_other_images(_IMAGES, environment.data_sha256)
         if environment.unlabelled_sha256 is not None:
@@ -304,7 +307,7 @@ def _write(result: Sweep) -> None:
         StorageError: the disk does not take them.
     """
     write_atomically(result.folder / "sweep.json", json.dumps(result.as_json(), indent=2).encode() + b"\n")
-    write_atomically(result.folder / "sweep.md", result.as_markdown().encode())
+    write_atomically(result.folder / "sweep.md", as_utf8(result.as_markdown()).encode())
     if result.best is not None:
         write_atomically(result.folder / "sweep.png", draw_sweep(result))
         write_atomically(result.folder / "best.toml", result.best_recipe(result.best).encode())

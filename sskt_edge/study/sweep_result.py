@@ -12,6 +12,7 @@ import tomli_w
 
 from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.shell import command
 from sskt_edge.study.base import as_written, overlaid
 from sskt_edge.study.comparison_text import markdown_table
 from sskt_edge.study.space import Point, Space, toml_of
@@ -149,7 +150,7 @@ class Sweep:
         head = [
             f"{self.recipe.name} with {', '.join(self.space.changes(best.point))}",
             "",
-            f"sskt-edge compare {self.folder / 'best.toml'} --seeds 5",
+            command("compare", self.folder / "best.toml", "--seeds", "5"),
             "",
             f"The best of {len(done)} points of {len(self.space)} ({self.sampler}): {'; '.join(listed)}.",
             f"Chosen by the last epoch's accuracy on {self.images:,} validation images, {seeds}: {accuracy:.2%}.",

@@ -17,6 +17,7 @@ from sskt_edge.errors import BundleError, RunError, nearest
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.golden import Golden, golden_from_bytes
 from sskt_edge.runtime.manifest import Accuracy
+from sskt_edge.runtime.shell import command
 from sskt_edge.targets.records import read_recipe, read_record
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_layout import RunFolder
@@ -105,7 +106,7 @@ def read_run(path: Path | str) -> TrainedNetwork:
     if not folder.recipe.is_file():
         raise RunError(f"No run at '{path}': it has no recipe.toml. {_nearby(path)}Make one: sskt-edge train RECIPE.")
     if not folder.result.is_file():
-        raise RunError(f"The run '{path}' is not finished. Go on with: sskt-edge train {path} --resume.")
+        raise RunError(f"The run '{path}' is not finished. Go on with: {command('train', path, '--resume')}")
     result = read_record(folder.result, Result, "Train again, or copy the run again.")
     recipe = read_recipe(folder, result.recipe_file_sha256)
     content = _read_unchanged(folder.primary, result.primary_sha256)

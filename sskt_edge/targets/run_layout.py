@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sskt_edge.errors import RunError
 from sskt_edge.runtime.seal import carries_hash, unprotected
+from sskt_edge.runtime.shell import command
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,6 @@ def find_newest_run(runs: Path) -> Path:
     if found:
         raise RunError(
             f"No finished run in '{runs}'; '{found[0].path}' was not finished. "
-            f"Go on with: sskt-edge train {found[0].path} --resume."
+            f"Go on with: {command('train', found[0].path, '--resume')}"
         )
     raise RunError(f"No run in '{runs}'. Make one: sskt-edge train RECIPE; the shipped recipes: sskt-edge recipe list.")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
     from sskt_edge.training.inputs import Inputs
+from sskt_edge.runtime.printable import printable
 
 _PACKAGES = ("sskt-edge", "torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "onnxruntime", "openvino")
 _CHANGES_SHOWN = 5
@@ -122,8 +123,8 @@ def new_environment(
         data_sha256=inputs.data_sha256(),
         unlabelled_sha256=inputs.unlabelled_sha256(),
         training_images=len(inputs.images),
-        skipped_images=tuple(inputs.reader.skipped),
         copies=inputs.copies,
+        skipped_images=tuple(map(printable, inputs.reader.skipped)),
         sources={source.name: source.identity for source in inputs.sources},
         engines=engines,
         machine=this_machine(device),

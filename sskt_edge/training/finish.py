@@ -19,6 +19,7 @@ from sskt_edge.runtime.golden import Golden, pixel_hashes
 from sskt_edge.runtime.manifest import Accuracy
 from sskt_edge.runtime.metrics import interval, scores
 from sskt_edge.runtime.progress import Progress
+from sskt_edge.runtime.shell import command
 from sskt_edge.sskt.network import BranchedTarget, cost, strip
 from sskt_edge.targets.records import write_record
 from sskt_edge.targets.reference import reference_facts, reference_logits
@@ -52,8 +53,8 @@ def finish(
         golden = _record(recipe, reader, network, setting, progress)
     except DataError as error:
         raise DataError(
-            f"{error} The training is done and saved: mend the test images, "
-            f"then sskt-edge train {folder.path} --resume."
+            f"{error} The training is done and saved: mend the test images, then run: "
+            f"{command('train', folder.path, '--resume')}"
         ) from error
     found = scores(golden.test_logits, golden.test_labels, len(reader.classes))
     if found.not_finite:

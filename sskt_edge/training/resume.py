@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from sskt_edge.errors import RecipeError, RunError
 from sskt_edge.recipe.load import load_recipe, run_recipe
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.shell import command
 from sskt_edge.targets.run_layout import RunFolder, find_runs
 from sskt_edge.training.environment import (
     Environment,
@@ -48,7 +48,7 @@ def unfinished_run(named: str, overrides: Sequence[str], runs: Path) -> Unfinish
     folder = RunFolder(Path(named))
     if folder.recipe.is_file():
         if folder.result.is_file():
-            raise RunError(f"The run '{named}' is finished. Next: {_command('export', named)}.")
+            raise RunError(f"The run '{named}' is finished. Next: {command('export', folder.path)}")
         recipe = run_recipe(folder.recipe, overrides)
         refuse_other_recipe(folder, recipe)
         return Unfinished(folder, recipe)
@@ -61,7 +61,7 @@ def unfinished_run(named: str, overrides: Sequence[str], runs: Path) -> Unfinish
     if len(with_overrides) == 1:
         return with_overrides[0]
     if with_overrides:
-        ways = "".join(f"\n  {_command('train', run.folder.path, '--resume')}" for run in with_overrides)
+        ways = "".join(f"\n  {command('train', run.folder.path, '--resume')}" for run in with_overrides)
         raise RunError(
             f"{len(with_overrides)} unfinished runs of this recipe were started with a --set. Name one:{ways}"
         )
@@ -93,8 +93,8 @@ def _none_found(recipe: Recipe, unfinished: Sequence[tuple[RunFolder, Environmen
         if environment.recipe is not None and environment.recipe["name"] == recipe.name:
             return (
                 f"No unfinished run of this recipe in '{runs}': the recipe changed since the newest, '{run.path}', "
-                f"was started: {changed_values(run, environment, recipe)}. To continue it as it was started: "
-                f"{_command('train', run.path, '--resume')}. To start a new run: leave out --resume."
+                f"was started: {changed_values(run, environment, recipe)}. To start a new run, leave out --resume. "
+                f"To continue that one as it was started: {command('train', run.path, '--resume')}"
             )
     others = ", ".join(f"'{run.path}'" for run, _ in unfinished[:3])
     return (
@@ -102,7 +102,3 @@ def _none_found(recipe: Recipe, unfinished: Sequence[tuple[RunFolder, Environmen
         + (f"Unfinished runs of other recipes: {others}. " if others else "")
         + "To start one: leave out --resume."
     )
-
-
-def _command(*words: str | Path) -> str:
-    return shlex.join(["sskt-edge", *map(str, words)])

@@ -12,6 +12,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from sskt_edge.runtime.files import storage_errors, write_atomically
+from sskt_edge.runtime.printable import printable_lines
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.epoch_table import epoch_of
@@ -104,7 +105,7 @@ def note_result(folder: RunFolder, line: str) -> None:
 
 def _note(folder: RunFolder, line: str) -> None:
     with storage_errors(folder.log), folder.log.open("a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {printable_lines(line)}\n")
 
 
 def _done_again(line: str, epoch: int) -> bool:

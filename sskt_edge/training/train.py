@@ -18,6 +18,7 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.shell import command
 from sskt_edge.sources.choice import Choice
 from sskt_edge.sources.labels import SoftLabels
 from sskt_edge.sskt.losses import AuxiliaryLoss
@@ -108,7 +109,7 @@ def train(
     except KeyboardInterrupt:
         raise Interrupted(
             "Stopped while the test images were read; the training is done and saved. "
-            f"Go on with: sskt-edge train {done.folder.path} --resume",
+            f"Go on with: {command('train', done.folder.path, '--resume')}",
             signal.SIGINT,
         ) from None
     return read_run(done.folder.path)
@@ -250,7 +251,7 @@ def _run(
         log.say(f"stopped by signal {request.signum}; the state is saved")
         raise Interrupted(
             f"Stopped after {trainer.position.epoch} of {recipe.train.epochs} epochs; the state is saved. "
-            f"Go on with: sskt-edge train {trainer.folder.path} --resume",
+            f"Go on with: {command('train', trainer.folder.path, '--resume')}",
             request.signum,
         ) from None
     except DivergenceError as error:
@@ -268,7 +269,7 @@ def _labels(sources: Sources, choices: Mapping[str, Choice], folder: RunFolder, 
         log.say(f"stopped by signal {request.signum}; the labels so far are kept")
         raise Interrupted(
             "Stopped while the soft labels were made ready; those so far are kept. "
-            f"Go on with: sskt-edge train {folder.path} --resume",
+            f"Go on with: {command('train', folder.path, '--resume')}",
             request.signum,
         ) from None
 

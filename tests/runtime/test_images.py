@@ -216,12 +216,12 @@ def png_header(width: int, height: int) -> bytes:
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("size", [(MAX_PIXELS + 1, 1), (10_000, 10_000), (30_000, 30_000)])
 def test_a_bomb_is_refused_before_it_unfolds(size: tuple[int, int]) -> None:
-    with pytest.raises(DataError, match=f"'bomb' unfolds to more than the {MAX_PIXELS} pixels"):
+    with pytest.raises(DataError, match=f"'bomb' has more than {MAX_PIXELS:,} pixels"):
         decode(png_header(*size), "bomb")
 
 
 def test_a_bomb_is_refused_where_warnings_are_errors() -> None:
-    with pytest.raises(DataError, match="'bomb' unfolds"):
+    with pytest.raises(DataError, match="'bomb' has more"):
         decode(png_header(10_000, 10_000), "bomb")
 
 
@@ -263,7 +263,7 @@ def test_a_device_and_a_pipe_are_refused_and_not_waited_for(tmp_path: Path) -> N
     (tmp_path / "a.png").symlink_to(os.devnull)
     os.mkfifo(tmp_path / "b.png")
     for name in ("a.png", "b.png"):
-        with pytest.raises(DataError, match=rf"{name}' is not a file, but a folder, a pipe or a device\. Remove it"):
+        with pytest.raises(DataError, match=f"{name}' is a folder, a pipe or a device"):
             read_square(tmp_path / name, 5)
         assert short_side(tmp_path / name) == 0
 

@@ -140,7 +140,7 @@ def test_a_loss_of_exactly_what_is_allowed_passes(before: int, after: int, image
 def test_every_rule_that_is_broken_has_its_sentence() -> None:
     first, second = verdict("int8", RUNNER, parity_of(flips=50), Tolerances(), drop=0.25)
     assert first.startswith("50.00% of 100 images")
-    assert second.startswith("accuracy is 25.00% lower than the trained network's, allowed are 1.00%")
+    assert second.startswith("accuracy is 25.00 points lower than the trained network's, allowed are 1.00 points")
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

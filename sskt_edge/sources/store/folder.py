@@ -45,7 +45,9 @@ class CollectionFolder:
         """
         manifest = read_manifest(self.path) or Manifest(self._facts, self._form)
         if key_of(manifest.facts, manifest.form) != key_of(self._facts, self._form):
-            raise DataError(f"'{self._file}' is of another collection. Delete the folder: its labels are asked again.")
+            raise DataError(
+                f"'{self._file}' is of another collection. Move the folder elsewhere; its labels are asked again."
+            )
         return manifest
 
     def shards(self) -> tuple[Shard, ...]:

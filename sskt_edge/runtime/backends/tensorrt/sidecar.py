@@ -64,17 +64,17 @@ class Sidecar(BaseModel):
         return self.model_dump_json(indent=2).encode() + b"\n"
 
 
-def parse(content: bytes, bundle: str = "BUNDLE") -> Sidecar:
+def parse(content: bytes, rebuild: str = "sskt-edge export BUNDLE --trt") -> Sidecar:
     """The content of a sidecar's file → Sidecar.
 
     Args:
         content: of the file.
-        bundle: where the engine lies, for the command that builds it again.
+        rebuild: the command that builds the engine again.
 
     Raises:
         BundleError: too large, no JSON, of a newer schema, or a key missing, unknown or with a wrong value.
     """
-    again = f"Build the engine again: sskt-edge export {bundle} --trt."
+    again = f"Build the engine again: {rebuild}"
     if len(content) > _MAX_BYTES:
         raise BundleError(f"The engine's sidecar is no file of ours: it has {len(content)} bytes. {again}")
     try:

@@ -63,20 +63,20 @@ def test_what_is_written_is_read() -> None:
 def test_a_sidecar_that_does_not_hold_is_refused(change: dict[str, Any], said: str) -> None:
     raw = json.loads(sidecar().as_bytes()) | change
     with pytest.raises(BundleError, match=said) as caught:
-        parse(json.dumps(raw).encode(), "my/bundle")
+        parse(json.dumps(raw).encode(), "sskt-edge export my/bundle --trt")
     assert "sskt-edge export my/bundle --trt" in str(caught.value) or "pip install --upgrade" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[" * 60_000, b"[]"])
 def test_what_is_no_sidecar_is_refused(content: bytes) -> None:
     with pytest.raises(BundleError, match=r"The engine's sidecar is no.*sskt-edge export my/bundle --trt"):
-        parse(content, "my/bundle")
+        parse(content, "sskt-edge export my/bundle --trt")
 
 
 def test_a_sidecar_of_any_size_is_not_parsed() -> None:
     raw = json.loads(sidecar().as_bytes()) | {"gpu": "x" * 65_536}
     with pytest.raises(BundleError, match=r"it has \d+ bytes.*sskt-edge export my/bundle --trt"):
-        parse(json.dumps(raw).encode(), "my/bundle")
+        parse(json.dumps(raw).encode(), "sskt-edge export my/bundle --trt")
 
 
 def test_an_engine_fits_the_machine_that_built_it() -> None:

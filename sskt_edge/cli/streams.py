@@ -1,0 +1,116 @@
+"""stdout and stderr that never end a verb: whatever their encoding, and whether or not somebody still reads them."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TextIO, cast
+
+from sskt_edge.errors import StorageError
+from sskt_edge.runtime.printable import UNPRINTABLE, escape
+
+READABLE = "sskt_edge.readable"
+"""The error handler of codecs that stands a readable text for a character that an encoding lacks."""
+
+_ASCII = {
+    "…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "·": ".", "±": "+-", "°": "deg ", "²": "^2", "³": "^3",
+    "Δ": "d", "α": "alpha", "Σ": "sum", "μ": "u", "µ": "u", "≤": "<=", "≥": ">=", "→": "->", "‖": "||",
+    "⌈": "ceil(", "⌉": ")", "ᵀ": "^T", "─": "-", "━": "-", "╸": "-", "╺": "-", "│": "|", "├": "+", "└": "+",
+    "‘": "'", "’": "'", "“": '"', "”": '"', "\u00a0": " ", "\ufffd": "?",
+}  # fmt: skip
+
+
+def _readable(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_ascii, error.object[error.start : error.end])), error.end
+
+
+def _ascii(character: str) -> str:
+    """What stands for a character: for one that is not in the table its code, which no byte of a name looks like."""
+    if character in _ASCII:
+        return _ASCII[character]
+    if UNPRINTABLE.match(character):
+        return UNPRINTABLE.sub(escape, character)
+    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+
+
+codecs.register_error(READABLE, _readable)
+
+
+def encodable(text: str, encoding: str) -> str:
+    """The text as a stream of this encoding shows it."""
+    return text.encode(encoding, READABLE).decode(encoding, "replace")
+
+
+class _Descriptor(io.FileIO):
+    """A descriptor that takes everything: after the first write that fails, the rest is dropped.
+
+    Attributes:
+        failure: why a write failed; None for a reader that went away, since that is no fault.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "wb", closefd=False)
+        self.failure: OSError | None = None
+        self._dropped = False
+
+    def write(self, content: object, /) -> int:
+        """Write or drop; the number of bytes that are done with."""
+        if not self._dropped:
+            try:
+                return super().write(content)  # type: ignore[arg-type]
+            except OSError as error:
+                self._dropped = True
+                # Windows says EINVAL of a pipe that nobody reads.
+                if error.errno != errno.EPIPE and not (os.name == "nt" and error.errno == errno.EINVAL):
+                    self.failure = error
+        return memoryview(content).nbytes  # type: ignore[arg-type]
+
+
+_descriptors: dict[str, _Descriptor] = {}
+
+
+def prepare() -> None:
+    """Make stdout and stderr ready, before anything is printed."""
+    _descriptors.clear()
+    for name in ("stdout", "stderr"):
+        setattr(sys, name, _prepared(name, getattr(sys, name)))
+
+
+def _prepared(name: str, stream: TextIO | None) -> TextIO:
+    if stream is None:  # it was closed by who started this process
+        return Path(os.devnull).open("w", encoding="utf-8")
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    raw = getattr(stream.buffer, "raw", stream.buffer)
+    if type(raw) is not io.FileIO:  # a console of Windows, which takes any letter
+        stream.reconfigure(errors=READABLE)
+        return stream
+    stream.flush()
+    descriptor = _descriptors[name] = _Descriptor(raw.fileno())
+    buffer = descriptor if stream.write_through else io.BufferedWriter(descriptor)
+    return io.TextIOWrapper(
+        cast(io.BufferedWriter, buffer),
+        encoding=stream.encoding,
+        errors=READABLE,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def finish() -> StorageError | None:
+    """Write what is left; the error to tell if stdout did not take everything, though somebody reads it."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    failure = _descriptors["stdout"].failure if "stdout" in _descriptors else None
+    if failure is None:
+        return None
+    from sskt_edge.runtime.files import is_full  # nobody else needs it so early
+
+    why = "no space is left on the disk" if is_full(failure) else (failure.strerror or str(failure))
+    return StorageError(f"Could not write the result to stdout: {why}. Redirect it to another file.")

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.run import Verb
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verb:
+    """Runs verbs in the folder `tmp_path`."""
+    return Verb(monkeypatch, tmp_path)

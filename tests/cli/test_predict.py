@@ -1,0 +1,60 @@
+"""predict as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.run import Verb
+from tests.runtime.tiny import write_bundle, write_images
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of images beside a bundle."""
+    write_bundle(tmp_path / "bundle")
+    write_images(tmp_path / "photos", 1)
+    return tmp_path / "photos"
+
+
+def test_one_bad_file_is_told_and_the_others_are_answered(verb: Verb, photos: Path) -> None:
+    (photos / "bad.jpg").write_text("not an image")
+    code, said, errors = verb("predict", "bundle", "photos", "nowhere.png")
+    assert code == 1
+    assert [line.split()[:2] for line in said.splitlines()[1:]] == [
+        [f"photos/{name}/0.png", name] for name in ("blue", "green", "red")
+    ]
+    bad, nowhere = (line for line in errors.splitlines() if line.startswith("error: "))
+    assert "'photos/bad.jpg'" in bad and "'nowhere.png'" in nowhere
+    code, said, errors = verb("predict", "bundle", "photos/red/0.png", "nowhere.png", "--json")
+    good, failed = json.loads(said)["images"]
+    assert code == 1 and "'nowhere.png'" in errors
+    assert good["image"] == "photos/red/0.png" and max(good["classes"], key=good["classes"].get) == "red"
+    assert failed["image"] == "nowhere.png" and failed["error"]["kind"] == "DataError"
+
+
+def test_where_none_can_be_read_the_input_is_wrong(verb: Verb, photos: Path) -> None:
+    (photos / "empty").mkdir()
+    for words in (["nowhere.png"], ["photos/empty"], ["nowhere.png", "photos/empty"]):
+        code, said, errors = verb("predict", "bundle", *words)
+        assert (code, said) == (2, "")
+        assert errors.count("error: ") == len(words) and "emove" not in errors
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are Unicode there")
+def test_a_name_that_is_not_utf_8_is_shown_by_its_escape(verb: Verb, photos: Path) -> None:
+    name = os.fsdecode(b"photos/caf\xe9\x1b.png")
+    (photos / "red" / "0.png").rename(photos.parent / name)
+    for encoding in ("utf-8", "ascii"):
+        code, said, _ = verb("predict", "bundle", name, encoding=encoding)
+        assert code == 0 and r"photos/caf\xe9\x1b.png  red" in said
+    code, said, _ = verb("predict", "bundle", name, "--json")
+    assert json.loads(said)["images"][0]["image"] == "photos/caf\\xe9\x1b.png"
+    code, said, errors = verb("predict", name, "x.png", "--json")
+    assert code == 2 and r"photos/caf\xe9" in errors and r"photos/caf\xe9" in json.loads(said)["error"]["message"]
