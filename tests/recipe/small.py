@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from sskt_edge.errors import RecipeError
+from sskt_edge.recipe.load import parse_recipe
+
 TEXT = """
 name = "small"
 [data]
@@ -24,3 +29,10 @@ data = { name = "digits" }
 target = { model = "resnet20" }
 sskt = { method = "scratch" }
 """
+
+
+def fault(text: str, *overrides: str) -> str:
+    """What a recipe that is not valid is told."""
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text, overrides, where="small.toml")
+    return str(caught.value)

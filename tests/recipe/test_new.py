@@ -91,7 +91,7 @@ def test_what_was_seen_stands_in_the_text() -> None:
 def test_what_is_to_be_known_of_the_folder_stands_in_a_comment() -> None:
     text = text_for(notes=("val/ is the test set", "not used: a\nb/"))
 
-    assert "# val/ is the test set\n# not used: a?b/\n" in text
+    assert "# val/ is the test set\n# not used: a\\x0ab/\n" in text
     assert parse_recipe(text).data.root == "photos"
 
 
