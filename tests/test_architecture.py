@@ -18,6 +18,7 @@ TESTS = Path(__file__).parent
 # A part imports from itself and from parts of a lower number; so those of the same number know nothing of each other.
 LAYERS = {
     "errors": 0,
+    "telemetry": 0,
     "runtime": 1,
     "recipe": 2,
     "data": 3,
@@ -85,7 +86,7 @@ def run(code: str) -> str:
 
 
 def light_modules() -> list[str]:
-    files = [path for path in FILES if part_of(path) in {"errors", "runtime", "recipe", "cli"}]
+    files = [path for path in FILES if part_of(path) in {"errors", "telemetry", "runtime", "recipe", "cli"}]
     dotted = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in files]
     return ["sskt_edge", *(name.removesuffix(".__init__") for name in dotted)]
 

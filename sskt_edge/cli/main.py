@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -77,6 +78,8 @@ _EXTRAS = {
 def main() -> NoReturn:
     """Run a verb. Exit codes: 0 done, 1 a check did not hold or the work failed, 2 wrong input, 130 and 143 signals."""
     streams.prepare()
+    if sys.platform == "win32":  # libraries too start programs by their bare names, which the current folder may have
+        os.environ.setdefault("NoDefaultCurrentDirectoryInExePath", "1")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stopped)
     code = _run()

@@ -67,14 +67,14 @@ class Images(NamedTuple):
 
 
 def open_images(run: TrainedNetwork, progress: Progress) -> Images:
-    """The images of a run's recipe, held against what the run saw.
+    """The images of a run's recipe, held against what the run saw. None is downloaded: a run may come from others.
 
     Raises:
         DataError: they are not there, cannot be read, or are others than those of the training.
     """
     recipe = run.recipe
     side, batch = recipe.data.image_size, recipe.export.batch.max
-    reader = open_data(recipe.data)
+    reader = open_data(recipe.data, fetch=False)
     training, validation = reader.training([side], progress)
     if labelled_sha256(reader.classes, training, validation) != run.result.data_sha256:
         raise _changed("training", recipe.data.root)

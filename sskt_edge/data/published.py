@@ -24,25 +24,25 @@ _LAYOUT = {
 }
 
 
-def open_stl10(data: Data) -> ArrayReader:
+def open_stl10(data: Data, fetch: bool = True) -> ArrayReader:
     """STL10: 5,000 training, 8,000 test and 100,000 unlabelled images of 96×96, 10 classes.
 
     The unlabelled images are read only when asked for, and take 2.76 GB of memory.
 
     Raises:
-        DataError: it is not there and cannot be fetched.
+        DataError: it is not there, and cannot or may not be fetched.
     """
 
     def arrays(found: Any) -> Arrays:
         return Arrays(_upright(found.data), found.labels.astype(np.int64), found.split, range(len(found.data)))
 
-    train = _found(data, datasets.STL10, split="train")
+    train = _found(data, datasets.STL10, fetch, split="train")
     return ArrayReader(
         data,
         train.classes,
         arrays(train),
-        lambda: arrays(_found(data, datasets.STL10, split="test")),
-        lambda: arrays(_found(data, datasets.STL10, split="unlabeled")),
+        lambda: arrays(_found(data, datasets.STL10, fetch, split="test")),
+        lambda: arrays(_found(data, datasets.STL10, fetch, split="unlabeled")),
     )
 
 
@@ -55,42 +55,44 @@ def _upright(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return out
 
 
-def open_cifar10(data: Data) -> ArrayReader:
+def open_cifar10(data: Data, fetch: bool = True) -> ArrayReader:
     """CIFAR10: 50,000 training and 10,000 test images of 32×32, 10 classes.
 
     Raises:
-        DataError: it is not there and cannot be fetched.
+        DataError: it is not there, and cannot or may not be fetched.
     """
-    return _open_cifar(data, datasets.CIFAR10)
+    return _open_cifar(data, datasets.CIFAR10, fetch)
 
 
-def open_cifar100(data: Data) -> ArrayReader:
+def open_cifar100(data: Data, fetch: bool = True) -> ArrayReader:
     """CIFAR100: 50,000 training and 10,000 test images of 32×32, 100 classes.
 
     Raises:
-        DataError: it is not there and cannot be fetched.
+        DataError: it is not there, and cannot or may not be fetched.
     """
-    return _open_cifar(data, datasets.CIFAR100)
+    return _open_cifar(data, datasets.CIFAR100, fetch)
 
 
-def _open_cifar(data: Data, kind: type[datasets.CIFAR10]) -> ArrayReader:
+def _open_cifar(data: Data, kind: type[datasets.CIFAR10], fetch: bool) -> ArrayReader:
     def arrays(found: Any, part: str) -> Arrays:
         labels = np.asarray(found.targets, dtype=np.int64)
         return Arrays(np.ascontiguousarray(found.data), labels, part, range(len(labels)))
 
-    train = _found(data, kind, train=True)
+    train = _found(data, kind, fetch, train=True)
     return ArrayReader(
-        data, train.classes, arrays(train, "train"), lambda: arrays(_found(data, kind, train=False), "test")
+        data, train.classes, arrays(train, "train"), lambda: arrays(_found(data, kind, fetch, train=False), "test")
     )
 
 
-def _found(data: Data, kind: Any, **part: Any) -> Any:
-    """The data set if its files are there and whole, else fetched, else a message with the layout."""
+def _found(data: Data, kind: Any, fetch: bool, **part: Any) -> Any:
+    """The data set if its files are there and whole, else fetched if it may be, else a message with the layout."""
     try:
         return kind(data.root, download=False, **part)
     except (RuntimeError, OSError):  # torchvision's "not found or corrupted"
         pass
     root = Path(data.root)
+    if not fetch:
+        raise _absent(data, "only a training downloads them")
     made = not root.exists()
     try:
         return kind(data.root, download=True, **part)
@@ -101,8 +103,11 @@ def _found(data: Data, kind: Any, **part: Any) -> Any:
             ) from error
         if made and root.is_dir() and not any(root.iterdir()):  # torchvision makes it before it has anything to put in
             root.rmdir()
-        raise DataError(
-            f"data.name = '{data.name}': its files are not in '{data.root}' (or are not the published ones, by MD5), "
-            f"and they could not be fetched: {str(error).splitlines()[0]}. Put them there by hand: "
-            f"'{root.resolve().name}/{_LAYOUT[data.name]}', or set data.root."
-        ) from error
+        raise _absent(data, f"they could not be fetched: {str(error).splitlines()[0]}") from error
+
+
+def _absent(data: Data, why: str) -> DataError:
+    return DataError(
+        f"data.name = '{data.name}': its files are not in '{data.root}' (or are not the published ones, by MD5), and "
+        f"{why}. Put them there by hand: '{Path(data.root).resolve().name}/{_LAYOUT[data.name]}', or set data.root."
+    )

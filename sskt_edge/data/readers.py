@@ -55,21 +55,25 @@ class Reader(Protocol):
 
 
 # Keep in step with recipe.names.DataSetName.
-DATA_SETS: dict[str, Callable[[Data], Reader]] = {
-    "imagefolder": FolderReader,
+DATA_SETS: dict[str, Callable[[Data, bool], Reader]] = {
+    "imagefolder": lambda data, _: FolderReader(data),
     "stl10": open_stl10,
     "cifar10": open_cifar10,
     "cifar100": open_cifar100,
-    "mnist5k": open_mnist5k,
-    "digits": open_digits,
+    "mnist5k": lambda data, _: open_mnist5k(data),
+    "digits": lambda data, _: open_digits(data),
 }
 
 
-def open_data(data: Data) -> Reader:
+def open_data(data: Data, fetch: bool = True) -> Reader:
     """The reader of a recipe's data set.
+
+    Args:
+        data: the recipe's part.
+        fetch: download a published data set whose files are not there.
 
     Raises:
         DataError: it is not there, or not as it must be.
         MissingExtraError: the package that ships it is not installed.
     """
-    return DATA_SETS[data.name](data)
+    return DATA_SETS[data.name](data, fetch)

@@ -19,6 +19,7 @@ from sskt_edge.runtime.files import storage_errors, write_atomically
 from sskt_edge.runtime.golden import Golden
 from sskt_edge.runtime.lock import locked
 from sskt_edge.runtime.manifest import FileRecord, Manifest, PrecisionRecord
+from sskt_edge.runtime.onnx_limits import refuse_costly
 from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.session import Session
@@ -40,7 +41,7 @@ class Bundle:
         """The bytes of a listed file, verified.
 
         Raises:
-            BundleError: not listed, missing, changed, a link, or an ONNX file that names external data.
+            BundleError: not listed, missing, changed, a link, or an ONNX file that is not to be trusted.
         """
         record = self.manifest.files.get(name)
         if record is None:
@@ -54,7 +55,9 @@ class Bundle:
         if hashlib.sha256(content).hexdigest() != record.sha256:
             raise BundleError(f"'{self.path / name}' is not the file that was exported: its SHA-256 differs. {_AGAIN}")
         if name.endswith(".onnx"):
+            shape = self.manifest.input
             refuse_untrusted(content, str(self.path / name))
+            refuse_costly(content, shape.batch.max, shape.height, shape.width, str(self.path / name))
         return content
 
     def session(

@@ -37,7 +37,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH = 100  # protobuf's own
 
 
-class _BrokenError(Exception):
+class BrokenError(Exception):
     """The wire format does not hold."""
 
 
@@ -57,7 +57,7 @@ def refuse_untrusted(content: bytes | memoryview, where: str) -> None:
     """
     try:
         _walk(memoryview(content).cast("B"), "ModelProto", _MAX_DEPTH)
-    except _BrokenError as error:
+    except BrokenError as error:
         raise BundleError(f"'{where}' is no whole ONNX file: {error}. Copy it again, or export it again.") from error
     except _UntrustedError as error:
         raise BundleError(f"'{where}': {error}") from error
@@ -66,9 +66,9 @@ def refuse_untrusted(content: bytes | memoryview, where: str) -> None:
 def _walk(message: memoryview, kind: str, depth: int) -> None:
     """Look at a message of `kind` and at all inside it."""
     if depth == 0:
-        raise _BrokenError(f"messages stand more than {_MAX_DEPTH} deep in each other")
+        raise BrokenError(f"messages stand more than {_MAX_DEPTH} deep in each other")
     name, external = "", False
-    for number, value in _fields(message):
+    for number, value in fields(message):
         inner = _INSIDE[kind].get(number)
         if inner is not None and isinstance(value, memoryview):
             _walk(value, inner, depth - 1)
@@ -89,14 +89,14 @@ def _walk(message: memoryview, kind: str, depth: int) -> None:
         )
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | None]]:
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | None]]:
     """Field number and value of each field: an int, the bytes, or None for a fixed-size number."""
     at, end = 0, len(message)
     while at < end:
         tag, at = _varint(message, at)
         number, wire = tag >> 3, tag & 7
         if not 0 < number < 1 << 29:
-            raise _BrokenError(f"field number {number}")
+            raise BrokenError(f"field number {number}")
         value: int | memoryview | None = None
         if wire == _VARINT:
             value, at = _varint(message, at)
@@ -107,10 +107,18 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | None]
         elif wire in (_FIXED64, _FIXED32):
             at += 8 if wire == _FIXED64 else 4
         else:
-            raise _BrokenError(f"wire type {wire}")
+            raise BrokenError(f"wire type {wire}")
         if at > end:
-            raise _BrokenError("it ends in the middle of a field")
+            raise BrokenError("it ends in the middle of a field")
         yield number, value
+
+
+def varints(message: memoryview) -> Iterator[int]:
+    """The numbers of a packed field."""
+    at = 0
+    while at < len(message):
+        value, at = _varint(message, at)
+        yield value
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
@@ -118,10 +126,10 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(message):
-            raise _BrokenError("it ends in the middle of a number")
+            raise BrokenError("it ends in the middle of a number")
         byte = message[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise _BrokenError("a number of more than 10 bytes")
+    raise BrokenError("a number of more than 10 bytes")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import CheckpointError, NetworkError, RecipeError
@@ -16,6 +17,7 @@ from sskt_edge.recipe.models import Source as SourcePart
 from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.runtime.session import Session
 from sskt_edge.sources.engines import ENGINES, Engine, engines_here, open_onnx_session
+from sskt_edge.sources.onnx_logits import Logits, logits_of, probes
 from sskt_edge.sources.onnx_pixels import OnnxForm, onnx_form, onnx_with_pixels
 from sskt_edge.sources.source import identity_of
 
@@ -25,8 +27,8 @@ class OnnxSource:
 
     Args:
         name: what the recipe calls it.
-        content: the bytes of the file, without external data.
-        model: the same, parsed.
+        sha256: of the file, in hex.
+        logits: the network.
         form: what it takes.
         size: side of its input.
         pixels: mean and std of a network that takes floats; None for one that takes bytes.
@@ -36,26 +38,26 @@ class OnnxSource:
     def __init__(
         self,
         name: str,
-        content: bytes,
-        model: onnx.ModelProto,
+        sha256: str,
+        logits: Logits,
         form: OnnxForm,
         size: int,
         pixels: Pixels | None,
         device: torch.device,
     ) -> None:
         self.name, self.input_size, self.device = name, size, device
-        self._content, self._model, self._form, self._pixels = content, model, form, pixels
+        self.classes, self.remark = logits.classes, logits.remark
+        self._model, self._form, self._pixels = logits.model, form, pixels
         self._prepared: dict[int, bytes] = {}
         self.facts: dict[str, Any] = {
             "model": "onnx",
-            "weights": hashlib.sha256(content).hexdigest(),
+            "weights": sha256,
             "input_size": size,
             "mean": pixels and list(pixels.mean),
             "std": pixels and list(pixels.std),
             "batchnorm": "frozen",
+            **({"logits": logits.taken_from} if logits.taken_from else {}),
         }
-        black = np.zeros((1, size, size, 3), dtype=np.uint8)
-        self.classes = self.open(self.engines()[0], size, 1).run(black).shape[1]
 
     @property
     def identity(self) -> str:
@@ -77,13 +79,8 @@ class OnnxSource:
         if engine.backend == "torch":
             raise NetworkError(f"Source '{self.name}' is an ONNX file, which torch does not run. Take onnxruntime.")
         if side not in self._prepared:
-            self._prepared[side] = self._prepare(side)
+            self._prepared[side] = _prepared(self._model, self._form, side, self.input_size, self._pixels)
         return open_onnx_session(self._prepared[side], engine, self.device, side, self._form.batch or batch)
-
-    def _prepare(self, side: int) -> bytes:
-        form, size, alone = self._form, self.input_size, len(self._model.graph.output) == 1
-        as_it_is = form.takes_bytes and side == size and form.batch is None and alone
-        return self._content if as_it_is else onnx_with_pixels(self._model, form, side, size, self._pixels)
 
 
 def open_onnx(part: SourcePart, device: torch.device) -> OnnxSource:
@@ -101,7 +98,21 @@ def open_onnx(part: SourcePart, device: torch.device) -> OnnxSource:
         raise CheckpointError(f"'{path}' is no whole ONNX file: {error}. Fetch it again.") from error
     form = onnx_form(model, str(path))
     size = _size(part, form)
-    return OnnxSource(part.name, content, model, form, size, _pixels(part, form, size), device)
+    pixels = _pixels(part, form, size)
+
+    def ask(network: onnx.ModelProto) -> NDArray[np.float32]:
+        images, engine = probes(size), ENGINES["onnxruntime-fp32"]
+        prepared = _prepared(network, form, size, size, pixels)
+        return open_onnx_session(prepared, engine, device, size, form.batch or len(images)).run(images)
+
+    logits = logits_of(model, ask, str(path))
+    return OnnxSource(part.name, hashlib.sha256(content).hexdigest(), logits, form, size, pixels, device)
+
+
+def _prepared(model: onnx.ModelProto, form: OnnxForm, side: int, size: int, pixels: Pixels | None) -> bytes:
+    """The file that a session takes for images of a side."""
+    as_it_is = form.takes_bytes and side == size and form.batch is None and len(model.graph.output) == 1
+    return bytes(model.SerializeToString()) if as_it_is else onnx_with_pixels(model, form, side, size, pixels)
 
 
 def _size(part: SourcePart, form: OnnxForm) -> int:

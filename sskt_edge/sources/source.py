@@ -31,11 +31,13 @@ class Source(Protocol):
         name: what the recipe calls it.
         classes: how many logits it gives.
         input_size: side of the images that it takes without resizing them.
+        remark: what a user should know of how its logits are had, or "".
     """
 
     name: str
     classes: int
     input_size: int
+    remark: str
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -67,7 +69,7 @@ class TorchSource:
     """
 
     def __init__(self, name: str, model: str, network: nn.Module, pixels: Pixels, device: torch.device) -> None:
-        self.name, self.input_size = name, pixels.size
+        self.name, self.input_size, self.remark = name, pixels.size, ""
         self.network = network.requires_grad_(False).eval().float()
         self.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pixels = pixels.to(device)

@@ -76,6 +76,7 @@ class Environment(BaseModel):
     skipped_images: tuple[str, ...]
     copies: Copies | None = None
     sources: dict[str, str]
+    remarks: dict[str, str] = {}
     engines: dict[str, str]
     machine: Machine
 
@@ -126,6 +127,7 @@ def new_environment(
         copies=inputs.copies,
         skipped_images=tuple(map(printable, inputs.reader.skipped)),
         sources={source.name: source.identity for source in inputs.sources},
+        remarks={source.name: source.remark for source in inputs.sources if source.remark},
         engines=engines,
         machine=this_machine(device),
     )

@@ -90,6 +90,9 @@ def _open_sources(recipe: Recipe, device: torch.device, progress: Progress) -> t
         for part in recipe.active_sources:
             opened.append(open_source(part, device))
             bar.advance()
+    for source in opened:
+        if source.remark:
+            progress.say(f"{source.name}: {source.remark}")
     return tuple(opened)
 
 

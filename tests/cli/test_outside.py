@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from sskt_edge.runtime.bundle import Bundle
+from sskt_edge.telemetry import SWITCHES
 from tests.cli.run import sskt_edge
+from tests.native import CI, NativeWatch, native_watch
 
 # Loaded by every Python process that the verb starts: a line for each path that it opens or changes.
 WATCH = """
@@ -45,6 +47,12 @@ VERBS = {
 OWN = ("bundles/tiny", "made", "red.png", "temporary", "state")
 
 
+@pytest.fixture(scope="module")
+def native(tmp_path_factory: pytest.TempPathFactory) -> NativeWatch | None:
+    """Watches what Python's audit hooks do not see, where it can be compiled."""
+    return native_watch(tmp_path_factory.mktemp("native"))
+
+
 @pytest.fixture
 def home(tmp_path: Path, tiny_bundle: Bundle) -> Path:
     """A user's folder with a bundle in it that has links to what is around it."""
@@ -60,8 +68,8 @@ def home(tmp_path: Path, tiny_bundle: Bundle) -> Path:
     return path
 
 
-def opened(home: Path, *words: str) -> list[tuple[Path, bool]]:
-    """Run the verb; every path that was opened, and whether it was changed."""
+def opened(home: Path, native: NativeWatch | None, *words: str) -> list[tuple[Path, bool]]:
+    """Run the verb, which asks the network nothing; every path that was opened, and whether it was changed."""
     ran = sskt_edge(
         *words,
         cwd=home,
@@ -71,18 +79,28 @@ def opened(home: Path, *words: str) -> list[tuple[Path, bool]]:
         PYTHONPATH=str(home / "watch"),
         PYTHONDONTWRITEBYTECODE="1",
         WATCHED=str(home / "watch" / "log"),
+        **(native.environment(home / "watch" / "native") if native else {}),
     )
     assert ran.returncode == 0, ran.stderr
     lines = (home / "watch" / "log").read_text().splitlines()
-    return [(Path(path), changed) for path, changed in map(json.loads, lines)]
+    seen = [(Path(path), changed) for path, changed in map(json.loads, lines)]
+    if native is None:
+        return seen
+    told = native.seen(home / "watch" / "native")
+    assert [what for kind, what in told if kind == "network"] == []
+    return [*seen, *((Path(what), kind == "change") for kind, what in told)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="what a descriptor is of is read there")
 @pytest.mark.parametrize("verb", VERBS)
-def test_no_file_outside_of_the_bundle_is_read_or_written(verb: str, home: Path) -> None:
+def test_no_file_outside_of_the_bundle_is_read_or_written(
+    verb: str, home: Path, native: NativeWatch | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*CI, *SWITCHES):
+        monkeypatch.delenv(name, raising=False)
     if verb == "export --trt":
         pytest.importorskip("tensorrt_rtx")
-    seen = opened(home, *VERBS[verb])
+    seen = opened(home, native, *VERBS[verb])
     assert home / "bundles" / "tiny" / "manifest.json" in {path for path, _ in seen}
     own = [home / name for name in OWN]
     strange = {
@@ -90,14 +108,13 @@ def test_no_file_outside_of_the_bundle_is_read_or_written(verb: str, home: Path)
         for path, changed in seen
         if (changed or home in path.parents) and not any(place in (path, *path.parents) for place in own)
     }
-    allowed = {Path("/dev/null"), *(home / "watch" / name for name in ("sitecustomize.py", "log"))}
-    assert strange - allowed == set()
+    assert {path for path in strange - {Path("/dev/null")} if home / "watch" not in path.parents} == set()
     assert (home / "precious.onnx").read_bytes() == b"somebody's"
 
 
-def test_the_watch_sees_what_is_opened_elsewhere(home: Path) -> None:
+def test_the_watch_sees_what_is_opened_elsewhere(home: Path, native: NativeWatch | None) -> None:
     """Without this the tests above could not fail."""
     (home / "watch" / "sitecustomize.py").write_text(
         f"{WATCH}\nopen({str(home / 'precious.onnx')!r}).close()\nopen({str(home / 'new')!r}, 'w').close()\n"
     )
-    assert {(home / "precious.onnx", False), (home / "new", True)} <= set(opened(home, "eval"))
+    assert {(home / "precious.onnx", False), (home / "new", True)} <= set(opened(home, native, "eval"))

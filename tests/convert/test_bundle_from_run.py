@@ -4,6 +4,8 @@ import copy
 import hashlib
 import json
 import shutil
+import socketserver
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torchvision import datasets
 
 from sskt_edge.convert.bundle_from_run import bundle_from_run
 from sskt_edge.convert.export_options import with_options as lay_options_over
@@ -286,3 +289,28 @@ class TestWithoutItsImages:
             bundle_from_run(run, tmp_path / "bundle")
 
         assert list(tmp_path.iterdir()) == []
+
+    def test_none_is_downloaded(
+        self, tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The recipe may be in a run folder of somebody else's: an export must not fetch gigabytes for it."""
+        recipe = tiny_run.recipe
+        data = recipe.data.model_copy(update={"name": "cifar10", "root": str(tmp_path / "absent")})
+        run, progress = replace(tiny_run, recipe=recipe.model_copy(update={"data": data})), Lines()
+        for proxy in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.delenv(proxy, raising=False)
+            monkeypatch.delenv(proxy.upper(), raising=False)
+        calls: list[str] = []
+
+        class Server(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                calls.append(self.client_address[0])
+
+        with socketserver.TCPServer(("127.0.0.1", 0), Server) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            monkeypatch.setattr(datasets.CIFAR10, "url", f"http://127.0.0.1:{server.server_address[1]}/data.tar.gz")
+            bundle_from_run(run, tmp_path / "bundle", progress)
+            server.shutdown()
+        assert calls == []
+        assert not (tmp_path / "absent").exists()
+        assert any("only a training downloads" in line for line in progress.said)

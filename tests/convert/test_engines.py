@@ -9,7 +9,7 @@ from torch import nn
 
 from sskt_edge.convert.calibration import ranges
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
-from sskt_edge.convert.int8_from_fp32 import TENSORRT, layers, prepared, quantised
+from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form, layers, prepared, quantised
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
@@ -17,6 +17,7 @@ from sskt_edge.recipe.models import Source as SourceRecipe
 from sskt_edge.runtime.backends.tensorrt import flavours
 from sskt_edge.runtime.backends.tensorrt.build import Built, build_engine
 from sskt_edge.runtime.manifest import Batch
+from sskt_edge.runtime.onnx_limits import refuse_costly
 from sskt_edge.runtime.progress import QUIET
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
@@ -43,11 +44,11 @@ def built(content: bytes, side: int, precision: str) -> Built:
     return build_engine(content, height=side, width=side, batch=BATCH, network=precision, flavour=flavour)
 
 
-def int8(content: bytes, side: int) -> bytes:
+def int8(content: bytes, side: int, form: Form = TENSORRT) -> bytes:
     """All layers in int8, with the ranges of a few images of noise."""
     model = prepared(content)
     noise = np.random.default_rng(0).integers(0, 256, (4, side, side, 3), dtype=np.uint8)
-    return quantised(model, ranges(model, noise, "minmax", QUIET), TENSORRT, [layer.node for layer in layers(model)])
+    return quantised(model, ranges(model, noise, "minmax", QUIET), form, [layer.node for layer in layers(model)])
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -56,6 +57,8 @@ def test_every_target_becomes_an_engine_in_every_precision(target: str) -> None:
     network = lived_in(TARGETS[target].build(5))
     fp32 = onnx_from_module(network, Pixels(side, MEAN, STD), side, BATCH.max, {})
     files = {"fp32": fp32, "fp16": fp16_from_fp32(fp32), "int8": int8(fp32, side)}
+    for precision, content in (*files.items(), ("int8-cpu", int8(fp32, side, CPU))):
+        refuse_costly(content, BATCH.max, side, side, precision)  # a bundle takes it
 
     engines = {precision: built(content, side, precision) for precision, content in files.items()}
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
+from sskt_edge.runtime import onnx_limits
 from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
 from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.sskt.network import BranchedTarget, strip
@@ -120,6 +121,13 @@ def test_nothing_computes_where_values_lie(model: str) -> None:
     """A GPU would leave that to the CPU."""
     kinds = {node.op_type for node in onnx.load_from_string(exported(model)).graph.node}
     assert not kinds & {"Shape", "Range", "Gather", "Squeeze", "Unsqueeze", "Expand"}
+
+
+@pytest.mark.parametrize("model", TARGETS)
+def test_a_bundle_takes_every_target_far_below_its_limits(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VALUES_OF_A_TENSOR", "VALUES", "PRODUCTS"):
+        monkeypatch.setattr(onnx_limits, name, getattr(onnx_limits, name) // 4)
+    onnx_limits.refuse_costly(exported(model), LARGEST, SIDE, SIDE, "model.onnx")
 
 
 @pytest.mark.parametrize("model", ["resnet20", "mobilenet_v2", "densenet121"])

@@ -70,7 +70,7 @@ class Counted:
     def __init__(self, source: TorchSource, spoil: Mapping[Engine, Spoil] | None = None) -> None:
         self._source, self._spoil, self.batches = source, spoil or {}, list[int]()
         self.name, self.classes, self.input_size = source.name, source.classes, source.input_size
-        self.facts, self.identity = source.facts, source.identity
+        self.facts, self.identity, self.remark = source.facts, source.identity, source.remark
 
     def engines(self) -> tuple[Engine, ...]:
         return self._source.engines()

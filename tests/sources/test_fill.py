@@ -218,7 +218,7 @@ class Cheap:
     def __init__(self, source: Counted, asked: Path) -> None:
         self._source, self._asked = source, asked
         self.name, self.classes, self.input_size = source.name, source.classes, source.input_size
-        self.facts, self.identity, self.engines = source.facts, source.identity, source.engines
+        self.facts, self.identity, self.engines, self.remark = source.facts, source.identity, source.engines, ""
 
     def open(self, engine: Engine, side: int, batch: int) -> Session:
         return _CheapSession(self._source.open(engine, side, batch), self.classes, self._asked)

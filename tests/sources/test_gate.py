@@ -67,7 +67,7 @@ class _Broken:
 
     def __init__(self, whole: TorchSource, engine: Engine, wrong: Callable[[Session], Session]) -> None:
         self.name, self.classes, self.input_size = whole.name, whole.classes, whole.input_size
-        self.facts, self.identity, self.engines = whole.facts, whole.identity, whole.engines
+        self.facts, self.identity, self.engines, self.remark = whole.facts, whole.identity, whole.engines, whole.remark
         self._whole, self._engine, self._wrong = whole, engine, wrong
 
     def open(self, engine: Engine, side: int, batch: int) -> Session:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from sskt_edge.runtime.machine.programs import find_program
 
 _FAULT_LENGTH = 200
 
@@ -42,11 +43,12 @@ def number_of(path: Path, unit: float = 1) -> float | None:
 
 def ask(*command: str, seconds: float = 10) -> Answer | None:
     """What a program answers within `seconds`; None where it is not installed."""
-    if shutil.which(command[0]) is None:
+    program = find_program(command[0])
+    if program is None:
         return None
     try:
         process = subprocess.Popen(
-            command,
+            [program, *command[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -49,3 +49,19 @@ def test_files_of_the_kernel_are_read_without_their_padding(tmp_path: Path) -> N
     assert number_of(tmp_path / "clock", 1e3) == 1728
     assert number_of(tmp_path / "model") is None
     assert number_of(tmp_path) is None
+
+
+@pytest.mark.parametrize("path", ["", ".", ":{real}", "{real}:", ".:{real}", "tools:{real}", "{real}:./tools"])
+def test_a_program_in_the_current_folder_is_never_run(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (tmp_path, tmp_path / "tools"):
+        folder.mkdir(exist_ok=True)
+        program(folder, "nvidia-smi", f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "real").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", path.format(real=tmp_path / "real"))
+    assert ask("nvidia-smi") is None
+    assert not (tmp_path / "ran").exists()
+    program(tmp_path / "real", "nvidia-smi", "#!/bin/sh\necho real\n")
+    assert ask("nvidia-smi") == (Answer("real\n") if "real" in path else None)

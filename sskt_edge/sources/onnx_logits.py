@@ -1,0 +1,158 @@
+"""Logits of an ONNX network of others, whose last node may already make probabilities of them.
+
+Soft labels are softmax(logits/T). Softmax of probabilities is nearly uniform and teaches nothing. A Softmax at the end
+of the graph is cut off: its input is the logits, exactly. Where only the answers show that they are probabilities p,
+log p is appended: it equals the logits up to a constant, which softmax does not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from sskt_edge.errors import NetworkError
+
+# Nodes that pass on what they are given, in another form; none of them changes its order.
+_FORMS = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout", "Cast")
+# Nodes between a Softmax and the output that would spoil logits; they are cut off with it.
+_OF_PROBABILITIES = ("Clip", "Log", "QuantizeLinear", "DequantizeLinear")
+_SIGMOIDS = ("Sigmoid", "HardSigmoid")
+# The sum of a row of probabilities in half precision is no nearer to 1; so is softmax of logits in it to them.
+_NEAR = 1e-2
+_SMALLEST = np.finfo(np.float32).tiny  # below, float32 loses digits
+_LOGARITHM = "sskt_edge_log"
+
+# What the facts of a source say of its logits.
+CUT, LOGARITHM = "input of the last Softmax", "logarithm of the answers"
+
+Ask = Callable[[onnx.ModelProto], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """A network whose first output is logits.
+
+    Attributes:
+        model: the network.
+        classes: how many logits it gives.
+        taken_from: "", or what they are in the file; see CUT and LOGARITHM.
+    """
+
+    model: onnx.ModelProto
+    classes: int
+    taken_from: str = ""
+
+    @property
+    def remark(self) -> str:
+        """What a user is told of them; "" where the file's own output is taken."""
+        return {
+            "": "",
+            CUT: "the ONNX file ends in a Softmax; its input is taken, which is the logits",
+            LOGARITHM: "the ONNX file answers in probabilities; their logarithm is taken as the logits",
+        }[self.taken_from]
+
+
+def probes(side: int) -> NDArray[np.uint8]:
+    """Images that tell probabilities from logits: black, white, noise, faint noise. uint8 [4,side,side,3]."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    faint = noise[1] // 8 + 112
+    return np.stack([np.zeros_like(faint), np.full_like(faint, 255), noise[0], faint])
+
+
+def logits_of(model: onnx.ModelProto, ask: Ask, where: str) -> Logits:
+    """The network with logits as its first output; the same one if it has them, or log-probabilities, already.
+
+    Args:
+        model: the network; it is not changed.
+        ask: what a network with the same input answers to `probes`. ModelProto → float32 [4,classes].
+        where: the file's name, for messages.
+
+    Raises:
+        NetworkError: its answers are probabilities from which the logits cannot be had exactly.
+    """
+    answers = ask(model)
+    classes = answers.shape[1]
+    tail = _tail(model.graph)
+    kinds = [node.op_type for node in tail]
+    if kinds and kinds[-1] in _SIGMOIDS:
+        raise NetworkError(
+            f"'{where}' ends in a {kinds[-1]}: it answers in a probability for each class by itself, of which softmax "
+            f"makes no soft labels. Export the network without its {kinds[-1]}, or name another source."
+        )
+    if kinds and kinds[-1] == "Softmax":
+        cut = _cut(model, {node.output[0] for node in tail if node.op_type in ("Softmax", *_OF_PROBABILITIES)})
+        _check_cut(ask(cut), np.exp(answers) if "Log" in kinds else answers, where)
+        return Logits(cut, classes, CUT)
+    if not _are_probabilities(answers):
+        return Logits(model, classes)
+    if answers.min() < _SMALLEST or (answers == answers.astype(np.float16)).all():
+        raise NetworkError(
+            f"'{where}' answers in probabilities, and they are rounded too much to take their logarithm (to 0, or to "
+            f"half precision). Export the network without its softmax."
+        )
+    return Logits(_with_logarithm(model), classes, LOGARITHM)
+
+
+def _tail(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes from the first output back to the first that computes something, that one included."""
+    makers = {name: node for node in graph.node for name in node.output}
+    nodes: list[onnx.NodeProto] = []
+    node = makers.get(graph.output[0].name)
+    while node is not None:
+        nodes.append(node)
+        passes_on = node.op_type in (*_FORMS, *_OF_PROBABILITIES) and len(node.input) > 0
+        node = makers.get(node.input[0]) if passes_on else None
+    return nodes
+
+
+def _cut(model: onnx.ModelProto, outputs: set[str]) -> onnx.ModelProto:
+    """The network in which the nodes that make `outputs` pass on their first input as it is."""
+    cut = onnx.ModelProto()
+    cut.CopyFrom(model)
+    for node in cut.graph.node:
+        if node.output and node.output[0] in outputs:
+            node.op_type, node.domain = "Identity", ""
+            del node.attribute[:], node.input[1:]
+    del cut.graph.value_info[:]  # a tensor that was quantized has another type now
+    return cut
+
+
+def _check_cut(logits: NDArray[np.float32], answers: NDArray[np.float32], where: str) -> None:
+    """Check that softmax of the logits over the classes is what the network answered. [4,C], [4,C]."""
+    if logits.shape == answers.shape:
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        if np.abs(powers / powers.sum(axis=1, keepdims=True) - answers).max() <= _NEAR:
+            return
+    raise NetworkError(
+        f"'{where}' ends in a Softmax that is not over its {answers.shape[1]} classes, so it has no logits of them. "
+        f"Export the network without its Softmax, with one output float [B,classes]."
+    )
+
+
+def _are_probabilities(answers: NDArray[np.float32]) -> bool:
+    """Whether every row is of probabilities that sum to 1. Logits may be positive, but not sum to 1 on every image."""
+    near = bool((np.abs(answers.sum(axis=1) - 1) <= _NEAR).all())
+    return answers.shape[1] > 1 and bool((answers >= 0).all()) and near
+
+
+def _with_logarithm(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The network with log(p + the smallest float) as its first output, so that a later 0 gives -87.3 and not -∞."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    graph = changed.graph
+    names = [f"{_LOGARITHM}_{number}" for number in range(3)]
+    smallest = numpy_helper.from_array(np.array(_SMALLEST, dtype=np.float32))
+    graph.node.extend(
+        [
+            helper.make_node("Constant", [], [names[0]], value=smallest),
+            helper.make_node("Add", [graph.output[0].name, names[0]], [names[1]]),
+            helper.make_node("Log", [names[1]], [names[2]]),
+        ]
+    )
+    graph.output[0].name = names[2]
+    return changed

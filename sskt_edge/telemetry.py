@@ -1,0 +1,28 @@
+"""Libraries that report to their makers are told not to, before any of them is imported.
+
+ONNX Runtime 1.29 and later keeps a device ID and a database of events in the user's home and sends them to its maker.
+huggingface_hub and hf_xet, which timm downloads with, report what is used. OpenVINO has no such switch; its telemetry
+is kept from being imported (runtime/backends/openvino.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_ONNX_RUNTIME = "ORT_DISABLE_TELEMETRY"
+SWITCHES = {_ONNX_RUNTIME: "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+
+
+def switch_off() -> None:
+    """Set the variables that the libraries read, for this process and those that it starts.
+
+    A variable that the user has set stays. ONNX Runtime reads its own once, when it is imported; where that was done
+    before, it is told not to report the sessions to come.
+    """
+    chosen = _ONNX_RUNTIME in os.environ
+    for name, value in SWITCHES.items():
+        os.environ.setdefault(name, value)
+    loaded = sys.modules.get("onnxruntime")
+    if loaded is not None and not chosen:
+        loaded.disable_telemetry_events()
