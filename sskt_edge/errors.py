@@ -98,7 +98,7 @@ class Interrupted(BaseException):
 
     def __init__(self, message: str, signum: int) -> None:
         super().__init__(message)
-        self.exit_code = 128 + signum
+        self.signum, self.exit_code = signum, 128 + signum
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -25,23 +25,44 @@ def bench(
     trust_engines: Annotated[
         bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
     ] = False,
-    seconds: Annotated[float, typer.Option(min=0, help="Measure each for so long at least.")] = 3.0,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Images a run; repeatable. If left out: 1 and those that the bundle is made for."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.01, help="Measure for at most this long in all; 45 if left out.")
+    ] = None,
+    runs: Annotated[
+        int | None, typer.Option(min=1, help="Measure exactly this many runs of each, however long they take.")
+    ] = None,
+    publishable: Annotated[
+        bool,
+        typer.Option(
+            "--publishable",
+            help="The long form, for figures to publish: at least 60 s of each, and 1,024 runs of one image or 24,576 "
+            "images in larger batches, the minimums of MLPerf Inference v0.5. It says first how long it will take.",
+        ),
+    ] = False,
     json_: JsonFlag = False,
 ) -> None:
-    """Measure the latency and throughput of a bundle on this machine."""
+    """Measure the latency and throughput of a bundle on this machine, within a minute.
+
+    Ctrl-C shows what was measured so far.
+    """
     from sskt_edge.cli.bench_table import show_benchmark
     from sskt_edge.runtime.bench_bundle import bench_bundle
     from sskt_edge.runtime.bundle import find_newest_bundle, open_bundle
+    from sskt_edge.runtime.effort import effort_of
     from sskt_edge.runtime.progress import QUIET
-    from sskt_edge.runtime.timing import ENOUGH
 
+    effort = effort_of(seconds, runs, publishable)
     progress = QUIET if json_ else Bars()
     path = bundle or find_newest_bundle()
     if bundle is None:
         progress.say(f"measuring the newest bundle, {path}")
-    least = ENOUGH._replace(seconds=seconds)
-    opened = open_bundle(path)
-    found = bench_bundle(opened, precision, backend, provider, threads, trust_engines, least, progress)
+    found = bench_bundle(
+        open_bundle(path), precision, backend, provider, threads, trust_engines, batch or (), effort, progress
+    )
     if json_:
         show_json(found.as_json())
     else:
@@ -49,3 +70,5 @@ def bench(
             precision=precision, backend=backend, provider=provider, threads=threads, trust_engines=trust_engines
         )
         show_benchmark(found, path, same)
+    if found.stopped:
+        raise typer.Exit(128 + found.stopped)

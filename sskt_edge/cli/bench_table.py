@@ -22,7 +22,9 @@ def show_benchmark(found: Benchmark, path: Path, options: Sequence[str] = ()) ->
     from sskt_edge.cli.table import Column, Table
 
     columns = [Column(folds=True), *(Column(name, right=True) for name in _HEAD)]
-    rows = [["read a JPEG", *_cells(1, found.preprocessing), "–", "–"]]
+    rows = []
+    if found.preprocessing is not None:
+        rows.append(["read a JPEG", *_cells(1, found.preprocessing), "–", "–"])
     for one in found.measurements:
         times = _cells(one.batch, one.latency)
         rows.append([one.subject.name, *times, _milliseconds(one.copy), _milliseconds(one.compute)])
@@ -54,7 +56,9 @@ def _rows(found: Benchmark) -> dict[str, str]:
             f"the machine was not equally fast all the time in {len(unsteady)} of {len(found.measurements)} "
             f"measurements, at worst between {low} and {high} ms. End what else runs, or let it cool, and measure again"
         )
-    return rows | {f"not run: {name}": why for name, why in found.closed.items()}
+    if found.stopped:
+        rows["stopped"] = "by a signal, before all was measured"
+    return rows | {f"not run: {name}": why for name, why in (found.closed | found.left_out).items()}
 
 
 def _processor(machine: Conditions) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sskt_edge.errors import RecipeError, closeness, is_close, nearest
+from sskt_edge.runtime.artefacts import what_it_is
 from sskt_edge.runtime.shell import command
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -32,7 +33,8 @@ def find_recipe(path_or_name: str) -> Path:
     if path.is_file():
         return path
     if path_or_name and path.is_dir():
-        raise RecipeError(f"'{path_or_name}' is a folder, not a recipe. {_meant_by_folder(path)}")
+        images = f"If it holds images, write a recipe for them: {command('recipe', 'new', '--data', path)}"
+        raise RecipeError(f"'{path_or_name}' is a folder, not a recipe. {what_it_is(path) or images}")
     shipped = shipped_recipes()
     name = path.name.removesuffix(".toml")
     if path.parent in {Path(), Path("recipes")} and name in shipped:
@@ -54,17 +56,6 @@ def _nearest_recipe(path: Path, shipped: Iterable[str]) -> str:
         around = {}
     best = max(around, key=lambda stem: closeness(name, stem), default="")
     return f"Nearest: '{around[best]}'. " if best and is_close(name, best) else nearest(name, shipped)
-
-
-def _meant_by_folder(folder: Path) -> str:
-    """What to do with a folder where a recipe is expected."""
-    if (folder / "result.json").is_file():
-        return f"It holds a run, whose recipe is '{folder / 'recipe.toml'}'. To export it: {command('export', folder)}"
-    if (folder / "recipe.toml").is_file():
-        return f"It holds an unfinished run. To continue it: {command('train', folder, '--resume')}"
-    if (folder / "manifest.json").is_file():
-        return f"It holds a bundle. To evaluate it: {command('eval', folder)}"
-    return f"If it holds images, write a recipe for them: {command('recipe', 'new', '--data', folder)}"
 
 
 def head_of(text: str) -> list[str]:

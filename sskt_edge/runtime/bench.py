@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.errors import InputError, WorkError
+from sskt_edge.runtime.bench_plan import Group, Job, carry_out, plan
+from sskt_edge.runtime.effort import DEFAULT, AtLeast, Effort
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.session import Session
-from sskt_edge.runtime.timing import ENOUGH, Clock, Least, Side, Timing, take_turns, timing_from_seconds
+from sskt_edge.runtime.timing import Clock, Side, Timing, timing_from_seconds
 
-QUICK = Least(seconds=1.0, calls=20)
+QUICK = AtLeast(seconds=1.0, runs=20)
 _STEADY = 1.3
 _PHASES = ("copy_in", "compute", "copy_out")
 
@@ -57,7 +59,7 @@ class Measurement:
     """One subject at one batch size.
 
     Attributes:
-        subject: who.
+        subject: what was measured.
         batch: images a run.
         latency: of one run, from uint8 images to float32 logits, both in the caller's memory.
         turns: the medians of the quickest and of the slowest turn, in seconds.
@@ -87,7 +89,7 @@ class Measurement:
 
     @property
     def compute(self) -> float | None:
-        """The median seconds of the network alone; None where nobody tells it apart."""
+        """The median seconds of the network alone; None where the session does not tell it."""
         return self.phases["compute"].p50 if self.phases else None
 
     def as_json(self) -> dict[str, Any]:
@@ -108,34 +110,34 @@ def bench(
     subjects: Sequence[Subject],
     images: npt.NDArray[np.uint8],
     batches: Sequence[int],
-    least: Least = ENOUGH,
+    effort: Effort = DEFAULT,
     progress: Progress = QUIET,
     clock: Clock = time.perf_counter,
 ) -> list[Measurement]:
     """Measure every subject at every batch size; the subjects take turns, and every run has other images.
 
     Args:
-        subjects: who; their names differ.
+        subjects: what is measured; their names differ.
         images: uint8 [N,H,W,3], any number.
         batches: images a run.
-        least: how much is enough for each subject at each batch size.
+        effort: how much is enough.
         progress: draws the bars.
         clock: seconds.
 
     Returns:
-        The measurements, in the order of the batches, then of the subjects.
+        The measurements, in the order of the batches, then of the subjects; those that `effort` has no time for
+        are left out.
 
     Raises:
-        InputError: nobody to measure, two of one name, or a batch that is larger than a session runs at once.
+        InputError: no subject, two of one name, a batch that is larger than a session runs at once, or an effort
+            with less time than one run takes.
         DataError: images of another shape than a session takes.
         WorkError: logits that are not finite numbers: a broken network is not measured.
     """
-    _check(subjects, images, batches)
-    return [
-        measured
-        for batch in batches
-        for measured in _at_one_batch(subjects, _feeds(images, batch), least, progress, clock)
-    ]
+    entries = entries_of(subjects, images, batches)
+    planned = plan(groups_of(entries), effort, progress, clock)
+    carry_out(planned, progress, clock)
+    return list(measurements_of(entries))
 
 
 def quick_latency(
@@ -148,11 +150,11 @@ def quick_latency(
     """The median seconds of one image for each subject's name: the same turns, for a shorter time.
 
     Raises:
-        InputError: nobody to measure, or two of one name.
+        InputError: no subject, or two of one name.
         DataError: images of another shape than a session takes.
         WorkError: logits that are not finite numbers.
     """
-    found = bench(subjects, images, [1], QUICK._replace(seconds=seconds), progress, clock)
+    found = bench(subjects, images, [1], replace(QUICK, seconds=seconds), progress, clock)
     return {measured.subject.name: measured.latency.p50 for measured in found}
 
 
@@ -178,7 +180,7 @@ class Runs:
 
     def after_turn(self, runs: int) -> None:
         """Keep the phases of the last `runs`, those that count; refuse logits that are no numbers."""
-        self.phases += self._turn[-runs:]
+        self.phases += self._turn[len(self._turn) - runs :]
         self._turn.clear()
         if not np.isfinite(self._logits).all():
             raise WorkError(
@@ -187,27 +189,42 @@ class Runs:
             )
 
 
-def _at_one_batch(
-    subjects: Sequence[Subject],
-    feeds: Sequence[npt.NDArray[np.uint8]],
-    least: Least,
-    progress: Progress,
-    clock: Clock,
-) -> list[Measurement]:
-    batch = len(feeds[0])
-    runs = [Runs(subject, feeds) for subject in subjects]
-    sides = [Side(each.call, each.after_turn) for each in runs]
-    take_turns(sides, least, what=f"batch {batch}", progress=progress, clock=clock)
-    return [
-        Measurement(
-            subject,
-            batch,
-            timing_from_seconds(side.seconds),
-            turns=(min(side.turns), max(side.turns)),
-            phases=_timings(each.phases),
-        )
-        for subject, side, each in zip(subjects, sides, runs, strict=True)
-    ]
+class Entry(NamedTuple):
+    """A subject at one batch size, with its runs."""
+
+    subject: Subject
+    runs: Runs
+    job: Job
+
+
+def entries_of(subjects: Sequence[Subject], images: npt.NDArray[np.uint8], batches: Sequence[int]) -> list[Entry]:
+    """Every subject at every batch size, in the order of the batches; nothing is run.
+
+    Raises:
+        InputError: as `bench`.
+    """
+    _check(subjects, images, batches)
+    found = []
+    for batch in sorted(batches):
+        feeds = _feeds(images, batch)
+        for subject in subjects:
+            runs = Runs(subject, feeds)
+            found.append(Entry(subject, runs, Job(subject.name, batch, Side(runs.call, runs.after_turn))))
+    return found
+
+
+def groups_of(entries: Sequence[Entry]) -> list[Group]:
+    """The subjects at one batch size take turns."""
+    by_batch = itertools.groupby((entry.job for entry in entries), key=lambda job: job.batch)
+    return [Group(f"batch {batch}", list(jobs)) for batch, jobs in by_batch]
+
+
+def measurements_of(entries: Sequence[Entry]) -> Iterator[Measurement]:
+    """What was measured; what had no run that counts is left out."""
+    for subject, runs, (_, batch, side) in entries:
+        if side.turns:
+            latency = timing_from_seconds(side.seconds)
+            yield Measurement(subject, batch, latency, (min(side.turns), max(side.turns)), _timings(runs.phases))
 
 
 def _timings(phases: Sequence[Phases]) -> dict[str, Timing]:
@@ -223,7 +240,7 @@ def _feeds(images: npt.NDArray[np.uint8], batch: int) -> list[npt.NDArray[np.uin
 def _check(subjects: Sequence[Subject], images: npt.NDArray[np.uint8], batches: Sequence[int]) -> None:
     names = [subject.name for subject in subjects]
     if not names or len(set(names)) != len(names):
-        raise InputError(f"To measure: got {', '.join(names) or 'nobody'}; expected one or more, each its own name.")
+        raise InputError(f"To measure: got {', '.join(names) or 'nothing'}; expected one or more, each its own name.")
     if len(images) == 0:
         raise InputError("Images to measure with: got none, expected at least one.")
     for (name, session), batch in itertools.product(subjects, batches):

@@ -6,7 +6,6 @@ A file is read once for each use; the bytes that were hashed are the bytes that 
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from pathlib import Path
 from sskt_edge.errors import BundleError, InputError, NetworkError, nearest
 from sskt_edge.runtime import golden as golden_set
 from sskt_edge.runtime import manifest as manifest_file
+from sskt_edge.runtime.artefacts import kind_of, what_it_is
 from sskt_edge.runtime.backends import BACKENDS
-from sskt_edge.runtime.files import storage_errors, write_atomically
+from sskt_edge.runtime.files import read_regular, storage_errors, write_atomically
 from sskt_edge.runtime.golden import Golden
 from sskt_edge.runtime.lock import locked
 from sskt_edge.runtime.manifest import FileRecord, Manifest, PrecisionRecord
@@ -167,6 +167,8 @@ def open_bundle(path: Path | str) -> Bundle:
         around = path.parent.iterdir() if path.parent.is_dir() else []
         near = nearest(path.name, sorted(other.name for other in around))
         raise BundleError(f"No bundle at '{path}'. {near}Make one: sskt-edge export.")
+    if kind_of(path) not in ("bundle", ""):
+        raise BundleError(f"No bundle at '{path}'. {what_it_is(path)}")
     try:
         manifest = manifest_file.parse(_read_inside(path, MANIFEST, _MAX_MANIFEST))
     except BundleError as error:
@@ -203,13 +205,7 @@ def _read_inside(root: Path, name: str, most: int) -> bytes:
     path = root / name
     try:
         path = _path_inside(root, name)
-        # Opening a pipe would wait for its other end.
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise BundleError(f"'{path}' is not a regular file. {_AGAIN}")
-        with path.open("rb") as file:
-            # Memory is taken for as much as is asked for, and the manifest may say any size.
-            return file.read(min(most, found.st_size) + 1)
+        return read_regular(path, most)
     except OSError as error:
         raise BundleError(f"'{path}' cannot be read: {error.strerror or error}. {_AGAIN}") from error
 

@@ -177,7 +177,7 @@ def evaluate_folder(
     listing = list_classes(folder, Expected(classes, "the bundle"))
     own = np.array([classes.index(name) for name in listing.classes], dtype=np.int64)
     side = bundle.manifest.input.height
-    loaded = load(listing, [side], skip_bad, progress)
+    loaded = load(listing, [side], skip_bad, progress, skip_by="--skip-bad")
     asked = _questions(bundle, printable(listing.root), loaded.squares[side], own[loaded.labels])
     asked.notes.extend([*notes, *listing.left_out.notes()])
     asked.notes.extend(f"left out: {message}" for message in loaded.skipped)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,26 @@ def sha256_of(path: Path) -> str:
         while piece := file.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def read_regular(path: Path, most: int | None = None) -> bytes:
+    """The content of a regular file; of anything else, such as a pipe, nothing is waited for.
+
+    Args:
+        path: the file.
+        most: how many bytes are expected at most; one more is read, so that a longer file shows. None: all of it.
+
+    Raises:
+        OSError: it cannot be read, or is not a regular file; `strerror` says which.
+    """
+    # Without O_NONBLOCK, opening a pipe waits for its other end.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        # Memory is taken for as much as is asked for, and `most` may be any number.
+        return file.read() if most is None else file.read(min(most, found.st_size) + 1)
 
 
 @contextmanager

@@ -119,7 +119,11 @@ def list_images(root: Path) -> FolderListing:
 
 
 def load(
-    listing: FolderListing, sides: Sequence[int], skip_bad: bool = False, progress: Progress = QUIET
+    listing: FolderListing,
+    sides: Sequence[int],
+    skip_bad: bool = False,
+    progress: Progress = QUIET,
+    skip_by: str = "data.skip_bad = true",
 ) -> LoadedFolder:
     """Read and decode every image once, in threads, into one array a side; the order stays.
 
@@ -128,6 +132,7 @@ def load(
         sides: the sides of the squares wanted.
         skip_bad: leave out images that cannot be read, instead of stopping at the first.
         progress: draws the bar "images".
+        skip_by: what the user of this verb sets to leave out such images, for the message.
 
     Raises:
         DataError: an image cannot be read and `skip_bad` is false, or a class has none that can.
@@ -142,7 +147,7 @@ def load(
             bar.advance()
             if isinstance(result, DataError):
                 if not skip_bad:
-                    raise DataError(f"{result} To leave such images out: data.skip_bad = true.") from result
+                    raise DataError(f"{result} To leave such images out: {skip_by}.") from result
                 skipped.append(str(result))
                 continue
             for side, square in zip(sides, result.squares, strict=True):

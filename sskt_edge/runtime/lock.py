@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sskt_edge.errors import StorageError
@@ -33,7 +33,13 @@ else:
 
 
 @contextmanager
-def locked(path: Path, doing: str, progress: Progress, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
+def locked(
+    path: Path,
+    doing: str,
+    progress: Progress,
+    meanwhile: Callable[[], None] = lambda: None,
+    remove: bool = False,
+) -> Iterator[None]:
     """Hold the lock at `path`; wait for who holds it, say who that is, and call `meanwhile` again and again.
 
     Args:
@@ -41,28 +47,53 @@ def locked(path: Path, doing: str, progress: Progress, meanwhile: Callable[[], N
         doing: what its holder does, for the sentence "Waiting for process 7 on host, which …".
         progress: is told who is waited for.
         meanwhile: called while waiting, so that a signal can end it.
+        remove: leave no file behind.
 
     Raises:
         StorageError: the folder does not take the file, something else stands in its place, or its file system knows no
             locks.
     """
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The file is emptied, so a link in its place is refused, where the system can tell.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    descriptor = _held_descriptor(path, doing, progress, meanwhile)
     try:
-        _refuse_another_file(descriptor, path)
-        said = ""
-        while not _taken(descriptor, path):
-            holder = path.read_text(encoding="utf-8", errors="replace")
-            if holder not in ("", said):
-                progress.say(f"Waiting for {holder}, which {doing}.")
-                said = holder
-            meanwhile()
-            time.sleep(_SECONDS)
         yield
     finally:
+        if remove:
+            with suppress(OSError):  # Windows keeps a file that another process has open
+                path.unlink()
         os.close(descriptor)
+
+
+def _held_descriptor(path: Path, doing: str, progress: Progress, meanwhile: Callable[[], None]) -> int:
+    """The file at `path`, open and locked; another one may have been put there, or none, while it was waited for."""
+    said = ""
+    while True:
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # The file is emptied, so a link in its place is refused, where the system can tell.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        try:
+            _refuse_another_file(descriptor, path)
+            while not _taken(descriptor, path):
+                with suppress(FileNotFoundError):
+                    holder = path.read_text(encoding="utf-8", errors="replace")
+                    if holder not in ("", said):
+                        progress.say(f"Waiting for {holder}, which {doing}.")
+                        said = holder
+                meanwhile()
+                time.sleep(_SECONDS)
+            if _is_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one that has this name now: its last holder may have removed it."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
 
 
 class _HeldError(Exception):

@@ -61,6 +61,11 @@ def open_all(
     asked = (precision, backend, provider)
     engines = look_at_engines(bundle)
     ways = [way for way in _ways(bundle, engines) if _fits(way, asked)]
+    on_cuda = Runner("onnxruntime", "cuda")
+    if provider == "cuda" and backend is None and not any(runner == on_cuda for _, runner in ways):
+        # Asked for by name: where ONNX Runtime has no CUDA here it says so, whatever TensorRT says.
+        taken = [one for one in bundle.manifest.precisions if runners_of(one, (on_cuda,))]
+        ways = [(one, on_cuda) for one in taken if precision in (None, one)] + ways
     # What was asked for and is not among them says itself why.
     ways = ways or [(precision or "fp32", Runner(backend or "onnxruntime", provider or "auto"))]
     openings = Openings([], {})

@@ -8,6 +8,7 @@ long. So a turn begins with calls that are not counted, until those threads slee
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sskt_edge.errors import InputError
 from sskt_edge.runtime.progress import QUIET, Bar, Progress
 
 Clock = Callable[[], float]
+_ROUNDING = 1e-9
 
 
 class Least(NamedTuple):
@@ -34,10 +35,10 @@ class Least(NamedTuple):
     calls: int
 
 
-ENOUGH = Least(seconds=3.0, calls=200)
-WARM_UP = Least(seconds=0.5, calls=10)
 TURN = Least(seconds=0.25, calls=5)
 SETTLE = Least(seconds=0.1, calls=1)
+# A percentile needs at least one call beyond it: the slowest of 20 says nothing about 99 of 100.
+_FEWEST_FOR_P90, _FEWEST_FOR_P99 = 10, 100
 
 
 @dataclass(frozen=True)
@@ -48,26 +49,46 @@ class Timing:
         n: how many calls.
         mean: of all.
         p50: the median.
-        p90: nine of ten were no slower.
-        p99: 99 of 100 were no slower.
+        p90: nine of ten were no slower; None for fewer than 10 calls.
+        p99: 99 of 100 were no slower; None for fewer than 100 calls.
     """
 
     n: int
     mean: float
     p50: float
-    p90: float
-    p99: float
+    p90: float | None
+    p99: float | None
 
-    def as_json(self) -> dict[str, float]:
+    def as_json(self) -> dict[str, float | None]:
         """Plain values for JSON, times in milliseconds."""
-        times = {f"{name}_ms": getattr(self, name) * 1e3 for name in ("mean", "p50", "p90", "p99")}
-        return {"n": self.n, **times}
+        times = {name: getattr(self, name) for name in ("mean", "p50", "p90", "p99")}
+        return {"n": self.n, **{f"{name}_ms": None if it is None else it * 1e3 for name, it in times.items()}}
 
 
 def timing_from_seconds(seconds: Sequence[float]) -> Timing:
-    """The seconds of single calls → mean and percentiles, linear between neighbours."""
-    p50, p90, p99 = np.percentile(seconds, [50, 90, 99])
-    return Timing(len(seconds), float(np.mean(seconds)), float(p50), float(p90), float(p99))
+    """The seconds of single calls → mean and the percentiles that they support, linear between neighbours."""
+    n, (p50, p90, p99) = len(seconds), np.percentile(seconds, [50, 90, 99])
+    return Timing(
+        n=n,
+        mean=float(np.mean(seconds)),
+        p50=float(p50),
+        p90=float(p90) if n >= _FEWEST_FOR_P90 else None,
+        p99=float(p99) if n >= _FEWEST_FOR_P99 else None,
+    )
+
+
+class Turns(NamedTuple):
+    """How a side is measured.
+
+    Attributes:
+        settle: calls that do not count, at the start of each turn; of a side alone, of its first turn.
+        turn: when a turn ends.
+        least: when the side has enough; its last turn ends there.
+    """
+
+    settle: Least
+    turn: Least
+    least: Least
 
 
 @dataclass
@@ -79,12 +100,14 @@ class Side:
         after: told after each turn, outside the clock, how many calls of it count.
         seconds: of each call that counts.
         turns: the median of each turn: apart on a machine that is busy, or that slows down when it is warm.
+        total: the sum of `seconds`.
     """
 
     call: Callable[[], object]
     after: Callable[[int], object] | None = None
     seconds: list[float] = field(default_factory=list)
     turns: list[float] = field(default_factory=list)
+    total: float = 0.0
 
 
 def repeat(call: Callable[[], object], least: Least, clock: Clock = time.perf_counter) -> list[float]:
@@ -102,42 +125,53 @@ def repeat(call: Callable[[], object], least: Least, clock: Clock = time.perf_co
 
 def take_turns(
     sides: Sequence[Side],
-    least: Least = ENOUGH,
+    turns: Sequence[Turns],
     *,
+    deadline: float = math.inf,
     what: str = "timing",
     progress: Progress = QUIET,
     clock: Clock = time.perf_counter,
 ) -> None:
-    """Warm every side up, then let each have a turn, round after round, until all have enough.
+    """Let each side have a turn, round after round, until all have enough.
 
-    Each round another side begins. A side alone never settles: nobody ran in between. Python's garbage is collected
-    before and not meanwhile.
+    Each round another side begins. A side alone settles once: nothing else ran in between. Python's garbage is
+    collected before and not meanwhile.
 
-    Raises:
-        InputError: `least` asks for nothing.
+    Args:
+        sides: what is timed.
+        turns: of each side.
+        deadline: by the clock; after its first turn a side begins none that would end later, by what the last one took.
+        what: the bar's name.
+        progress: draws the bar.
+        clock: seconds.
     """
-    if least.calls < 1 or not 0 <= least.seconds < float("inf"):
-        raise InputError(f"Timing: got {least.calls} calls and {least.seconds} s, expected 1 or more and 0 or more.")
-    # A warm-up is no longer than what it warms up for.
-    warm_up = Least(min(WARM_UP.seconds, least.seconds), WARM_UP.calls)
-    turn = Least(min(TURN.seconds, least.seconds), TURN.calls)
-    with progress.bar(what, 100) as bar, _no_garbage_collection():
-        for side in sides:
-            repeat(side.call, warm_up, clock)
+    took = [0.0] * len(sides)
+    with progress.bar(what, 100) as bar, no_garbage_collection():
         rounds = done = 0
         while done < 100:
             for place in range(len(sides)):
-                side = sides[(rounds + place) % len(sides)]
-                if len(sides) > 1:
-                    repeat(side.call, SETTLE, clock)
-                _turn(side, turn, clock)
+                number = (rounds + place) % len(sides)
+                side, its = sides[number], turns[number]
+                if _share(side, its.least) == 1:
+                    continue
+                start = clock()
+                if side.turns and start + took[number] > deadline + _ROUNDING:
+                    return
+                if len(sides) > 1 or not side.turns:
+                    repeat(side.call, its.settle, clock)
+                _turn(side, its, clock)
+                took[number] = clock() - start
             rounds += 1
-            done = _advance(bar, done, min(_share(side, least) for side in sides))
+            shares = [_share(side, its.least) for side, its in zip(sides, turns, strict=True)]
+            done = _advance(bar, done, min(shares))
 
 
-def _turn(side: Side, least: Least, clock: Clock) -> None:
+def _turn(side: Side, turns: Turns, clock: Clock) -> None:
+    lacking = Least(turns.least.seconds - side.total, turns.least.calls - len(side.seconds))
+    least = Least(min(turns.turn.seconds, lacking.seconds), min(turns.turn.calls, lacking.calls))
     seconds = repeat(side.call, least, clock)
     side.seconds += seconds
+    side.total += sum(seconds)
     side.turns.append(float(np.median(seconds)))
     if side.after is not None:
         side.after(len(seconds))
@@ -145,7 +179,7 @@ def _turn(side: Side, least: Least, clock: Clock) -> None:
 
 def _share(side: Side, least: Least) -> float:
     """How much of what is enough a side has, 0…1."""
-    of_seconds = sum(side.seconds) / least.seconds if least.seconds else 1.0
+    of_seconds = side.total / least.seconds if least.seconds else 1.0
     return min(len(side.seconds) / least.calls, of_seconds, 1.0)
 
 
@@ -157,7 +191,8 @@ def _advance(bar: Bar, done: int, share: float) -> int:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
+    """Collect Python's garbage before and not meanwhile."""
     gc.collect()
     was_on = gc.isenabled()
     gc.disable()

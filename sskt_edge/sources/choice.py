@@ -14,14 +14,21 @@ from sskt_edge.sources.question import GATE_VIEWS, Question
 from sskt_edge.sources.source import Source
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
+from sskt_edge.sources.stored_engine import (
+    MOST_UNJUDGED,
+    complete_of_absent_engine,
+    is_meant,
+    may_be_kept,
+    stored_engine,
+)
 from sskt_edge.sources.told import told_of
 
 # A trial takes the time of about half as many views by the reference; it should not take longer than what it saves.
-_FEW = 8 * GATE_VIEWS
+_FEW = MOST_UNJUDGED
 # To tell how long they take would take as long as so few batches.
 _SHORT = 2
-# What the gate said counts where so great a part of the views was there when it judged: else of other images.
-_SAME_IMAGES = 0.1
+# By so much sooner another engine must be done than one that has a part of the labels: a trial's speeds are noisy.
+_CLEARLY = 1.25
 
 
 @dataclass(frozen=True)
@@ -33,12 +40,14 @@ class Choice:
         why: the reason.
         verdicts: of the engines that were measured for it; empty if none was.
         images_per_second: its speed, if that was measured.
+        stored: its labels, where it cannot run here and the store has all of them.
     """
 
     engine: Engine
     why: str
     verdicts: tuple[Verdict, ...] = ()
     images_per_second: float | None = None
+    stored: Collection | None = None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -79,7 +88,7 @@ def choose(
         f"{question.source.name}: up to {question.views:,} views to ask; {_names(allowed)} {are} tried on "
         f"{GATE_VIEWS} of them first"
     )
-    return fastest_choice(question, labels, measure(question, allowed, labels, progress, between), allowed)
+    return fastest_choice(question, labels, measure(question, allowed, labels, progress, between), allowed, store)
 
 
 def _as_the_run_began(
@@ -91,12 +100,16 @@ def _as_the_run_began(
     between: Callable[[], None],
 ) -> Choice:
     """The engine of a run that goes on; judged anew where it has more to ask, perhaps on another machine."""
-    why, engine = "as the run began", _pinned_engine(question.source, pinned)
+    why = "as the run began"
+    absent = None if store is None else complete_of_absent_engine(question, labels, store)
+    if absent is not None and absent.engine.name == pinned:
+        return Choice(absent.engine, why, stored=absent.collection)
+    engine = _pinned_engine(question.source, pinned)
     if engine == question.source.engines()[0]:
         return Choice(engine, why)
     if store is not None:
         collection = question.collection(store, engine, labels.top_k)
-        if question.missing(collection) == 0 or _may_be_kept(collection, question, engine, labels):
+        if question.missing(collection) == 0 or may_be_kept(collection, question, engine, labels):
             return Choice(engine, why)
     return replace(
         fastest_choice(question, labels, measure(question, [engine], labels, progress, between), [engine]), why=why
@@ -115,7 +128,7 @@ def _timed(
 
     The gate has not judged the engine by that, so no verdict is kept.
     """
-    if store is None:
+    if store is None or choice.stored is not None:
         return choice
     collection = question.collection(store, choice.engine, labels.top_k)
     is_known = any(told.images_per_second for told in told_of(collection))
@@ -130,9 +143,10 @@ def choice_without_trial(
     question: Question, labels: Labels, store: LabelStore | None, allowed: Sequence[Engine]
 ) -> Choice | None:
     """The engine that needs no trial: the store has its labels, there is no other, or there is little to ask."""
-    kept = _kept_choice(question, labels, store, allowed) if store is not None else None
+    kept = None if store is None else stored_engine(question, labels, store, allowed)
     if kept is not None:
-        return kept
+        why = "the store has a part of its labels" if kept.missing else "the store has its labels"
+        return Choice(kept.engine, why, stored=None if kept.engine in allowed else kept.collection)
     if allowed[0] == question.source.engines()[0]:
         if len(allowed) == 1:
             free = labels.engine == labels.precision == "auto"
@@ -140,23 +154,6 @@ def choice_without_trial(
         if question.views <= _FEW:
             return Choice(allowed[0], "too few views to try others for")
     return None
-
-
-def _kept_choice(question: Question, labels: Labels, store: LabelStore, allowed: Sequence[Engine]) -> Choice | None:
-    """The engine that has answered the most of the question already, if any has.
-
-    One that was taken without a trial is kept only if little is left to ask, so that a first try on a few images does
-    not bind to a slow engine; one that the gate has judged, only if it was on these images.
-    """
-    fewest, best = question.views, None
-    for engine in allowed:
-        collection = question.collection(store, engine, labels.top_k)
-        missing = question.missing(collection)
-        if missing < fewest and _may_be_kept(collection, question, engine, labels):
-            fewest, best = missing, engine
-    if best is None:
-        return None
-    return Choice(best, "the store has its labels" if fewest == 0 else "the store has a part of its labels")
 
 
 def allowed_engines(question: Question, labels: Labels) -> tuple[Engine, ...]:
@@ -167,13 +164,9 @@ def allowed_engines(question: Question, labels: Labels) -> tuple[Engine, ...]:
         NetworkError: it names a precision that this machine has not.
         RecipeError: there is none for another reason.
     """
-
-    def meant(engine: Engine) -> bool:
-        return labels.engine in ("auto", engine.backend) and labels.precision in ("auto", engine.precision)
-
-    allowed = tuple(engine for engine in question.source.engines() if meant(engine))
+    allowed = tuple(engine for engine in question.source.engines() if is_meant(engine, labels))
     if not allowed:
-        raise _no_engine(question, labels, [engine for engine in ENGINES.values() if meant(engine)])
+        raise _no_engine(question, labels, [engine for engine in ENGINES.values() if is_meant(engine, labels)])
     return allowed
 
 
@@ -224,9 +217,13 @@ def measure(
 
 
 def fastest_choice(
-    question: Question, labels: Labels, verdicts: Sequence[Verdict], allowed: Sequence[Engine]
+    question: Question,
+    labels: Labels,
+    verdicts: Sequence[Verdict],
+    allowed: Sequence[Engine],
+    store: LabelStore | None = None,
 ) -> Choice:
-    """The fastest of the allowed engines that passed.
+    """The fastest of the allowed engines that passed; one that has a part of the labels if no other is clearly sooner.
 
     Raises:
         ParityError: none did.
@@ -235,21 +232,15 @@ def fastest_choice(
     if not passed:
         raise ParityError(_refused(question.source.name, verdicts, labels))
     fastest = max(passed, key=lambda verdict: verdict.images_per_second)
+    if store is not None:
+        missing = {v.engine: question.missing(question.collection(store, v.engine, labels.top_k)) for v in passed}
+        started = [verdict for verdict in passed if missing[verdict.engine] < question.views]
+        seconds = {verdict.engine: missing[verdict.engine] / verdict.images_per_second for verdict in passed}
+        first = min(started, key=lambda verdict: seconds[verdict.engine], default=fastest)
+        if first != fastest and seconds[first.engine] <= _CLEARLY * seconds[fastest.engine]:
+            why = "the store has a part of its labels, and no engine would be clearly sooner"
+            return Choice(first.engine, why, tuple(verdicts), first.images_per_second)
     return Choice(fastest.engine, _compared(fastest, verdicts), tuple(verdicts), fastest.images_per_second)
-
-
-def _may_be_kept(collection: Collection, question: Question, engine: Engine, labels: Labels) -> bool:
-    """Whether the engine passed the gate when it filled the collection, by the limits of now and on views as these."""
-    is_reference, missing = engine == question.source.engines()[0], question.missing(collection)
-    gates = [told.gate for told in told_of(collection) if told.gate]
-    if not gates:
-        return is_reference and missing <= _FEW
-    if not is_reference and question.views - missing < _SAME_IMAGES * question.views:
-        return False
-    now = labels.gate
-    return all(
-        then.kl <= now.kl and then.agreement >= now.agreement and then.near_tie >= now.near_tie for then in gates
-    )
 
 
 def _compared(fastest: Verdict, verdicts: Sequence[Verdict]) -> str:

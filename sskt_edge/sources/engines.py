@@ -92,7 +92,7 @@ def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
     provider = _provider(engine, device)
     if provider is None:
         raise NetworkError(f"Engine '{engine.name}' does not run here: this {device.type} has no {engine.precision}.")
-    name = torch.cuda.get_device_name(device) if provider in _GPU else _processor(engine.precision)
+    name = _processor(engine, provider, device)
     # On a CPU torch sums in another order with other threads; ONNX Runtime and OpenVINO gave the same bits.
     threads = {"threads": torch.get_num_threads()} if (engine.backend, provider) == ("torch", "cpu") else {}
     return {
@@ -103,6 +103,20 @@ def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
         "processor": name,
         **threads,
     }
+
+
+def engine_named_in(facts: object) -> Engine | None:
+    """The engine that the "engine" of a label's facts tells of, here or not; None if it is unknown here."""
+    told = facts if isinstance(facts, dict) else {}
+    provider = "tensorrt" if (told.get("backend"), told.get("provider")) == ("onnxruntime", "tensorrt") else ""
+    named = (told.get("backend"), told.get("precision"), provider)
+    return next((it for it in ENGINES.values() if (it.backend, it.precision, it.provider) == named), None)
+
+
+def processor_of(engine: Engine, facts: dict[str, Any], device: torch.device) -> str | None:
+    """What of this machine's processor decides the labels of an engine with these facts; None if it has no such."""
+    provider = str(facts.get("provider"))
+    return None if provider in _GPU and device.type != "cuda" else _processor(engine, provider, device)
 
 
 def open_onnx_session(content: bytes, engine: Engine, device: torch.device, side: int, batch: int) -> Session:
@@ -197,10 +211,12 @@ def _torch_precisions(device: torch.device) -> set[Precision]:
     return {"fp32", "bf16"} if device.type == "cpu" and has_fast_bf16() else {"fp32"}
 
 
-def _processor(precision: Precision) -> str:
-    """What of the CPU decides a label's last bits, such as "x86_64 AVX512 AMX"."""
+def _processor(engine: Engine, provider: str, device: torch.device) -> str:
+    """What of the processor decides a label's last bits: a GPU's name; of a CPU such as "x86_64 AVX512 AMX"."""
+    if provider in _GPU:
+        return torch.cuda.get_device_name(device)
     told = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
-    if precision == "bf16":
+    if engine.precision == "bf16":
         told += bf16_instructions()
     if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):  # torch's and OpenVINO's convolutions obey it
         told.append(f"at most {limit}")

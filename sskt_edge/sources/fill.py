@@ -99,6 +99,7 @@ def _told(question: Question, choice: Choice, recipe: str, temperature: float) -
         source=question.source.name,
         views=question.wanted[0].plan.views_as_json(),
         images=sum(len(wanted.images) for wanted in question.wanted),
+        images_sha256=question.images_sha256,
         temperature=temperature,
         threads=torch.get_num_threads(),
         images_per_second=choice.images_per_second,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,20 @@ class Question:
     def missing(self, collection: Collection) -> int:
         """How many views are not in the collection yet, each counted once."""
         return sum(int(collection.missing(wanted.keys[wanted.distinct]).sum()) for wanted in self.wanted)
+
+    @property
+    def images_sha256(self) -> str:
+        """SHA-256, in hex, of the images that the views are of, in whatever order."""
+        hashes = sorted(row.tobytes() for wanted in self.wanted for row in wanted.images.hashes)
+        return hashlib.sha256(b"".join(hashes)).hexdigest()
+
+    def known_images(self, collection: Collection) -> float:
+        """The share of the images that the collection has a label of, whichever view it is."""
+        known = 0
+        for wanted in self.wanted:
+            rows = wanted.rows(np.arange(len(wanted.keys)))
+            known += len(np.unique(rows[~collection.missing(wanted.keys)]))
+        return known / sum(len(wanted.images) for wanted in self.wanted)
 
     @property
     def views(self) -> int:

@@ -27,6 +27,7 @@ class Told(BaseModel):
         source: what it calls the source.
         views: which views of an image; see `LabelPlan.views_as_json`.
         images: how many.
+        images_sha256: which; see `Question.images_sha256`. Stores of before do not say it.
         temperature: at which top_k was judged.
         threads: torch's.
         images_per_second: the engine's, if it was measured.
@@ -38,6 +39,7 @@ class Told(BaseModel):
     source: str
     views: dict[str, Any]
     images: int
+    images_sha256: str = ""
     temperature: float
     threads: int
     images_per_second: float | None = None

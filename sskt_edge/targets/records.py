@@ -12,7 +12,7 @@ from sskt_edge.errors import RunError
 from sskt_edge.recipe.load import parse_recipe, run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime import seal
-from sskt_edge.runtime.files import write_atomically
+from sskt_edge.runtime.files import read_regular, write_atomically
 from sskt_edge.targets.run_layout import RunFolder
 
 _VERSION, _NEWEST = "schema_version", 2  # records of before have no version, and no hash
@@ -42,7 +42,7 @@ def read_record(path: Path, kind: type[Record], todo: str) -> Record:
         RunError: the file is missing, broken, changed, or of a newer version.
     """
     try:
-        raw, carries_hash = seal.unsealed_json(path.read_bytes())
+        raw, carries_hash = seal.unsealed_json(read_regular(path))
         version = raw.pop(_VERSION, None) if isinstance(raw, dict) else None
         if isinstance(version, int) and version > _NEWEST:
             raise RunError(

@@ -15,6 +15,7 @@ from torch import nn
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.errors import BundleError, RunError, nearest
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.artefacts import what_it_is
 from sskt_edge.runtime.golden import Golden, golden_from_bytes
 from sskt_edge.runtime.manifest import Accuracy
 from sskt_edge.runtime.shell import command
@@ -104,7 +105,8 @@ def read_run(path: Path | str) -> TrainedNetwork:
     path = Path(path)
     folder = RunFolder(path)
     if not folder.recipe.is_file():
-        raise RunError(f"No run at '{path}': it has no recipe.toml. {_nearby(path)}Make one: sskt-edge train RECIPE.")
+        todo = what_it_is(path) or f"It has no recipe.toml. {_nearby(path)}Make one: sskt-edge train RECIPE."
+        raise RunError(f"No run at '{path}'. {todo}")
     if not folder.result.is_file():
         raise RunError(f"The run '{path}' is not finished. Go on with: {command('train', path, '--resume')}")
     result = read_record(folder.result, Result, "Train again, or copy the run again.")
@@ -134,4 +136,4 @@ def _read_unchanged(file: Path, sha256: str) -> bytes:
 
 def _nearby(path: Path) -> str:
     around = path.parent.iterdir() if path.parent.is_dir() else []
-    return nearest(path.name, sorted(other.name for other in around))
+    return nearest(path.name, sorted(other.name for other in around if other != path))

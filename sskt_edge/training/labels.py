@@ -107,8 +107,8 @@ class Sources:
 
     def collection(self, question: Question, choice: Choice) -> Collection | None:
         """Where the store keeps the labels; None if nothing is kept."""
-        if self.store is None:
-            return None
+        if self.store is None or choice.stored is not None:
+            return choice.stored
         return question.collection(self.store, choice.engine, self._recipe.labels.top_k)
 
     def check_top_k(self, question: Question, choice: Choice, session: Session | None = None) -> None:

@@ -53,18 +53,24 @@ class SourcePlan:
 
     @property
     def speed(self) -> float:
-        """Images a second of the engine that is chosen."""
-        return next(v.images_per_second for v in self.verdicts if v.engine == self.choice.engine)
+        """Images a second of the engine that asks."""
+        return self._asking.images_per_second
 
     @property
     def opening(self) -> float:
         """Seconds to make the engine ready: to export the network, and to build what TensorRT runs."""
-        return next(v.seconds_to_open for v in self.verdicts if v.engine == self.choice.engine)
+        return self._asking.seconds_to_open
 
     @property
     def filling(self) -> float:
         """Seconds to ask what the store lacks."""
         return self.missing / self.speed
+
+    @property
+    def _asking(self) -> Verdict:
+        """On the chosen engine; on the fastest that passes where the chosen one has all labels and is not here."""
+        chosen = [verdict for verdict in self.verdicts if verdict.engine == self.choice.engine]
+        return (chosen or sorted(self.verdicts, key=lambda it: (it.passed, it.images_per_second)))[-1]
 
 
 @dataclass(frozen=True)
@@ -173,8 +179,8 @@ def _plan(question: Question, recipe: Recipe, sources: Sources, progress: Progre
     verdicts = measure(question, allowed, recipe.labels, progress, lambda: None)
     choice = choice_without_trial(question, recipe.labels, sources.store, allowed)
     runs = [verdict.engine for verdict in verdicts if verdict.images_per_second > 0]
-    if choice is None or choice.engine not in runs:
-        choice = fastest_choice(question, recipe.labels, verdicts, allowed)
+    if choice is None or (choice.engine not in runs and choice.stored is None):
+        choice = fastest_choice(question, recipe.labels, verdicts, allowed, sources.store)
     sources.check_top_k(question, choice)
     collection = sources.collection(question, choice)
     missing = question.views if collection is None else question.missing(collection)

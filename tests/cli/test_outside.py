@@ -38,7 +38,7 @@ sys.addaudithook(watch)
 """
 VERBS = {
     "eval": ["eval"],
-    "bench": ["bench", "--backend", "onnxruntime", "--seconds", "0.01"],
+    "bench": ["bench", "--backend", "onnxruntime", "--runs", "1"],
     "predict": ["predict", "bundles/tiny", "red.png"],
     "export --trt": ["export", "bundles/tiny", "--trt"],
     "export --triton": ["export", "bundles/tiny", "--triton", "made/models"],

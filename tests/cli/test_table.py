@@ -23,13 +23,14 @@ from sskt_edge.cli.table import Column, Table
 from sskt_edge.runtime.bench import Measurement, Subject
 from sskt_edge.runtime.bench_bundle import Benchmark
 from sskt_edge.runtime.bundle import open_bundle
+from sskt_edge.runtime.effort import Exactly
 from sskt_edge.runtime.evaluate import Result
 from sskt_edge.runtime.machine.conditions import conditions
 from sskt_edge.runtime.machine.machine import look
 from sskt_edge.runtime.metrics import scores
 from sskt_edge.runtime.parity import compare
 from sskt_edge.runtime.predict import Prediction
-from sskt_edge.runtime.timing import Least, timing_from_seconds
+from sskt_edge.runtime.timing import timing_from_seconds
 from sskt_edge.sources.choice import Choice
 from sskt_edge.sources.engines import Engine
 from sskt_edge.sources.gate import Verdict
@@ -68,7 +69,8 @@ def benchmark(place: Path) -> Shown:
         Measurement(Subject(name, session), 1234 + number, times, (1.0, 1.0), {}) for number, name in enumerate(names)
     ]
     closed = {f"fp16 {LONG}": f"it is not here: {LONG}"}
-    found = Benchmark("tiny", here, here, 1, (), Least(0, 1), times, tuple(measured), {}, closed, (f"so: {LONG}",))
+    method = (f"so: {LONG}",)
+    found = Benchmark("tiny", here, here, 1, (), Exactly(1), times, tuple(measured), {}, closed, {}, method, 0)
     values = [*names, "1234", "1237", "123.5", f"not run: fp16 {LONG}", closed[f"fp16 {LONG}"], f"so: {LONG}"]
     return lambda: show_benchmark(found, Path(LONG)), values
 

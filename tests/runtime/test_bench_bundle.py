@@ -11,19 +11,20 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sskt_edge.errors import InputError
+from sskt_edge.errors import InputError, Interrupted
 from sskt_edge.runtime import bench_bundle as module
 from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
-from sskt_edge.runtime.bench_bundle import batches_of, bench_bundle, preprocessing, usable_cores
+from sskt_edge.runtime.bench_bundle import batches_of, bench_bundle, reading, usable_cores
 from sskt_edge.runtime.bundle import Bundle, open_bundle
+from sskt_edge.runtime.effort import Exactly
 from sskt_edge.runtime.images import decode
 from sskt_edge.runtime.machine.conditions import conditions
 from sskt_edge.runtime.manifest import Batch
-from sskt_edge.runtime.timing import ENOUGH, Least
+from sskt_edge.runtime.timing import Least, repeat
 from tests.runtime.test_timing import Watch
 from tests.runtime.tiny import SIDE, tiny_golden, tiny_onnx, write_bundle
 
-ONCE = Least(0.0, 1)
+ONCE = Exactly(1)
 
 
 @pytest.fixture
@@ -33,11 +34,11 @@ def bundle(bundle_path: Path) -> Bundle:
 
 
 def test_a_bundle_is_measured_at_one_image_and_at_its_own_batches(bundle: Bundle) -> None:
-    found = bench_bundle(bundle, backend="onnxruntime", least=ONCE)
+    found = bench_bundle(bundle, backend="onnxruntime", effort=ONCE)
 
     assert [one.batch for one in found.measurements] == [1, 4, 5]
     assert {one.subject.name for one in found.measurements} == {"fp32 onnxruntime-cpu"}
-    assert found.preprocessing.n >= 1
+    assert found.preprocessing is not None and found.preprocessing.n == 1
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_every_precision_is_measured_by_all_that_takes_it(tmp_path: Path) -> Non
     pytest.importorskip("openvino")
     bundle = open_bundle(write_bundle(tmp_path / "two", int8_cpu=tiny_onnx()))
 
-    found = bench_bundle(bundle, provider="cpu", least=ONCE)
+    found = bench_bundle(bundle, provider="cpu", effort=ONCE)
 
     ways = ["fp32 onnxruntime-cpu", "fp32 openvino-cpu", "int8-cpu onnxruntime-cpu"]
     assert [one.subject.name for one in found.measurements] == ways * 3
@@ -65,7 +66,7 @@ def test_one_way_alone_can_be_asked_for(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     bundle = open_bundle(write_bundle(tmp_path / "two", fp16=tiny_onnx()))
 
-    found = bench_bundle(bundle, "fp16", "onnxruntime", "cpu", least=ONCE)
+    found = bench_bundle(bundle, "fp16", "onnxruntime", "cpu", effort=ONCE)
 
     assert {one.subject.name for one in found.measurements} == {"fp16 onnxruntime-cpu"}
 
@@ -83,7 +84,7 @@ def test_a_session_gets_the_threads_that_are_told(
         return opened
 
     monkeypatch.setattr(Bundle, "session", session)
-    found = bench_bundle(bundle, provider="cpu", backend="onnxruntime", threads=asked, least=ONCE)
+    found = bench_bundle(bundle, provider="cpu", backend="onnxruntime", threads=asked, effort=ONCE)
 
     assert seen == [given] == [found.threads]
     assert f"Threads on a CPU: {given}; " in found.method[1]
@@ -102,7 +103,7 @@ def test_threads_that_are_told_are_kept_on_as_many_cores(
         return run(self, images)
 
     monkeypatch.setattr(OnnxRuntimeSession, "run", running)
-    found = bench_bundle(bundle, backend="onnxruntime", provider="cpu", threads=threads, least=ONCE)
+    found = bench_bundle(bundle, backend="onnxruntime", provider="cpu", threads=threads, effort=ONCE)
 
     assert len(found.kept_on) == threads
     assert seen and all(cores == (set(found.kept_on) or before) for cores in seen)
@@ -121,32 +122,31 @@ from pathlib import Path
 from sskt_edge.runtime import bench_bundle as module
 from sskt_edge.runtime.bundle import open_bundle
 from sskt_edge.runtime.machine import cores
-from sskt_edge.runtime.timing import Least
+from sskt_edge.runtime.effort import Within
 
 last, seen, done = max(os.sched_getaffinity(0)), set(), threading.Event()
 cores.choose_cores = lambda *_: (last,)
-here, measure = os.getpid(), module.bench
+here, measure = os.getpid(), module.carry_out
 
 def watch():
     while not done.is_set():
         seen.update(os.sched_getaffinity(here))
         time.sleep(1e-4)
 
-def bench(*words):
+def carry_out(*words):
     watching = threading.Thread(target=watch)
     watching.start()
-    found = measure(*words)
+    measure(*words)
     done.set()
     watching.join()
     for task in Path("/proc/self/task").iterdir():
         if task.name not in others:
             seen.update(os.sched_getaffinity(int(task.name)))
-    return found
 
-module.bench = bench
+module.carry_out = carry_out
 bundle = open_bundle(sys.argv[1])
 others = {task.name for task in Path("/proc/self/task").iterdir()}
-found = module.bench_bundle(bundle, provider="cpu", threads=2, least=Least(0.2, 1))
+found = module.bench_bundle(bundle, provider="cpu", threads=2, effort=Within(2.0))
 print(*seen - {last}, *sorted({one.subject.name for one in found.measurements}))
 """
 
@@ -167,7 +167,7 @@ def test_a_container_has_no_more_cores_than_its_quota(cores: int, quota: float |
 
 def test_an_unknown_backend_is_an_error(bundle: Bundle) -> None:
     with pytest.raises(InputError, match=r"Unknown backend 'onnxruntim'. Nearest: 'onnxruntime'"):
-        bench_bundle(bundle, backend="onnxruntim", least=ONCE)
+        bench_bundle(bundle, backend="onnxruntim", effort=ONCE)
 
 
 def test_every_golden_image_is_read_as_a_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,10 +179,9 @@ def test_every_golden_image_is_read_as_a_jpeg(monkeypatch: pytest.MonkeyPatch) -
         return decode(content, where)
 
     monkeypatch.setattr(module, "decode", recording)
-    timing = preprocessing(images, clock=watch)
+    timed = repeat(reading(images).side.call, Least(0.0, 200), watch)
 
-    assert timing.n >= ENOUGH.calls
-    assert timing.p50 == pytest.approx(0.01)
+    assert timed == pytest.approx([0.01] * 200)
     assert len(set(read)) == len(images)
     for content, image in zip(read, images, strict=False):
         assert content.startswith(b"\xff\xd8\xff")
@@ -191,8 +190,44 @@ def test_every_golden_image_is_read_as_a_jpeg(monkeypatch: pytest.MonkeyPatch) -
         assert np.abs(pixels.mean(axis=(0, 1)) - image.mean(axis=(0, 1))).max() < 5
 
 
+@pytest.mark.parametrize(("signalled", "number"), [(KeyboardInterrupt(), 2), (Interrupted("x", 15), 15)])
+def test_a_signal_keeps_what_was_measured(
+    signalled: BaseException, number: int, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, given = OnnxRuntimeSession.run, list[int]()
+
+    def running(self: OnnxRuntimeSession, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        given.append(len(images))
+        if given.count(4) > 4:  # after the trial of the second batch
+            raise signalled
+        return run(self, images)
+
+    monkeypatch.setattr(OnnxRuntimeSession, "run", running)
+    found = bench_bundle(bundle, backend="onnxruntime", provider="cpu", effort=Exactly(3))
+
+    assert found.stopped == found.as_json()["stopped_by_signal"] == number
+    assert [(one.batch, one.latency.n) for one in found.measurements] == [(1, 3)]
+    assert list(found.left_out) == [f"fp32 onnxruntime-cpu, batch {batch}" for batch in (4, 5)]
+
+
+def test_a_signal_before_anything_is_measured_is_a_signal(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def running(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(OnnxRuntimeSession, "run", running)
+    with pytest.raises(KeyboardInterrupt):
+        bench_bundle(bundle, backend="onnxruntime", provider="cpu", effort=ONCE)
+
+
+def test_batches_that_are_asked_for_are_measured_and_no_others(bundle: Bundle) -> None:
+    found = bench_bundle(bundle, backend="onnxruntime", provider="cpu", batches=[3, 2, 3], effort=ONCE)
+    assert [one.batch for one in found.measurements] == [2, 3]
+    with pytest.raises(InputError, match="--batch 6"):
+        bench_bundle(bundle, batches=[6], effort=ONCE)
+
+
 def test_the_report_is_json(bundle: Bundle) -> None:
-    found = bench_bundle(bundle, backend="onnxruntime", least=ONCE)
+    found = bench_bundle(bundle, backend="onnxruntime", effort=ONCE)
 
     said = json.loads(json.dumps(found.as_json()))
 
@@ -203,11 +238,13 @@ def test_the_report_is_json(bundle: Bundle) -> None:
         "after",
         "threads",
         "kept_on_cores",
-        "least",
+        "effort",
         "method",
         "preprocessing",
         "measurements",
         "closed",
+        "left_out",
+        "stopped_by_signal",
     }
     for one in said["measurements"]:
         assert set(one["latency"]) == {"n", "mean_ms", "p50_ms", "p90_ms", "p99_ms"}
@@ -217,8 +254,8 @@ def test_the_report_is_json(bundle: Bundle) -> None:
 
 def test_the_method_says_what_was_measured(bundle: Bundle) -> None:
     pytest.importorskip("openvino")
-    alone = bench_bundle(bundle, backend="onnxruntime", least=ONCE)
-    both = bench_bundle(bundle, least=ONCE)
+    alone = bench_bundle(bundle, backend="onnxruntime", effort=ONCE)
+    both = bench_bundle(bundle, effort=ONCE)
 
     assert "taking turns" not in alone.method[0] and "taking turns" in both.method[0]
     assert f"JPEGs of {SIDE} × {SIDE} that Pillow made of the golden images" in " ".join(alone.method)

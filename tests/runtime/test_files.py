@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.errors import StorageError
-from sskt_edge.runtime.files import folder_written_whole, sha256_of, write_atomically
+from sskt_edge.runtime.files import folder_written_whole, read_regular, sha256_of, write_atomically
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX limits")
 
@@ -23,6 +23,22 @@ def in_new_process(code: str, *arguments: Path) -> subprocess.CompletedProcess[s
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_regular_file_is_read_and_one_byte_more_than_expected_shows_that_it_is_longer(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert read_regular(tmp_path / "a") == read_regular(tmp_path / "link") == b"12345"
+    assert read_regular(tmp_path / "a", 3) == b"1234"
+    assert read_regular(tmp_path / "a", 1 << 60) == b"12345"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull), tmp_path):
+        with pytest.raises(OSError):
+            read_regular(path)
 
 
 def test_sha256_is_that_of_the_whole_file(tmp_path: Path) -> None:

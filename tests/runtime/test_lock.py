@@ -95,11 +95,33 @@ def test_a_pipe_in_the_place_of_the_lock_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_its_holder_removes_meanwhile_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock, fstat = tmp_path / "lock", os.fstat
+    lock, fstat, left = tmp_path / "lock", os.fstat, [0]
 
     def after_it_went(descriptor: int) -> os.stat_result:
-        lock.unlink(missing_ok=True)
+        if left:
+            lock.unlink()
+            left.clear()
         return fstat(descriptor)
 
     monkeypatch.setattr(os, "fstat", after_it_went)
-    assert not is_held(lock)
+    with locked(lock, "works", QUIET):
+        assert lock.is_file()  # a file without a name would keep nobody out
+
+
+def test_a_lock_that_is_removed_at_the_end_is_still_held_by_one_alone(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+
+    def interrupt() -> None:
+        raise Interrupted("held", 2)
+
+    with start(HOLD.replace("lambda: None", "lambda: None, remove=True"), lock) as other:
+        assert other.stdout and other.stdin and other.stdout.readline() == "held\n"
+
+        def let_go() -> None:
+            other.communicate("\n")
+
+        with locked(lock, "works", QUIET, let_go, remove=True):
+            assert other.returncode == 0
+            with pytest.raises(Interrupted), locked(lock, "works", QUIET, interrupt):
+                raise AssertionError("two hold it")
+    assert not lock.exists()

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from sskt_edge.errors import BundleError, InputError, WorkError
+from sskt_edge.errors import BundleError, InputError, MissingExtraError, WorkError
 from sskt_edge.runtime import openings as module
+from sskt_edge.runtime.backends import onnxruntime as onnxruntime_backend
 from sskt_edge.runtime.backends.tensorrt import cuda, flavours
 from sskt_edge.runtime.backends.tensorrt.flavours import Flavour
 from sskt_edge.runtime.bundle import open_bundle
@@ -82,6 +83,19 @@ def test_an_engine_that_could_be_built_says_how(path: Path, tensorrt: None, monk
     ]
     assert f"sskt-edge export {path} --trt --precision fp16" in closed["fp16 tensorrt-cuda"]
     assert not any("tensorrt" in name for name in open_all(open_bundle(path), backend="onnxruntime").closed)
+
+
+def test_cuda_that_onnxruntime_does_not_have_is_what_is_missing_whatever_tensorrt_says(
+    path: Path, tensorrt: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda, "device", lambda: cuda.Gpu("NVIDIA A10", "8.6", "13.0", "13.0"))
+    monkeypatch.setattr(onnxruntime_backend, "providers", lambda: ("cpu",))
+    with pytest.raises(MissingExtraError, match=r"'cuda' is not in this onnxruntime.*sskt-edge\[gpu\]"):
+        open_all(open_bundle(path), provider="cuda")
+    with pytest.raises(BundleError, match="has no engine"):
+        open_all(open_bundle(path), backend="tensorrt", provider="cuda")
+    with pytest.raises(BundleError, match="has no engine of int8"):  # ONNX Runtime's CUDA takes no int8
+        open_all(open_bundle(path), "int8", provider="cuda")
 
 
 def test_without_gpu_and_engine_nothing_is_said_of_engines(

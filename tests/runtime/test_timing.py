@@ -6,19 +6,21 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sskt_edge.errors import InputError
 from sskt_edge.runtime.timing import (
-    ENOUGH,
     SETTLE,
     TURN,
-    WARM_UP,
     Least,
     Side,
+    Turns,
     repeat,
     take_turns,
     timing_from_seconds,
 )
 from tests.runtime.test_progress import Count
+
+ENOUGH = Least(seconds=3.0, calls=200)
+TURNS = Turns(SETTLE, TURN, ENOUGH)
+ONCE = Turns(Least(0.0, 0), TURN, Least(0.0, 1))
 
 
 class Watch:
@@ -59,6 +61,16 @@ def test_json_has_milliseconds() -> None:
     assert timing.as_json() == pytest.approx({"n": 101, "mean_ms": 51, "p50_ms": 51, "p90_ms": 91, "p99_ms": 100})
 
 
+@pytest.mark.parametrize(("n", "has"), [(1, ()), (9, ()), (10, ("p90",)), (99, ("p90",)), (100, ("p90", "p99"))])
+def test_a_percentile_is_given_where_so_many_calls_support_it(n: int, has: tuple[str, ...]) -> None:
+    timing = timing_from_seconds([0.01] * n)
+
+    assert tuple(name for name in ("p90", "p99") if getattr(timing, name) is not None) == has
+    assert [timing.as_json()[f"{name}_ms"] is None for name in ("p90", "p99")] == [
+        name not in has for name in ("p90", "p99")
+    ]
+
+
 @pytest.mark.parametrize(("cost", "calls"), [(1 / 1024, 1024), (1 / 4, 20), (2.0, 20)])
 def test_repeating_goes_on_until_both_are_enough(cost: float, calls: int) -> None:
     watch = Watch()
@@ -71,7 +83,7 @@ def test_every_side_has_enough_calls_and_enough_time(cost: float) -> None:
     watch = Watch()
     sides = [Side(watch.task("quick", cost)), Side(watch.task("slow", 3 * cost))]
 
-    take_turns(sides, clock=watch)
+    take_turns(sides, [TURNS] * len(sides), clock=watch)
 
     for side, its_cost in zip(sides, (cost, 3 * cost), strict=True):
         assert len(side.seconds) >= ENOUGH.calls
@@ -83,10 +95,10 @@ def test_sides_take_turns_and_each_round_another_begins() -> None:
     watch = Watch()
     sides = [Side(watch.task(name, 0.01)) for name in "abc"]
 
-    take_turns(sides, clock=watch)
+    take_turns(sides, [TURNS] * len(sides), clock=watch)
 
-    # The warm-up, then three rounds; who ends one and begins the next stands there once.
-    assert "".join(watch.blocks()[:12]) == "abc" + "abc" + "bca" + "cab"
+    # The side that ends a round and begins the next stands there once.
+    assert "".join(watch.blocks()[:9]) == "abc" + "bca" + "cab"
     assert len({len(side.turns) for side in sides}) == 1
     assert len(sides[0].turns) == pytest.approx(ENOUGH.seconds / TURN.seconds, abs=1)
 
@@ -95,20 +107,20 @@ def test_a_turn_begins_with_calls_that_do_not_count() -> None:
     watch = Watch()
     sides = [Side(watch.task(name, 1 / 64)) for name in "ab"]
 
-    take_turns(sides, clock=watch)
+    take_turns(sides, [TURNS] * len(sides), clock=watch)
 
-    warm_up, settle = WARM_UP.seconds * 64, np.ceil(SETTLE.seconds * 64)
+    settle = np.ceil(SETTLE.seconds * 64)
     for name, side in zip("ab", sides, strict=True):
-        assert watch.calls.count(name) == len(side.seconds) + warm_up + settle * len(side.turns)
+        assert watch.calls.count(name) == len(side.seconds) + settle * len(side.turns)
 
 
-def test_a_side_alone_only_warms_up() -> None:
+def test_a_side_alone_settles_once() -> None:
     watch = Watch()
     side = Side(watch.task("a", 1 / 64))
 
-    take_turns([side], clock=watch)
+    take_turns([side], [TURNS], clock=watch)
 
-    assert len(watch.calls) == len(side.seconds) + WARM_UP.seconds * 64
+    assert len(watch.calls) == len(side.seconds) + np.ceil(SETTLE.seconds * 64)
 
 
 def test_a_side_hears_after_each_turn_how_many_calls_counted() -> None:
@@ -116,7 +128,7 @@ def test_a_side_hears_after_each_turn_how_many_calls_counted() -> None:
     heard: list[int] = []
     side = Side(watch.task("a", 1 / 64), heard.append)
 
-    take_turns([side], clock=watch)
+    take_turns([side], [TURNS], clock=watch)
 
     assert sum(heard) == len(side.seconds)
     assert len(heard) == len(side.turns)
@@ -124,21 +136,21 @@ def test_a_side_hears_after_each_turn_how_many_calls_counted() -> None:
 
 def test_the_median_of_each_turn_shows_a_machine_that_slows_down() -> None:
     watch = Watch()
-    costs = iter([1.0] * (WARM_UP.calls + TURN.calls) + [2.0] * TURN.calls)
+    costs = iter([1.0] * (SETTLE.calls + TURN.calls) + [2.0] * TURN.calls)
 
     def call() -> None:
         watch.now += next(costs)
 
     side = Side(call)
 
-    take_turns([side], Least(0.0, 2 * TURN.calls), clock=watch)
+    take_turns([side], [TURNS._replace(turn=Least(0.0, TURN.calls), least=Least(0.0, 2 * TURN.calls))], clock=watch)
 
     assert side.turns == [1.0, 2.0]
 
 
 def test_garbage_is_not_collected_meanwhile_but_again_afterwards() -> None:
     seen: list[bool] = []
-    take_turns([Side(lambda: seen.append(gc.isenabled()))], Least(0.0, 1))
+    take_turns([Side(lambda: seen.append(gc.isenabled()))], [ONCE])
     assert seen and not any(seen)
     assert gc.isenabled()
 
@@ -148,19 +160,35 @@ def test_garbage_is_collected_again_after_an_error() -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        take_turns([Side(fail)], Least(0.0, 1))
+        take_turns([Side(fail)], [ONCE])
     assert gc.isenabled()
+
+
+def test_a_side_has_exactly_as_many_calls_as_are_enough() -> None:
+    watch = Watch()
+    sides = [Side(watch.task(name, cost)) for name, cost in (("quick", 0.01), ("slow", 0.7))]
+    turns = Turns(SETTLE, Least(0.0, 5), Least(0.0, 12))
+
+    take_turns(sides, [turns, turns._replace(least=Least(0.0, 3))], clock=watch)
+
+    assert [len(side.seconds) for side in sides] == [12, 3]
+    assert [len(side.turns) for side in sides] == [3, 1]
+
+
+def test_no_turn_begins_that_would_end_after_the_deadline() -> None:
+    watch = Watch()
+    sides = [Side(watch.task(name, 0.5)) for name in "ab"]
+
+    take_turns(sides, [Turns(Least(0.0, 1), Least(0.0, 3), Least(0.0, 99))] * 2, deadline=9.0, clock=watch)
+
+    assert [len(side.seconds) for side in sides] == [6, 6]
+    assert watch.now == 8.0
 
 
 def test_the_bar_reaches_its_end() -> None:
     watch, count = Watch(), Count()
+    sides = [Side(watch.task("a", 0.013)), Side(watch.task("b", 0.4))]
 
-    take_turns([Side(watch.task("a", 0.013)), Side(watch.task("b", 0.4))], what="x", progress=count, clock=watch)
+    take_turns(sides, [TURNS] * 2, what="x", progress=count, clock=watch)
 
     assert (count.total, count.done) == ({"x": 100}, 100)
-
-
-@pytest.mark.parametrize("least", [Least(-1.0, 1), Least(float("nan"), 1), Least(float("inf"), 1), Least(1.0, 0)])
-def test_nothing_is_enough_is_an_error(least: Least) -> None:
-    with pytest.raises(InputError, match="expected 1 or more and 0 or more"):
-        take_turns([Side(lambda: None)], least)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from sskt_edge.errors import MissingExtraError, NetworkError, ParityError, RecipeError, RunError
 from sskt_edge.recipe.models import Labels
 from sskt_edge.runtime.progress import QUIET, Quiet
-from sskt_edge.sources.choice import Choice, choose
+from sskt_edge.sources.choice import Choice, choose, fastest_choice
 from sskt_edge.sources.engines import ENGINES, Engine
-from sskt_edge.sources.fill import fill
+from sskt_edge.sources.fill import _told, fill
+from sskt_edge.sources.gate import Verdict
 from sskt_edge.sources.question import GATE_VIEWS, Question
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.store.store import LabelStore
@@ -147,6 +148,77 @@ def test_what_the_gate_said_on_other_images_does_not_count(whole: TorchSource, t
     anew = chosen(question(source, wanted(MANY)), labels(engine="onnxruntime"), store)
     assert anew.verdict is not None
     assert anew.why.startswith("the fastest that passes the gate")
+
+
+def judged(engine: Engine) -> Choice:
+    """As if a trial had found that the engine passes; a real one would take a second here."""
+    return Choice(engine, "a test", (Verdict(engine, "cpu", 50.0, 0.0, 1.0, 1.0, 1.0, True, "", 0.0),), 50.0)
+
+
+def test_more_views_of_the_same_images_are_asked_of_the_engine_that_the_store_has(
+    whole: TorchSource, tmp_path: Path
+) -> None:
+    source, store = Counted(whole, {ONNX: slow}), LabelStore(tmp_path)
+    one_view = question(source, wanted(image_set(60), views=1, turns=60))
+    filled(one_view, judged(ONNX), store)
+    source.batches.clear()
+    # The store has a sixtieth of it; any other engine would be measured as faster.
+    choice = chosen(question(source, wanted(image_set(60), views=60, turns=60)), labels(), store)
+    assert (choice.engine, choice.why) == (ONNX, "the store has a part of its labels")
+    assert source.batches == []
+
+
+def test_a_filling_that_was_stopped_early_binds_to_the_engine_that_was_judged_for_it(
+    whole: TorchSource, tmp_path: Path
+) -> None:
+    source, store = Counted(whole, {ONNX: slow}), LabelStore(tmp_path)
+    asked = question(source, wanted(MANY))
+    collection = asked.collection(store, ONNX, 0)
+    told = _told(asked, judged(ONNX), "a test", 1.0).model_dump()
+    keys = asked.wanted[0].keys[asked.wanted[0].distinct[:BATCH]]
+    with collection.held(), collection.writer(told) as writer:
+        writer.add(keys, np.zeros((BATCH, source.classes), dtype=np.float32))
+    assert chosen(asked, labels(), store).engine == ONNX
+    assert source.batches == []
+
+
+def test_an_engine_that_has_a_part_is_not_left_for_one_that_a_trial_finds_a_little_faster(
+    whole: TorchSource, tmp_path: Path
+) -> None:
+    asked, store = question(whole, wanted(MANY)), LabelStore(tmp_path)
+    few = question(whole, wanted(image_set(50)))
+    filled(few, judged(ONNX), store)
+
+    def measured(onnx: float, torch: float) -> Engine:
+        speeds = {TORCH: torch, ONNX: onnx}
+        verdicts = [Verdict(it, "cpu", speed, 0.0, 1.0, 1.0, 0.8, True, "", 0.0) for it, speed in speeds.items()]
+        return fastest_choice(asked, labels(), verdicts, list(speeds), store).engine
+
+    assert measured(onnx=100.0, torch=115.0) == ONNX
+    assert measured(onnx=100.0, torch=200.0) == TORCH
+
+
+def test_all_labels_of_an_engine_that_is_not_installed_any_more_are_taken(
+    whole: TorchSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    source, store = Counted(whole), LabelStore(tmp_path)
+    asked, gone = question(source), ENGINES["openvino-fp32"]
+    filled(asked, chosen(asked, labels(engine="openvino", precision="fp32")), store)
+    path = asked.collection(store, gone, 0).path
+    source.batches.clear()
+    monkeypatch.setitem(sys.modules, "openvino", None)
+
+    for pinned in (None, gone.name):
+        choice = chosen(asked, labels(), store, pinned)
+        assert choice.engine == gone
+        assert choice.stored is not None and choice.stored.path == path
+        assert fill(asked, choice, choice.stored, "a test", 1.0, QUIET, lambda: None) == 0
+    assert source.batches == []
+    more = question(source, wanted(image_set(12)))  # it would have to ask
+    assert chosen(more, labels(), store).engine == TORCH
+    monkeypatch.setattr("sskt_edge.sources.engines._processor", lambda *_: "another")
+    assert chosen(asked, labels(), store).engine == TORCH
 
 
 def test_a_first_try_on_few_images_does_not_bind_to_the_reference(whole: TorchSource, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.labels import fill_store
+from sskt_edge.training.plan import plan_labels
 from sskt_edge.training.train import train
 from tests.data.small import picture
 from tests.sources.store.small import Heard
@@ -265,6 +267,23 @@ def test_openvino_serves_a_training(images: Images) -> None:
     (collection,) = LabelStore(images.store).collections()
     assert collection.facts["engine"]["backend"] == "openvino"
     assert collection.rows == 16
+
+
+def test_labels_of_a_library_that_was_removed_serve_a_training_whose_record_names_it(
+    images: Images, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    fill_store(images.recipe("labels.engine=openvino", "labels.precision=fp32", "train.epochs=1"))
+    before, asked.batches = rows(images), 0
+    monkeypatch.setitem(sys.modules, "openvino", None)
+
+    (plan,) = plan_labels(images.recipe("train.epochs=1")).sources
+    assert (plan.choice.engine.name, plan.missing, plan.filling) == ("openvino-fp32", 0, 0.0)
+    asked.batches = 0
+    run = train(images.recipe("train.epochs=1"), images.runs)
+
+    assert read_environment(run.folder).engines == {"teacher": "openvino-fp32"}
+    assert (asked.batches, rows(images)) == (0, before)
 
 
 def test_an_engine_that_the_gate_refuses_leaves_neither_run_nor_labels(images: Images) -> None:

@@ -172,7 +172,8 @@ class Collection:
         """
         if self._is_held:
             raise RuntimeError("the collection is held already")
-        with locked(self.path.with_name(f"{self.path.name}.lock"), "fills the same labels", progress, meanwhile):
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        with locked(lock, "fills the same labels", progress, meanwhile, remove=True):
             self._folder.tidy(progress)
             self._is_held = True
             try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sskt_edge.errors import DataError
 from sskt_edge.runtime import seal
-from sskt_edge.runtime.files import write_atomically
+from sskt_edge.runtime.files import read_regular, write_atomically
 from sskt_edge.sources.store.form import Form
 
 FORMAT = 2
@@ -90,10 +90,16 @@ def read_manifest(folder: Path) -> Manifest | None:
     """A folder's manifest, its own hash checked first; None where there is none.
 
     Raises:
-        DataError: it is broken, was changed, is of a newer format, or of other facts than its key says.
+        DataError: it is broken, was changed, is of a newer format, of other facts than its key says, or behind a link.
     """
+    for path in (folder, folder / FILE_NAME):
+        if path.is_symlink():  # what fills, verifies or prunes the store would write and delete behind it
+            raise DataError(
+                f"'{path}' is a link; a store of labels holds its own folders and files only. Name the store that it "
+                "leads to (labels.store, --store), or put a copy in its place."
+            )
     try:
-        raw, carries_hash = seal.unsealed_json((folder / FILE_NAME).read_bytes())
+        raw, carries_hash = seal.unsealed_json(read_regular(folder / FILE_NAME))
         if isinstance(raw, dict) and "format" not in raw:
             raise DataError(f"'{folder}' is no folder of labels, by its {FILE_NAME}. Move it out of the store.")
         if isinstance(raw["format"], int) and raw["format"] > FORMAT:
@@ -104,7 +110,10 @@ def read_manifest(folder: Path) -> Manifest | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DataError(f"'{folder / FILE_NAME}' cannot be read: {error.strerror}. Check its permissions.") from error
+        raise DataError(
+            f"'{folder / FILE_NAME}' cannot be read: {error.strerror}. Check its permissions, "
+            "or delete the folder: its labels are then asked again."
+        ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         why = str(error) if isinstance(error, seal.BrokenSealError) else f"{type(error).__name__}: {error}"
         raise DataError(

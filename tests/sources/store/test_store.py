@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import sskt_edge
 from sskt_edge.errors import DataError
 from sskt_edge.sources.store.manifest import FILE_NAME
 from sskt_edge.sources.store.store import LabelStore
-from tests.sources.store.small import CLASSES, FACTS, add, collection_in, holds, keys_of
+from tests.sources.store.small import CLASSES, FACTS, add, collection_in, holds, keys_of, start
 
 
 def test_equal_facts_share_their_labels(tmp_path: Path) -> None:
@@ -38,14 +39,14 @@ def test_another_form_shares_nothing(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_named_after_its_model(tmp_path: Path) -> None:
-    for model, start in {
+    for model, stem in {
         "torchvision/resnet50": "torchvision-resnet50-",
         "run/../Runs/a b/": "run-runs-a-b-",
         "x" * 99 + "/end": "x" * 36 + "-end-",
         "../..": "-",
     }.items():
         collection = LabelStore(tmp_path).collection({"model": model}, 2)
-        assert collection.path.parent == tmp_path and collection.path.name == start + collection.key[:12]
+        assert collection.path.parent == tmp_path and collection.path.name == stem + collection.key[:12]
 
 
 def test_the_collections_on_the_disk_are_listed(tmp_path: Path) -> None:
@@ -104,6 +105,57 @@ def test_nothing_is_near_another_model_or_a_broken_collection(tmp_path: Path) ->
     assert store.nearest({**FACTS, "model": "other"}) is None
     (collection.path / FILE_NAME).write_bytes(b"{")
     assert store.nearest(FACTS) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_as_a_manifest_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    collection = collection_in(tmp_path)
+    add(collection, range(10))
+    (collection.path / "manifest.json").unlink()
+    os.mkfifo(collection.path / "manifest.json")
+    with pytest.raises(DataError, match="not a regular file"):
+        LabelStore(tmp_path).collections()
+    assert LabelStore(tmp_path).nearest(FACTS) is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+@pytest.mark.parametrize("linked", ["", "manifest.json"])
+def test_labels_behind_a_link_are_refused_and_stay_as_they_are(linked: str, tmp_path: Path) -> None:
+    theirs, mine = tmp_path / "theirs", tmp_path / "mine"
+    add(collection_in(theirs), range(10))
+    path = collection_in(mine).path
+    if linked:
+        path.mkdir(parents=True)
+    else:
+        mine.mkdir()
+    (path / linked).symlink_to(theirs / path.name / linked)
+
+    with pytest.raises(DataError, match="is a link"):
+        LabelStore(mine).collections()
+    with pytest.raises(DataError, match="is a link"):
+        collection_in(mine).prune()
+    assert holds(collection_in(theirs), range(10))
+    (tmp_path / "whole").symlink_to(theirs)  # the store itself may be elsewhere
+    assert len(LabelStore(tmp_path / "whole").collections()) == 1
+
+
+def test_a_store_holds_nothing_but_collections_when_nobody_fills_it(tmp_path: Path) -> None:
+    collection = collection_in(tmp_path)
+    add(collection, range(10))
+    assert [path.name for path in tmp_path.iterdir()] == [collection.path.name]
+    collection.prune()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_crash_leaves_is_neither_listed_nor_in_the_way(tmp_path: Path) -> None:
+    code = "collection = collection_in(Path(sys.argv[1]))\nwith collection.held(): os._exit(9)"
+    with start(code, tmp_path) as process:
+        process.communicate()
+    assert process.returncode == 9
+    assert [path.name for path in tmp_path.glob("[!.]*")] == [collection_in(tmp_path).path.name]
+    assert len(LabelStore(tmp_path).collections()) == 1
+    add(collection_in(tmp_path), range(10))
+    assert [path.name for path in tmp_path.iterdir()] == [collection_in(tmp_path).path.name]
 
 
 def test_the_store_needs_nothing_heavy() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from sskt_edge.errors import InputError
-from sskt_edge.runtime.files import write_atomically
+from sskt_edge.runtime.files import read_regular, write_atomically
 from sskt_edge.runtime.lock import locked
 from sskt_edge.runtime.progress import QUIET, Progress
 
@@ -48,7 +48,7 @@ def is_own(plan_sha256: str) -> bool:
 def _read(path: Path) -> list[str]:
     """The list, checked as a whole: of a broken one nothing is trusted."""
     try:
-        lines = path.read_bytes().decode("ascii").splitlines()
+        lines = read_regular(path).decode("ascii").splitlines()
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
