@@ -46,3 +46,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sskt_edge' has no attribute '{name}'; it has: {', '.join(__all__)}")
     module, attribute = _WHERE[name]
     return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    """The public names too, which are not imported yet."""
+    return sorted({*globals(), *__all__})

@@ -4,12 +4,15 @@ import ast
 import inspect
 import subprocess
 import sys
+import textwrap
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import sskt_edge
+from sskt_edge.targets.run_folder import TrainedNetwork
 
 PACKAGE = Path(sskt_edge.__file__).parent
 LAZY = [name for name in sskt_edge.__all__ if name != "__version__"]
@@ -49,6 +52,28 @@ def test_importing_the_package_imports_only_the_switch_of_telemetry() -> None:
         "assert not {'torch', 'onnx', 'onnxruntime', 'sskt_edge.training'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_tab_completion_shows_every_public_name() -> None:
+    code = "import sskt_edge; assert set(sskt_edge.__all__) <= set(dir(sskt_edge)), dir(sskt_edge)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_sample_of_the_readme_runs_where_there_is_no_int8(
+    tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of it but the training, in whose place stands a run that was trained before."""
+    text = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    sample = textwrap.dedent(text.partition("## From Python\n")[2].partition("\n## ")[0])
+    (training,) = [line for line in sample.splitlines() if "sskt_edge.train(" in line]
+    monkeypatch.chdir(tmp_path)
+
+    names: dict[str, Any] = {"run": tiny_run}
+    exec(sample.replace(training, ""), names)
+
+    assert names["bundle"].manifest.precisions.keys() == {"fp32"}
+    assert "fp32 onnxruntime-cpu" in capsys.readouterr().out
+    assert names["logits"].shape == (40, 10)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

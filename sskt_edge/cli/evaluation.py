@@ -8,7 +8,7 @@ from types import MappingProxyType
 from sskt_edge.cli.confusion import show_confusion
 from sskt_edge.cli.console import Console
 from sskt_edge.cli.output import given, short_count, show
-from sskt_edge.cli.precision_table import rows_from_report, show_precisions
+from sskt_edge.cli.precision_table import by_sentence, rows_from_report, show_precisions
 from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.runtime.evaluate import Report, Result
 from sskt_edge.runtime.machine.install import gpu_of
@@ -23,7 +23,9 @@ def show_evaluation(bundle: Bundle, report: Report, options: Mapping[str, object
     where = "golden images" if report.data == "golden" else f"images of {report.data}"
     show_precisions(f"\n{shown.scores.images:,} {where}", rows_from_report(bundle.manifest, report))
     verdict = "holds" if report.passed else "does NOT hold"
-    show(f"{report.bundle} {verdict} on this machine", _rows(bundle, report, shown), _next(bundle, report, options))
+    as_far = "" if report.decided or not report.passed else ", as far as these images can tell"
+    title = f"{report.bundle} {verdict} on this machine{as_far}"
+    show(title, _rows(bundle, report, shown), _next(bundle, report, options))
 
 
 def _next(bundle: Bundle, report: Report, options: Mapping[str, object]) -> list[str]:
@@ -60,7 +62,8 @@ def _rows(bundle: Bundle, report: Report, shown: Result) -> dict[str, str]:
         by_reason.setdefault(reason, []).append(name)
     closed = [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
     failed = [f"{result.name}: {reason}" for result in report.results for reason in result.reasons]
-    for name, lines in (("note", report.notes), ("not opened", closed), ("failed", failed)):
+    unsure = by_sentence((result.name, result.undecided) for result in report.results)
+    for name, lines in (("note", report.notes), ("too few", unsure), ("not opened", closed), ("failed", failed)):
         rows |= {f"{name} {number}" if number > 1 else name: line for number, line in enumerate(lines, 1)}
     return rows
 

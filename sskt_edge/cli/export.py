@@ -41,6 +41,14 @@ def export(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe's: export.* or data.root."),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="Drop what an older bundle of this run holds and this export does not fit, engines included; "
+            "what still fits stays in any case.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder; bundles/<run> if left out.")] = None,
     runs: Annotated[Path | None, typer.Option(help="Where runs lie; runs/ if left out.")] = None,
     json_: JsonFlag = False,
@@ -61,6 +69,7 @@ def export(
         compute_capability=tuple(compute_capability or ()),
         triton=triton,
         set_=tuple(set_ or ()),
+        replace=replace,
         out=out,
         runs=runs,
     )

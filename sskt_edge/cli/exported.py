@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sskt_edge.cli.output import show, show_json
-from sskt_edge.cli.precision_table import rows_from_manifest, show_precisions
+from sskt_edge.cli.precision_table import by_sentence, rows_from_manifest, show_precisions
 from sskt_edge.errors import InputError
 from sskt_edge.runtime.backends.tensorrt import flavours
 from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
@@ -31,12 +31,13 @@ class Asked(NamedTuple):
     compute_capability: tuple[str, ...]
     triton: Path | None
     set_: tuple[str, ...]
+    replace: bool
     out: Path | None
     runs: Path | None
 
     def said(self, *names: str) -> str:
         """Those of these options that were given, as they are written."""
-        given = [name for name in names if getattr(self, name) not in (None, ())]
+        given = [name for name in names if getattr(self, name) not in (None, (), False)]
         return ", ".join(f"--{name.strip('_').replace('_', '-')}" for name in given)
 
 
@@ -61,7 +62,7 @@ def bundle_of(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bund
 
 def _check_for_bundle(path: Path, asked: Asked) -> None:
     """Refuse what only the run of a bundle could give."""
-    said = asked.said("device", "set_", "out", "runs", *([] if asked.trt else ["precision"]))
+    said = asked.said("device", "set_", "replace", "out", "runs", *([] if asked.trt else ["precision"]))
     if said or not (asked.trt or asked.triton):
         raise InputError(
             f"'{path}' is a bundle. Engines can be built into it, --trt, and a model repository be made of it, "
@@ -88,7 +89,8 @@ def _of_run(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bundle
         )
     notes = run.folder.unprotected(run.folder.result)
     out = asked.out or Path("bundles") / path.resolve().name
-    return bundle_from_run(replace(run, recipe=recipe), out, progress), notes
+    made = bundle_from_run(dataclasses.replace(run, recipe=recipe), out, progress, replace=asked.replace)
+    return made, notes
 
 
 def engines_into(bundle: Bundle, asked: Asked, made: bool, progress: Progress) -> tuple[Bundle, dict[str, Built]]:
@@ -116,6 +118,12 @@ def show_exported(
         test = "the whole test set" if manifest.test and one.images == manifest.test.images else "the golden images"
         show_precisions(f"{manifest.name}, {one.images:,} images, {test}", rows_from_manifest(manifest))
         rows |= _calibrations(bundle)
+        unsure = by_sentence(
+            (f"{precision} {one.runner}", one.undecided)
+            for precision, record in manifest.precisions.items()
+            for one in record.measured
+        )
+        rows |= {f"too few {number}": line for number, line in enumerate(unsure, 1)}
         rows |= {f"NO {number}": line for number, line in enumerate(manifest.marks, 1)}
     for precision, one_built in built.items():
         rows[f"engine {precision}"] = _engine(one_built)

@@ -23,7 +23,7 @@ class Row(NamedTuple):
         flips: how many images have another class.
         max_abs: the largest difference of a logit.
         latency_ms: of one image.
-        holds: it is within tolerance.
+        mark: "NO" if it is out of tolerance, "?" if the images are too few to tell, else nothing.
     """
 
     precision: str
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     flips: int | None
     max_abs: float | None
     latency_ms: float | None
-    holds: bool
+    mark: str
 
 
 def rows_from_manifest(manifest: Manifest) -> list[Row]:
@@ -51,7 +51,7 @@ def rows_from_manifest(manifest: Manifest) -> list[Row]:
             one.flips,
             one.max_abs,
             one.latency_ms,
-            not one.reasons,
+            _mark(one.reasons, one.undecided),
         )
         for precision, record in manifest.precisions.items()
         for one in record.measured
@@ -72,10 +72,23 @@ def rows_from_report(manifest: Manifest, report: Report) -> list[Row]:
             len(result.parity.flips) if result.parity else None,
             result.parity.max_abs if result.parity else None,
             result.latency_ms,
-            not result.reasons,
+            _mark(result.reasons, result.undecided),
         )
         for result in report.results
     ]
+
+
+def _mark(reasons: list[str], undecided: list[str]) -> str:
+    return "NO" if reasons else "?" if undecided else ""
+
+
+def by_sentence(undecided: Iterable[tuple[str, list[str]]]) -> list[str]:
+    """(name, its sentences) pairs → each sentence once, behind the names that it holds for."""
+    names: dict[str, list[str]] = {}
+    for name, sentences in undecided:
+        for sentence in sentences:
+            names.setdefault(sentence, []).append(name)
+    return [f"{', '.join(of)}: {sentence}" for sentence, of in names.items()]
 
 
 def show_precisions(title: str, rows: Iterable[Row]) -> None:
@@ -84,7 +97,7 @@ def show_precisions(title: str, rows: Iterable[Row]) -> None:
     from sskt_edge.cli.table import Column, Table
 
     numbers = ("accuracy (95 %)", "same class", "flips", "max |Δ|", "ms", "MB")
-    columns = [Column("precision"), Column("run by"), *(Column(name, right=True) for name in numbers)]
+    columns = [Column("precision"), Column("run by", folds=True), *(Column(name, right=True) for name in numbers)]
     cells = [_cells(row) for row in rows]
     if any(row[-1] for row in cells):
         columns.append(Column())
@@ -104,5 +117,5 @@ def _cells(row: Row) -> list[str]:
         "–" if row.max_abs is None else f"{row.max_abs:.1e}",
         "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
         f"{row.size / 1e6:.2f}",
-        "" if row.holds else "NO",
+        row.mark,
     ]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import time
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -11,11 +14,13 @@ import sskt_edge
 from sskt_edge.convert.exam import Images, calibration_list, golden_exam, open_images
 from sskt_edge.convert.fp32_from_run import check_batches, check_strip, fp32_from_run
 from sskt_edge.convert.measure import Found, measure
+from sskt_edge.convert.older_bundle import FILES, Kept, Older, announce, find_older, what_stays
 from sskt_edge.convert.precisions_from_fp32 import Made, precisions_from_fp32
-from sskt_edge.errors import BundleError, DataError, InputError, MissingExtraError, NetworkError, ParityError
+from sskt_edge.errors import DataError, InputError, MissingExtraError, NetworkError, ParityError
 from sskt_edge.runtime import golden as golden_set
-from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
+from sskt_edge.runtime.bundle import LOCK, MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.files import folder_written_whole
+from sskt_edge.runtime.lock import locked
 from sskt_edge.runtime.machine.machine import version_of
 from sskt_edge.runtime.manifest import (
     CALIBRATION_FILE,
@@ -27,36 +32,46 @@ from sskt_edge.runtime.manifest import (
     Manifest,
     PrecisionRecord,
     Tool,
-    run_of,
 )
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.runners import Runner, runners_here
 from sskt_edge.targets.run_folder import TrainedNetwork
 
 _LIBRARIES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
-_FILES = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx", "int8-cpu": "model.int8-cpu.onnx"}
 _JUDGE = "onnxruntime-cpu"  # there at every export
 _WORTH_IT = 0.97  # a second int8 file for the CPU must take at most this share of the first one's time
 
 
-def bundle_from_run(run: TrainedNetwork, path: Path | str, progress: Progress = QUIET) -> Bundle:
-    """Export a finished run into a bundle folder at `path`; an older bundle of that run is replaced at the end.
+def bundle_from_run(
+    run: TrainedNetwork, path: Path | str, progress: Progress = QUIET, *, replace: bool = False
+) -> Bundle:
+    """Export a finished run into a bundle folder at `path`.
 
     What is made is what the run's recipe says under [export]. A precision that does not hold is left out, and the
     manifest says why (`refused`). Where the recipe asks for fp32 alone and its images are not there, the golden images
     stand for the test set.
 
+    An older bundle of that run is added to: precisions made from the same fp32 file under the same settings stay with
+    their records and are not made again, and so do the engines built from them. Files of the user's in it always stay.
+
+    Args:
+        run: what is exported.
+        path: the bundle's folder.
+        progress: draws the bars, and says what of an older bundle stays and what goes.
+        replace: drop what of an older bundle does not fit this export; else that is an error.
+
     Returns:
         The bundle, opened again from disk.
 
     Raises:
-        BundleError: `path` is something else than a bundle, or the bundle of another run.
+        BundleError: `path` is something else than a bundle, or the bundle of another run; or it holds what would have
+            to go, and `replace` is false.
         DataError: the recipe's images are not there, or not those of the training.
         ParityError: the stripped weights, or the fp32 file, answer otherwise than the network did; nothing is written.
         StorageError: the disk does not take the bundle; an older one is whole.
     """
     path = Path(path)
-    _check_place(path, run)
+    older = find_older(path, run, replace)
     check_strip(run, progress)
     images = _images(run, progress)
     exam = golden_exam(run) if images is None else images.test
@@ -64,34 +79,48 @@ def bundle_from_run(run: TrainedNetwork, path: Path | str, progress: Progress = 
         fp32 = fp32_from_run(run)
         bar.advance()
     check_batches(run, fp32)
+    kept = what_stays(older, fp32, run, images, replace)
+    announce(kept, path, replace, progress)
     runners = _that_start(runners_here(), run, fp32, progress)
-    made = precisions_from_fp32(fp32, run, images, runners, progress)
-    found = measure(made.files, exam, images is not None, runners, run.recipe.export.parity, progress)
+    made = precisions_from_fp32(fp32, run, images, runners, progress, kept.records)
+    asked = made.files | _timed_with(made, kept)
+    found = measure(asked, exam, images is not None, runners, run.recipe.export.parity, progress)
     _check_fp32(found["fp32"])
     chosen = _choose(made, found, progress)
-    files = _files(run, made, chosen, images)
-    manifest = _manifest(run, made, chosen, files)
-    with folder_written_whole(path) as folder:
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        (folder / MANIFEST).write_bytes(manifest.as_bytes())
+    new = _files(run, made, chosen, images)
+    if older is None:
+        _write(path, new | {MANIFEST: _manifest(run, made, chosen, Kept(), new).as_bytes()}, None)
+        return open_bundle(path)
+    with _alone(path, progress):
+        older = find_older(path, run, replace)  # an engine may have been built into it meanwhile
+        kept = what_stays(older, fp32, run, images, replace)
+        if not replace and kept.goes:
+            announce(kept, path, replace, progress)
+        files = kept.files | new
+        _write(path, files | {MANIFEST: _manifest(run, made, chosen, kept, files).as_bytes()}, older)
     return open_bundle(path)
 
 
-def _check_place(path: Path, run: TrainedNetwork) -> None:
-    if not path.exists():
-        return
-    if not (path / MANIFEST).is_file():
-        raise BundleError(f"'{path}' exists and is no bundle; it is not overwritten. Name another folder: --out DIR.")
-    other = run_of((path / MANIFEST).read_bytes())
-    if other is None:
-        raise BundleError(
-            f"'{path}' has a {MANIFEST} that is no bundle's; it is not overwritten. Name another: --out DIR."
-        )
-    if other != run.folder.path.resolve().name:
-        raise BundleError(
-            f"'{path}' is the bundle of another run, '{other}'; it is not overwritten. Name another folder: --out DIR."
-        )
+def _timed_with(made: Made, kept: Kept) -> dict[str, bytes]:
+    """The int8 file that stays, where a new one for the CPU must be faster."""
+    if "int8-cpu" not in made.files or "int8" not in kept.records:
+        return {}
+    return {"int8": kept.files[kept.records["int8"].file]}
+
+
+def _alone(path: Path, progress: Progress) -> AbstractContextManager[None]:
+    """The lock of a bundle; Windows would not rename a folder in which its file is open."""
+    return nullcontext() if os.name == "nt" else locked(path / LOCK, "writes into the bundle", progress)
+
+
+def _write(path: Path, files: dict[str, bytes], older: Older | None) -> None:
+    """Put these files, and the user's own of an older bundle, in its place in one rename."""
+    with folder_written_whole(path) as folder:
+        if older is not None:
+            older.carry(folder)
+        for name, data in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(data)
 
 
 def _images(run: TrainedNetwork, progress: Progress) -> Images | None:
@@ -136,13 +165,15 @@ def _check_fp32(found: Found) -> None:
 def _choose(made: Made, found: dict[str, Found], progress: Progress) -> dict[str, Found]:
     """What goes into the bundle; what does not hold joins `made.refused`."""
     chosen = {}
-    for precision, one in found.items():
+    for precision in made.files:
+        one = found[precision]
         if one.reasons and precision != "fp32":
             made.refused[precision] = "; ".join(one.reasons)
         else:
             chosen[precision] = one
-    if "int8" in chosen and "int8-cpu" in chosen:
-        share = _latency(chosen["int8-cpu"]) / _latency(chosen["int8"])
+    first = None if "int8" in made.refused else found.get("int8")
+    if first is not None and "int8-cpu" in chosen:
+        share = _latency(chosen["int8-cpu"]) / _latency(first)
         if share > _WORTH_IT:
             progress.say(f"no int8-cpu file: on ONNX Runtime's CPU it takes {share:.2f} × the time of int8")
             del chosen["int8-cpu"]
@@ -150,31 +181,36 @@ def _choose(made: Made, found: dict[str, Found], progress: Progress) -> dict[str
 
 
 def _latency(found: Found) -> float:
-    return next(one.latency_ms for one in found.measured if one.runner == _JUDGE)
+    return next((one.latency_ms for one in found.measured if one.runner == _JUDGE), math.inf)
 
 
 def _files(run: TrainedNetwork, made: Made, chosen: dict[str, Found], images: Images | None) -> dict[str, bytes]:
-    """The bundle's files but for its manifest."""
-    files = {_FILES[precision]: made.files[precision] for precision in chosen}
+    """The files that this export makes, but for the manifest."""
+    files = {FILES[precision]: made.files[precision] for precision in FILES if precision in chosen}
     files[golden_set.FILE_NAME] = run.folder.golden.read_bytes()
     if images is not None and any(precision in made.calibrations for precision in chosen):
         files[CALIBRATION_FILE] = calibration_list(images.hashes)
     return files
 
 
-def _manifest(run: TrainedNetwork, made: Made, chosen: dict[str, Found], files: dict[str, bytes]) -> Manifest:
+def _manifest(
+    run: TrainedNetwork, made: Made, chosen: dict[str, Found], kept: Kept, files: dict[str, bytes]
+) -> Manifest:
     records = {name: FileRecord(sha256=_sha256(content), bytes=len(content)) for name, content in files.items()}
     size, batch = run.recipe.data.image_size, run.recipe.export.batch
-    precisions = {
+    new = {
         precision: PrecisionRecord(
-            file=_FILES[precision],
-            **records[_FILES[precision]].model_dump(),
-            measured=found.measured,
-            failed=found.failed | made.remarks.get(precision, {}),
+            file=FILES[precision],
+            **records[FILES[precision]].model_dump(),
+            measured=chosen[precision].measured,
+            failed=chosen[precision].failed | made.remarks.get(precision, {}),
             calibration=made.calibrations.get(precision),
         )
-        for precision, found in chosen.items()
+        for precision in FILES
+        if precision in chosen
     }
+    both = kept.records | new
+    precisions = {precision: both[precision] for precision in FILES if precision in both}
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=run.recipe.name,

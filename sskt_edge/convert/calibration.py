@@ -21,8 +21,10 @@ Method = Literal["minmax", "percentile"]
 # far values do not coarsen all the others.
 METHODS: tuple[Method, ...] = ("minmax", "percentile")
 QUANTISED_OPS = ("Conv", "Gemm", "MatMul", "Add")
-_BATCH = 16  # all tensors of a batch are in memory at once, so of large images there are fewer
-_PIXELS = _BATCH * 224 * 224
+# All tensors of a batch are in memory at once, so of large images there are fewer. The ranges of minmax do not depend
+# on how images are batched; those of a histogram do.
+_BATCHES: dict[Method, int] = {"minmax": 4, "percentile": 16}
+_PIXELS = 16 * 224 * 224
 _HOW: dict[Method, tuple[CalibrationMethod, dict[str, Any]]] = {
     "minmax": (CalibrationMethod.MinMax, {}),
     "percentile": (CalibrationMethod.Percentile, {"symmetric": False, "percentile": 99.999, "num_bins": 2048}),
@@ -63,7 +65,7 @@ def ranges(model: onnx.ModelProto, images: NDArray[np.uint8], method: Method, pr
             calibrate_method=how,
             extra_options=options,
         )
-        size = max(1, min(_BATCH, _PIXELS // (images.shape[1] * images.shape[2])))
+        size = max(1, min(_BATCHES[method], _PIXELS // (images.shape[1] * images.shape[2])))
         with progress.bar(f"calibrate, {method}", len(images)) as bar:
             for start in range(0, len(images), size):
                 batch = images[start : start + size]

@@ -46,7 +46,7 @@ def check_strip(run: TrainedNetwork, progress: Progress) -> None:
     if np.array_equal(now, golden.logits):
         return
     parity = compare(golden.logits, now)
-    reasons = verdict("fp32", "torch-cpu", parity, run.recipe.export.parity)
+    reasons = verdict("fp32", "torch-cpu", parity, run.recipe.export.parity).reasons
     if run.result.reference != reference_facts() and not reasons:
         progress.say(
             f"the stripped weights answer as before stripping within {parity.max_abs:.1e}; not to the bit, since "
@@ -71,7 +71,7 @@ def check_batches(run: TrainedNetwork, content: bytes) -> None:
         few = slice(0, 4 * batch)
         exam = Exam(golden.images[few], golden.labels[few], golden.logits[few], batch)
         parity = compare(exam.logits, exam.answers(content, runner))
-        if reasons := verdict("fp32", runner.name, parity, run.recipe.export.parity):
+        if reasons := verdict("fp32", runner.name, parity, run.recipe.export.parity).reasons:
             raise ParityError(
                 f"The exported file does not answer as the trained network does at batch {batch}: {'; '.join(reasons)}."
             )

@@ -1,7 +1,8 @@
 """int8 within the recipe's budget: another range, or the most sensitive layers left in fp32, or no int8 at all.
 
 Only calibration and validation images are looked at. A trial may use up two fifths of the budget at most, since on the
-test set, which is not looked at, int8 will cost now more, now less.
+test set, which is not looked at, int8 will cost now more, now less. Where no trial does, the one with the fewest layers
+in fp32 is taken that is not shown to be out of the whole budget: few images give coarse shares.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from sskt_edge.convert.exam import Exam, Images
 from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, prepared, quantised
 from sskt_edge.convert.sensitivity import by_sensitivity
 from sskt_edge.errors import ParityError
-from sskt_edge.runtime.metrics import predictions
+from sskt_edge.runtime.metrics import cost
+from sskt_edge.runtime.parity import compare
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.runners import Runner
 from sskt_edge.runtime.tolerances import Tolerances
+from sskt_edge.runtime.verdict import verdict
 
 _SHARE = 0.4  # of the budget
 _ROUNDING = 1e-9  # the difference of two shares is a little more or less than it should be
@@ -41,6 +44,7 @@ class Trial:
         agreement: the share of images with the trained network's class, by the runner with the lowest.
         mean_agreement: the mean over the runners.
         drop: what it costs of the accuracy on the validation images, by the runner with the largest; None without any.
+        reasons: why it is out of the whole budget, by runner; empty where the images do not show that.
     """
 
     content: bytes
@@ -50,6 +54,7 @@ class Trial:
     agreement: float
     mean_agreement: float
     drop: float | None
+    reasons: tuple[str, ...]
 
 
 def int8_within_budget(
@@ -71,7 +76,7 @@ def int8_within_budget(
         progress: draws the bars.
 
     Raises:
-        ParityError: it does not fit, even with half of the layers in fp32.
+        ParityError: it is shown to be out of the budget, even with half of the layers in fp32.
     """
     model = prepared(content)
     found = layers(model)
@@ -80,7 +85,7 @@ def int8_within_budget(
     first: list[tuple[Trial, Any]] = []
     for method in METHODS:
         table = ranges(model, images.calibration, method, progress)
-        trial = _trial(model, table, form, images.search, runners, found, method, ())
+        trial = _trial(model, table, form, images.search, runners, found, method, (), tolerances)
         if _fits(trial, tolerances):
             return trial
         first.append((trial, table))
@@ -88,7 +93,7 @@ def int8_within_budget(
     best, table = max(first, key=lambda pair: pair[0].mean_agreement)
     ranking = by_sensitivity(model, table, form, images.search, runners, progress)
     attempt = partial(_trial, model, table, form, images.search, runners, found, best.method)
-    return _fewest(lambda count: attempt(tuple(ranking[:count])), found, best, tolerances, progress)
+    return _fewest(lambda count: attempt(tuple(ranking[:count]), tolerances), found, best, tolerances, progress)
 
 
 def _fewest(
@@ -96,13 +101,14 @@ def _fewest(
 ) -> Trial:
     """The trial with the fewest layers kept that fits: doubled until one does, then halved in between."""
     most = int(len(found) * _MOST_KEPT)
-    too_few, trial, count = 0, without, 0
+    too_few, trial, count, tried = 0, without, 0, [without]
     with progress.bar("layers left in fp32", most) as bar:
         while not _fits(trial, tolerances):
             if count == most:
-                raise ParityError(_refusal(trial, len(found), tolerances))
+                return _not_refused(tried, len(found))
             too_few, count = count, min(most, max(1, 2 * count))
             trial = attempt(count)
+            tried.append(trial)
             bar.advance(count - too_few)
             bar.note(f"{count} layers, {trial.agreement:.2%} same class")
     while count - too_few > 1:
@@ -124,17 +130,18 @@ def _trial(
     found: list[Layer],
     method: Method,
     kept: tuple[Layer, ...],
+    tolerances: Tolerances,
 ) -> Trial:
     content = quantised(model, table, form, [layer.node for layer in found if layer not in kept])
-    answers = [predictions(exam.answers(content, runner)) for runner in runners]
-    expected = predictions(exam.logits)
+    answers = {runner: exam.answers(content, runner) for runner in runners}
+    parities = {runner: compare(exam.logits, logits) for runner, logits in answers.items()}
     known = exam.labels >= 0
-    drops = [
-        float(np.mean(expected[known] == exam.labels[known]) - np.mean(answer[known] == exam.labels[known]))
-        for answer in answers
+    costs = {
+        runner: cost(exam.logits[known], logits[known], exam.labels[known])
+        for runner, logits in answers.items()
         if known.any()
-    ]
-    agreements = [float(np.mean(answer == expected)) for answer in answers]
+    }
+    agreements = [parity.top1_agreement for parity in parities.values()]
     return Trial(
         content=content,
         method=method,
@@ -142,7 +149,12 @@ def _trial(
         kept=tuple(layer.name for layer in kept),
         agreement=min(agreements),
         mean_agreement=float(np.mean(agreements)),
-        drop=max(drops, default=None),
+        drop=max((one.drop for one in costs.values()), default=None),
+        reasons=tuple(
+            f"{runner.name}: {reason}"
+            for runner, parity in parities.items()
+            for reason in verdict(form.name, runner.name, parity, tolerances, costs.get(runner)).reasons
+        ),
     )
 
 
@@ -151,13 +163,14 @@ def _fits(trial: Trial, tolerances: Tolerances) -> bool:
     return agrees and (trial.drop is None or trial.drop <= _SHARE * tolerances.int8_accuracy_drop + _ROUNDING)
 
 
-def _refusal(trial: Trial, count: int, tolerances: Tolerances) -> str:
-    drop = "" if trial.drop is None else f", and the validation accuracy is {100 * trial.drop:.2f} points lower"
-    most = 1 - _SHARE * (1 - tolerances.int8_top1_agreement)
-    allowed = 100 * _SHARE * tolerances.int8_accuracy_drop
-    return (
-        f"With {len(trial.kept)} of {count} layers left in fp32, {trial.agreement:.2%} of the calibration and "
-        f"validation images still have the trained network's class{drop}; {most:.2%} must, and at most "
-        f"{allowed:.2f} points may be lost ({_SHARE:.0%} of export.parity's budget). "
-        f"The most sensitive layers: {', '.join(trial.kept[:5])}."
+def _not_refused(tried: list[Trial], count: int) -> Trial:
+    """The first of the trials, from the fewest layers kept on, that is not shown to be out of the budget."""
+    for trial in tried:
+        if not trial.reasons:
+            return trial
+    last = tried[-1]
+    named = f" The most sensitive layers: {', '.join(last.kept[:5])}." if last.kept else ""
+    raise ParityError(
+        f"With {len(last.kept)} of {count} layers left in fp32, int8 is out of tolerance on the calibration and "
+        f"validation images: {'; '.join(last.reasons)}.{named}"
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,11 @@ from sskt_edge.convert.exam import Exam
 from sskt_edge.errors import NetworkError, WorkError
 from sskt_edge.runtime.bench import Subject, quick_latency
 from sskt_edge.runtime.manifest import Measured
-from sskt_edge.runtime.metrics import top_k
+from sskt_edge.runtime.metrics import cost, top_k
 from sskt_edge.runtime.parity import Parity, compare
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.runners import Runner, runners_of
-from sskt_edge.runtime.session import Session, run_batches
+from sskt_edge.runtime.session import run_batches
 from sskt_edge.runtime.tolerances import Tolerances
 from sskt_edge.runtime.verdict import verdict
 
@@ -30,17 +29,20 @@ class _Answer:
 
     precision: str
     runner: Runner
-    session: Session | None
+    versions: dict[str, str]
     logits: NDArray[np.float32] | None
     parity: Parity | None
     error: str
 
-    @cached_property
-    def subject(self) -> Subject | None:
-        """What takes part in the timing: whoever answers in finite numbers."""
-        if self.session is None or self.parity is None or self.parity.not_finite:
-            return None
-        return Subject(f"{self.precision} {self.runner.name}", self.session)
+    @property
+    def name(self) -> str:
+        """Such as "fp32 onnxruntime-cpu"."""
+        return f"{self.precision} {self.runner.name}"
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it takes part in the timing: whatever answers in finite numbers does."""
+        return self.parity is not None and not self.parity.not_finite
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,7 @@ def measure(
         for precision, content in files.items()
         for runner in runners_of(precision, runners)
     ]
-    subjects = [answer.subject for answer in answers if answer.subject is not None]
-    seconds = quick_latency(subjects, exam.images[:64], _SECONDS, progress) if subjects else {}
+    seconds = _seconds([answer for answer in answers if answer.is_timed], files, exam, progress)
     found = {precision: Found([], {}) for precision in files}
     for answer in answers:
         judged = _judged(answer, exam, whole, tolerances, seconds)
@@ -98,36 +99,48 @@ def measure(
 
 
 def _answer(precision: str, content: bytes, exam: Exam, runner: Runner, progress: Progress) -> _Answer:
+    """The answers; the session is closed again, since it keeps the memory of its largest batch."""
     side = exam.images.shape[1]
     try:
         session = runner.open(content, side, side, exam.batch)
         logits = run_batches(session, exam.images, exam.batch, exam.logits.shape[1], progress)
     except (NetworkError, WorkError) as error:
-        return _Answer(precision, runner, None, None, None, str(error))
-    return _Answer(precision, runner, session, logits, compare(exam.logits, logits), "")
+        return _Answer(precision, runner, {}, None, None, str(error))
+    return _Answer(precision, runner, session.versions, logits, compare(exam.logits, logits), "")
+
+
+def _seconds(
+    answers: Sequence[_Answer], files: Mapping[str, bytes], exam: Exam, progress: Progress
+) -> dict[str, float]:
+    """Name of an answer → the median seconds of one image, all in turns, by sessions that have run no larger batch."""
+    side = exam.images.shape[1]
+    subjects = [
+        Subject(answer.name, answer.runner.open(files[answer.precision], side, side, exam.batch)) for answer in answers
+    ]
+    return quick_latency(subjects, exam.images[:64], _SECONDS, progress) if subjects else {}
 
 
 def _judged(
     answer: _Answer, exam: Exam, whole: bool, tolerances: Tolerances, seconds: Mapping[str, float]
 ) -> Measured | str:
     """The record of an answer; or why there is none."""
-    session, logits, parity = answer.session, answer.logits, answer.parity
-    if session is None or logits is None or parity is None:
+    logits, parity = answer.logits, answer.parity
+    if logits is None or parity is None:
         return answer.error
-    top1 = top_k(logits, exam.labels, 1)
-    drop = top_k(exam.logits, exam.labels, 1) - top1 if whole else None
-    reasons = verdict(answer.precision, answer.runner.name, parity, tolerances, drop)
-    if answer.subject is None:
+    costs = cost(exam.logits, logits, exam.labels) if whole else None
+    reasons, undecided = verdict(answer.precision, answer.runner.name, parity, tolerances, costs)
+    if not answer.is_timed:
         return "; ".join(reasons)
     return Measured(
-        backend=session.backend,
-        provider=session.provider,
-        versions=session.versions,
+        backend=answer.runner.backend,
+        provider=answer.runner.provider,
+        versions=answer.versions,
         images=parity.images,
-        top1=top1,
+        top1=top_k(logits, exam.labels, 1),
         top1_agreement=parity.top1_agreement,
         flips=len(parity.flips),
         max_abs=parity.max_abs,
-        latency_ms=seconds[answer.subject.name] * 1e3,
+        latency_ms=seconds[answer.name] * 1e3,
         reasons=reasons,
+        undecided=undecided,
     )

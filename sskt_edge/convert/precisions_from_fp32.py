@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from sskt_edge.convert.exam import Images
@@ -34,7 +35,12 @@ class Made:
 
 
 def precisions_from_fp32(
-    fp32: bytes, run: TrainedNetwork, images: Images | None, runners: tuple[Runner, ...], progress: Progress
+    fp32: bytes,
+    run: TrainedNetwork,
+    images: Images | None,
+    runners: tuple[Runner, ...],
+    progress: Progress,
+    have: Collection[str] = (),
 ) -> Made:
     """Make what the run's recipe asks for under [export].
 
@@ -44,13 +50,15 @@ def precisions_from_fp32(
         images: to calibrate with; None if no more than fp32 is asked for.
         runners: what int8 must hold on.
         progress: draws the bars.
+        have: the precisions that need not be made again.
     """
     asked = run.recipe.export
     made = Made({"fp32": fp32})
-    if "fp16" in asked.precisions and images is not None:
+    if "fp16" in asked.precisions and "fp16" not in have and images is not None:
         made.files["fp16"] = fp16_from_fp32(fp32)
     if "int8" in asked.precisions and images is not None:
-        for form in (TENSORRT, CPU) if "cpu" in asked.devices else (TENSORRT,):
+        forms = (TENSORRT, CPU) if "cpu" in asked.devices else (TENSORRT,)
+        for form in (form for form in forms if form.name not in have):
             _add_int8(made, form, run, images, runners, progress)
     if "tensorrt" in asked.devices:
         _lint(made)

@@ -26,7 +26,7 @@ from sskt_edge.runtime.session import Session
 
 MANIFEST = "manifest.json"
 _MAX_MANIFEST = 1 << 24
-_LOCK = ".lock"
+LOCK = ".lock"
 _AGAIN = "Copy the bundle again, or export it again."
 
 
@@ -127,9 +127,9 @@ class Bundle:
             StorageError: the disk does not take a file, and the manifest is the old one; or does not remove one.
         """
         dropped = set(without) - files.keys()
-        for name in (_LOCK, *files, *dropped):
+        for name in (LOCK, *files, *dropped):
             _path_inside(self.path, name)
-        with locked(self.path / _LOCK, "writes into the bundle", progress):
+        with locked(self.path / LOCK, "writes into the bundle", progress):
             manifest = open_bundle(self.path).manifest
             records = {name: record for name, record in manifest.files.items() if name not in dropped}
             for name, content in files.items():

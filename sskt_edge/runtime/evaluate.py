@@ -23,7 +23,7 @@ from sskt_edge.runtime.class_names import spelled
 from sskt_edge.runtime.folder import Expected, list_classes, load
 from sskt_edge.runtime.golden import pixel_hashes
 from sskt_edge.runtime.machine.conditions import Conditions, conditions
-from sskt_edge.runtime.metrics import Scores, scores, top_k
+from sskt_edge.runtime.metrics import Scores, cost, scores
 from sskt_edge.runtime.openings import Opened, Openings
 from sskt_edge.runtime.parity import Parity, compare
 from sskt_edge.runtime.parts import find_parts
@@ -48,6 +48,7 @@ class Result:
         parity: against the trained network's logits, on the images that `Report.parity_on` names.
         latency_ms: the median of one image; None where it was not timed.
         reasons: why it did not pass; empty if it did.
+        undecided: what the images are too few to tell.
     """
 
     precision: str
@@ -57,6 +58,7 @@ class Result:
     parity: Parity
     latency_ms: float | None
     reasons: list[str]
+    undecided: list[str]
 
     @property
     def name(self) -> str:
@@ -103,6 +105,11 @@ class Report:
     def passed(self) -> bool:
         """Whether everything that was run answers as the trained network did."""
         return not any(result.reasons for result in self.results)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the images were enough to judge everything that was run."""
+        return not any(result.undecided for result in self.results)
 
     @property
     def fastest(self) -> Result | None:
@@ -265,15 +272,14 @@ def _result(bundle: Bundle, one: Opened, asked: _Questions, progress: Progress) 
     classes = len(manifest.classes)
     logits = run_batches(one.session, asked.images, manifest.input.batch.opt, classes, progress)
     found = scores(logits, asked.labels, classes)
-    expected, own, drop = asked.logits, logits[asked.known], None
+    expected, own, costs = asked.logits, logits[asked.known], None
     if asked.whole:
-        labels = asked.labels[asked.known]
-        drop = top_k(expected, labels, 1) - top_k(own, labels, 1)
+        costs = cost(expected, own, asked.labels[asked.known])
     if not len(asked.known):
         golden = bundle.golden()
         expected, own = golden.logits, run_batches(one.session, golden.images, manifest.input.batch.opt, classes)
     parity = compare(expected, own)
-    reasons = verdict(one.precision, one.runner.name, parity, manifest.parity, drop)
+    reasons, undecided = verdict(one.precision, one.runner.name, parity, manifest.parity, costs)
     if not reasons and found.not_finite:
         reasons.append(f"{found.not_finite} of {found.images} images have logits that are not finite numbers")
-    return Result(one.precision, one.runner.name, one.session.versions, found, parity, None, reasons)
+    return Result(one.precision, one.runner.name, one.session.versions, found, parity, None, reasons, undecided)

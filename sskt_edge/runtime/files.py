@@ -105,7 +105,9 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
             yield temporary
             temporary.chmod(0o777 & ~_umask())
             for file in sorted(temporary.rglob("*")):
-                _sync_folder(file)
+                # Opening a pipe would wait for its other end, and a link may lead nowhere.
+                if not file.is_symlink() and (file.is_file() or file.is_dir()):
+                    _sync_folder(file)
             _sync_folder(temporary)
             _take_place(temporary, path)
         except BaseException:

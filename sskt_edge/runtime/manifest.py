@@ -128,7 +128,8 @@ class Measured(_Frozen):
         flips: how many images have another class than the trained network gave.
         max_abs: the largest difference of a logit; None where one is not finite.
         latency_ms: the median of one image, in milliseconds, on the machine that exported.
-        reasons: why it is out of tolerance; empty where it holds.
+        reasons: why it is out of tolerance; empty where that was not shown.
+        undecided: what the images were too few to tell; empty where it holds.
     """
 
     backend: str
@@ -141,6 +142,7 @@ class Measured(_Frozen):
     max_abs: Annotated[float, Field(ge=0)] | None
     latency_ms: Annotated[float, Field(gt=0)]
     reasons: list[str]
+    undecided: list[str] = []
 
     @property
     def runner(self) -> str:

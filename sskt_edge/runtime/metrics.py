@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -112,15 +112,57 @@ def scores(logits: Logits, labels: Labels, classes: int) -> Scores:
     )
 
 
-def interval(share: float, images: int, deviations: float = _Z) -> tuple[float, float]:
-    """Where the true share lies if the images are a fair draw: Wilson's score interval, of 95 % unless said otherwise.
+def interval(share: float, images: int) -> tuple[float, float]:
+    """Where the true share lies, with 95 %, if the images are a fair draw: Wilson's score interval.
 
     E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927).
     """
-    z2 = deviations**2
+    z2 = _Z**2
     centre = (share + z2 / (2 * images)) / (1 + z2 / images)
-    half = deviations * math.sqrt(share * (1 - share) / images + z2 / (4 * images**2)) / (1 + z2 / images)
+    half = _Z * math.sqrt(share * (1 - share) / images + z2 / (4 * images**2)) / (1 + z2 / images)
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+class Cost(NamedTuple):
+    """What a file costs in accuracy, by the same images that the trained network answered.
+
+    Attributes:
+        images: how many.
+        lost: those that the trained network has right and the file has wrong.
+        gained: the other way round.
+    """
+
+    images: int
+    lost: int
+    gained: int
+
+    @property
+    def drop(self) -> float:
+        """The trained network's accuracy less the file's, as a share of one."""
+        return (self.lost - self.gained) / self.images
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the true drop lies, with 95 %, if the images are a fair draw: an adjusted Wald interval.
+
+        D. G. Bonett, R. M. Price, "Adjusted Wald Confidence Interval for a Difference of Binomial Proportions Based on
+        Paired Data", Journal of Educational and Behavioral Statistics 37 (2012): one image is added to either count.
+        """
+        lost, gained = (self.lost + 1) / (self.images + 2), (self.gained + 1) / (self.images + 2)
+        half = _Z * math.sqrt((lost + gained - (lost - gained) ** 2) / (self.images + 2))
+        return lost - gained - half, lost - gained + half
+
+
+def cost(trained: Logits, logits: Logits, labels: Labels) -> Cost:
+    """What a file with `logits` costs against the trained network's. [N,C], [N,C], [N] → Cost.
+
+    Raises:
+        DataError: shapes that do not fit, labels out of range, or no images.
+    """
+    _check(trained, labels)
+    _check(logits, labels)
+    before, after = predictions(trained) == labels, predictions(logits) == labels
+    return Cost(len(labels), int((before & ~after).sum()), int((after & ~before).sum()))
 
 
 def _check(logits: Logits, labels: Labels, classes: int | None = None) -> None:

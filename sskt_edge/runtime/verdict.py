@@ -1,44 +1,54 @@
-"""Is a precision's file, run by some library, near enough to the trained network? If not, by how much?"""
+"""Is a precision's file, run by some library, near enough to the trained network? If not, by how much?
+
+A budget for a share is judged by its 95 % interval: it holds if the whole interval is within the budget, it does not if
+the whole interval is outside, and otherwise the images are too few to tell.
+"""
 
 from __future__ import annotations
 
 import decimal
+from typing import NamedTuple
 
-from sskt_edge.runtime.metrics import interval
+from sskt_edge.runtime.metrics import Cost, interval
 from sskt_edge.runtime.parity import Parity
 from sskt_edge.runtime.tolerances import Tolerances
 
-_DEVIATIONS = 3.0
+
+class Verdict(NamedTuple):
+    """What the images show of a file.
+
+    Attributes:
+        reasons: why it is out of tolerance; empty where that is not shown.
+        undecided: what the images are too few to tell; a file that is not out of tolerance is kept all the same.
+    """
+
+    reasons: list[str]
+    undecided: list[str]
 
 
-def verdict(
-    precision: str, runner: str, parity: Parity, tolerances: Tolerances, drop: float | None = None
-) -> list[str]:
-    """Why a file is out of tolerance; nothing where it holds.
+def verdict(precision: str, runner: str, parity: Parity, tolerances: Tolerances, cost: Cost | None = None) -> Verdict:
+    """Whether a file is within tolerance, out of it, or the images are too few to tell.
 
-    fp32 is judged by its logits, fp16 and int8 by the first class. Where not the whole test set was run, chance is
-    allowed for (three standard deviations), and what int8 costs in accuracy is not judged.
+    fp32 is judged by its logits, and any number of images decides. fp16 and int8 are judged by the first class, int8
+    also by what it costs in accuracy.
 
     Args:
         precision: "fp32", "fp16", "int8" or "int8-cpu".
         runner: what ran it, such as "onnxruntime-cpu".
         parity: against the trained network's logits.
         tolerances: what is allowed.
-        drop: the accuracy of the trained network less that of the file, both on the whole test set; else None.
+        cost: in accuracy, on the whole test set; else None, and the cost is not judged.
     """
     if parity.not_finite:
-        return [f"{parity.not_finite} of {parity.images} images have logits that are not finite numbers"]
+        return Verdict([f"{parity.not_finite} of {parity.images} images have logits that are not finite numbers"], [])
     if precision == "fp32":
-        return _logits(runner, parity, tolerances)
+        return Verdict(_logits(runner, parity, tolerances), [])
     kind = precision.partition("-")[0]
-    reasons = _classes(kind, parity, getattr(tolerances, f"{kind}_top1_agreement"), drop is not None)
-    drop = None if drop is None else round(drop, 12)  # a difference of shares is a little off
-    if kind == "int8" and drop is not None and drop > tolerances.int8_accuracy_drop:
-        reasons.append(
-            f"accuracy is {100 * drop:.2f} points lower than the trained network's, allowed are "
-            f"{100 * tolerances.int8_accuracy_drop:.2f} points ({_would_pass('int8_accuracy_drop', drop)})"
-        )
-    return reasons
+    found = _classes(kind, parity, getattr(tolerances, f"{kind}_top1_agreement"))
+    if kind == "int8" and cost is not None:
+        of_cost = _cost(cost, tolerances.int8_accuracy_drop)
+        found = Verdict(found.reasons + of_cost.reasons, found.undecided + of_cost.undecided)
+    return found
 
 
 def _logits(runner: str, parity: Parity, tolerances: Tolerances) -> list[str]:
@@ -52,17 +62,27 @@ def _logits(runner: str, parity: Parity, tolerances: Tolerances) -> list[str]:
     ]
 
 
-def _classes(kind: str, parity: Parity, asked: float, whole: bool) -> list[str]:
-    share, images = parity.top1_agreement, parity.images
-    # The highest share of a whole set from which this one may have been drawn.
-    possible = share if whole else interval(share, images, _DEVIATIONS)[1]
-    if possible >= asked:
-        return []
-    chance = "" if whole else f", and so few give no more than {possible:.2%} of all a chance"
-    return [
-        f"{share:.2%} of {images} images have the trained network's class, {asked:.2%} must{chance} "
-        f"({_would_pass(f'{kind}_top1_agreement', possible, up=False)})"
-    ]
+def _classes(kind: str, parity: Parity, asked: float) -> Verdict:
+    low, high = interval(parity.top1_agreement, parity.images)
+    same = (
+        f"{round(parity.top1_agreement * parity.images)} of {parity.images} images have the trained network's class, "
+        f"95 % interval {100 * low:.1f}–{100 * high:.1f} %, budget {100 * asked:.4g} %"
+    )
+    if high < asked:
+        return Verdict([f"{same} ({_would_pass(f'{kind}_top1_agreement', high, up=False)})"], [])
+    return Verdict([], [f"too few images to tell: {same}"] if low < asked else [])
+
+
+def _cost(cost: Cost, allowed: float) -> Verdict:
+    low, high = cost.interval
+    budget = f"budget {100 * allowed:.4g} point{'' if allowed == 0.01 else 's'}"
+    lower = (
+        f"on {cost.images} images accuracy is {100 * cost.drop:.2f} points lower than the trained network's, "
+        f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}, {budget}"
+    )
+    if low > allowed:
+        return Verdict([f"{lower} ({_would_pass('int8_accuracy_drop', low)})"], [])
+    return Verdict([], [f"too few images to tell: {lower}"] if high > allowed else [])
 
 
 def _would_pass(key: str, value: float, up: bool = True) -> str:

@@ -69,3 +69,18 @@ def test_a_bundle_is_found_where_it_was_copied_to(tmp_path: Path) -> None:
     done = sskt_edge("eval", "--backend", "onnxruntime", "--provider", "cpu", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "evaluating the newest bundle, NAME" in done.stderr
+
+
+def test_what_the_images_are_too_few_to_tell_is_said_and_not_claimed(
+    bundle: Bundle, report: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (result,) = report.results
+    unsure = [replace(result, runner=runner, undecided=["too few images to tell: 9 of 9"]) for runner in ("a", "b")]
+    some = replace(report, results=tuple(unsure))
+
+    assert row("too few", bundle, some, capsys) == "fp32 a, fp32 b: too few images to tell: 9 of 9"
+    show_evaluation(bundle, some)
+    assert "holds on this machine, as far as these images can tell" in capsys.readouterr().out
+    show_evaluation(bundle, report)
+    assert "as far as" not in capsys.readouterr().out
+    assert some.passed

@@ -48,7 +48,7 @@ def test_a_bundle_becomes_a_model_repository(bundle: Path, tmp_path: Path) -> No
 
 
 def test_a_manifest_without_its_own_hash_is_noted(bundle: Path, tmp_path: Path) -> None:
-    asked = Asked(None, None, False, None, (), tmp_path / "models", (), None, None)
+    asked = Asked(None, None, False, None, (), tmp_path / "models", (), False, None, None)
     assert bundle_of(bundle, asked, QUIET)[2] == []
     of_before(bundle / "manifest.json", schema_version=2)
     (note,) = bundle_of(bundle, asked, QUIET)[2]
@@ -60,6 +60,7 @@ def test_a_manifest_without_its_own_hash_is_noted(bundle: Path, tmp_path: Path) 
     [
         ((), "'tiny' is a bundle. Engines can be built into it, --trt"),
         (("--trt", "--set", "export.batch.max=4"), "not --set"),
+        (("--trt", "--replace"), "not --replace"),
         (("--trt", "--device", "cpu", "--out", "other"), "not --device, --out"),
         (("--triton", "models", "--precision", "fp16"), "not --precision"),
         (("--trt", "--runs", "elsewhere"), "not --runs"),

@@ -55,8 +55,8 @@ def predictions(_: Path) -> Shown:
 
 
 def precisions(_: Path) -> Shown:
-    one = Row("int8-cpu", "onnxruntime-tensorrt", 123_456_789, 8000, 0.98765, 0.99987, 1234, 1.2e-3, 12.345, False)
-    others = [one._replace(precision="fp32", holds=True), one._replace(agreement=None, flips=None)]
+    one = Row("int8-cpu", "onnxruntime-tensorrt", 123_456_789, 8000, 0.98765, 0.99987, 1234, 1.2e-3, 12.345, "NO")
+    others = [one._replace(precision="fp32", mark="?"), one._replace(agreement=None, flips=None)]
     values = ["int8-cpu", "onnxruntime-tensorrt", "98.8% (98.5–99.0)", "99.99%", "1,234", "1.2e-03", "12.35", "123.46"]
     return lambda: show_precisions(LONG, [one, *others]), [*values, "NO", LONG]
 
@@ -139,7 +139,7 @@ def result(classes: int, wrong: int) -> Result:
     answers = labels.copy()
     answers[: 2 * wrong : 2] += 1
     logits = np.eye(classes, dtype=np.float32)[answers]
-    return Result("fp32", "onnxruntime-cpu", {}, scores(logits, labels, classes), compare(logits, logits), 1.0, [])
+    return Result("fp32", "onnxruntime-cpu", {}, scores(logits, labels, classes), compare(logits, logits), 1.0, [], [])
 
 
 @pytest.mark.parametrize(

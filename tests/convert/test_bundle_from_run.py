@@ -245,20 +245,6 @@ def test_what_is_no_bundle_is_not_overwritten(tiny_run: TrainedNetwork, tmp_path
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_exporting_again_replaces_the_whole_folder(
-    tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path
-) -> None:
-    older = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
-    (older / "model.onnx").write_bytes(b"broken")
-    (older / "left.over").write_text("of an older version")
-
-    bundle = bundle_from_run(tiny_run, older)
-
-    assert set(files_in(older)) == {"manifest.json", "model.onnx", "golden.safetensors"}
-    assert list(tmp_path.iterdir()) == [older]
-    assert open_bundle(older).manifest == bundle.manifest
-
-
 def test_the_bundle_of_another_run_is_not_overwritten(
     tiny_run: TrainedNetwork, tiny_teacher: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path
 ) -> None:

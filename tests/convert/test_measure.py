@@ -9,7 +9,7 @@ import pytest
 from sskt_edge.convert.exam import Exam
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.measure import Found, measure
-from sskt_edge.runtime.metrics import top_k
+from sskt_edge.runtime.metrics import cost, top_k
 from sskt_edge.runtime.parity import compare
 from sskt_edge.runtime.progress import QUIET
 from sskt_edge.runtime.runners import Runner, runners_here
@@ -78,15 +78,20 @@ def test_every_runner_that_takes_a_file_has_a_record() -> None:
             assert one.reasons == []
     apart = {precision: one.measured[0].max_abs or 0.0 for precision, one in found.items()}
     assert apart["fp16"] > 10 * apart["fp32"]
+    assert [len(found[precision].measured[0].undecided) for precision in files] == [0, 1]  # 40 images cannot show 99 %
 
 
 def test_what_is_out_of_tolerance_says_why_in_the_record_and_with_the_runners_name() -> None:
     (record,), reasons = (found := measured({"int8": guessing()})["int8"]).measured, found.reasons
     parity = compare(exam().logits, logits_of(guessing(), exam().images))
+    lost = cost(exam().logits, logits_of(guessing(), exam().images), exam().labels)
     drop = 1.0 - top_k(logits_of(guessing(), exam().images), exam().labels, 1)
 
-    assert record.reasons == verdict("int8", "onnxruntime-cpu", parity, Tolerances(), drop)
-    assert [reason.partition(" lower")[0] for reason in record.reasons[1:]] == [f"accuracy is {drop:.2%}"]
+    assert record.reasons == verdict("int8", "onnxruntime-cpu", parity, Tolerances(), lost).reasons
+    assert lost.drop == pytest.approx(drop)
+    assert [reason.partition(" lower")[0] for reason in record.reasons[1:]] == [
+        f"on 40 images accuracy is {100 * drop:.2f} points"
+    ]
     assert reasons == [f"onnxruntime-cpu: {reason}" for reason in record.reasons]
     assert record.flips == len(parity.flips) > 10
 

@@ -17,7 +17,7 @@ from PIL import Image
 import sskt_edge
 from sskt_edge import errors
 from sskt_edge.cli.main import app
-from sskt_edge.convert import bundle_from_run
+from sskt_edge.convert import older_bundle
 from sskt_edge.convert.export_options import with_options
 from sskt_edge.runtime import engines
 from sskt_edge.runtime.backends.tensorrt import trust
@@ -171,7 +171,7 @@ def test_addresses_are_known_ones() -> None:
 
 
 def test_the_bundle_s_files_are_those_that_the_code_writes() -> None:
-    plain = {MANIFEST, GOLDEN, CALIBRATION_FILE, *bundle_from_run._FILES.values()}
+    plain = {MANIFEST, GOLDEN, CALIBRATION_FILE, *older_bundle.FILES.values()}
     rows = {row[0].strip("`"): row[1] for row in rows_of(README, "file")}
     assert rows.keys() == plain | {"engines/…"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sskt_edge.errors import DataError
-from sskt_edge.runtime.metrics import confusion, per_class, predictions, scores, top_k
+from sskt_edge.runtime.metrics import Cost, confusion, cost, per_class, predictions, scores, top_k
 
 # Answers by hand: 0, 2, 1, 0.
 LOGITS = np.array([[3, 1, 2], [0, 1, 5], [2, 9, 1], [7, 6, 5]], dtype=np.float32)
@@ -75,3 +75,20 @@ def test_labels_that_do_not_fit_are_refused(labels: np.ndarray[tuple[int], np.dt
 def test_no_images_are_refused() -> None:
     with pytest.raises(DataError, match="expected"):
         scores(LOGITS[:0], LABELS[:0], 3)
+
+
+def test_a_cost_counts_the_images_that_are_lost_and_gained() -> None:
+    trained = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1]]
+    other = np.eye(3, dtype=np.float32)[[0, 2, 1, 1, 1]]
+    other[4] = np.nan
+    found = cost(trained, other, np.array([0, 1, 1, 0, 1]))
+    assert found == (5, 3, 1)  # lost: 1, 3 and the one that is not finite; gained: 2
+    assert found.drop == pytest.approx(top_k(trained, np.array([0, 1, 1, 0, 1]), 1) - 1 / 5 - 1 / 5)
+
+
+@pytest.mark.parametrize(("images", "lost", "gained"), [(48, 0.02, 0.0), (48, 0.05, 0.03), (736, 0.01, 0.005)])
+def test_the_interval_of_a_cost_holds_the_true_one_in_95_of_100_draws(images: int, lost: float, gained: float) -> None:
+    draws = np.random.default_rng(0).multinomial(images, [lost, gained, 1 - lost - gained], size=4000)
+    ends = np.array([Cost(images, int(minus), int(plus)).interval for minus, plus, _ in draws])
+    within = np.mean((ends[:, 0] <= lost - gained) & (lost - gained <= ends[:, 1]))
+    assert within >= 0.94

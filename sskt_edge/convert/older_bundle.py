@@ -1,0 +1,234 @@
+"""What an older bundle has at the place of a new export: what stays, what would have to go, and what is not ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sskt_edge
+from sskt_edge.convert.exam import Images, calibration_list
+from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
+from sskt_edge.errors import BundleError
+from sskt_edge.runtime import golden as golden_set
+from sskt_edge.runtime.bundle import LOCK, MANIFEST, Bundle, open_bundle
+from sskt_edge.runtime.engines import look_at_engines
+from sskt_edge.runtime.machine.machine import version_of
+from sskt_edge.runtime.manifest import (
+    CALIBRATION_FILE,
+    ENGINES,
+    Batch,
+    Manifest,
+    PrecisionName,
+    PrecisionRecord,
+    run_of,
+)
+from sskt_edge.runtime.progress import Progress
+from sskt_edge.targets.run_folder import TrainedNetwork
+
+FILES: dict[PrecisionName, str] = {
+    "fp32": "model.onnx",
+    "fp16": "model.fp16.onnx",
+    "int8": "model.int8.onnx",
+    "int8-cpu": "model.int8-cpu.onnx",
+}
+_WRITTEN = (*FILES.values(), golden_set.FILE_NAME, CALIBRATION_FILE)
+
+
+@dataclass(frozen=True)
+class Older:
+    """An older bundle of the same run.
+
+    Attributes:
+        path: its folder.
+        bundle: what it holds; None where it cannot be opened.
+        ours: the names of the files that an export wrote; all others are the user's.
+    """
+
+    path: Path
+    bundle: Bundle | None
+    ours: frozenset[str]
+
+    def carry(self, folder: Path) -> None:
+        """Put the user's own files into `folder` too, by hard links where the file system has them."""
+
+        def ours_in(parent: str, names: list[str]) -> list[str]:
+            below = Path(parent).relative_to(self.path)
+            return [name for name in names if (below / name).as_posix() in self.ours]
+
+        shutil.copytree(self.path, folder, symlinks=True, ignore=ours_in, copy_function=_same_file, dirs_exist_ok=True)
+        if (folder / ENGINES).is_dir() and not any((folder / ENGINES).iterdir()):
+            (folder / ENGINES).rmdir()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What of an older bundle belongs into the new one.
+
+    Attributes:
+        records: precision → what the manifest says of it; fp32 is not among them, since it is always made.
+        files: name → content, of those precisions, and of the engines that fit.
+        goes: a line for each thing that cannot stay, and why.
+    """
+
+    records: dict[PrecisionName, PrecisionRecord] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    goes: list[str] = field(default_factory=list)
+
+
+def find_older(path: Path, run: TrainedNetwork, replace: bool) -> Older | None:
+    """The bundle that is at `path`; None if nothing is.
+
+    Raises:
+        BundleError: it is something else, the bundle of another run, or it cannot be opened and `replace` is false; or
+            a file of the user's has a name that an export writes.
+    """
+    if not path.exists():
+        return None
+    if not (path / MANIFEST).is_file():
+        raise BundleError(f"'{path}' exists and is no bundle; it is not overwritten. Name another folder: --out DIR.")
+    content = (path / MANIFEST).read_bytes()
+    other = run_of(content)
+    if other is None:
+        raise BundleError(
+            f"'{path}' has a {MANIFEST} that is no bundle's; it is not overwritten. Name another: --out DIR."
+        )
+    if other != run.folder.path.resolve().name:
+        raise BundleError(
+            f"'{path}' is the bundle of another run, '{other}'; it is not overwritten. Name another folder: --out DIR."
+        )
+    try:
+        bundle = open_bundle(path)
+    except BundleError as error:
+        if not replace:
+            raise BundleError(
+                f"'{path}' cannot be opened, so nothing of it can be kept: {error} To make all of it again: --replace; "
+                "or name another folder: --out DIR."
+            ) from error
+        # What it lists, and what any export writes.
+        return Older(path, None, frozenset({MANIFEST, LOCK, *_WRITTEN, *_listed(content)}))
+    ours = frozenset({MANIFEST, LOCK, *bundle.manifest.files})
+    if taken := [name for name in _WRITTEN if name not in ours and os.path.lexists(path / name)]:
+        raise BundleError(
+            f"'{path}' holds {', '.join(taken)}, which is not a file of the bundle, and an export may write a file of "
+            "that name. Move it away, or name another folder: --out DIR."
+        )
+    return Older(path, bundle, ours)
+
+
+def what_stays(older: Older | None, fp32: bytes, run: TrainedNetwork, images: Images | None, replace: bool) -> Kept:
+    """What of an older bundle still holds, from the same fp32 file and under the same settings.
+
+    Args:
+        older: what is there.
+        fp32: the new fp32 file.
+        run: with the settings of this export.
+        images: with which int8 would be calibrated.
+        replace: engines that are broken go too; otherwise they stay as they are.
+    """
+    kept = Kept()
+    if older is None or older.bundle is None:
+        return kept
+    bundle = older.bundle
+    for precision, record in bundle.manifest.precisions.items():
+        if precision == "fp32":
+            continue
+        if reasons := list(_against(bundle, precision, fp32, run, images)):
+            kept.goes.append(f"{record.file} ({'; '.join(reasons)})")
+            continue
+        kept.records[precision] = record
+        kept.files[record.file] = bundle.read(record.file)
+        if record.calibration is not None and CALIBRATION_FILE in bundle.manifest.files:
+            kept.files[CALIBRATION_FILE] = bundle.read(CALIBRATION_FILE)
+    hashes: dict[str, str] = {precision: record.sha256 for precision, record in kept.records.items()}
+    hashes["fp32"] = hashlib.sha256(fp32).hexdigest()
+    batch = Batch(**run.recipe.export.batch.model_dump())
+    without = _engines_that_go(bundle, hashes, batch, replace)
+    kept.goes.extend(f"{plan} ({why})" for plan, why in without.items())
+    stems = {plan.removesuffix(".plan") for plan in without}
+    for name in bundle.manifest.files:
+        if name.startswith(f"{ENGINES}/") and name.rpartition(".")[0] not in stems:
+            kept.files[name] = bundle.read(name)
+    return kept
+
+
+def announce(kept: Kept, path: Path, replace: bool, progress: Progress) -> None:
+    """Say what stays and what goes.
+
+    Raises:
+        BundleError: something would have to go, and `replace` is false.
+    """
+    if kept.goes and not replace:
+        raise BundleError(
+            f"'{path}' holds what does not fit this export: {', '.join(kept.goes)}. Nothing was changed. To drop it "
+            "and make what is asked for: --replace. To keep it: name another folder, --out DIR, or export with the "
+            "settings that it was made with."
+        )
+    if kept.goes:
+        progress.say(f"dropped from '{path}': {', '.join(kept.goes)}")
+    if kept.files:
+        progress.say(f"kept in '{path}': {', '.join(kept.files)}")
+
+
+def _against(
+    bundle: Bundle, precision: PrecisionName, fp32: bytes, run: TrainedNetwork, images: Images | None
+) -> Iterator[str]:
+    """Why a precision of an older bundle cannot stay."""
+    manifest, asked = bundle.manifest, run.recipe.export
+    kind = precision.partition("-")[0]
+    if hashlib.sha256(fp32).hexdigest() != manifest.lineage.onnx_sha256:
+        yield f"made from another fp32 file: {_what_differs(manifest)}"
+    before, now = manifest.parity.model_dump(), asked.parity.model_dump()
+    for key in before:
+        if key.startswith(f"{kind}_") and before[key] != now[key]:
+            yield f"export.parity.{key} was {before[key]:g}, now {now[key]:g}"
+    if kind not in asked.precisions:
+        return
+    if kind == "int8" and images is not None:
+        hashes = bundle.read(CALIBRATION_FILE) if CALIBRATION_FILE in manifest.files else b""
+        if hashes != calibration_list(images.hashes):
+            yield f"calibrated with {len(hashes.splitlines())} images, now with {len(images.hashes)}, or others"
+    if (
+        "tensorrt" in asked.devices
+        and precision != "int8-cpu"
+        and lint_for_tensorrt(bundle.read(manifest.precisions[precision].file))
+    ):
+        yield "TensorRT would refuse it"
+
+
+def _what_differs(manifest: Manifest) -> str:
+    """What may have made another fp32 file of the same weights."""
+    versions: dict[str, tuple[str, str | None]] = {"sskt-edge": (manifest.tool.version, sskt_edge.__version__)}
+    versions |= {name: (before, version_of(name)) for name, before in manifest.libraries.items()}
+    changed = [f"{name} was {before}, now {now}" for name, (before, now) in versions.items() if before != now]
+    return "; ".join(changed) or "its content differs"
+
+
+def _engines_that_go(bundle: Bundle, hashes: Mapping[str, str], batch: Batch, broken_too: bool) -> dict[str, str]:
+    """The plans that do not fit the precisions' files or the batch any more → why."""
+    found = look_at_engines(bundle)
+    goes = {}
+    for plan, sidecar in found.whole:
+        if hashes.get(sidecar.network) != sidecar.onnx_sha256:
+            goes[plan] = f"built from the {sidecar.network} file that does not stay"
+        elif sidecar.batch != batch:
+            before, now = (f"{one.min} to {one.max}, best {one.opt}" for one in (sidecar.batch, batch))
+            goes[plan] = f"built for batches of {before}, not {now}"
+    return goes | (dict.fromkeys(found.broken, "broken") if broken_too else {})
+
+
+def _listed(content: bytes) -> list[str]:
+    """The names under "files" of a manifest that does not hold; its JSON has been read before."""
+    files = json.loads(content).get("files")
+    return list(files) if isinstance(files, dict) else []
+
+
+def _same_file(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
