@@ -33,8 +33,9 @@ def find_recipe(path_or_name: str) -> Path:
     if path.is_file():
         return path
     if path_or_name and path.is_dir():
-        images = f"If it holds images, write a recipe for them: {command('recipe', 'new', '--data', path)}"
-        raise RecipeError(f"'{path_or_name}' is a folder, not a recipe. {what_it_is(path) or images}")
+        new = command("recipe", "new", "--data", path)
+        images = f"It is a folder. If it holds images, write a recipe for them: {new}"
+        raise RecipeError(f"No recipe at '{path_or_name}'. {what_it_is(path) or images}")
     shipped = shipped_recipes()
     name = path.name.removesuffix(".toml")
     if path.parent in {Path(), Path("recipes")} and name in shipped:

@@ -13,7 +13,7 @@ import safetensors.numpy
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from sskt_edge.recipe import load_recipe
+from sskt_edge.recipe import parse_recipe
 from sskt_edge.runtime.bundle import MANIFEST
 from tests.cli.run import sskt_edge
 from tests.sealed import changed
@@ -49,7 +49,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_new_recipe_says_what_the_folder_holds(place: Path) -> None:
     text = (place / "mine.toml").read_text()
     assert "75 images in 3 classes" in text
-    assert load_recipe(str(place / "mine.toml")).data.root == "my photos"
+    assert parse_recipe(text).data.root == "my photos"
 
 
 def test_a_new_recipe_overwrites_nothing(place: Path) -> None:

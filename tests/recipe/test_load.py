@@ -83,9 +83,9 @@ def test_a_missing_file_is_told_the_nearest_recipe(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("made", "told"),
     [
-        (("recipe.toml",), "sskt-edge train 'my run' --resume"),
-        (("recipe.toml", "result.json"), "sskt-edge export 'my run'"),
-        (("manifest.json",), "sskt-edge eval 'my run'"),
+        (("recipe.toml", "environment.json"), "sskt-edge train 'my run' --resume"),
+        (("recipe.toml", "environment.json", "result.json"), "sskt-edge export 'my run'"),
+        (("manifest.json", "model.onnx"), "sskt-edge eval 'my run'"),
         ((), "sskt-edge recipe new --data 'my run'"),
     ],
 )

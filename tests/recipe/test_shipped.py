@@ -31,7 +31,7 @@ def test_a_name_that_is_not_shipped_is_an_error(given: str, tmp_path: Path, monk
 
 
 def test_a_folder_is_not_a_recipe(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="is a folder"):
+    with pytest.raises(RecipeError, match="It is a folder"):
         find_recipe(str(tmp_path))
 
 

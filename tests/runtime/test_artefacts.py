@@ -45,13 +45,13 @@ def test_every_kind_is_known_by_its_files(place: Path) -> None:
 @pytest.mark.parametrize(
     ("read", "error", "name", "command"),
     [
-        (open_bundle, BundleError, "run", r"is a run\. .*sskt-edge export \S*run\."),
+        (open_bundle, BundleError, "run", r"is a run\. .*sskt-edge export \S*run$"),
         (open_bundle, BundleError, "stopped", r"not finished\. .*sskt-edge train \S*stopped --resume"),
-        (open_bundle, BundleError, "labels", r"store of labels\. .*labels list --store \S*labels\."),
-        (open_bundle, BundleError, "labels/one", r"collection of labels\. .*labels list --store \S*labels\."),
-        (read_run, RunError, "bundle", r"is a bundle\. .*sskt-edge eval \S*bundle\."),
+        (open_bundle, BundleError, "labels", r"store of labels\. .*labels list --store \S*labels$"),
+        (open_bundle, BundleError, "labels/one", r"collection of labels\. .*labels list --store \S*labels$"),
+        (read_run, RunError, "bundle", r"is a bundle\. .*sskt-edge eval \S*bundle$"),
         (read_run, RunError, "labels", r"store of labels\."),
-        (load_recipe, RecipeError, "run", r"is a run\. .*sskt-edge train \S*run/recipe\.toml"),
+        (load_recipe, RecipeError, "run", r"is a run\. Its recipe is '\S*run/recipe\.toml'"),
         (load_recipe, RecipeError, "bundle", r"is a bundle\. "),
     ],
 )

@@ -16,7 +16,7 @@ from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.runtime.evaluate import Report, Result, evaluate, evaluate_folder
 from sskt_edge.runtime.openings import open_all
 from tests.runtime.tiny import WEIGHT, coloured, tiny_golden, tiny_model, write_bundle
-from tests.sealed import of_before
+from tests.sealed import changed, of_before
 
 pytest.importorskip("onnxruntime")
 
@@ -160,8 +160,8 @@ def test_other_classes_are_listed(bundle_path: Path, images_path: Path) -> None:
 
 def test_class_names_are_compared_in_nfc(bundle_path: Path, images_path: Path) -> None:
     """The bundle comes from Linux, the folder from macOS."""
-    manifest = bundle_path / MANIFEST
-    manifest.write_text(manifest.read_text().replace('"green"', json.dumps("gr\u00fcn")))
+    with changed(bundle_path / MANIFEST) as manifest:
+        manifest["classes"] = ["gr\u00fcn" if name == "green" else name for name in manifest["classes"]]
     (images_path / "green").rename(images_path / "gru\u0308n")
     report = on_folder(bundle_path, images_path)
     assert report.passed and only(report).scores.top1 == 1.0

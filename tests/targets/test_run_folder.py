@@ -70,7 +70,7 @@ def test_nothing_of_the_branches_lies_in_the_stripped_weights(tiny_run: TrainedN
 
 
 def test_a_path_without_a_run_offers_the_nearest(run: Path) -> None:
-    with pytest.raises(RunError, match=r"No run at '.*tiny-copi': it has no recipe.toml. Nearest: 'tiny-copy'"):
+    with pytest.raises(RunError, match=r"No run at '.*tiny-copi'\. It has no recipe.toml. Nearest: 'tiny-copy'"):
         read_run(run.parent / "tiny-copi")
 
 

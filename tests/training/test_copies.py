@@ -16,6 +16,7 @@ from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.train import fit
 from tests.data.small import write_classes
+from tests.sealed import changed
 
 TEXT = """
 name = "own"
@@ -72,11 +73,12 @@ def test_the_environment_of_a_run_that_did_not_look_for_copies_is_read(
     tiny_run: TrainedNetwork, tmp_path: Path
 ) -> None:
     folder = RunFolder(tmp_path)
-    older = json.loads(tiny_run.folder.environment.read_text())
-    del older["copies"]
-    folder.environment.write_text(json.dumps(older))
+    shutil.copy(tiny_run.folder.environment, folder.environment)
+    with changed(folder.environment) as older:
+        del older["copies"]
 
     assert read_environment(folder).copies is None
-    folder.environment.write_text(json.dumps(older | {"copies": {"shared": 3}}))
+    with changed(folder.environment) as broken:
+        broken["copies"] = {"shared": 3}
     with pytest.raises(RunError):
         read_environment(folder)

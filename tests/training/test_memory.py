@@ -36,7 +36,7 @@ def test_freed_memory_is_taken_again_without_page_faults() -> None:
     assert kept <= 5
 
 
-# Each verb in a child of a process that has loaded what they need; the images are missing, so it ends early.
+# Each verb in a child of a process that has loaded what they need; no image can be read, so it ends early.
 _VERBS = """
 import os, resource, sys
 import numpy as np
@@ -65,7 +65,11 @@ for verb in (["recipe", "check"], ["train"], ["compare"], ["sweep"], ["labels", 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone is told")
 def test_the_verbs_that_train_or_time_a_training_keep_freed_memory(tmp_path: Path) -> None:
     recipe = tmp_path / "small.toml"
-    recipe.write_text(SCRATCH.replace('"digits"', '"imagefolder", root = "nowhere"'))
+    recipe.write_text(SCRATCH.replace('"digits"', '"imagefolder", root = "photos"'))
+    for name in ("cats", "dogs"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(2):
+            (tmp_path / "photos" / name / f"{number}.png").write_bytes(f"{name} {number}".encode())
     done = subprocess.run(
         [sys.executable, "-c", _VERBS, str(recipe)], capture_output=True, text=True, cwd=tmp_path, check=True
     )
