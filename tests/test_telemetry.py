@@ -18,6 +18,15 @@ import sys, numpy as np
 from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
 OnnxRuntimeSession(sys.stdin.buffer.read(), 8, 8, 2).run(np.zeros((3, 8, 8, 3), np.uint8))
 """
+OTHERS = """
+import sys, sskt_edge, numpy as np
+from sskt_edge.runtime.backends.openvino import OpenVinoSession
+OpenVinoSession(sys.stdin.buffer.read(), 8, 8, 2).run(np.zeros((3, 8, 8, 3), np.uint8))
+import huggingface_hub, onnxscript, optuna, tensorboard.summary.writer.record_writer, timm
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.create_study().optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+timm.create_model("resnet18", pretrained=False)
+"""
 CONVERSION = "import sys, sskt_edge, onnxruntime.quantization; sys.stdin.read()"
 
 
@@ -46,6 +55,13 @@ def test_onnxruntime_leaves_no_file_and_asks_no_host(
 ) -> None:
     places = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")} if with_home else {}
     assert ran(code, tmp_path, watch, **places) == []
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_the_other_libraries_leave_no_file_and_ask_no_host(tmp_path: Path, watch: NativeWatch) -> None:
+    for library in ("openvino", "optuna", "timm"):
+        pytest.importorskip(library)
+    assert ran(OTHERS, tmp_path, watch, HOME=str(tmp_path)) == []
     assert list(tmp_path.rglob("*")) == []
 
 

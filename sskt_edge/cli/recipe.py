@@ -67,8 +67,8 @@ def check(
         typer.Option(
             min=0,
             max=128,
-            help="With --data: bits of 256 in which the perceptual hashes of near copies may differ, 56 if left out. "
-            "Digits and line drawings need fewer. 0 does not look for near copies.",
+            help="With --data: bits of 256 in which the perceptual hashes of near copies may differ. If left out: 56, "
+            "where the extra 'copies' is installed. Digits and line drawings need fewer. 0 does not look for them.",
         ),
     ] = None,
     json_: JsonFlag = False,
@@ -78,20 +78,23 @@ def check(
     --data: exit code 1 if an image is in two of training, validation and test, or in two classes, or stops the training
     because it cannot be read. Near copies are listed and do not change the exit code.
     """
-    from sskt_edge.cli.recipe_tables import data_rows, show_counts
+    from sskt_edge.cli.recipe_tables import data_rows, has_near_copies, show_counts
+    from sskt_edge.data.ready import load_checked
     from sskt_edge.errors import RecipeError
     from sskt_edge.recipe.load import load_recipe, recipe_sha256
     from sskt_edge.runtime.progress import QUIET
 
     if near is not None and not data:
         raise RecipeError("--near compares images, which are read only with --data. Add --data.")
-    loaded = load_recipe(recipe, set_ or ())
+    loaded = (load_checked if data else load_recipe)(recipe, set_ or ())
     found = None
     if data:
         from sskt_edge.data.check import check_data
         from sskt_edge.data.near_copies import NEAR
 
-        found = check_data(loaded.data, NEAR if near is None else near, QUIET if json_ else Bars())
+        if near is None:
+            near = NEAR if has_near_copies() else 0
+        found = check_data(loaded.data, near, QUIET if json_ else Bars())
     if json_:
         images = {"data": found.as_json()} if found else {}
         show_json({"sha256": recipe_sha256(loaded), "recipe": loaded.model_dump(mode="json"), **images})

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sskt_edge.data.check import DataCheck
 
+TO_INSTALL = "pip install 'sskt-edge[copies]'"
+
+
+def has_near_copies() -> bool:
+    """Whether the library that finds near copies is installed."""
+    return find_spec("imagehash") is not None
+
 
 def show_counts(found: DataCheck) -> None:
     """A row a class, a column a part."""
-    from rich.table import Table
-    from rich.text import Text
-
     from sskt_edge.cli.console import Console
+    from sskt_edge.cli.table import Column, Table
 
-    table = Table(box=None, padding=(0, 2, 0, 2))
-    table.add_column("class", style="bold")
-    for part in found.counts:
-        table.add_column(part, justify="right")
-    for name in next(iter(found.counts.values())):
-        table.add_row(Text(name), *(f"{of_part[name]:,}" for of_part in found.counts.values()))
-    table.add_row("all", *(f"{sum(of_part.values()):,}" for of_part in found.counts.values()), style="bold")
+    columns = [Column("class", folds=True, style="bold"), *(Column(part, right=True) for part in found.counts)]
+    rows = [
+        [name, *(f"{of_part[name]:,}" for of_part in found.counts.values())]
+        for name in next(iter(found.counts.values()))
+    ]
+    rows.append(["all", *(f"{sum(of_part.values()):,}" for of_part in found.counts.values())])
     console = Console()
     console.print()
-    console.print(table, highlight=False)
+    Table(console, columns, rows, indent=2, styles=[*("" for _ in rows[1:]), "bold"]).show()
 
 
 def data_rows(found: DataCheck) -> dict[str, str]:
     """A row for each kind of finding."""
-    rows = {"budget": found.below_budget} if found.below_budget else {}
+    rows = {"folders": "\n".join(found.notes)} if found.notes else {}
+    if found.below_budget:
+        rows["budget"] = found.below_budget
     if found.unreadable:
         then = "the recipe skips them" if found.skips_unreadable else "a training stops at them: data.skip_bad = true"
         rows["unreadable"] = f"{len(found.unreadable):,}; {then}. The first: {found.unreadable[0]}"
     rows["copies"] = "\n".join(found.copies.lines()) or "none"
-    if found.near_copies:
+    if found.near_copies is None:
+        rows["near copies"] = "not looked for" + ("" if has_near_copies() else f"; they need: {TO_INSTALL}")
+    else:
         rows["near copies"] = "\n".join(found.near_copies.lines(near=True)) or f"none within {found.near} of 256 bits"
     return rows

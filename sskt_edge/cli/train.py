@@ -31,7 +31,7 @@ def train(
     going_on = unfinished_run(recipe, set_ or (), runs) if resume else None
     if going_on:
         loaded = going_on.recipe
-        check_inputs(loaded, going_on.folder.recipe)
+        check_inputs(loaded, going_on.recipe_file, resumed=True)
     else:
         loaded = load_checked(recipe, set_ or ())
     if going_on and going_on.overrides:

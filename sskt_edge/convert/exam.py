@@ -144,8 +144,8 @@ def _test(run: TrainedNetwork, reader: Reader, progress: Progress) -> Exam:
 
 def _changed(which: str, root: str) -> DataError:
     return DataError(
-        f"The {which} images in '{root}' are not those of the training. Put them back, or export without them: "
-        f"--precision fp32."
+        f"The {which} images in '{root}' are not those of the training, or another version of sskt-edge read them. "
+        f"Put them back, or export without them: --precision fp32"
     )
 
 

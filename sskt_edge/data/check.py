@@ -19,6 +19,7 @@ class DataCheck:
     """What was found.
 
     Attributes:
+        notes: how the folders were read, and what of them was not taken, one line each.
         counts: part, "training", "validation" or "test" → class → images that can be read.
         unreadable: a message for each image that cannot be read.
         skips_unreadable: the recipe skips those; if not, a training stops at the first.
@@ -28,6 +29,7 @@ class DataCheck:
         near_copies: all of them, the nearest first; None where they were not looked for.
     """
 
+    notes: tuple[str, ...]
     counts: dict[str, dict[str, int]]
     unreadable: tuple[str, ...]
     skips_unreadable: bool
@@ -46,6 +48,7 @@ class DataCheck:
         """Plain values for JSON."""
         return {
             "passed": self.passed,
+            "notes": self.notes,
             "counts": self.counts,
             "unreadable": self.unreadable,
             "below_budget": self.below_budget,
@@ -84,6 +87,7 @@ def check_data(data: Data, near: int, progress: Progress) -> DataCheck:
         near_copies = find_near_copies(parts, np.concatenate(bits), near, progress)
     counts = {name: np.bincount(part.labels, minlength=len(reader.classes)).tolist() for name, part in given.items()}
     return DataCheck(
+        notes=tuple(reader.notes),
         counts={name: dict(zip(reader.classes, of_part, strict=True)) for name, of_part in counts.items()},
         unreadable=tuple(reader.skipped),
         skips_unreadable=data.skip_bad,

@@ -23,16 +23,17 @@ def load_checked(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-def check_inputs(recipe: Recipe, recipe_file: Path) -> None:
+def check_inputs(recipe: Recipe, recipe_file: Path | None, resumed: bool = False) -> None:
     """Check that the files and folders of a recipe exist, and that its folder of images is one to train on.
 
     Args:
         recipe: as it was loaded.
-        recipe_file: where it was loaded from.
+        recipe_file: where it was loaded from; None for the recipe of a run.
+        resumed: the recipe is a run's that goes on.
 
     Raises:
         InputError: something is missing, or the images do not lie as they must. No image is opened.
     """
-    check_paths(recipe, recipe_file)
+    check_paths(recipe, recipe_file, resumed)
     if recipe.data.name == "imagefolder":
         FolderReader(recipe.data)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sskt_edge.errors import CheckpointError, DataError, InputError, NetworkError, RunError, nearest
-from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.models import Data, Recipe
 
 _KINDS_OF_UNLABELLED = ("", "rest", "unlabeled")  # these values of data.unlabelled name no folder
+_DEFAULT_ROOT = Data.model_fields["root"].default
 _IN_MODEL = ("run/", "onnx/")  # a source's model may name a file or folder behind one of these
 
 
@@ -37,7 +38,8 @@ def _paths_in(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, 
     for table, key in places:
         if not isinstance(table, dict):
             continue
-        text = table.get(key)
+        default = _DEFAULT_ROOT if key == "root" and table.get("name") == "imagefolder" else None
+        text = table.get(key, default)
         if not isinstance(text, str) or (key == "unlabelled" and text in _KINDS_OF_UNLABELLED):
             continue
         before = next((start for start in _IN_MODEL if text.startswith(start)), "") if key == "model" else ""
@@ -45,12 +47,13 @@ def _paths_in(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, 
             yield table, key, before, Path(text.removeprefix(before))
 
 
-def check_paths(recipe: Recipe, recipe_file: Path) -> None:
+def check_paths(recipe: Recipe, recipe_file: Path | None, resumed: bool = False) -> None:
     """Check that what the recipe names by a path exists. Data sets with a name of their own may still be downloaded.
 
     Args:
         recipe: as it was loaded.
-        recipe_file: where it was loaded from; a message names its folder too.
+        recipe_file: where it was loaded from, whose folder was searched too; None for the recipe of a run.
+        resumed: the recipe is a run's that goes on, so that no path in it may be another.
 
     Raises:
         InputError: a DataError, CheckpointError, NetworkError or RunError that names the key and both places.
@@ -70,19 +73,21 @@ def check_paths(recipe: Recipe, recipe_file: Path) -> None:
             wanted.append((f"sources.{source.name}.model", path, RunError if kind == "run" else NetworkError))
     for key, text, error in wanted:
         if not Path(text).exists():
-            raise error(_missing(key, text, recipe_file))
+            todo = "Put it back there." if resumed else f"Correct it: --set {key}=PATH."
+            raise error(f"{_missing(key, text, recipe_file)}{todo}")
 
 
-def _missing(key: str, text: str, recipe_file: Path) -> str:
-    path = Path(text)
-    beside = recipe_file.resolve().parent
-    where = f"in the current folder, '{Path.cwd()}'"
+def _missing(key: str, text: str, recipe_file: Path | None) -> str:
+    """What is missing, where it was looked for, and what is there with a similar name."""
+    path, here = Path(text), Path.cwd()
+    beside = here if recipe_file is None else recipe_file.resolve().parent
+    where = f"in the current folder, '{here}'"
     if path.is_absolute():
         where = f"in '{path.parent}'"
-    elif beside != Path.cwd():
+    elif beside != here and not (beside / path).exists():  # a path of --set is not looked for there
         where += f", or in the recipe's, '{beside}'"
     near = nearest(path.name, [*_names_in(path.parent), *_names_in(beside / path.parent)])
-    return f"{key} = '{text}': there is no such file or folder {where}. {near}Correct it: --set {key}=PATH."
+    return f"{key} = '{text}': there is no such file or folder {where}. {near}"
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from sskt_edge.runtime.left_out import LeftOut
 from sskt_edge.runtime.printable import printable
 from sskt_edge.runtime.walk import has_images, images_below, must_be_folder, sub_folders
 
+_WORD = re.compile(r"[^\W\d_]+")
 _PARTS = {
     "train": "train",
     "training": "train",
@@ -87,7 +89,8 @@ def find_parts(root: Path, classes: Collection[str] = ()) -> Parts | None:
         classes: names that are known to be classes: a folder of such a name without class folders is one.
 
     Raises:
-        DataError: no such folder, one that cannot be listed, or two folders for one part.
+        DataError: no such folder, one that cannot be listed, two folders for one part, or folders that look like parts
+            and are not called so.
     """
     must_be_folder(root)
     names, left = sub_folders(root)
@@ -105,10 +108,33 @@ def find_parts(root: Path, classes: Collection[str] = ()) -> Parts | None:
     others = tuple(name for name in names if name.casefold() not in _PARTS)
     enough = 1 if root.absolute().name.casefold() in _PARTS else 2
     is_thing = not whole and [name.casefold() for name in named] == ["train"] and has_images(root / named[0])
+    if not named:
+        _refuse_likely_parts(root, names, classes)
     if not named or (is_thing and len(others) >= enough):
         return None
     found = {part: root / name for part, name in called.items() if name in whole}
     return Parts(root, found, tuple(name for name in named if name not in whole), others, left)
+
+
+def _refuse_likely_parts(root: Path, names: Iterable[str], classes: Collection[str]) -> None:
+    """Folders such as training_set/ and test_set/, with class folders in them, are not two classes."""
+    likely: dict[str, str] = {}
+    for name in names:
+        part = _likely_part(name)
+        if part is not None and spelled(name) not in classes and _has_class_folders(root / name):
+            likely[name] = part
+    if len(set(likely.values())) > 1:
+        renamed = ", ".join(f"'{name}' to '{part}'" for name, part in likely.items())
+        raise DataError(
+            f"'{printable(root)}' has {_listed(likely)}, which look like the parts of a data set, not like classes. "
+            f"Rename them: {renamed}."
+        )
+
+
+def _likely_part(name: str) -> str | None:
+    """The part that one word of a folder's name says: "training_set" → "train"."""
+    found = {_PARTS[word] for word in _WORD.findall(name.casefold()) if word in _PARTS}
+    return found.pop() if len(found) == 1 else None
 
 
 def note_of_other_parts(root: Path) -> list[str]:

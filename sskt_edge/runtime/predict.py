@@ -14,6 +14,7 @@ from sskt_edge.errors import DataError, SsktEdgeError, WorkError
 from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.runtime.folder import list_images
 from sskt_edge.runtime.images import read_square
+from sskt_edge.runtime.printable import printable
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.session import Session, run_batches
 from sskt_edge.runtime.shell import command
@@ -50,9 +51,9 @@ def predict(
         session: of the bundle.
         paths: images, and folders, in place of which stand all images below them, sorted.
         top: how many classes.
-        progress: draws the bar "images".
+        progress: draws the bar "images", and says what of a folder is not taken.
     """
-    found = _images_of(paths)
+    found = _images_of(paths, progress)
     batch = bundle.manifest.input.batch.opt
     with progress.bar("images", len(found)) as bar:
         # Images are read a batch at a time, so that thousands of them need no more memory than a few.
@@ -63,12 +64,18 @@ def predict(
     return found
 
 
-def _images_of(paths: Sequence[Path]) -> list[Prediction]:
-    """The images to answer, and an error for each folder without any."""
+def _images_of(paths: Sequence[Path], progress: Progress) -> list[Prediction]:
+    """The images to answer, and an error for each folder without any; what of a folder is not taken is said."""
     found: list[Prediction] = []
     for path in paths:
         try:
-            found += [Prediction(image) for image in (list_images(path).paths if path.is_dir() else [path])]
+            if path.is_dir():
+                listing = list_images(path)
+                found += map(Prediction, listing.paths)
+                for note in listing.left_out.notes(f"'{printable(path)}': "):
+                    progress.say(note)
+            else:
+                found.append(Prediction(path))
         except DataError as error:
             found.append(Prediction(path, error=error))
     return found

@@ -89,7 +89,7 @@ def open_onnx(part: SourcePart, device: torch.device) -> OnnxSource:
         raise RecipeError(f"sources.{part.name}.batchnorm: an ONNX file is frozen. Set it to 'frozen'.")
     path = Path(part.model.partition("/")[2])
     if not path.is_file():
-        raise CheckpointError(f"No ONNX file '{path}'. Check the path; it is relative to the current folder.")
+        raise CheckpointError(f"No ONNX file '{path}'. Check the path.")
     content = path.read_bytes()
     refuse_untrusted(content, str(path))
     try:

@@ -89,6 +89,12 @@ def logits_of(model: onnx.ModelProto, ask: Ask, where: str) -> Logits:
         _check_cut(ask(cut), np.exp(answers) if "Log" in kinds else answers, where)
         return Logits(cut, classes, CUT)
     if not _are_probabilities(answers):
+        if classes > 1 and answers.min() >= 0 and answers.max() <= 1:
+            raise NetworkError(
+                f"'{where}' answers with numbers from 0 to 1 that do not sum to 1, as a sigmoid does: a probability "
+                f"for each class by itself, of which softmax makes no soft labels. Export the network without it, or "
+                f"name another source."
+            )
         return Logits(model, classes)
     if answers.min() < _SMALLEST or (answers == answers.astype(np.float16)).all():
         raise NetworkError(

@@ -24,7 +24,7 @@ _OLD_DENSENET = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.(\d)\.")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict of a checkpoint file: a .safetensors, or torch's .pth, .pt, .pth.tar.
+    """The state dict of a checkpoint file: a .safetensors, or torch's .pth, .pt, .pth.tar, .th.
 
     A checkpoint that holds more (epoch, optimizer) gives its "state_dict" or "model"; DataParallel's `module.` is taken
     off, and DenseNets of old torchvision (`norm.1`) get today's names (`norm1`).
@@ -33,7 +33,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         CheckpointError: missing, broken, without weights, or in need of pickle code, which is never run.
     """
     if not path.is_file():
-        raise CheckpointError(f"No weights file '{path}'. Check the path; it is relative to the current folder.")
+        raise CheckpointError(f"No weights file '{path}'. Check the path.")
     tree = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     for name in _INSIDE:
         if isinstance(tree, Mapping) and isinstance(tree.get(name), Mapping):

@@ -25,6 +25,7 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.machine.machine import version_of
+from sskt_edge.runtime.printable import printable
 from sskt_edge.targets.records import read_recipe, read_record
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.image_list import changed_images
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     import torch
 
     from sskt_edge.training.inputs import Inputs
-from sskt_edge.runtime.printable import printable
 
 _PACKAGES = ("sskt-edge", "torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "onnxruntime", "openvino")
 _CHANGES_SHOWN = 5

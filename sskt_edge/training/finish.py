@@ -105,7 +105,7 @@ def result_facts(result: Result) -> dict[str, str]:
     if result.validation_top1 is not None:
         kept += f" (best validation accuracy {result.validation_top1:.2%})"
     return {
-        "test accuracy": f"{test.top1:.2%} (95% interval {low:.1%} to {high:.1%}) of {test.images:,} images{top5}",
+        "test accuracy": f"{test.top1:.2%} (95 % interval {low:.1%} to {high:.1%}) of {test.images:,} images{top5}",
         "checkpoint": kept,
     }
 

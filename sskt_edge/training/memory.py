@@ -14,8 +14,8 @@ def keep_freed_memory() -> None:
     """Tell glibc not to return freed memory to the system, from now on and in the whole process.
 
     A step on the CPU frees hundreds of megabytes. If they are returned, the next step maps and clears every page of
-    them again, which costs tens of thousands of page faults: asking a source by torch took 1.8 times the CPU time, a
-    step of a small target a few percent more. The peak may be higher. With another C library this does nothing.
+    them again, which costs tens of thousands of page faults a step, most of all where torch runs a source. The peak may
+    be higher. With another C library this does nothing.
 
     The verbs that train or time a training (train, compare, sweep, labels plan, labels fill) call it first. A call of
     sskt_edge.train() does not: it cannot be undone, and the process belongs to the caller.

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sskt_edge.errors import RecipeError, RunError
 from sskt_edge.recipe.load import load_recipe, run_recipe
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.shipped import find_recipe
 from sskt_edge.runtime.shell import command
 from sskt_edge.targets.run_layout import RunFolder, find_runs
 from sskt_edge.training.environment import (
@@ -27,11 +28,13 @@ class Unfinished(NamedTuple):
     Attributes:
         folder: the run's.
         recipe: what it was started with.
+        recipe_file: where that was read, if not in the run.
         overrides: the --set that it was started with and that were not given this time.
     """
 
     folder: RunFolder
     recipe: Recipe
+    recipe_file: Path | None = None
     overrides: tuple[str, ...] = ()
 
 
@@ -56,7 +59,7 @@ def unfinished_run(named: str, overrides: Sequence[str], runs: Path) -> Unfinish
     unfinished = list(_started(runs))
     for run, environment in unfinished:
         if is_recipe_of(environment, recipe):
-            return Unfinished(run, recipe)
+            return Unfinished(run, recipe, find_recipe(named))
     with_overrides = [] if overrides else list(_started_with_overrides(named, unfinished))
     if len(with_overrides) == 1:
         return with_overrides[0]
@@ -84,7 +87,7 @@ def _started_with_overrides(named: str, unfinished: Sequence[tuple[RunFolder, En
         with contextlib.suppress(RecipeError):  # the file has changed so that they do not fit any more
             recipe = load_recipe(named, environment.overrides)
             if is_recipe_of(environment, recipe):
-                yield Unfinished(run, recipe, environment.overrides)
+                yield Unfinished(run, recipe, find_recipe(named), environment.overrides)
 
 
 def _none_found(recipe: Recipe, unfinished: Sequence[tuple[RunFolder, Environment]], runs: Path) -> str:

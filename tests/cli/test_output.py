@@ -76,7 +76,7 @@ def test_a_terminal_gets_bars_that_go_away_and_results_that_stay(tiny_run: Train
         assert bar in shown
     assert b"\x1b[2K" in shown  # lines that are cleared again
     assert "\x1b" not in result
-    assert "test accuracy" in result and "95% interval" in result
+    assert "test accuracy" in result and "95 % interval" in result
 
 
 def test_json_is_json_where_a_number_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:

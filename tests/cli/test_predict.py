@@ -39,6 +39,13 @@ def test_one_bad_file_is_told_and_the_others_are_answered(verb: Verb, photos: Pa
     assert failed["image"] == "nowhere.png" and failed["error"]["kind"] == "DataError"
 
 
+def test_what_of_a_folder_is_not_taken_is_said(verb: Verb, photos: Path) -> None:
+    (photos / "1.cr2").write_bytes(b"")
+    code, said, errors = verb("predict", "bundle", "photos")
+    assert code == 0 and "photos/red/0.png" in said
+    assert "'photos': not taken: 1 .cr2" in errors
+
+
 def test_where_none_can_be_read_the_input_is_wrong(verb: Verb, photos: Path) -> None:
     (photos / "empty").mkdir()
     for words in (["nowhere.png"], ["photos/empty"], ["nowhere.png", "photos/empty"]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from typer.testing import CliRunner
 from sskt_edge.cli.recipe import app
 from sskt_edge.errors import RecipeError
 from sskt_edge.recipe.shipped import shipped_recipes
-from tests.cli.run import sskt_edge
+from tests.cli.run import Verb, sskt_edge
 from tests.data.small import write_classes
 
 
@@ -108,15 +107,24 @@ def test_near_without_data_is_refused(own: Path) -> None:
     assert isinstance(done.exception, RecipeError)
 
 
-def test_without_the_library_of_near_copies_check_says_how_to_get_it(own: Path) -> None:
-    code = (
-        "import sys; sys.modules['imagehash'] = None\n"
-        f"sys.argv = ['sskt-edge', 'recipe', 'check', {str(own)!r}, '--data']\n"
-        "from sskt_edge.cli.main import main; main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "pip install 'sskt-edge[copies]'" in done.stderr
+@pytest.mark.parametrize(("asked", "code"), [([], 1), (["--near", "20"], 2)])
+def test_without_the_library_of_near_copies_check_says_how_to_get_it(
+    asked: list[str], code: int, own: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal images are found all the same; only who asks for near ones cannot be served."""
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    ended, said, errors = verb("recipe", "check", str(own), "--data", *asked)
+    assert ended == code
+    assert "pip install 'sskt-edge[copies]'" in (errors if asked else said)
+    assert ("1 test image is a copy" in said) == (not asked)
+
+
+def test_check_of_the_data_says_how_the_folders_were_read(own: Path) -> None:
+    (own.parent / "train" / "cat" / "1.cr2").write_bytes(b"")
+    done = CliRunner().invoke(app, ["check", str(own), "--data", "--near", "0"])
+    assert "not taken: 1 .cr2" in done.stdout and "not looked for" in done.stdout
+    told = json.loads(CliRunner().invoke(app, ["check", str(own), "--data", "--near", "0", "--json"]).stdout)
+    assert "not taken: 1 .cr2" in told["data"]["notes"][0]
 
 
 def test_a_new_recipe_tells_copies(own: Path) -> None:

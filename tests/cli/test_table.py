@@ -18,8 +18,11 @@ from sskt_edge.cli.labels_tables import show_plan
 from sskt_edge.cli.output import show
 from sskt_edge.cli.precision_table import Row, show_precisions
 from sskt_edge.cli.predict_table import show_predictions
+from sskt_edge.cli.recipe_tables import show_counts
 from sskt_edge.cli.study_tables import show_study
 from sskt_edge.cli.table import Column, Table
+from sskt_edge.data.check import DataCheck
+from sskt_edge.data.copies import Copies, Pairs
 from sskt_edge.runtime.bench import Measurement, Subject
 from sskt_edge.runtime.bench_bundle import Benchmark
 from sskt_edge.runtime.bundle import open_bundle
@@ -95,6 +98,14 @@ def plan(_: Path) -> Shown:
     return lambda: show_plan(made, ["r.toml"]), values
 
 
+def counts(_: Path) -> Shown:
+    of_part = {name: 12345 + number for number, name in enumerate(NAMES)}
+    parts = {"training": of_part, "validation": of_part, "test": of_part}
+    none = Copies(shared=(), two_classes=Pairs(count=0, examples=()), repeated=Pairs(count=0, examples=()))
+    found = DataCheck((), parts, (), False, "", none, 0, None)
+    return lambda: show_counts(found), [*NAMES, *parts, "12,345", "12,348", f"{sum(of_part.values()):,}"]
+
+
 def pairs(_: Path) -> Shown:
     return lambda: show(LONG, {**dict.fromkeys(NAMES, LONG), "short": NAMES[1]}, [LONG]), [*NAMES, LONG, "short"]
 
@@ -104,7 +115,7 @@ def machine(_: Path) -> Shown:
     return lambda: show_machine(found, states, LONG, [LONG]), [LONG, f"not here: {LONG}", found.python, "onnxruntime"]
 
 
-@pytest.mark.parametrize("made", [predictions, precisions, benchmark, study, plan, pairs, machine])
+@pytest.mark.parametrize("made", [predictions, precisions, benchmark, study, plan, counts, pairs, machine])
 def test_no_table_loses_a_value(made: Callable[[Path], Shown], tmp_path: Path, screen: Screen) -> None:
     printing, values = made(tmp_path)
     for width in WIDTHS:

@@ -92,3 +92,22 @@ def test_tables_of_a_wrong_kind_are_left_to_the_check_of_their_kind(text: str, r
     (recipes / "mine.toml").write_text(text)
     with pytest.raises(Exception, match="is not a valid recipe"):
         load_recipe("recipes/mine.toml")
+
+
+def test_the_root_that_a_recipe_leaves_out_is_found_beside_it_too(recipes: Path) -> None:
+    (recipes / "mine.toml").write_text(SCRATCH.replace('"digits"', '"imagefolder"'))
+    (recipes / "data").mkdir()
+    assert load_recipe("recipes/mine.toml").data.root == "recipes/data"
+
+
+def test_a_place_that_was_not_searched_is_not_named(recipes: Path) -> None:
+    (recipes / "other").mkdir()
+    with pytest.raises(DataError) as caught:
+        check_paths(load_recipe("recipes/mine.toml", ["data.root=other"]), Path("recipes/mine.toml"))
+    assert f"'{recipes}'" not in str(caught.value)
+
+
+def test_a_run_that_goes_on_is_not_told_to_take_another_path(recipes: Path) -> None:
+    with pytest.raises(DataError, match="Put it back there") as caught:
+        check_paths(load_recipe("recipes/mine.toml"), None, resumed=True)
+    assert "--set" not in str(caught.value) and f"'{recipes}'" not in str(caught.value)

@@ -75,6 +75,22 @@ def test_folders_that_may_be_parts_are_not_taken_for_classes(tmp_path: Path, fol
     assert find_parts(make(tmp_path, *folders)) is not None
 
 
+@pytest.mark.parametrize(
+    "pair", [("training_set", "test_set"), ("seg_train", "seg_test"), ("Images-Train", "images val")]
+)
+def test_folders_that_are_called_like_parts_are_refused_with_the_names_to_give_them(
+    tmp_path: Path, pair: tuple[str, str]
+) -> None:
+    with pytest.raises(DataError, match="look like the parts") as caught:
+        find_parts(make(tmp_path, *(f"{name}/{animal}" for name in pair for animal in ("cat", "dog"))))
+    assert f"'{pair[0]}' to 'train'" in str(caught.value)
+
+
+def test_classes_that_are_called_like_parts_stay_classes(tmp_path: Path) -> None:
+    assert find_parts(make(tmp_path / "flat", "train_station", "test_tube")) is None
+    assert find_parts(make(tmp_path / "deep", "train station/day", "bus stop/day")) is None
+
+
 def test_train_is_a_class_inside_of_a_part(tmp_path: Path) -> None:
     assert find_parts(make(tmp_path / "train", "car", "train")) is None
 

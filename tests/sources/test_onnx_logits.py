@@ -61,6 +61,13 @@ BY_HAND_IN_HALF = [
 ]
 SIGMOID = [node("Sigmoid", ["flat"], ["out"])]
 SIGMOID_OF_FOUR_SIDES = [node("Sigmoid", ["pooled"], ["p"]), node("Flatten", ["p"], ["out"])]
+SIGMOID_BY_HAND = [
+    node("Neg", ["flat"], ["negative"]),
+    node("Exp", ["negative"], ["e"]),
+    node("Add", ["e", "one"], ["sum"]),
+    node("Reciprocal", ["sum"], ["out"]),
+]
+SIGMOID_AND_MORE = [node("Sigmoid", ["flat"], ["p"]), node("Mul", ["p", "one"], ["out"])]
 IN_PAIRS = [
     node("Reshape", ["flat", "pairs"], ["two"]),
     node("Softmax", ["two"], ["p"]),
@@ -72,6 +79,7 @@ CONSTANTS = {
     "kernel": KERNEL,
     "sides": np.array([2, 3]),
     "classes": np.array([1]),
+    "one": np.array(1, dtype=np.float32),
     "pairs": np.array([-1, 2, 2]),
     "four": np.array([-1, 4]),
     "scale": np.array(1 / 255, dtype=np.float32),
@@ -168,11 +176,21 @@ def test_a_saturated_softmax_gives_finite_exact_logits(tmp_path: Path) -> None:
     [
         (SIGMOID, 1, "Sigmoid"),
         (SIGMOID_OF_FOUR_SIDES, 1, "Sigmoid"),
+        (SIGMOID_BY_HAND, 1, "do not sum to 1"),
+        (SIGMOID_AND_MORE, 1, "do not sum to 1"),
         (IN_PAIRS, 1, "not over its 4 classes"),
         (BY_HAND, 300, "rounded"),  # probabilities of 0
         (BY_HAND_IN_HALF, 1, "rounded"),
     ],
-    ids=["sigmoid", "sigmoid of four sides", "softmax in pairs", "zeros", "halves"],
+    ids=[
+        "sigmoid",
+        "sigmoid of four sides",
+        "sigmoid by hand",
+        "sigmoid and more",
+        "softmax in pairs",
+        "zeros",
+        "halves",
+    ],
 )
 def test_probabilities_without_exact_logits_are_refused(
     tail: list[NodeProto], scale: float, said: str, tmp_path: Path

@@ -65,7 +65,7 @@ def test_the_log_has_a_line_an_epoch_and_the_result_with_its_interval(trained: T
     assert lines[start + 1 : start + 4] == [table.row(line) for line in metrics(trained)]
     low, high = interval(trained.result.test.top1, 359)
     assert lines[start + 4 :] == [
-        f"result: test accuracy {trained.result.test.top1:.2%} (95% interval {low:.1%} to {high:.1%}) of 359 images, "
+        f"result: test accuracy {trained.result.test.top1:.2%} (95 % interval {low:.1%} to {high:.1%}) of 359 images, "
         f"among the first five {trained.result.test.top5:.2%}; checkpoint epoch 3, the last"
     ]
 
