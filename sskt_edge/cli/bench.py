@@ -60,11 +60,12 @@ def bench(
     path = bundle or find_newest_bundle()
     if bundle is None:
         progress.say(f"measuring the newest bundle, {path}")
-    found = bench_bundle(
-        open_bundle(path), precision, backend, provider, threads, trust_engines, batch or (), effort, progress
-    )
+    opened = open_bundle(path)
+    for note in opened.notes:
+        progress.say(note)
+    found = bench_bundle(opened, precision, backend, provider, threads, trust_engines, batch or (), effort, progress)
     if json_:
-        show_json(found.as_json())
+        show_json({**found.as_json(), "notes": opened.notes})
     else:
         same = given(
             precision=precision, backend=backend, provider=provider, threads=threads, trust_engines=trust_engines

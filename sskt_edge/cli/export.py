@@ -56,11 +56,12 @@ def export(
     """Export a run's stripped network to ONNX in every precision, with the proof that each answers the same."""
     from sskt_edge.cli.exported import Asked, bundle_of, engines_into, show_exported, words_of
     from sskt_edge.errors import SsktEdgeError
-    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.runtime.progress import Notes
     from sskt_edge.runtime.triton import triton_from_bundle
 
     start = time.monotonic()
-    progress = QUIET if json_ else Bars()
+    said = Notes()  # on a terminal the bars say it
+    progress = said if json_ else Bars()
     asked = Asked(
         precision=words_of(precision),
         device=words_of(device),
@@ -81,5 +82,5 @@ def export(
         if made and not json_:  # what was exported is there all the same
             show_exported(bundle, {}, [], made, notes, short_time(time.monotonic() - start), json_)
         raise
-    show_exported(bundle, built, models, made, notes, short_time(time.monotonic() - start), json_)
+    show_exported(bundle, built, models, made, notes + said.lines, short_time(time.monotonic() - start), json_)
     raise typer.Exit(1 if made and bundle.manifest.marks else 0)

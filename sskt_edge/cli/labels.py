@@ -154,7 +154,7 @@ def _list_of(store: Path) -> str:
 
 
 def _collections(store: Path) -> list[Collection]:
-    """What lies in a store's folder.
+    """What lies in a store's folder; the locks of killed processes are removed from it.
 
     Raises:
         DataError: there is no such folder, or a manifest in it is broken.
@@ -164,4 +164,6 @@ def _collections(store: Path) -> list[Collection]:
 
     if not store.is_dir():
         raise DataError(f"No label store '{store}'. Name yours: --store; or make one: sskt-edge labels fill RECIPE.")
-    return LabelStore(store).collections()
+    found = LabelStore(store)
+    found.remove_left_over_locks()
+    return found.collections()

@@ -72,6 +72,7 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
     if not collections:
         show(f"'{store}' holds no labels", {}, [command("labels", "fill", "RECIPE")])
         return
+    from sskt_edge.runtime.seal import unprotected
     from sskt_edge.sources.told import told_of
 
     for one in collections:
@@ -82,6 +83,8 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
             "kept": f"the {one.top_k} largest of {one.classes} logits" if one.top_k else f"all {one.classes} logits",
             "for": ", ".join(dict.fromkeys(f"{told.recipe} ({told.source})" for told in told_of(one))),
         }
+        if not facts["protected"]:
+            rows["note"] = unprotected("its manifest.json") + ", until labels are added"
         show(facts["name"], rows, [])  # a name is there to be copied, so it stands on a line of its own
     total = sum(one.bytes for one in collections)
     elsewhere = given(store=store if store != Path("labels") else None)
@@ -103,6 +106,7 @@ def collection_facts(collection: Collection) -> dict[str, Any]:
         "shards": len(collection.shards),
         "top_k": collection.top_k,
         "created": collection.created,
+        "protected": collection.is_protected,
         "used": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(collection.used)),
         "facts": collection.facts,
         "fills": collection.fills,

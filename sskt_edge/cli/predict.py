@@ -28,11 +28,14 @@ def predict(
     from sskt_edge.runtime.predict import predict as predict_images
     from sskt_edge.runtime.progress import QUIET
 
+    progress = QUIET if json_ else Bars()
     opened = open_bundle(bundle)
+    for note in opened.notes:
+        progress.say(note)
     session = opened.session(precision, backend, provider, trust_engines=trust_engines)
-    found = predict_images(opened, session, images, top, QUIET if json_ else Bars())
+    found = predict_images(opened, session, images, top, progress)
     if json_:
-        show_json({"bundle": str(bundle), "images": [one.as_json() for one in found]})
+        show_json({"bundle": str(bundle), "notes": opened.notes, "images": [one.as_json() for one in found]})
     else:
         show_predictions(found)
     failed = [one.error for one in found if one.error is not None]

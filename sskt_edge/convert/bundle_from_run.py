@@ -52,7 +52,8 @@ def bundle_from_run(
     stand for the test set.
 
     An older bundle of that run is added to: precisions made from the same fp32 file under the same settings stay with
-    their records and are not made again, and so do the engines built from them. Files of the user's in it always stay.
+    their records and are not made again, and so do the engines built from them. Why an earlier export refused a
+    precision that this one does not ask for stays too. Files of the user's in it always stay.
 
     Args:
         run: what is exported.
@@ -233,7 +234,7 @@ def _manifest(
         test=run.result.test,
         parity=run.recipe.export.parity,
         precisions=precisions,
-        refused=made.refused,
+        refused=kept.refused | made.refused,
         libraries={name: version for name in _LIBRARIES if (version := version_of(name))},
         files=records,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 import sskt_edge
 from sskt_edge.convert.exam import Images, calibration_list
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
+from sskt_edge.convert.precisions_from_fp32 import asked_for
 from sskt_edge.errors import BundleError
 from sskt_edge.runtime import golden as golden_set
 from sskt_edge.runtime.bundle import LOCK, MANIFEST, Bundle, open_bundle
@@ -37,6 +38,7 @@ FILES: dict[PrecisionName, str] = {
     "int8-cpu": "model.int8-cpu.onnx",
 }
 _WRITTEN = (*FILES.values(), golden_set.FILE_NAME, CALIBRATION_FILE)
+_OF_ENGINES = (".plan", ".json", ".log", ".timing")
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,15 @@ class Kept:
         records: precision → what the manifest says of it; fp32 is not among them, since it is always made.
         files: name → content, of those precisions, and of the engines that fit.
         goes: a line for each thing that cannot stay, and why.
+        refused: precision → why an earlier export refused it; only of those that this export does not ask for.
+        outdated: precision → why its earlier refusal does not apply to this fp32 file and these settings.
     """
 
     records: dict[PrecisionName, PrecisionRecord] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     goes: list[str] = field(default_factory=list)
+    refused: dict[PrecisionName, str] = field(default_factory=dict)
+    outdated: dict[PrecisionName, str] = field(default_factory=dict)
 
 
 def find_older(path: Path, run: TrainedNetwork, replace: bool) -> Older | None:
@@ -109,8 +115,7 @@ def find_older(path: Path, run: TrainedNetwork, replace: bool) -> Older | None:
                 f"'{path}' cannot be opened, so nothing of it can be kept: {error} To make all of it again: --replace; "
                 "or name another folder: --out DIR."
             ) from error
-        # What it lists, and what any export writes.
-        return Older(path, None, frozenset({MANIFEST, LOCK, *_WRITTEN, *_listed(content)}))
+        return Older(path, None, frozenset({MANIFEST, LOCK, *_WRITTEN, *_listed_engines(content)}))
     ours = frozenset({MANIFEST, LOCK, *bundle.manifest.files})
     if taken := [name for name in _WRITTEN if name not in ours and os.path.lexists(path / name)]:
         raise BundleError(
@@ -144,6 +149,12 @@ def what_stays(older: Older | None, fp32: bytes, run: TrainedNetwork, images: Im
         kept.files[record.file] = bundle.read(record.file)
         if record.calibration is not None and CALIBRATION_FILE in bundle.manifest.files:
             kept.files[CALIBRATION_FILE] = bundle.read(CALIBRATION_FILE)
+    asked = asked_for(run.recipe.export)
+    for precision in (name for name in bundle.manifest.refused if name not in asked):
+        if reasons := list(_settings_against(bundle.manifest, precision, fp32, run)):
+            kept.outdated[precision] = "; ".join(reasons)
+        else:
+            kept.refused[precision] = bundle.manifest.refused[precision]
     hashes: dict[str, str] = {precision: record.sha256 for precision, record in kept.records.items()}
     hashes["fp32"] = hashlib.sha256(fp32).hexdigest()
     batch = Batch(**run.recipe.export.batch.model_dump())
@@ -172,6 +183,8 @@ def announce(kept: Kept, path: Path, replace: bool, progress: Progress) -> None:
         progress.say(f"dropped from '{path}': {', '.join(kept.goes)}")
     if kept.files:
         progress.say(f"kept in '{path}': {', '.join(kept.files)}")
+    for precision, why in kept.outdated.items():
+        progress.say(f"'{path}' no longer says why {precision} was refused ({why})")
 
 
 def _against(
@@ -179,13 +192,8 @@ def _against(
 ) -> Iterator[str]:
     """Why a precision of an older bundle cannot stay."""
     manifest, asked = bundle.manifest, run.recipe.export
-    kind = precision.partition("-")[0]
-    if hashlib.sha256(fp32).hexdigest() != manifest.lineage.onnx_sha256:
-        yield f"made from another fp32 file: {_what_differs(manifest)}"
-    before, now = manifest.parity.model_dump(), asked.parity.model_dump()
-    for key in before:
-        if key.startswith(f"{kind}_") and before[key] != now[key]:
-            yield f"export.parity.{key} was {before[key]:g}, now {now[key]:g}"
+    yield from _settings_against(manifest, precision, fp32, run)
+    kind = _kind(precision)
     if kind not in asked.precisions:
         return
     if kind == "int8" and images is not None:
@@ -200,12 +208,30 @@ def _against(
         yield "TensorRT would refuse it"
 
 
+def _settings_against(manifest: Manifest, precision: PrecisionName, fp32: bytes, run: TrainedNetwork) -> Iterator[str]:
+    """Why what a manifest says of a precision, made or refused, does not apply to this fp32 file and these settings."""
+    if hashlib.sha256(fp32).hexdigest() != manifest.lineage.onnx_sha256:
+        yield f"made from another fp32 file: {_what_differs(manifest)}"
+    before, now = manifest.parity.model_dump(), run.recipe.export.parity.model_dump()
+    for key in before:
+        if key.startswith(f"{_kind(precision)}_") and before[key] != now[key]:
+            yield f"export.parity.{key} was {before[key]:g}, now {now[key]:g}"
+
+
+def _kind(precision: PrecisionName) -> str:
+    """What a recipe calls it: "int8-cpu" is a second int8 file."""
+    return precision.partition("-")[0]
+
+
 def _what_differs(manifest: Manifest) -> str:
-    """What may have made another fp32 file of the same weights."""
+    """That the fp32 file is another one, and which versions are not those of the last export.
+
+    They may not be the cause: the run may have been trained again, and a kept file is older than the last export.
+    """
     versions: dict[str, tuple[str, str | None]] = {"sskt-edge": (manifest.tool.version, sskt_edge.__version__)}
     versions |= {name: (before, version_of(name)) for name, before in manifest.libraries.items()}
     changed = [f"{name} was {before}, now {now}" for name, (before, now) in versions.items() if before != now]
-    return "; ".join(changed) or "its content differs"
+    return "its content differs" + (f"; at the last export, {', '.join(changed)}" if changed else "")
 
 
 def _engines_that_go(bundle: Bundle, hashes: Mapping[str, str], batch: Batch, broken_too: bool) -> dict[str, str]:
@@ -221,10 +247,14 @@ def _engines_that_go(bundle: Bundle, hashes: Mapping[str, str], batch: Batch, br
     return goes | (dict.fromkeys(found.broken, "broken") if broken_too else {})
 
 
-def _listed(content: bytes) -> list[str]:
-    """The names under "files" of a manifest that does not hold; its JSON has been read before."""
+def _listed_engines(content: bytes) -> list[str]:
+    """The engines' files in a manifest that cannot be trusted; any other name in it may be that of a user's file.
+
+    Its JSON has been read before.
+    """
     files = json.loads(content).get("files")
-    return list(files) if isinstance(files, dict) else []
+    names = files if isinstance(files, dict) else ()
+    return [name for name in names if name.startswith(f"{ENGINES}/") and name.endswith(_OF_ENGINES)]
 
 
 def _same_file(source: str, target: str) -> None:

@@ -11,7 +11,8 @@ from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form
 from sskt_edge.convert.int8_within_budget import int8_within_budget
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
 from sskt_edge.errors import NetworkError, ParityError, WorkError
-from sskt_edge.runtime.manifest import Calibration
+from sskt_edge.recipe.models import Export
+from sskt_edge.runtime.manifest import Calibration, PrecisionName
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.runners import Runner, runners_of
 from sskt_edge.targets.run_folder import TrainedNetwork
@@ -52,17 +53,22 @@ def precisions_from_fp32(
         progress: draws the bars.
         have: the precisions that need not be made again.
     """
-    asked = run.recipe.export
+    wanted = asked_for(run.recipe.export).difference(have)
     made = Made({"fp32": fp32})
-    if "fp16" in asked.precisions and "fp16" not in have and images is not None:
+    if "fp16" in wanted and images is not None:
         made.files["fp16"] = fp16_from_fp32(fp32)
-    if "int8" in asked.precisions and images is not None:
-        forms = (TENSORRT, CPU) if "cpu" in asked.devices else (TENSORRT,)
-        for form in (form for form in forms if form.name not in have):
+    for form in (TENSORRT, CPU):
+        if form.name in wanted and images is not None:
             _add_int8(made, form, run, images, runners, progress)
-    if "tensorrt" in asked.devices:
+    if "tensorrt" in run.recipe.export.devices:
         _lint(made)
     return made
+
+
+def asked_for(export: Export) -> set[PrecisionName]:
+    """The precisions that [export] asks for: fp32 always, and with int8 a second file for the CPU."""
+    second: set[PrecisionName] = {"int8-cpu"} if "int8" in export.precisions and "cpu" in export.devices else set()
+    return {"fp32", *export.precisions, *second}
 
 
 def _add_int8(

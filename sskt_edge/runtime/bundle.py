@@ -22,6 +22,7 @@ from sskt_edge.runtime.manifest import FileRecord, Manifest, PrecisionRecord
 from sskt_edge.runtime.onnx_limits import refuse_costly
 from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.seal import unprotected
 from sskt_edge.runtime.session import Session
 
 MANIFEST = "manifest.json"
@@ -36,6 +37,13 @@ class Bundle:
 
     path: Path
     manifest: Manifest
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of its manifest: one of an older version has no hash of its own."""
+        if self.manifest.is_protected:
+            return []
+        return [unprotected(f"'{self.path / MANIFEST}'") + "; export again to protect it"]
 
     def read(self, name: str) -> bytes:
         """The bytes of a listed file, verified.

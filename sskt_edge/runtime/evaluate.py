@@ -18,7 +18,7 @@ import PIL
 from sskt_edge import __version__
 from sskt_edge.errors import DataError
 from sskt_edge.runtime.bench import Subject, quick_latency
-from sskt_edge.runtime.bundle import MANIFEST, Bundle
+from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.runtime.class_names import spelled
 from sskt_edge.runtime.folder import Expected, list_classes, load
 from sskt_edge.runtime.golden import pixel_hashes
@@ -29,7 +29,6 @@ from sskt_edge.runtime.parity import Parity, compare
 from sskt_edge.runtime.parts import find_parts
 from sskt_edge.runtime.printable import printable
 from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.runtime.seal import unprotected
 from sskt_edge.runtime.session import run_batches
 from sskt_edge.runtime.verdict import verdict
 
@@ -250,7 +249,7 @@ def _report(bundle: Bundle, openings: Openings, asked: _Questions, progress: Pro
         closed=openings.closed,
         notes=[
             *asked.notes,
-            *([] if manifest.is_protected else [f"{unprotected(MANIFEST)}; export again to protect it"]),
+            *bundle.notes,
             *(f"refused at export: {name}: {why}" for name, why in manifest.refused.items()),
         ],
         conditions=conditions(),

@@ -15,6 +15,7 @@ from sskt_edge.errors import StorageError
 from sskt_edge.runtime.files import storage_errors
 from sskt_edge.runtime.progress import QUIET, Progress
 
+_HOLDER = b"process "  # with what a lock's file begins
 _SECONDS = 0.1  # between two looks at a lock that another process holds
 
 if sys.platform == "win32":
@@ -113,11 +114,39 @@ def is_held(path: Path) -> bool:
         return True
 
 
-def _refuse_another_file(descriptor: int, path: Path) -> None:
-    """Refuse what is no file, and a file that has a second name, a hard link: under it, it may be anybody's."""
+def remove_if_free(path: Path) -> None:
+    """Remove a lock's file that no process holds. It waits for none, and leaves what it cannot or may not remove.
+
+    The file is removed while it is locked here: a process that waits for it notices, and makes another one.
+    """
+    with suppress(OSError):  # it is held, or gone, or on a read-only disk
+        # Opening a pipe must not block.
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        try:
+            if _is_plain(descriptor) and _names_a_holder(descriptor):
+                _try(descriptor)
+                if _is_at(descriptor, path):
+                    path.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _names_a_holder(descriptor: int) -> bool:
+    """Whether the file says what `_taken` writes, or nothing yet: any other file is the user's."""
+    content = os.read(descriptor, len(_HOLDER))
+    return content in (b"", _HOLDER)
+
+
+def _is_plain(descriptor: int) -> bool:
+    """Whether it is a file, and has no second name, a hard link: under it, it may be anybody's."""
     facts = os.fstat(descriptor)
     # It has no name at all where its holder has just removed it, which does no harm.
-    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+    return stat.S_ISREG(facts.st_mode) and facts.st_nlink <= 1
+
+
+def _refuse_another_file(descriptor: int, path: Path) -> None:
+    """Refuse what is not a file of its own."""
+    if not _is_plain(descriptor):
         raise StorageError(
             f"'{path}' is no lock: it is a hard link to another file, or no file. Nothing was written to it. "
             "Remove it and run the same command again."
@@ -133,5 +162,5 @@ def _taken(descriptor: int, path: Path) -> bool:
             return False
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
+        os.write(descriptor, _HOLDER + f"{os.getpid()} on {platform.node()}".encode())
     return True

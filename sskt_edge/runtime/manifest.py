@@ -58,7 +58,7 @@ class _Frozen(BaseModel):
 
 
 class Tool(_Frozen):
-    """What wrote the bundle."""
+    """What wrote the manifest."""
 
     name: str
     version: str
@@ -196,7 +196,8 @@ class FileRecord(_Frozen):
 class Manifest(_Frozen):
     """manifest.json. Every other file of the bundle is listed in `files`; the manifest carries its own hash.
 
-    `refused` says of each precision that was asked for and is not there, why.
+    `refused` says of each precision that was asked for and is not there, why. `created`, `tool` and `libraries` are
+    those of the last export: it may have kept files that an earlier one made with other versions.
     """
 
     schema_version: Literal[2, 3]

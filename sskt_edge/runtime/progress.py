@@ -47,4 +47,19 @@ class Quiet:
         """Say nothing."""
 
 
+class Notes(Quiet):
+    """Progress that shows nothing and keeps the lines that stay, for a result in JSON.
+
+    Attributes:
+        lines: what was said, the first line first.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Keep the line."""
+        self.lines.append(line)
+
+
 QUIET: Progress = Quiet()

@@ -16,8 +16,9 @@ from sskt_edge.runtime.effort import Exactly
 from sskt_edge.runtime.machine.jetson import Jetson
 from sskt_edge.runtime.machine.nvidia_smi import GpuState
 from sskt_edge.runtime.timing import timing_from_seconds
-from tests.cli.run import sskt_edge
+from tests.cli.run import Verb, sskt_edge
 from tests.runtime import tiny
+from tests.sealed import of_before
 
 pytest.importorskip("onnxruntime")
 
@@ -60,6 +61,18 @@ def test_json_is_one_object_alone(place: Path) -> None:
     assert said["threads"] >= 1
     assert [one["batch"] for one in said["measurements"]] == [1, 4, 5]
     assert all(one["latency"]["n"] == 1 for one in said["measurements"])
+
+
+def test_a_manifest_without_its_own_hash_is_noted(verb: Verb, place: Path) -> None:
+    of_before(place / "bundles" / "tiny" / "manifest.json", schema_version=2)
+    words = ("bench", "bundles/tiny", "--runs", "1", "--batch", "1", "--backend", "onnxruntime", "--provider", "cpu")
+
+    code, said, errors = verb(*words)
+    assert code == 0 and "hash" not in said and errors.count("manifest.json' was written by an older sskt-edge") == 1
+
+    code, said, errors = verb(*words, "--json")
+    (note,) = json.loads(said)["notes"]
+    assert (code, errors) == (0, "") and "bundles/tiny/manifest.json" in note
 
 
 @pytest.mark.parametrize(

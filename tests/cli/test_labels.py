@@ -16,7 +16,9 @@ import pytest
 
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.targets.run_folder import TrainedNetwork
-from tests.cli.run import sskt_edge
+from tests.cli.run import Verb, sskt_edge
+from tests.sealed import of_before
+from tests.sources.store.small import add, collection_in
 from tests.training.labelled import TEXT, Images
 
 LONG = (
@@ -179,3 +181,33 @@ def test_labels_that_lost_their_manifest_do_not_verify(place: Path) -> None:
     assert f"lost/{collection(place)}: put a copy of manifest.json back" in done.stdout
     done = sskt_edge("labels", "verify", "--store", "lost", "--json", cwd=place)
     assert json.loads(done.stdout)["without_manifest"] == [f"lost/{collection(place)}"]
+
+
+def test_labels_whose_manifest_has_no_hash_of_its_own_are_noted(verb: Verb, tmp_path: Path) -> None:
+    add(collection_in(tmp_path / "labels"), [1])
+    assert "note" not in verb("labels", "list")[1]
+    assert json.loads(verb("labels", "list", "--json")[1])[0]["protected"] is True
+
+    of_before(collection_in(tmp_path / "labels").path / "manifest.json", format=1)
+
+    assert "manifest.json was written by an older sskt-edge" in verb("labels", "list")[1]
+    assert json.loads(verb("labels", "list", "--json")[1])[0]["protected"] is False
+
+
+@pytest.mark.parametrize("words", [("list",), ("verify",), ("prune", "--unused", "9")], ids=lambda words: str(words[0]))
+def test_the_locks_of_killed_processes_are_removed(words: tuple[str, ...], verb: Verb, tmp_path: Path) -> None:
+    """One that a process holds stays, and so does a file of the user's that has such an ending."""
+    labelled = collection_in(tmp_path / "labels")
+    add(labelled, [1])
+    name = labelled.path.name
+    older, unwritten = (tmp_path / "labels" / f"{stem}.lock" for stem in (name, ".other-0123456789ab"))
+    older.write_text("process 7 on a machine")
+    unwritten.write_bytes(b"")
+    (tmp_path / "labels" / "uv.lock").write_bytes(b"")
+    (tmp_path / "labels" / "mine-0123456789ab.lock").write_text("mine")
+
+    with labelled.held():
+        assert verb("labels", *words)[0] == 0
+        locks = {path.name for path in (tmp_path / "labels").glob("*.lock")}
+
+    assert locks == {f".{name}.lock", "uv.lock", "mine-0123456789ab.lock"}

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.run import Verb
 from tests.runtime.tiny import write_bundle, write_images
+from tests.sealed import of_before
 
 pytest.importorskip("onnxruntime")
 
@@ -65,3 +66,16 @@ def test_a_name_that_is_not_utf_8_is_shown_by_its_escape(verb: Verb, photos: Pat
     assert json.loads(said)["images"][0]["image"] == "photos/caf\\xe9\x1b.png"
     code, said, errors = verb("predict", name, "x.png", "--json")
     assert code == 2 and r"photos/caf\xe9" in errors and r"photos/caf\xe9" in json.loads(said)["error"]["message"]
+
+
+def test_a_manifest_without_its_own_hash_is_noted(verb: Verb, photos: Path) -> None:
+    image = "photos/red/0.png"
+    assert json.loads(verb("predict", "bundle", image, "--json")[1])["notes"] == []
+    of_before(photos.parent / "bundle" / "manifest.json", schema_version=2)
+
+    code, said, errors = verb("predict", "bundle", image)
+    assert code == 0 and "hash" not in said and errors.count("'bundle/manifest.json' was written by an older") == 1
+
+    code, said, errors = verb("predict", "bundle", image, "--json")
+    (note,) = json.loads(said)["notes"]
+    assert (code, errors) == (0, "") and "bundle/manifest.json" in note

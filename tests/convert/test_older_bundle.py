@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from sskt_edge.convert.bundle_from_run import bundle_from_run
 from sskt_edge.convert.exam import Images, calibration_list, open_images
 from sskt_edge.convert.export_options import with_options as lay_options_over
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
-from sskt_edge.convert.older_bundle import Kept, find_older, what_stays
+from sskt_edge.convert.older_bundle import Kept, announce, find_older, what_stays
 from sskt_edge.errors import BundleError
 from sskt_edge.runtime.backends.tensorrt.sidecar import Sidecar, this_platform
 from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
@@ -181,7 +182,40 @@ def test_of_another_fp32_file_nothing_stays(
     monkeypatch.setattr("sskt_edge.convert.older_bundle.version_of", {"torch": "9.9"}.get)
     kept = stays(older, tiny_run, images, FP32, fp32=b"of another torch")
     assert (kept.records, kept.files) == ({}, {})
-    assert len(kept.goes) == 4 and "torch was" in kept.goes[0] and "now 9.9" in kept.goes[0]
+    assert len(kept.goes) == 4 and "its content differs; at the last export, torch was" in kept.goes[0]
+    assert "now 9.9" in kept.goes[0]
+
+
+def refusing(path: Path, why: dict[str, str]) -> None:
+    """Make it a bundle of an export that refused these precisions."""
+    manifest = open_bundle(path).manifest
+    (path / MANIFEST).write_bytes(manifest.model_copy(update={"refused": why}).as_bytes())
+
+
+def test_why_a_precision_was_refused_stays_until_it_is_asked_for_again(
+    tiny_run: TrainedNetwork, tiny_bundle: Bundle, images: Images, tmp_path: Path
+) -> None:
+    path = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
+    refused = {"fp16": "not finite", "int8": "too far", "int8-cpu": "too far too"}
+    refusing(path, refused)
+    parity = tiny_bundle.manifest.parity  # SETTINGS are those of the other bundle
+    same = (
+        f"export.parity.int8_top1_agreement={parity.int8_top1_agreement}",
+        f"export.parity.int8_accuracy_drop={parity.int8_accuracy_drop}",
+    )
+
+    assert stays(path, tiny_run, images, *same, FP32).refused == refused
+    assert stays(path, tiny_run, images, *same, BOTH).refused == {}
+    for_tensorrt = stays(path, tiny_run, images, *same, "export.precisions=['int8']", "export.devices=['tensorrt']")
+    assert for_tensorrt.refused.keys() == {"fp16", "int8-cpu"} and for_tensorrt.outdated == {}
+
+    other = stays(path, tiny_run, images, *same, FP32, "export.parity.int8_accuracy_drop=0.5")
+    assert other.refused.keys() == {"fp16"} and other.outdated.keys() == {"int8", "int8-cpu"}
+    assert other.goes == []
+    progress = Lines()
+    announce(other, path, False, progress)
+    assert ["int8_accuracy_drop was" in line for line in progress.said] == [True, True]
+    assert stays(path, tiny_run, images, *same, FP32, fp32=b"of another torch").refused == {}
 
 
 def test_what_would_have_to_go_is_named_and_nothing_is_changed_until_that_is_asked_for(
@@ -212,6 +246,18 @@ def test_a_bundle_that_is_broken_is_not_replaced_unasked(tiny_run: TrainedNetwor
     found = find_older(older, tiny_run, True)
     assert found is not None and found.bundle is None and found.ours >= listed
     assert not found.ours & {"notes.txt", "engines/mine.txt"}
+
+
+def test_a_broken_manifest_makes_no_file_of_the_users_ours(tiny_run: TrainedNetwork, older: Path) -> None:
+    manifest = json.loads((older / MANIFEST).read_bytes())
+    manifest["files"] |= {name: {} for name in ("notes.txt", "engines/mine.txt", "../beside.plan")}
+    (older / MANIFEST).write_text(json.dumps(manifest))
+
+    found = find_older(older, tiny_run, True)
+
+    assert found is not None and found.bundle is None
+    assert not found.ours & {"notes.txt", "engines/mine.txt", "../beside.plan"}
+    assert {"model.int8.onnx", "engines/tensorrt-10.3.0-orin-int8.plan"} <= found.ours
 
 
 @pytest.mark.parametrize("replaced", [False, True])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.errors import Interrupted, StorageError
-from sskt_edge.runtime.lock import is_held, locked
+from sskt_edge.runtime.lock import is_held, locked, remove_if_free
 from sskt_edge.runtime.progress import QUIET
 from tests.sources.store.small import Heard, start
 
@@ -125,3 +125,42 @@ def test_a_lock_that_is_removed_at_the_end_is_still_held_by_one_alone(tmp_path: 
             with pytest.raises(Interrupted), locked(lock, "works", QUIET, interrupt):
                 raise AssertionError("two hold it")
     assert not lock.exists()
+
+
+def test_the_lock_of_a_killed_process_is_removed_and_one_that_is_held_stays(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with start(HOLD, lock) as other:
+        assert other.stdout and other.stdout.readline() == "held\n"
+        remove_if_free(lock)
+        assert is_held(lock)
+        other.kill()
+    assert lock.is_file()
+    remove_if_free(lock)
+    assert not lock.exists()
+    remove_if_free(lock)
+
+
+def test_what_is_not_a_lock_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("all")
+    (tmp_path / "lock").write_text("process 7 on a machine")
+    (tmp_path / "second name").hardlink_to(tmp_path / "lock")
+    (tmp_path / "folder").mkdir()
+    names = ["mine", "lock", "second name", "folder"]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "link").symlink_to(tmp_path / "lock")
+        names += ["pipe", "link"]
+    for name in names:
+        remove_if_free(tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a folder that this user cannot write")
+def test_a_lock_in_a_read_only_folder_is_left(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("process 7 on a machine")
+    tmp_path.chmod(0o500)
+    try:
+        remove_if_free(tmp_path / "lock")
+        assert (tmp_path / "lock").is_file()
+    finally:
+        tmp_path.chmod(0o700)

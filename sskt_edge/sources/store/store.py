@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sskt_edge.errors import DataError
+from sskt_edge.runtime.lock import remove_if_free
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.manifest import FILE_NAME, plain, read_manifest
 from sskt_edge.sources.store.shards import SUFFIX
+
+# ".<collection>.lock"; older versions wrote it without the first dot. A user's uv.lock is another file.
+_LOCK = re.compile(r"\.?[a-z0-9-]*-[0-9a-f]{12}\.lock")
 
 
 class LabelStore:
@@ -52,6 +57,12 @@ class LabelStore:
             for folder in self._folders()
             if not (folder / FILE_NAME).exists() and next(folder.glob(f"*{SUFFIX}"), None) is not None
         ]
+
+    def remove_left_over_locks(self) -> None:
+        """Remove the locks that killed processes left, and older versions; one that a process holds stays."""
+        for path in sorted(self.path.glob("*.lock")):
+            if _LOCK.fullmatch(path.name):
+                remove_if_free(path)
 
     def nearest(self, facts: Mapping[str, object], top_k: int = 0) -> tuple[Collection, list[str]] | None:
         """The collection of the same model whose facts differ least, and what differs; None if there is none.
