@@ -55,6 +55,8 @@ def _nearest_recipe(path: Path, shipped: Iterable[str]) -> str:
         around = {other.stem: other for other in sorted(path.parent.glob("*.toml"))}
     except OSError:  # the folder may not be listed
         around = {}
+    if path.stem in around:  # the same name with another ending
+        return f"Nearest: '{around[path.stem]}'. "
     best = max(around, key=lambda stem: closeness(name, stem), default="")
     return f"Nearest: '{around[best]}'. " if best and is_close(name, best) else nearest(name, shipped)
 
