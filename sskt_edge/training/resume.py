@@ -68,7 +68,7 @@ def unfinished_run(named: str, overrides: Sequence[str], runs: Path) -> Unfinish
         raise RunError(
             f"{len(with_overrides)} unfinished runs of this recipe were started with a --set. Name one:{ways}"
         )
-    raise RunError(_none_found(recipe, unfinished, runs))
+    raise RunError(_none_found(named, recipe, overrides, unfinished, runs))
 
 
 def _started(runs: Path) -> Iterator[tuple[RunFolder, Environment]]:
@@ -90,10 +90,19 @@ def _started_with_overrides(named: str, unfinished: Sequence[tuple[RunFolder, En
                 yield Unfinished(run, recipe, find_recipe(named), environment.overrides)
 
 
-def _none_found(recipe: Recipe, unfinished: Sequence[tuple[RunFolder, Environment]], runs: Path) -> str:
+def _none_found(
+    named: str,
+    recipe: Recipe,
+    overrides: Sequence[str],
+    unfinished: Sequence[tuple[RunFolder, Environment]],
+    runs: Path,
+) -> str:
     """Why no run can be resumed: the newest one of the recipe's name differs, or there is none at all."""
     for run, environment in unfinished:
         if environment.recipe is not None and environment.recipe["name"] == recipe.name:
+            if not overrides:  # the --set that the run was started with is no change of the recipe
+                with contextlib.suppress(RecipeError):
+                    recipe = load_recipe(named, environment.overrides)
             return (
                 f"No unfinished run of this recipe in '{runs}': the recipe changed since the newest, '{run.path}', "
                 f"was started: {changed_values(run, environment, recipe)}. To start a new run, leave out --resume. "
