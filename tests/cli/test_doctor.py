@@ -45,7 +45,7 @@ def without(folder: Path, *packages: str) -> str:
         ("optuna", "compare, sweep", "study"),
         ("scipy", "compare, sweep", "study"),
         ("matplotlib", "compare, sweep", "study"),
-        ("ImageHash", "recipe check --data", "copies"),
+        ("imagehash", "recipe check --data", "copies"),
         ("mlxtend", "the quickstart recipe", "demo"),
     ],
 )
