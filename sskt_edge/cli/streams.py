@@ -51,7 +51,7 @@ class _Descriptor(io.FileIO):
     """A descriptor that takes everything: after the first write that fails, the rest is dropped.
 
     Attributes:
-        failure: why a write failed; None for a reader that went away, since that is no fault.
+        failure: why a write failed; None for a reader that went away, which is not a fault.
     """
 
     def __init__(self, descriptor: int) -> None:

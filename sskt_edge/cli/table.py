@@ -43,7 +43,7 @@ class Table:
 
         Args:
             console: where it will be printed.
-            columns: the columns; if none has a head, there is no line of heads.
+            columns: the columns; the line of heads is left out if none has a head.
             rows: the cells.
             gap: blanks between two columns.
             indent: blanks before the first one.
@@ -127,7 +127,7 @@ class Table:
                 yield Text(f"  {head}{' ' * (label - _width(head) + self._gap)}{piece}")
 
     def _folded(self, text: str, width: int) -> list[str]:
-        """The lines of a text in so many cells: parted at blanks, or within words that are too long."""
+        """The lines of a text, `width` cells each: parted at blanks, or within words that are too long."""
         if all(_width(line) <= width for line in text.split("\n")):
             return text.split("\n")
         return [line.plain.rstrip() for line in Text(text).wrap(self._console, width, overflow="fold")]

@@ -67,7 +67,7 @@ class Images(NamedTuple):
 
 
 def open_images(run: TrainedNetwork, progress: Progress) -> Images:
-    """The images of a run's recipe, held against what the run saw. None is downloaded: a run may come from others.
+    """The images of a run's recipe, compared with what the run saw. None is downloaded: a run may come from others.
 
     Raises:
         DataError: they are not there, cannot be read, or are others than those of the training.

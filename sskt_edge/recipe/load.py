@@ -79,7 +79,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
-    """Check the TOML text of a recipe with `a.b=c` overrides laid over it. Its paths stay as they are written.
+    """Check the TOML text of a recipe with `a.b=c` overrides. Its paths stay as they are written.
 
     Raises:
         RecipeError: as load_recipe.

@@ -17,7 +17,7 @@ class Within:
     seconds: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no time."""
+        """Refuse what is not a time."""
         if not 0 < self.seconds < math.inf:
             raise InputError(f"Time to measure: got {self.seconds} s, expected more than 0.")
 

@@ -113,7 +113,7 @@ def short_side(path: Path) -> int:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height as the file has them, from its head alone; (0, 0) for what is no image."""
+    """Width and height as the file has them, from its head alone; (0, 0) for what is not an image."""
     try:
         if not _is_file(path):
             return 0, 0

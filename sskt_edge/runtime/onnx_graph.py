@@ -161,7 +161,7 @@ def _tensor(message: memoryview) -> tuple[str, Constant]:
 
 
 def _value_info(message: memoryview) -> tuple[str, Shape]:
-    """Name and declared dimensions; what is no tensor is refused."""
+    """Name and declared dimensions; what is not a tensor is refused."""
     name, sides = "", list[int]()
     for number, value in fields(message):
         if number == 1:
@@ -185,7 +185,7 @@ def _declared(tensor_type: memoryview) -> Iterator[int]:
 
 
 def product(sides: list[int] | Shape) -> int:
-    """The product of the dimensions; 1 of none."""
+    """The product of the dimensions; 1 if there are none."""
     out = 1
     for side in sides:
         out *= side

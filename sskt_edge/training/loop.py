@@ -151,7 +151,7 @@ class Trainer:
         self._pending.append({name: term.detach() * len(labels) for name, term in terms.items()} | {"right": right})
 
     def _rate(self, steps: int, step: int) -> float:
-        """The learning rate of a step, counted over all epochs of so many steps."""
+        """The learning rate of a step, counted over all epochs, each of `steps` steps."""
         train = self._setting.train
         if isinstance(train.schedule, Plateau):
             lowered = self.position.plateau.rate

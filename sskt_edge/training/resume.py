@@ -100,7 +100,7 @@ def _none_found(
     """Why no run can be resumed: the newest one of the recipe's name differs, or there is none at all."""
     for run, environment in unfinished:
         if environment.recipe is not None and environment.recipe["name"] == recipe.name:
-            if not overrides:  # the --set that the run was started with is no change of the recipe
+            if not overrides:  # the --set that the run was started with does not count as a change
                 with contextlib.suppress(RecipeError):
                     recipe = load_recipe(named, environment.overrides)
             return (

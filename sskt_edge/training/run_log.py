@@ -84,7 +84,7 @@ class RunLog:
     def _keep_lines_before(self, epoch: int) -> None:
         """Drop the lines of what will be done again: a killed run may have logged past its last checkpoint."""
         if self._folder.metrics.is_file():
-            lines = self._folder.metrics.read_bytes().splitlines()  # bytes: a damaged line is no reason to stop
+            lines = self._folder.metrics.read_bytes().splitlines()  # bytes: a damaged line does not stop the run
             write_atomically(self._folder.metrics, b"".join(line + b"\n" for line in lines[:epoch]))
         if self._folder.log.is_file():
             text = self._folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
