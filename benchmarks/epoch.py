@@ -1,4 +1,4 @@
-"""What does an epoch on stored soft labels cost, against one from scratch, and against one that asks the sources anew?
+"""What does an epoch on stored soft labels cost, compared with one from scratch and one that asks the sources again?
 
     python -m benchmarks.epoch [--data FOLDER] [--target resnet20:64] [--rounds 11] [--starts 1] [--online SOURCE …]
     python -m benchmarks.epoch --together [--starts 10] …
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--online", nargs="*", default=["efficientnet_lite0", "resnet50"])
-    parser.add_argument("--starts", type=int, default=1, help="start all processes anew so many times")
+    parser.add_argument("--starts", type=int, default=1, help="how many times to start all processes")
     parser.add_argument("--together", action="store_true", help="all sides but the online ones, in one process")
     parser.add_argument("--only", action="append", help=argparse.SUPPRESS)
     told = parser.parse_args()

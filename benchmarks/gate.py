@@ -3,9 +3,9 @@
     python -m benchmarks.gate --data FOLDER [--views 2048]
 
 A source's engines, and the same source broken in ways that happen (another preprocessing, swapped channels, images
-moved or darkened), are held against ONNX Runtime in fp32, whose logits are torch's to five digits. Printed are, over
-all views, KL and agreement, and how far both go in the samples of 256 views that a gate draws: strict agreement asks
-for the same first class, the other takes a class that torch holds for four fifths as likely (labels.gate.near_tie).
+moved or darkened), are compared with ONNX Runtime in fp32, whose logits equal torch's to five digits. It prints KL and
+agreement over all views, and how far both vary in the samples of 256 views that a gate draws. Strict agreement needs
+the same first class; the other accepts a class that torch holds for four fifths as likely (labels.gate.near_tie).
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
     python -m benchmarks.kill_label_filling [--kills 1000] [--seed 0]
 
 Each round starts a process that fills a store of small shards from a source that costs nothing, so that nearly all of
-its time goes to writing, and ends it by SIGKILL. Then every shard is held against its hash, and what the process asked
-(noted before it asks) against what is stored: nothing that was stored may have been asked again, and no more than one
-shard's labels may be lost. A full store is read back label by label, and the next one begun. Ends with 1 if any of it
-does not hold. (A killed process loses nothing that it gave to the system; a power cut is not what is tried here.)
+its time goes to writing, and ends it by SIGKILL. Then every shard is checked against its hash, and what the process
+asked (noted before it asks) is compared with what is stored: nothing that was stored may have been asked again, and no
+more than one shard's labels may be lost. A full store is read back label by label, and the next one is begun. The exit
+code is 1 if any of this fails. (A killed process loses nothing that it gave to the system; a power cut is not what is
+tried here.)
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def step_of(model: str, size: int, batch: int, dtype: torch.dtype, layout: torch
 def work(name: str, target: str, batch: int) -> None:
     """One side's process."""
     model, _, size = target.partition(":")
-    keep_freed_memory()  # as the command train does; both sides, since it is no part of what is compared
+    keep_freed_memory()  # on both sides, as the command train does: it is not what is compared
     if name == "plain":
         step = step_of(model, int(size), batch, torch.float32, torch.contiguous_format)
     else:
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--targets", nargs="+", default=DEFAULT, metavar="NAME:SIZE")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--starts", type=int, default=1, help="start all processes anew so many times")
+    parser.add_argument("--starts", type=int, default=1, help="how many times to start all processes")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.only:

@@ -103,7 +103,7 @@ def unlabelled_folder(folder: Path, root: Path, images: ImageSet, copies: bool) 
 
 
 def arms(recipe: Recipe, inputs: Inputs, counts: Sequence[int], folder: Path) -> dict[str, list[str]]:
-    """Name → what is laid over the recipe."""
+    """Name → the overrides of the recipe."""
     found = {SCRATCH: ["sskt.method=scratch"], ALONE: ["data.unlabelled="]}
     if inputs.unlabelled is None:
         return found

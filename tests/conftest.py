@@ -14,7 +14,7 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.targets.run_folder import TrainedNetwork
 
-# Tiny networks gain nothing from threads; beside another busy process they become hundreds of times slower by them.
+# Tiny networks gain nothing from threads; next to another busy process threads make them hundreds of times slower.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 

@@ -2,8 +2,8 @@
 
     python ask.py URL MODEL BUNDLE [IMAGE…]
 
-Without images it sends the golden images and holds the answers against the trained network's; exit code 1 if they do
-not hold. It needs the base package of sskt-edge alone.
+Without images it sends the golden images and compares the answers with the trained network's; the exit code is 1 if
+they do not hold. It needs the base package of sskt-edge alone.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ class TritonSession:
         except OSError as error:
             raise WorkError(f"{self.url} does not answer: {error}. See whether it is ready.") from error
         if length is None:
-            raise WorkError(f"{self.url} answers without Inference-Header-Content-Length; it is no Triton. Check it.")
+            raise WorkError(f"{self.url} answers without Inference-Header-Content-Length; it is not Triton. Check it.")
         (output,) = json.loads(body[: int(length)])["outputs"]
         return np.frombuffer(body[int(length) :], dtype="<f4").reshape(output["shape"]).astype(np.float32)
 
 
 def prove(bundle: Bundle, session: TritonSession, model: str) -> int:
-    """Hold the answers to the golden images against the trained network's; the exit code."""
+    """Compare the answers to the golden images with the trained network's; return the exit code."""
     precision = precision_of(bundle, model)
     golden = bundle.golden()
     parity = compare(golden.logits, run_batches(session, golden.images, session.max_batch, golden.logits.shape[1]))

@@ -14,20 +14,20 @@ def bench(
     bundle: Annotated[
         Path | None, typer.Argument(help="A bundle; the newest one here or in bundles/ if left out.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32, fp16, int8 or int8-cpu alone; else all.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Only fp32, fp16, int8 or int8-cpu; all if left out.")] = None,
     backend: Annotated[
-        str | None, typer.Option(help="onnxruntime, openvino or tensorrt alone; else all that is here.")
+        str | None, typer.Option(help="Only onnxruntime, openvino or tensorrt; all installed ones if left out.")
     ] = None,
-    provider: Annotated[str | None, typer.Option(help="What it runs on: cpu, cuda, tensorrt; else all.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Run only on cpu, cuda or tensorrt; on all if left out.")] = None,
     threads: Annotated[
-        int, typer.Option(min=0, help="Of one run on a CPU, kept on as many cores; 0: one for each core, kept on none.")
+        int, typer.Option(min=0, help="Threads of a CPU run, pinned to that many cores; 0 = all cores, no pinning.")
     ] = 0,
     trust_engines: Annotated[
         bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
     ] = False,
     batch: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Images a run; repeatable. If left out: 1 and those that the bundle is made for."),
+        typer.Option(min=1, help="Images per run; repeatable. If left out: 1 and the bundle's own batch sizes."),
     ] = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.01, help="Measure for at most this long in all; 45 if left out.")

@@ -13,11 +13,11 @@ from sskt_edge.runtime.shell import command
 
 def compare(
     recipe: Annotated[str, typer.Argument(help="A recipe's file, or a shipped recipe's name.")],
-    seeds: Annotated[int, typer.Option(min=1, help="How many; fewer than five show nothing.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds; fewer than five cannot show a difference.")] = 5,
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="scratch, sskt, finetuned or finetuned+sskt; repeatable; without and with sources if left out."
+            help="scratch, sskt, finetuned or finetuned+sskt; repeatable. Without and with sources if left out."
         ),
     ] = None,
     arm: Annotated[
@@ -25,8 +25,8 @@ def compare(
         typer.Option(metavar="'NAME: KEY=VALUE …'", help="One more arm, this recipe with changes; repeatable."),
     ] = None,
     set_: SetOption = None,
-    first_seed: Annotated[int, typer.Option(min=0, help="The others count up from it.")] = 0,
-    studies: Annotated[Path, typer.Option("--studies", "--out", help="Where studies lie.")] = Path("studies"),
+    first_seed: Annotated[int, typer.Option(min=0, help="The first seed; the others count up from it.")] = 0,
+    studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder of the studies.")] = Path("studies"),
     json_: JsonFlag = False,
 ) -> None:
     """Train methods with the same data, views and seeds, and say what the differences are worth."""

@@ -15,18 +15,18 @@ def evaluate(
         Path | None, typer.Argument(help="A bundle; the newest one here or in bundles/ if left out.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="A folder of test images, one sub-folder a class; else the golden images.")
+        Path | None, typer.Option(help="A folder of test images, a sub-folder a class; the golden images if left out.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32, fp16, int8 or int8-cpu alone; else all.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Only fp32, fp16, int8 or int8-cpu; all if left out.")] = None,
     backend: Annotated[
-        str | None, typer.Option(help="onnxruntime, openvino or tensorrt alone; else all that is here.")
+        str | None, typer.Option(help="Only onnxruntime, openvino or tensorrt; all installed ones if left out.")
     ] = None,
-    provider: Annotated[str | None, typer.Option(help="What it runs on: cpu, cuda, tensorrt; else all.")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="Of one run; 0 leaves it to the library.")] = 0,
+    provider: Annotated[str | None, typer.Option(help="Run only on cpu, cuda or tensorrt; on all if left out.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of one run; 0 leaves the number to the library.")] = 0,
     trust_engines: Annotated[
         bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
     ] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images, counted.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images and count them.")] = False,
     json_: JsonFlag = False,
 ) -> None:
     """Evaluate a bundle on this machine; exit code 1 if it does not answer as the trained network did."""

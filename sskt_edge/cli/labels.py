@@ -82,7 +82,7 @@ def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
 
 @app.command("verify")
 def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
-    """Hold every shard against its hash; damaged ones are taken out and asked again by the next fill. Exit 1 if any."""
+    """Check every shard against its hash; damaged ones are removed and the next fill asks again. Exit code 1 if any."""
     from sskt_edge.runtime.progress import QUIET
     from sskt_edge.runtime.seal import unprotected
     from sskt_edge.sources.store.store import LabelStore
@@ -118,8 +118,8 @@ def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None
 
 @app.command("prune")
 def prune(
-    names: Annotated[list[str] | None, typer.Argument(help="Collections, as labels list names them.")] = None,
-    unused: Annotated[int | None, typer.Option(help="Those not used for so many days.", min=0)] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of collections, as labels list shows them.")] = None,
+    unused: Annotated[int | None, typer.Option(help="Remove those not used for this many days.", min=0)] = None,
     store: StoreOption = Path("labels"),
     json_: JsonFlag = False,
 ) -> None:

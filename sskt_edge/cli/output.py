@@ -29,7 +29,7 @@ _SECONDS_A_LINE = 30
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe's, any key; repeatable."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override any value of the recipe; repeatable."),
 ]
 
 

@@ -12,11 +12,11 @@ from sskt_edge.cli.output import Bars, JsonFlag, show_error, show_json
 
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files, and folders, of which all images are taken.")],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to name for an image.")] = 3,
+    images: Annotated[list[Path], typer.Argument(help="Image files and folders; all images of a folder are taken.")],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to name per image.")] = 3,
     precision: Annotated[str, typer.Option(help="fp32, fp16, int8 or int8-cpu.")] = "fp32",
-    backend: Annotated[str, typer.Option(help="What runs it: onnxruntime, openvino or tensorrt.")] = "onnxruntime",
-    provider: Annotated[str, typer.Option(help="What it runs on: auto, cpu, cuda, tensorrt.")] = "auto",
+    backend: Annotated[str, typer.Option(help="Library: onnxruntime, openvino or tensorrt.")] = "onnxruntime",
+    provider: Annotated[str, typer.Option(help="Where it runs: auto, cpu, cuda or tensorrt.")] = "auto",
     trust_engines: Annotated[
         bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
     ] = False,

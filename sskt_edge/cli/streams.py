@@ -83,7 +83,7 @@ def prepare() -> None:
 
 
 def _prepared(name: str, stream: TextIO | None) -> TextIO:
-    if stream is None:  # it was closed by who started this process
+    if stream is None:  # the parent process closed it
         return Path(os.devnull).open("w", encoding="utf-8")
     if not isinstance(stream, io.TextIOWrapper):
         return stream

@@ -20,9 +20,9 @@ def sweep(
             help="A key and its values; repeatable; sskt.temperature=1,2,3 and sskt.alpha=0.1,0.5,1.0,3.0 if left out.",
         ),
     ] = None,
-    sampler: Annotated[str, typer.Option(help="grid, every point; or tpe, so many trials of them.")] = "grid",
-    trials: Annotated[int | None, typer.Option(help="Of tpe; 20 if left out.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings a point; their mean counts.")] = 1,
+    sampler: Annotated[str, typer.Option(help="grid tries every point; tpe tries as many as --trials says.")] = "grid",
+    trials: Annotated[int | None, typer.Option(help="How many trials tpe makes; 20 if left out.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings per point; their mean counts.")] = 1,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -31,8 +31,8 @@ def sweep(
     ] = None,
     study: Annotated[str | None, typer.Option(metavar="NAME", help="Names the sweep in its storage.")] = None,
     set_: SetOption = None,
-    first_seed: Annotated[int, typer.Option(min=0, help="The others count up from it.")] = 0,
-    studies: Annotated[Path, typer.Option("--studies", "--out", help="Where studies lie.")] = Path("studies"),
+    first_seed: Annotated[int, typer.Option(min=0, help="The first seed; the others count up from it.")] = 0,
+    studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder of the studies.")] = Path("studies"),
     json_: JsonFlag = False,
 ) -> None:
     """Try values of a recipe's keys, judged on validation images; the test set is never read."""

@@ -16,10 +16,10 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's file, a shipped recipe's name, or, with --resume, a run.")],
     set_: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the newest unfinished run of it.")] = False,
-    runs: Annotated[Path, typer.Option(help="Where runs lie.")] = Path("runs"),
+    runs: Annotated[Path, typer.Option(help="The folder of the runs.")] = Path("runs"),
     json_: JsonFlag = False,
 ) -> None:
-    """Train a target as a recipe says, with what its sources see."""
+    """Train a target as a recipe says, on its images and the answers of its sources."""
     from sskt_edge.data.ready import check_inputs, load_checked
     from sskt_edge.runtime.metrics import interval
     from sskt_edge.runtime.progress import QUIET

@@ -64,7 +64,7 @@ def find_split(root: Path, unlabelled: Path | None = None) -> Split:
         split = Split(train, test, parts.notes(unlabelled), parts.left_out + train.left_out + test.left_out)
     if len(train.classes) < 2:
         raise DataError(
-            f"'{printable(train.root)}' has one class, '{train.classes[0]}': nothing to tell apart. Add another."
+            f"'{printable(train.root)}' has only one class, '{train.classes[0]}'; training needs two. Add another."
         )
     fewest = int(np.bincount(train.labels).min())
     if split.test is None and fewest < 2:

@@ -114,7 +114,7 @@ def _some_readable(listing: FolderListing, sides: list[int]) -> None:
     for label, name in enumerate(listing.classes):
         if not any(side for side, own in zip(sides, listing.labels, strict=True) if own == label):
             raise DataError(
-                f"No image of class '{name}' in '{printable(listing.root)}' can be read. Mend them or remove the class."
+                f"No image of class '{name}' in '{printable(listing.root)}' can be read. Fix them or remove the class."
             )
 
 

@@ -42,7 +42,7 @@ def unlabelled_notes(listing: FolderListing | None) -> list[str]:
 def unknown_rows(
     data: Data, contents: NDArray[np.uint8], known: Mapping[str, NDArray[np.uint8]], progress: Progress
 ) -> NDArray[np.intp]:
-    """The unlabelled images that are no other image of the recipe by their content; how many are is said.
+    """The unlabelled images whose content no other image of the recipe has; the number left out is reported.
 
     A test image among them would let the training see the test, and a labelled or validation image is met already.
 

@@ -23,7 +23,7 @@ class ViewPolicy(NamedTuple):
 
     Attributes:
         side: of the target's input; the unit of every view is one of its pixels.
-        padding: a crop moves up to so many pixels out of the image, where it is black.
+        padding: how many pixels a crop may move out of the image, where it is black.
         area: smallest and largest share of the image that a resized crop takes, instead of moving.
         flip: mirror every other view.
     """

@@ -28,12 +28,12 @@ else:
 _MAX_CHARACTERS = 1 << 15  # what tomllib needs for a dotted key grows with the square of its length
 _MAX_DEPTH = 16
 _MAX_BITS = 64
-_TOO_DEEP = f"its tables or arrays stand more than {_MAX_DEPTH} deep in each other. Write them flat."
+_TOO_DEEP = f"its tables or arrays are nested more than {_MAX_DEPTH} deep. Write them flat."
 _TOO_LARGE = f"it holds an integer of more than the {_MAX_BITS} bits that TOML has. Write a smaller one."
 
 
 def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file, or a shipped recipe by its name, with `a.b=c` overrides laid over it.
+    """Read a recipe file, or a shipped recipe by its name, and apply `a.b=c` overrides.
 
     A relative path in the file, such as data.root, is looked for in the current folder, then in the file's own folder.
     A path in an override is relative to the current folder.
@@ -94,19 +94,19 @@ def read_toml(text: str, where: str) -> dict[str, Any]:
         RecipeError: it is too long, or not TOML.
     """
     if len(text) > _MAX_CHARACTERS:
-        raise RecipeError(f"'{where}' is no recipe: it has more than {_MAX_CHARACTERS} characters. Check the path.")
+        raise RecipeError(f"'{where}' is not a recipe: it has more than {_MAX_CHARACTERS} characters. Check the path.")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"'{where}' is not TOML: {error}.") from error
     except RecursionError as error:
-        raise RecipeError(f"'{where}' is no recipe: {_TOO_DEEP}") from error
+        raise RecipeError(f"'{where}' is not a recipe: {_TOO_DEEP}") from error
     except ValueError as error:  # Python's own, of a number of thousands of digits
-        raise RecipeError(f"'{where}' is no recipe: {_TOO_LARGE}") from error
+        raise RecipeError(f"'{where}' is not a recipe: {_TOO_LARGE}") from error
 
 
 def lay_over(tree: dict[str, Any], overrides: Sequence[str], where: str) -> Recipe:
-    """Check a recipe's values, as plain tables, with `a.b=c` overrides laid over them; the tables are changed.
+    """Apply `a.b=c` overrides to a recipe's values, given as plain tables, and check them; the tables are changed.
 
     Raises:
         RecipeError: as load_recipe.
@@ -165,12 +165,12 @@ def _value(text: str) -> Any:
 def _refuse_odd(value: Any, where: str, depth: int = 0) -> None:
     """Refuse what no recipe holds and what no message could show."""
     if depth > _MAX_DEPTH:
-        raise RecipeError(f"'{where}' is no recipe: {_TOO_DEEP}")
+        raise RecipeError(f"'{where}' is not a recipe: {_TOO_DEEP}")
     if isinstance(value, str) and not is_utf8(value):
         raise RecipeError(
             f"'{where}': '{printable(value)}' is not UTF-8, as every text in a recipe must be. Rename it."
         )
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-        raise RecipeError(f"'{where}' is no recipe: {_TOO_LARGE}")
+        raise RecipeError(f"'{where}' is not a recipe: {_TOO_LARGE}")
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _refuse_odd(inner, where, depth + 1)

@@ -56,7 +56,7 @@ class Data(_Part):
         "", description="images for the auxiliary losses alone: rest (of per_class), unlabeled (STL10's), or a folder"
     )
     unlabelled_ratio: float = Field(
-        1.0, gt=0, description="so many unlabelled images join each labelled one in a batch"
+        1.0, gt=0, description="how many unlabelled images join each labelled one in a batch"
     )
     test_share: Share = Field(0.2, description="imagefolder without train/ and test/: the share kept for the test")
     split_seed: int = Field(0, ge=0, lt=2**63, description="chooses the images of test_share, per_class and validation")
@@ -135,7 +135,7 @@ class Source(_Part):
     mean: Triple | None = Field(None, description="of its input's channels; its own by default")
     std: PositiveTriple | None = Field(None, description="of its input's channels; its own by default")
     batchnorm: Literal["frozen", "recalibrated"] = Field(
-        "frozen", description="recalibrated: statistics taken anew once, on the training images, then frozen"
+        "frozen", description="recalibrated: statistics are computed once on the training images, then frozen"
     )
     alpha: float | None = Field(None, ge=0, description="its weight in the loss; sskt.alpha by default")
 
@@ -164,7 +164,10 @@ class Gate(_Part):
         0.97, ge=0, le=1, description="smallest share of views whose first class is torch's, or in a near tie with it"
     )
     near_tie: float = Field(
-        1.0, gt=0, le=1, description="a class is that torch holds for so many times as likely as its first; 1: none is"
+        1.0,
+        gt=0,
+        le=1,
+        description="minimum probability ratio to the top class that still counts as a tie; 1 disables ties",
     )
 
 
@@ -179,7 +182,7 @@ class Labels(_Part):
     )
     batch_size: int = Field(64, ge=1, description="images that a source gets at once; fixed, so that labels are exact")
     store: str | Literal[False] = Field(
-        "labels", description="the folder where soft labels are kept for every run; false: asked anew every epoch"
+        "labels", description="folder that keeps soft labels for every run; false asks the sources again every epoch"
     )
     top_k: int = Field(0, ge=0, description="keep the k largest logits and the mass of the others; 0 = all logits")
     engine: Literal["auto", "torch", "onnxruntime", "openvino", "tensorrt"] = Field(
@@ -201,7 +204,7 @@ class Train(_Part):
     )
     channels_last: bool = Field(True, description="memory layout of the images")
     epochs: int = Field(100, ge=0, description="0: export target.checkpoint as it is, its last layer kept")
-    batch_size: int = Field(64, ge=2, description="about; an epoch is cut into even batches, none larger")
+    batch_size: int = Field(64, ge=2, description="largest batch; an epoch is cut into even batches")
     optimizer: Annotated[Sgd | AdamW, Field(discriminator="name")] = Sgd()
     schedule: Annotated[Cosine | Steps | Plateau, Field(discriminator="name")] = Cosine()
     seed: int = Field(0, ge=0, lt=2**32)
@@ -237,10 +240,10 @@ class Export(_Part):
     """What the bundle holds."""
 
     precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = Field(
-        ("fp32", "fp16", "int8"), description="what is made beside fp32, which always is"
+        ("fp32", "fp16", "int8"), description="which precisions are exported; fp32 always is"
     )
     devices: tuple[Literal["cpu", "tensorrt"], ...] = Field(
-        ("cpu", "tensorrt"), min_length=1, description="what int8 is made for; each wants it in its own form"
+        ("cpu", "tensorrt"), min_length=1, description="what int8 is made for; each needs it in its own form"
     )
     batch: Batch = Batch()
     golden: int = Field(200, ge=1, description="test images that travel with the bundle to prove parity anywhere")

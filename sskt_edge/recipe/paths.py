@@ -15,7 +15,7 @@ _IN_MODEL = ("run/", "onnx/")  # a source's model may name a file or folder behi
 
 
 def found_beside(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The tables of a recipe file, with each relative path that exists only beside the file made to lead there.
+    """The tables of a recipe file; a relative path that exists only in the file's own folder is made to lead there.
 
     Args:
         tree: unchecked tables; what is not of the expected type stays as it is.
@@ -78,7 +78,7 @@ def check_paths(recipe: Recipe, recipe_file: Path | None, resumed: bool = False)
 
 
 def _missing(key: str, text: str, recipe_file: Path | None) -> str:
-    """What is missing, where it was looked for, and what is there with a similar name."""
+    """What is missing, where it was looked for, and the nearest name there."""
     path, here = Path(text), Path.cwd()
     beside = here if recipe_file is None else recipe_file.resolve().parent
     where = f"in the current folder, '{here}'"

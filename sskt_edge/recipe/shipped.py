@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def recipes_folder() -> Path:
-    """Where the shipped recipes lie: inside an installed wheel, or beside the package in a checkout."""
+    """The folder of the shipped recipes: inside an installed wheel, or next to the package in a checkout."""
     inside = _PACKAGE / "shipped" / "recipes"
     return inside if inside.is_dir() else _PACKAGE.parent / "recipes"
 

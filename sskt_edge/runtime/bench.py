@@ -179,7 +179,7 @@ class Runs:
             self._turn.append(phases)
 
     def after_turn(self, runs: int) -> None:
-        """Keep the phases of the last `runs`, those that count; refuse logits that are no numbers."""
+        """Keep the phases of the last `runs`, those that count; refuse logits that are not finite."""
         self.phases += self._turn[len(self._turn) - runs :]
         self._turn.clear()
         if not np.isfinite(self._logits).all():

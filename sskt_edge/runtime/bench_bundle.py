@@ -100,11 +100,11 @@ def bench_bundle(
 
     Args:
         bundle: what to measure.
-        precision: this one alone.
-        backend: this library alone.
-        provider: on this alone.
-        threads: of one run on a CPU, all kept on as many cores; 0: one for each core that this process may use, kept
-            on none.
+        precision: only this one.
+        backend: only this library.
+        provider: only on this one.
+        threads: of one run on a CPU, pinned to that many cores; 0 = one for each core that this process may use, no
+            pinning.
         trust_engines: open engines that this machine did not build.
         batches: images a run; none: one image, and the batches that the bundle is made for.
         effort: how much is enough.

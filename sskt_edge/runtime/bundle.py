@@ -170,7 +170,9 @@ def open_bundle(path: Path | str) -> Bundle:
     """
     path = Path(path)
     if path.is_file():
-        raise BundleError(f"'{path}' is a file; a bundle is a folder. Of an archive, unpack it and name the folder.")
+        raise BundleError(
+            f"'{path}' is a file; a bundle is a folder. If it is an archive, unpack it and name the folder."
+        )
     if not path.is_dir():
         around = path.parent.iterdir() if path.parent.is_dir() else []
         near = nearest(path.name, sorted(other.name for other in around))
@@ -202,7 +204,7 @@ def find_newest_bundle(here: Path = Path()) -> Path:
     ]
     if not found:
         raise BundleError(
-            f"No bundle in '{here.absolute()}': it is none itself, and none is in a folder in it or in bundles/. "
+            f"No bundle in '{here.absolute()}', in its sub-folders or in those of bundles/. "
             "Name one, or make one: sskt-edge export."
         )
     return max(found, key=lambda path: (path.stat().st_mtime_ns, path.parent.name)).parent

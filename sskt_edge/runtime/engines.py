@@ -148,7 +148,7 @@ def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> 
         elif not trust_engines and not trust.is_own(sidecar.plan_sha256):
             reasons.append(
                 f"{plan}: it was not built by this user on this machine. An engine is a program that runs as you do; "
-                f"if you trust who made the bundle, say --trust-engines."
+                f"if you trust the maker of the bundle, use --trust-engines."
             )
         else:
             shape = bundle.manifest.input
@@ -214,7 +214,7 @@ def _stem(flavour: str, version: str, gpu: str | None, precision: str) -> str:
 
 
 def _timing_cache(bundle: Bundle, flavour: Flavour, precision: str) -> bytes:
-    """What an earlier build on this machine measured; a cache of somebody else's is never given to native code."""
+    """What an earlier build on this machine measured; another user's cache is never given to native code."""
     gpu = cuda.device()
     name = f"{_stem(flavour.name, flavour.version, gpu.name if gpu else None, precision)}.timing"
     record = bundle.manifest.files.get(name)

@@ -1,4 +1,4 @@
-"""The golden set of a bundle: real test images with the trained network's own logits, to hold any session against."""
+"""The golden set of a bundle: real test images with the trained network's own logits, to compare any session with."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def read_square(path: Path | str, side: int) -> npt.NDArray[np.uint8]:
 
 
 def short_side(path: Path) -> int:
-    """The short side of an image, from the head of its file alone; 0 for what is no image, which decoding reports."""
+    """The short side of an image, from the head of its file alone; 0 if it is not an image, which decoding reports."""
     return min(size_of(path))
 
 

@@ -41,12 +41,12 @@ def locked(
     meanwhile: Callable[[], None] = lambda: None,
     remove: bool = False,
 ) -> Iterator[None]:
-    """Hold the lock at `path`; wait for who holds it, say who that is, and call `meanwhile` again and again.
+    """Hold the lock at `path`. While another process holds it, name it, wait, and call `meanwhile` again and again.
 
     Args:
         path: of the lock's file.
         doing: what its holder does, for the sentence "Waiting for process 7 on host, which …".
-        progress: is told who is waited for.
+        progress: is told which process is waited for.
         meanwhile: called while waiting, so that a signal can end it.
         remove: leave no file behind.
 
@@ -138,7 +138,7 @@ def _names_a_holder(descriptor: int) -> bool:
 
 
 def _is_plain(descriptor: int) -> bool:
-    """Whether it is a file, and has no second name, a hard link: under it, it may be anybody's."""
+    """Whether it is a file, and has no second name, a hard link: under that it may belong to anybody."""
     facts = os.fstat(descriptor)
     # It has no name at all where its holder has just removed it, which does no harm.
     return stat.S_ISREG(facts.st_mode) and facts.st_nlink <= 1
@@ -148,7 +148,7 @@ def _refuse_another_file(descriptor: int, path: Path) -> None:
     """Refuse what is not a file of its own."""
     if not _is_plain(descriptor):
         raise StorageError(
-            f"'{path}' is no lock: it is a hard link to another file, or no file. Nothing was written to it. "
+            f"'{path}' is not a lock: it is a hard link to another file, or not a file. Nothing was written to it. "
             "Remove it and run the same command again."
         )
 

@@ -41,7 +41,7 @@ def _one_part(name: str) -> str:
 FileName = Annotated[str, AfterValidator(_inside)]
 FolderName = Annotated[str, AfterValidator(_one_part)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-# Bounds, since what follows takes memory by these numbers, which whoever made the bundle chose.
+# Bounds, since what follows takes memory by these numbers, which the maker of the bundle chose.
 Side = Annotated[int, Field(ge=1, le=1024)]
 BatchSize = Annotated[int, Field(ge=1, le=1024)]
 Count = Annotated[int, Field(ge=0, lt=1 << 62)]
@@ -173,7 +173,7 @@ class PrecisionRecord(_Frozen):
         file: its name, which ends in ".onnx".
         sha256: its content.
         bytes: its size.
-        measured: by whom it was run, and how it answered.
+        measured: by which runners it was run, and how it answered.
         failed: runner → why it gave no answers; of a bundle that is marked.
         calibration: of int8.
     """
@@ -278,7 +278,7 @@ def parse(content: bytes) -> Manifest:
     except seal.BrokenSealError as error:
         raise BundleError(f"manifest.json cannot be trusted: {error}. {_AGAIN}") from error
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"manifest.json is no JSON: {error}. {_AGAIN}") from error
+        raise BundleError(f"manifest.json is not JSON: {error}. {_AGAIN}") from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise BundleError(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from sskt_edge.errors import DataError
 
-_Z = 1.959964  # of a normal distribution, 95 % lie within so many standard deviations
+_Z = 1.959964  # 95 % of a normal distribution lie within this many standard deviations
 MOST_CLASSES = 1000
 """The confusion matrix of more classes has too many cells to write down."""
 

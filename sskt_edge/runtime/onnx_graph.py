@@ -1,7 +1,7 @@
 """An ONNX file as nodes, constants and declared shapes, read from its wire format with no runtime and no onnx.
 
 Only the form that this tool exports is read: one graph of plain nodes. Whatever holds a graph of its own (functions,
-attributes with subgraphs, training information) is refused, so that nothing is hidden from whoever looks at the nodes.
+attributes with subgraphs, training information) is refused, so that nothing is hidden from a check of the nodes.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def _value_info(message: memoryview) -> tuple[str, Shape]:
         elif number == 2:
             for kind, of_type in fields(_message(value)):
                 if kind in (4, 5, 7, 8, 9):
-                    raise OtherFormError(f"'{name}' is no plain tensor")
+                    raise OtherFormError(f"'{name}' is not a plain tensor")
                 sides += _declared(_message(of_type)) if kind == 1 else []
     if len(sides) > _MOST_SIDES:
         raise OtherFormError(f"'{name}' has {len(sides)} dimensions")

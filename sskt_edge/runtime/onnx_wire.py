@@ -53,12 +53,12 @@ def refuse_untrusted(content: bytes | memoryview, where: str) -> None:
         where: the file's name, for messages.
 
     Raises:
-        BundleError: a tensor names external data, a node carries an engine, or this is no whole ONNX file.
+        BundleError: a tensor names external data, a node carries an engine, or this is not a complete ONNX file.
     """
     try:
         _walk(memoryview(content).cast("B"), "ModelProto", _MAX_DEPTH)
     except BrokenError as error:
-        raise BundleError(f"'{where}' is no whole ONNX file: {error}. Copy it again, or export it again.") from error
+        raise BundleError(f"'{where}' is not a complete ONNX file: {error}. Copy or export it again.") from error
     except _UntrustedError as error:
         raise BundleError(f"'{where}': {error}") from error
 

@@ -1,4 +1,4 @@
-"""What long work tells whoever is watching. The command line draws bars; a library call is quiet."""
+"""What long work reports while it runs. The command line draws bars; a library call is quiet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Bar(Protocol):
         """`steps` more of the total are done."""
 
     def note(self, text: str) -> None:
-        """Show a short text beside the bar (a loss, an accuracy)."""
+        """Show a short text next to the bar (a loss, an accuracy)."""
 
 
 class Progress(Protocol):

@@ -23,8 +23,8 @@ class Session(Protocol):
         provider: what really runs it: "cpu", "cuda".
         precision: what it really computes in: "fp32", "bf16", "fp16".
         versions: the versions of the libraries that take part.
-        max_batch: how many images are run at once; larger batches are split. A session with a fixed batch fills the
-            last part up, so that every run has exactly so many.
+        max_batch: how many images are run at once; larger batches are split. A session with a fixed batch fills up
+            the last part, so that every run has exactly this many.
     """
 
     backend: str

@@ -49,8 +49,8 @@ class Timing:
         n: how many calls.
         mean: of all.
         p50: the median.
-        p90: nine of ten were no slower; None for fewer than 10 calls.
-        p99: 99 of 100 were no slower; None for fewer than 100 calls.
+        p90: nine of ten took at most this long; None for fewer than 10 calls.
+        p99: 99 of 100 took at most this long; None for fewer than 100 calls.
     """
 
     n: int

@@ -1,6 +1,6 @@
 """A bundle as a model repository of the Triton Inference Server: a model for each ONNX file and each TensorRT engine.
 
-No Triton has served one of these yet in this project's tests: they hold the configuration against the bundle.
+No Triton has served one of these yet in this project's tests: they compare the configuration with the bundle.
 """
 
 from __future__ import annotations

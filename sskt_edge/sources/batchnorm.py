@@ -1,4 +1,4 @@
-"""BatchNorm statistics taken anew on the user's own images, once; then the source is frozen again."""
+"""BatchNorm statistics, computed once on the user's own images; then the source is frozen again."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ from sskt_edge.sources.told import told_of
 
 # A trial takes the time of about half as many views by the reference; it should not take longer than what it saves.
 _FEW = MOST_UNJUDGED
-# To tell how long they take would take as long as so few batches.
+# Measuring how long they take would take as long as this many batches.
 _SHORT = 2
-# By so much sooner another engine must be done than one that has a part of the labels: a trial's speeds are noisy.
+# Another engine must be done this many times sooner than one with a part of the labels: trial speeds are noisy.
 _CLEARLY = 1.25
 
 
@@ -99,7 +99,7 @@ def _as_the_run_began(
     progress: Progress,
     between: Callable[[], None],
 ) -> Choice:
-    """The engine of a run that goes on; judged anew where it has more to ask, perhaps on another machine."""
+    """The engine of a resumed run; it is judged again where it has more to ask, perhaps on another machine."""
     why = "as the run began"
     absent = None if store is None else complete_of_absent_engine(question, labels, store)
     if absent is not None and absent.engine.name == pinned:
@@ -124,7 +124,7 @@ def _timed(
     progress: Progress,
     between: Callable[[], None],
 ) -> Choice:
-    """The choice with its speed, by one batch, if a store is to be filled with much and nobody knows how long it takes.
+    """The choice with its speed, measured on one batch, if much is to be stored and its speed is unknown.
 
     The gate has not judged the engine by that, so no verdict is kept.
     """
@@ -198,8 +198,8 @@ def _pinned_engine(source: Source, name: str) -> Engine:
         if engine.name == name:
             return engine
     raise RunError(
-        f"The run asked source '{source.name}' by {name}, and here are only {_names(there)}. Install it again "
-        f"(sskt-edge doctor says how), or start anew without --resume."
+        f"The run asked source '{source.name}' by {name}, but this machine has only {_names(there)}. Install it again "
+        f"(sskt-edge doctor says how), or start a new run without --resume."
     )
 
 

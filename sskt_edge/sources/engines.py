@@ -76,7 +76,7 @@ def engines_here(reference: Engine, device: torch.device) -> tuple[Engine, ...]:
 
 
 def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
-    """What a label depends on beside the source: backend, precision, provider, versions, processor, torch's threads.
+    """What a label depends on besides the source: backend, precision, provider, versions, processor, torch's threads.
 
     Known before a session is opened; `checked` refuses a session that does otherwise.
 

@@ -35,7 +35,7 @@ def fill(
         question: the source and its views.
         choice: by which engine.
         collection: where the labels go.
-        recipe: its name, for whoever lists the labels.
+        recipe: its name, for the list of the labels.
         temperature: T of the training, at which top_k is judged.
         progress: shows how far it is.
         between: called before each batch and while waiting, so that it can be interrupted; what was asked is kept.
@@ -45,7 +45,7 @@ def fill(
         StorageError: the disk is full; what was asked is kept.
         WorkError: the engine fails.
     """
-    if _is_done(question, collection, temperature):  # before the lock: nobody is waited for, and nothing is written
+    if _is_done(question, collection, temperature):  # before the lock: there is no waiting, and nothing is written
         return 0
     session = question.source.open(choice.engine, question.side, question.wanted[0].plan.batch_size)
     if collection.top_k:  # before the lock too: what is refused leaves no trace

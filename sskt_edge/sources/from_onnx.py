@@ -95,7 +95,7 @@ def open_onnx(part: SourcePart, device: torch.device) -> OnnxSource:
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's, by whichever of its implementations
-        raise CheckpointError(f"'{path}' is no whole ONNX file: {error}. Fetch it again.") from error
+        raise CheckpointError(f"'{path}' is not a complete ONNX file: {error}. Fetch it again.") from error
     form = onnx_form(model, str(path))
     size = _size(part, form)
     pixels = _pixels(part, form, size)

@@ -54,7 +54,8 @@ def _fetch(name: str) -> nn.Module:
         network: nn.Module = timm.create_model(name, pretrained=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"The cached file of timm's '{name}' is no plain weights file; it was not opened. Remove it from the cache."
+            f"The cached file of timm's '{name}' was not opened: it is not a plain weights file. "
+            f"Remove it from the cache."
         ) from error
     except Exception as error:  # the hub's client and its HTTP library share no base class
         reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -35,7 +35,9 @@ def open_torchvision(part: SourcePart, device: torch.device) -> TorchSource:
         size, mean, std = own.crop_size[0], own.mean, own.std
     elif part.checkpoint:
         if name in _NOT_FROM_FILES:
-            raise NetworkError(f"sources.{part.name}.checkpoint: {name} is served with published weights = … alone.")
+            raise NetworkError(
+                f"sources.{part.name}.checkpoint: {name} runs with published weights only. Set weights = … instead."
+            )
         network = network_from_checkpoint(
             part, part.checkpoint, lambda classes: models.get_model(name, num_classes=classes)
         )

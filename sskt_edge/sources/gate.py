@@ -90,7 +90,7 @@ def try_engines(
     """A verdict on each of `engines`, in their order. One that fails gets a verdict that says why.
 
     Args:
-        source: who is asked.
+        source: the source that is asked.
         engines: the first is the reference, which passes if it runs.
         side: of the images.
         batches: uint8 [B,side,side,3] each, all of one size; real views, since noise says little of real ones.
@@ -145,7 +145,7 @@ def _judge(
     if trial.logits is None:
         reasons = [trial.failure]
     elif reference is None:
-        reasons = ["there is nothing to hold it against, since the reference does not run"]
+        reasons = ["there is nothing to compare it with, since the reference does not run"]
     elif trial.logits.shape != reference.shape:
         reasons = [f"it answers {list(trial.logits.shape)}, the reference {list(reference.shape)}"]
     else:

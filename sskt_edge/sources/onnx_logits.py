@@ -22,7 +22,7 @@ _FORMS = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout", "
 # Nodes between a Softmax and the output that would spoil logits; they are cut off with it.
 _OF_PROBABILITIES = ("Clip", "Log", "QuantizeLinear", "DequantizeLinear")
 _SIGMOIDS = ("Sigmoid", "HardSigmoid")
-# The sum of a row of probabilities in half precision is no nearer to 1; so is softmax of logits in it to them.
+# In half precision a row of probabilities sums to 1 within this, and softmax of its logits equals it within this.
 _NEAR = 1e-2
 _SMALLEST = np.finfo(np.float32).tiny  # below, float32 loses digits
 _LOGARITHM = "sskt_edge_log"

@@ -18,7 +18,7 @@ from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.wanted import Wanted
 
-# So many views hold an engine against torch: fewer would leave the share of equal classes to chance.
+# An engine is compared with torch on this many views: fewer would leave the share of equal classes to chance.
 GATE_VIEWS = 256
 # Changes with how views are cut and resized before a source sees them.
 _CUT_VERSION = 1
@@ -29,7 +29,7 @@ class Question:
     """A source, and the views that it is to be asked about.
 
     Attributes:
-        source: who is asked.
+        source: the source that is asked.
         side: of the squares that it sees.
         see: "native" or "upsampled".
         wanted: the labelled images' views, and the unlabelled ones' if there are any.
@@ -43,7 +43,7 @@ class Question:
     device: torch.device
 
     def facts(self, engine: Engine) -> dict[str, Any]:
-        """All that a label depends on beside the image's content and the view."""
+        """All that a label depends on, apart from the image's content and the view."""
         plan = self.wanted[0].plan
         return {
             "model": self.source.facts["model"],

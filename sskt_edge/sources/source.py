@@ -48,7 +48,7 @@ class Source(Protocol):
         """SHA-256, in hex, over its facts."""
 
     def engines(self) -> tuple[Engine, ...]:
-        """Those that can run it here; the first is the reference that the others are held against."""
+        """Those that can run it here; the first is the reference that the others are compared with."""
 
     def open(self, engine: Engine, side: int, batch: int) -> Session:
         """A session that takes uint8 [N,side,side,3] and runs batches of exactly `batch` images, the last filled up."""

@@ -1,4 +1,4 @@
-"""What a filling says of itself beside the labels it adds: for whoever lists them, and for the next one that fills."""
+"""What a filling records apart from its labels, for the list of collections and for the next filling."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Told(BaseModel):
 
 
 def told_of(collection: Collection) -> list[Told]:
-    """What each filling of a collection said, the first one first; what cannot be read, of other hands, is left out."""
+    """What each filling of a collection said, the first one first; an entry that cannot be read is left out."""
     found = []
     for fill in collection.fills:
         try:

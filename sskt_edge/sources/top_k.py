@@ -12,7 +12,7 @@ from sskt_edge.runtime.session import Session
 from sskt_edge.sources.question import Question
 from sskt_edge.sources.store.form import kl_of_top_k, smallest_k
 
-# A label of k logits may differ from the whole one by so much, as mean KL of the softmax at the recipe's T, in nats.
+# How far a label of k logits may differ from the whole one, as mean KL of the softmax at the recipe's T, in nats.
 TOP_K_LIMIT = 0.01
 
 
@@ -29,7 +29,7 @@ def check_top_k(
     Args:
         question: the source and its views.
         session: the source.
-        top_k: so many logits are kept, fewer than it has classes.
+        top_k: how many logits are kept, fewer than it has classes.
         temperature: T of the training.
         progress: is told what is lost.
         between: called before each batch.
@@ -46,7 +46,7 @@ def check_top_k(
     if lost > TOP_K_LIMIT:
         enough = smallest_k(logits, temperature, TOP_K_LIMIT)
         raise RecipeError(
-            f"labels.top_k = {top_k}: of what '{question.source.name}' says too much is lost, a KL of {lost:.3f} at "
+            f"labels.top_k = {top_k} loses too much of the answers of '{question.source.name}': a KL of {lost:.3f} at "
             f"T = {temperature:g} (at most {TOP_K_LIMIT}). The smallest that passes is {enough} of {logits.shape[1]}; "
             f"0 keeps all."
         )

@@ -75,7 +75,7 @@ def torch_logits(
     logits = forward(network, pixels, device, images, precision)
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
         got = list(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-        raise NetworkError(f"The network answers {got}, expected [{len(images)},classes]: it is no classifier.")
+        raise NetworkError(f"The network answers {got}, expected [{len(images)},classes]: it is not a classifier.")
     answer: NDArray[np.float32] = logits.float().cpu().numpy()
     return answer
 

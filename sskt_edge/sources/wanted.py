@@ -21,7 +21,7 @@ class LabelPlan:
     Attributes:
         policy: how views differ from their image.
         seed: of the views.
-        views: so many views of an image are taken in turn, or a fresh one every time.
+        views: how many views of an image are taken in turn, or "fresh" for a new one every time.
         batch_size: images that a source gets at once. Fixed: the last batch is filled up, since a batch of another size
             changes a source's last bits.
     """

@@ -1,4 +1,4 @@
-"""Where sources come from: the first word of a source's `model` says who opens it."""
+"""Where sources come from: the first word of a source's `model` says which function opens it."""
 
 from __future__ import annotations
 

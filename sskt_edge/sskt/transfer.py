@@ -70,5 +70,5 @@ class Bottleneck(nn.Module):
         features = F.relu(normalised(stage, self.reduce, self.reduce_norm), inplace=True)
         features = F.relu(self.halve_norm(self.halve(features)), inplace=True)
         features = F.relu(self.widen_norm(self.widen(features)), inplace=True)
-        # Not `mean`: its gradient is spread out and laid out anew, that of `sum` is a view.
+        # Not `mean`: its gradient is expanded and copied, that of `sum` is a view.
         return features.sum(dim=(2, 3)) / features[0, 0].numel()

@@ -85,7 +85,7 @@ METHODS: dict[str, Callable[[Recipe], list[str]]] = {
 
 
 def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] = ()) -> tuple[Arm, ...]:
-    """The arms of a comparison; the others are held against the first.
+    """The arms of a comparison; the others are compared with the first.
 
     Args:
         recipe: the study's.

@@ -1,4 +1,4 @@
-"""What a study stands on: one recipe, whatever its seed; the folder of that recipe, and recipes laid over it."""
+"""What a study is based on: one recipe, whatever its seed; the folder of that recipe, and recipes derived from it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 
 def overlaid(recipe: Recipe, changes: Sequence[str], where: str) -> Recipe:
-    """The recipe with `KEY=VALUE` changes laid over what its author wrote: defaults follow the changes.
+    """The recipe with `KEY=VALUE` changes to what its author wrote; defaults follow the changes.
 
     Raises:
         RecipeError: a change does not fit; `where` says in the message whose it is.

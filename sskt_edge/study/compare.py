@@ -43,10 +43,10 @@ def compare(
     folder: Path | str = "studies",
     progress: Progress = QUIET,
 ) -> Comparison:
-    """Train every arm with every seed, or take the runs that are there, and hold the arms against the first.
+    """Train every arm with every seed, or take the runs that are there, and compare the arms with the first.
 
     The study lies in a folder of `folder` that is named after the recipe: runs/, and compare.json, compare.md and
-    compare.png, which are written anew after every training. Interrupted, it goes on when it is called again.
+    compare.png, which are written again after every training. After an interruption the same call continues it.
 
     Args:
         recipe: what the arms change.

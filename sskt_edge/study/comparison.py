@@ -54,7 +54,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Against:
-    """An arm held against the first one, pair by pair.
+    """An arm compared with the first one, pair by pair.
 
     Attributes:
         arm: its name.
@@ -82,7 +82,7 @@ class Comparison:
         recipe: the study's, which the arms change.
         precision: in which all were trained, unless an arm says otherwise.
         seeds: asked for.
-        arms: the first is the one that the others are held against.
+        arms: the first is the one that the others are compared with.
         figures: arm → seed → what its run gave, of those that are finished.
         failed: arm → seed → why its run gave nothing.
     """
@@ -133,7 +133,7 @@ class Comparison:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know, so that nobody reads more out of the table than is in it."""
+        """What a reader must know to read no more out of the table than is in it."""
         return [
             note for note in (self._what_counts(), self._sampling_error(), self._pairs(), self._made_with()) if note
         ]
@@ -219,7 +219,7 @@ class Comparison:
     def _what_counts(self) -> str:
         kept = {arm.recipe.train.keep for arm in self.arms if not arm.missing}
         what = {"last": "The last epoch counts", "best": "The epoch of the best validation accuracy counts"}
-        said = what[kept.pop()] if len(kept) == 1 else "What train.keep says counts, and the arms differ in it"
+        said = what[kept.pop()] if len(kept) == 1 else "train.keep says which epoch counts, and the arms differ in it"
         return f"{said}; the test images are read once a run, after it."
 
     def _sampling_error(self) -> str:
@@ -246,8 +246,8 @@ class Comparison:
         fewest, needed = min(one.paired.n for one in self.against), self.seeds_needed
         if fewest >= needed:
             return (
-                "p holds for a number of seeds that was settled beforehand. Who adds seeds until it says better, "
-                "finds that by chance more often than one time in twenty."
+                "p holds for a number of seeds that was settled beforehand. Adding seeds until the result is better "
+                "inflates the false-positive rate above one in twenty."
             )
         arms = f" against {len(self.against)} arms" if needed > FEWEST_PAIRS else ""
         return (

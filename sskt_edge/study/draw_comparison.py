@@ -37,7 +37,7 @@ def draw_comparison(comparison: Comparison) -> bytes:
             f"{100 * over_seeds.mean:.1f}", (place + 0.14, 100 * over_seeds.mean), (8, 0),
             textcoords="offset points", va="center", color="C0", path_effects=[withStroke(linewidth=3, foreground="w")],
         )  # fmt: skip
-    # A name is text: a $ in it is no formula.
+    # A name is text: a $ in it does not begin a formula.
     axes.set_xticks(range(len(names)), names, parse_math=False, rotation=0 if max(map(len, names)) <= 14 else 20)
     axes.set_xlim(-0.4, len(names) - 0.4)
     axes.set_ylabel("test accuracy, %")

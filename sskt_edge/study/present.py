@@ -31,7 +31,7 @@ class Present:
         self._known: dict[Data, dict[str, str]] = {}
 
     def refuse_changed(self, data: Data, then: Mapping[str, str], since: str, otherwise: str) -> None:
-        """What a run was trained and tested on must be what is there.
+        """Refuse images that changed since a run was trained and tested on them.
 
         Args:
             data: the recipe's part.

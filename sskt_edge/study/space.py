@@ -26,7 +26,7 @@ _NOT_SWEPT = {
     "train.seed": "every point is trained with the same seeds: --seeds N",
     **dict.fromkeys(
         ("data.name", "data.root", "data.per_class", "data.validation", "data.test_share", "data.split_seed"),
-        "every point must be trained and held against the same images; sskt-edge compare has arms for other ones",
+        "every point must be trained and judged on the same images; use an arm of sskt-edge compare for other ones",
     ),
 }
 

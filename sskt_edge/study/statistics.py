@@ -12,7 +12,7 @@ from scipy import stats
 
 LEVEL = 0.05
 FEWEST_PAIRS = 5
-_EXACT_UP_TO = 16  # 2^16 ways to flip signs; beyond, so many of them are drawn
+_EXACT_UP_TO = 16  # 2^16 ways to flip signs; for more pairs, 2^16 of them are drawn
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,10 @@ def verdict(n: int, mean: float, p_better: float, p_worse: float) -> str:
 
 
 def pairs_needed(arms: int) -> int:
-    """The fewest pairs with which the best of so many arms could pass: the smallest p is 2^-n, corrected times arms."""
+    """The fewest pairs with which the best of `arms` arms could pass: the smallest p is 2^-n, corrected times arms."""
     return max(FEWEST_PAIRS, math.ceil(math.log2(arms / LEVEL)))
 
 
 def sampling_error(accuracy: float, images: int) -> float:
-    """One standard error of a share right that was counted on so many images."""
+    """One standard error of an accuracy that was measured on `images` images."""
     return math.sqrt(accuracy * (1 - accuracy) / images)

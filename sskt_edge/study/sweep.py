@@ -31,7 +31,7 @@ from sskt_edge.training.train import settled_precision
 _DEFAULT_TRIALS = 20
 _IMAGES = "data_sha256"  # under which name a study keeps the hash of the training and validation images
 _SHARE = 0.2  # of the training images, to choose by, where none are left over
-_MOST_POINTS = 10_000  # of a grid; so many are checked before the first training
+_MOST_POINTS = 10_000  # of a grid; all of them are checked before the first training
 
 # Of trials that tried the same point, the one that says most stands for it.
 _STATES = {
@@ -56,14 +56,14 @@ def sweep(
     """Try values of a recipe's keys; the objective is the mean validation accuracy of the last epoch over the seeds.
 
     Everything lies in the recipe's study folder: trials/ with the trainings, and a folder of the sweep with sweep.json,
-    sweep.md, sweep.png and best.toml, which are written anew after every trial. Interrupted, or started on a second
-    machine with the same storage, it goes on when it is called again.
+    sweep.md, sweep.png and best.toml, which are written again after every trial. The same call continues it after an
+    interruption, or on a second machine with the same storage.
 
     Args:
-        recipe: what the values are laid over.
+        recipe: the one whose values are varied.
         space: the keys and their values; temperature and alpha as in the paper's figure 4 if left out.
         seeds: of the training; each point is trained with every one.
-        sampler: "grid", every point; or "tpe", so many trials of them.
+        sampler: "grid" tries every point; "tpe" makes `trials` trials.
         trials: of "tpe", those of other machines among them; 20 if left out.
         storage: an SQLAlchemy URL that machines can share; an SQLite file in the sweep's folder if left out.
         study: names the sweep; by what it is about if left out.
@@ -169,11 +169,11 @@ def _judged_once(recipe: Recipe) -> Recipe:
 
 
 def _refuse_changed(opened: Trials, judged: Recipe, progress: Progress) -> None:
-    """What trials were judged on must be what is there, whether anything is left to try or not."""
+    """Refuse images that changed since trials were judged on them, whether anything is left to try or not."""
     known = {TRAINING: opened.study.user_attrs.get(_IMAGES), UNLABELLED: opened.study.user_attrs.get(_further(judged))}
     then = {what: sha256 for what, sha256 in known.items() if sha256}
     since = f"the study '{opened.study.study_name}' began"
-    Present(progress).refuse_changed(judged.data, then, since, "start anew: --study NAME")
+    Present(progress).refuse_changed(judged.data, then, since, "name a new study: --study NAME")
 
 
 def _further(recipe: Recipe) -> str:
@@ -196,7 +196,7 @@ def _run(
     write: Callable[[], None],
     progress: Progress,
 ) -> None:
-    """Run trials until every point of the grid, or so many trials, are done or in other hands."""
+    """Run trials until every point of the grid, or `many` trials, are done or taken by another process."""
     with progress.bar("sweep", many) as bar:
         bar.advance(len(opened.in_state(TrialState.COMPLETE, TrialState.PRUNED)))
         while True:
@@ -246,7 +246,7 @@ class _Ran:
         """What an earlier trial of this very point found stands: the same training gives the same."""
         for other in self._opened.in_state(TrialState.COMPLETE, TrialState.PRUNED):
             if self._opened.point(other) == point:
-                self._progress.say(f"{', '.join(self._opened.space.changes(point))}: tried before, which stands")
+                self._progress.say(f"{', '.join(self._opened.space.changes(point))}: tried before; its result is kept")
                 for key in {"accuracies", "images", "why"} & other.user_attrs.keys():
                     trial.set_user_attr(key, other.user_attrs[key])
                 if other.state == TrialState.PRUNED:
@@ -279,8 +279,9 @@ class _Ran:
             study.set_user_attr(which, sha256)
         if study.user_attrs[which] != sha256:
             raise StudyError(
-                f"The study '{study.study_name}' was started with other training, validation or unlabelled images, so "
-                f"its trials cannot be held against this one. Put those images back, or start anew: --study NAME."
+                f"The study '{study.study_name}' was started with other training, validation or unlabelled images, "
+                f"so its trials cannot be compared with this one. Put those images back, or name a new study: "
+                f"--study NAME."
             )
 
 

@@ -88,7 +88,8 @@ class Sweep:
             error = sampling_error(self.best.over_seeds.mean, self.images)
             said.append(
                 f"One accuracy on {self.images:,} validation images has a standard error of {100 * error:.1f} points "
-                f"by the choice of the images alone, and the best of many is flattered: compare tells its worth."
+                f"by the choice of the images alone, and the best of many looks better than it is: measure it "
+                f"with sskt-edge compare."
             )
         if self.unfinished:
             named = "; ".join(self._named(one) for one in self.unfinished[:3])
@@ -155,7 +156,7 @@ class Sweep:
             f"The best of {len(done)} points of {len(self.space)} ({self.sampler}): {'; '.join(listed)}.",
             f"Chosen by the last epoch's accuracy on {self.images:,} validation images, {seeds}: {accuracy:.2%}.",
             f"They are those of data.validation = {toml_of(self.validation)}; no test image was read.",
-            "It is the accuracy of the best of many, so it flatters.",
+            "It is the accuracy of the best of many, so it looks better than it is.",
         ]
         # No sign of a value may end its line: what follows would be no comment any more.
         lines = ["".join(sign if sign.isprintable() else "?" for sign in line) for line in head]

@@ -1,4 +1,4 @@
-"""The trials of a sweep in an Optuna storage: opened, queued, taken up again when who ran them is gone."""
+"""The trials of a sweep in an Optuna storage: opened, queued, and taken up again when their process is gone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sskt_edge.runtime.lock import is_held, locked
 from sskt_edge.runtime.progress import QUIET
 from sskt_edge.study.space import Point, Space
 
-# A machine that says nothing for so long is gone, and its trial is taken up by another. Seconds.
+# A machine that is silent for this many seconds is gone, and another takes up its trial.
 _HEARTBEAT, _GRACE = 60, 180
 _TRIES = 5
 _FACTS = "sskt_edge"
@@ -66,11 +66,11 @@ class Trials:
         return [trial for trial in self.all() if trial.state in states]
 
     def all_but_failed(self) -> list[FrozenTrial]:
-        """The trials that count: those that failed are queued anew."""
+        """The trials that count; those that failed are queued again."""
         return self.in_state(*_TRIED)
 
     def queue(self, points: Iterable[Point]) -> None:
-        """Queue the points that nobody tries or has tried, and those whose process is gone with what it had found."""
+        """Queue the untried points, and, with what was found for them, those whose process failed or is gone."""
         with locked(self.workers / "queue.lock", "sweeps", QUIET):
             self._fail_the_dead()
             tried = {self.point(trial) for trial in self.all_but_failed()}
@@ -80,7 +80,7 @@ class Trials:
                     self.study.enqueue_trial(self.space.params(point), user_attrs=failed.get(point))
 
     def run_one(self, objective: Callable[[optuna.Trial], float]) -> None:
-        """Run the next trial, queued or new; what the objective raises beside TrialPruned fails it and goes on up."""
+        """Run the next trial, queued or new; an error other than TrialPruned fails it and is raised."""
         self.study.optimize(objective, n_trials=1)
 
     def _fail_the_dead(self) -> None:

@@ -64,10 +64,10 @@ def torchvision_weights(name: str, weights: str) -> models.WeightsEnum:
 def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
     """Torchvision's network `name` with published weights, from the local cache or the net.
 
-    A file that is fetched is held against its hash; one from the cache can at least run no code.
+    A downloaded file is checked against its hash; one from the cache is not, but it can run no code.
 
     Raises:
-        CheckpointError: the cached file is no plain weights file.
+        CheckpointError: the cached file is not a plain weights file.
         DownloadError: they are not cached and could not be fetched.
     """
     try:

@@ -36,7 +36,7 @@ class CifarResNet(nn.Module):
 
 
 class _BasicBlock(nn.Module):
-    """Two 3×3 convolutions beside a shortcut that has no parameters."""
+    """Two 3×3 convolutions and a shortcut that has no parameters."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

@@ -122,7 +122,7 @@ def _read_torch(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"'{path}' was not opened: it is no plain weights file; reading it could run code that it carries. "
+            f"'{path}' was not opened: it is not a plain weights file, and reading it could run code that it carries. "
             f"If you trust it, save its state dict alone where you do: torch.save(model.state_dict(), FILE). "
             f"({str(error).splitlines()[0]})"
         ) from error

@@ -15,7 +15,7 @@ from sskt_edge.errors import RecipeError
 from sskt_edge.recipe.names import Precision
 from sskt_edge.targets.precision import autocast, has_fast_bf16
 
-# bf16 must be at least so much faster than fp32 to be taken, so that noise does not decide between equals.
+# bf16 must be at least this many times as fast as fp32 to be taken, so that noise does not decide between equals.
 _WORTH_IT = 1.15
 _FEWEST_TURNS, _MOST_TURNS, _LONG_ENOUGH = 3, 10, 2.0
 
@@ -31,7 +31,9 @@ def choose_device(name: str) -> torch.device:
         return torch.device(next(kind for kind, present in there.items() if present))
     if not there[name]:
         present = ", ".join(kind for kind, is_there in there.items() if is_there)
-        raise RecipeError(f"train.device = '{name}': this machine has none. Here: {present}; or leave it to 'auto'.")
+        raise RecipeError(
+            f"train.device = '{name}' is not available on this machine (available: {present}); or use 'auto'."
+        )
     return torch.device(name)
 
 

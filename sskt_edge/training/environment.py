@@ -40,7 +40,7 @@ _CHANGES_SHOWN = 5
 
 
 class Machine(BaseModel):
-    """What the last bits of a training depend on, beside its inputs."""
+    """What the last bits of a training depend on, apart from its inputs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     device: str

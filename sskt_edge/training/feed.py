@@ -36,7 +36,7 @@ class Unlabelled:
     Attributes:
         images: M of them.
         labels: their views and soft labels.
-        ratio: so many of them join each labelled image of a batch.
+        ratio: how many of them join each labelled image of a batch.
     """
 
     images: ImageSet

@@ -53,7 +53,7 @@ def finish(
         golden = _record(recipe, reader, network, setting, progress)
     except DataError as error:
         raise DataError(
-            f"{error} The training is done and saved: mend the test images, then run: "
+            f"{error} The training is done and saved. Fix the test images, then run: "
             f"{command('train', folder.path, '--resume')}"
         ) from error
     found = scores(golden.test_logits, golden.test_labels, len(reader.classes))

@@ -167,8 +167,8 @@ class Sources:
                 self._say(question, choice, say)
                 self._fill(question, choice)
         raise StorageError(
-            f"What is written to '{collection.path}' is damaged when it is read, {_MOST_FILLS} times by now. Check the "
-            f"disk, or name another labels.store."
+            f"What was written to '{collection.path}' was damaged when it was read, {_MOST_FILLS} times by now. Check "
+            f"the disk, or name another labels.store."
         )
 
     def _online(self, question: Question, choice: Choice) -> Sequence[Logits]:

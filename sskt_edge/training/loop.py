@@ -33,7 +33,7 @@ from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
 from sskt_edge.training.state import Position, load_state, save_state
 
-# Reading a loss stalls a GPU: there it is done for so many steps at once.
+# Reading a loss stalls a GPU, so there it is done for this many steps at once.
 _CHECK_EVERY = 20
 
 
@@ -130,10 +130,10 @@ class Trainer:
             bar.advance()
 
     def step(self, batch: Batch, steps: int) -> None:
-        """One batch of an epoch of so many steps: equation (4)."""
+        """One batch of an epoch of `steps` steps, by equation (4)."""
         setting = self._setting
         step = self.position.epoch * steps + self.position.step
-        # Dropout draws from a generator set anew for each step: there is no random state to save.
+        # Dropout draws from a generator that is seeded again for each step: there is no random state to save.
         torch.manual_seed(int(np.random.SeedSequence([setting.train.seed, step]).generate_state(1, np.uint64)[0] >> 1))
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate(steps, step)

@@ -93,7 +93,7 @@ class Plan:
 
     @property
     def online_epoch(self) -> float:
-        """Seconds of an epoch that asks the sources anew, each by its chosen engine; the mean of all epochs."""
+        """Seconds of an epoch that asks the sources again, each by its chosen engine; the mean of all epochs."""
         return self.stored_epoch + self._asking / self.epochs
 
     @property
@@ -114,7 +114,7 @@ class Plan:
 
     @property
     def break_even(self) -> int:
-        """After so many epochs the store has cost no more than asking anew."""
+        """The number of epochs after which the store has cost no more than asking again."""
         return math.ceil(round(self.filling / (self._asking / self.asking_epochs), 6))
 
     @property

@@ -43,7 +43,7 @@ class RunLog:
         self._event(session_log=SessionLog(status=SessionLog.START), step=epoch + 1)  # what follows replaces
 
     def say(self, line: str) -> None:
-        """A line for the log, and for whoever watches."""
+        """A line for the log and for the progress."""
         self.note(line)
         self._progress.say(line)
 

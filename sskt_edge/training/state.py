@@ -87,7 +87,7 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer 
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise RunError(f"The checkpoint '{path}' cannot be read: {reason}. Start the training anew.") from error
+        raise RunError(f"The checkpoint '{path}' cannot be read: {reason}. Start the training again.") from error
     return position
 
 

@@ -176,7 +176,7 @@ def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
 
 
 def _setting(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision) -> Setting:
-    """All that the loop works with beside its batches."""
+    """All that the loop works with, apart from its batches."""
     sskt = recipe.sskt
     auxiliary = {
         part.name: AuxiliaryLoss(

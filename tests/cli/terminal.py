@@ -25,7 +25,7 @@ class Screen:
         self._monkeypatch, self._capsys = monkeypatch, capsys
 
     def of(self, width: int | None, show: Callable[[], object]) -> str:
-        """What `show` prints on stdout of a terminal of so many columns, or of a pipe."""
+        """What `show` prints on stdout of a terminal of `width` columns, or of a pipe."""
         with self._monkeypatch.context() as patch:
             patch.setenv("COLUMNS", str(width or 60))
             patch.delenv("FORCE_COLOR", raising=False)

@@ -73,7 +73,7 @@ def test_a_file_that_is_no_toml_gets_one_message(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("export",), "No run in 'runs'"),
-        (("eval",), "and none is in a folder in it or in bundles/"),
+        (("eval",), "in its sub-folders or in those of bundles/"),
         (("eval", "nothing"), "No bundle at 'nothing'"),
         (("predict", "nothing", "x.png"), "No bundle at 'nothing'"),
         (("export", "nothing"), "No run at 'nothing'"),

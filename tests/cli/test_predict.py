@@ -18,7 +18,7 @@ pytest.importorskip("onnxruntime")
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of images beside a bundle."""
+    """A folder of images next to a bundle."""
     write_bundle(tmp_path / "bundle")
     write_images(tmp_path / "photos", 1)
     return tmp_path / "photos"

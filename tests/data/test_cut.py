@@ -1,4 +1,4 @@
-"""Cutting is held against slow references that say what is meant, image by image."""
+"""Cutting is compared with slow references that say what is meant, image by image."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_every_class_keeps_an_image_to_train_whatever_is_held_out(tmp_path: Path
 
 
 def test_a_single_class_is_nothing_to_learn(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"has one class, 'cat': nothing to tell apart"):
+    with pytest.raises(DataError, match=r"has only one class, 'cat'; training needs two"):
         FolderReader(folder_data(write_classes(tmp_path / "one", {"cat": 5})))
 
 

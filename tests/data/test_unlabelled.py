@@ -254,7 +254,7 @@ def test_a_hidden_folder_beside_the_classes_is_none_of_them(single: Path, more: 
 
 
 def test_a_file_is_hashed_by_what_it_held_when_it_was_divided(single: Path) -> None:
-    """A file that is saved anew while the training runs moves no image from one part to another."""
+    """A file that is saved again while the training runs moves no image from one part to another."""
     reader = FolderReader(folder_data(single, per_class=3, unlabelled="rest"))
     labelled = reader.training([16], QUIET)[0]
     Image.fromarray(picture(999)).save(single / labelled.names[0])

@@ -1,4 +1,4 @@
-"""An engine as a build would give it; its plan is no engine, since no GPU is needed to copy one."""
+"""An engine as a build would give it; its plan is only text, since copying one needs no GPU."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def spans(page: Path) -> list[str]:
 def shell_lines(page: Path) -> list[str]:
     """The lines of the shell blocks, those that go on with a backslash joined; and what else may be a command.
 
-    That is what stands between backticks, has a blank, and is no message: those have a gap.
+    That is what stands between backticks, has a blank, and is not a message: those have a gap.
     """
     joined = [block.replace("\\\n", " ") for block in blocks(page) if is_shell(block)]
     lines = [line for block in joined for line in block.splitlines()]

@@ -49,7 +49,7 @@ FILES = sorted(path for path in KIT.rglob("*") if path.is_file() and path.parent
 FIRST_LINE = {".md": "", ".py": '"""', ".Dockerfile": "# "}
 DEVICE_PAGES = ("jetson-jetpack6.md", "jetson-jetpack7.md", "rtx-desktop.md", "nvidia-server.md", "cpu.md")
 COMMANDS = [(page, words) for page in PAGES for words in runs_of(page, "sskt-edge")]
-# Of other programs: pip, venv, docker, Triton, lscpu. Those of trtexec are held against its sources below.
+# Of other programs: pip, venv, docker, Triton, lscpu. Those of trtexec are checked against its sources below.
 FOREIGN = {
     *("--no-deps", "--index-url", "--system-site-packages", "--gpus", "--runtime", "--group-add", "--cpus"),
     *("--exit-on-error", "--all", "--extended", "--help"),

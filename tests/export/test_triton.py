@@ -1,4 +1,4 @@
-"""A bundle as Triton's model repository, held against the bundle and against the ONNX file itself."""
+"""A bundle as Triton's model repository, compared with the bundle and with the ONNX file itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def whole_bundle(root: Path, **changes: object) -> Bundle:
-    """A bundle with every precision; `changes` are laid over its manifest."""
+    """A bundle with every precision; `changes` are merged into its manifest."""
     write_bundle(root, **{name: tiny_onnx() + extra for name, extra in EXTRA.items()})  # type: ignore[arg-type]
     with changed(root / MANIFEST) as manifest:
         manifest.update(changes)

@@ -26,13 +26,13 @@ def test_a_file_that_is_not_toml_is_refused_with_the_place(tmp_path: Path) -> No
     ids=["endless arrays", "arrays", "dotted keys", "a value of dotted keys"],
 )
 def test_values_deep_in_each_other_are_refused(text: str) -> None:
-    assert "'small.toml' is no recipe: its tables or arrays stand more than 16 deep" in fault(text)
+    assert "'small.toml' is not a recipe: its tables or arrays are nested more than 16 deep" in fault(text)
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "0x" + "f" * 5000, str(2**64)])
 def test_a_number_that_toml_does_not_have_is_refused(number: str) -> None:
     for line in (f"epochs = {number}", f"milestones = [1, {number}]"):
-        assert "'small.toml' is no recipe: it holds an integer of more than the 64 bits" in fault(f"[train]\n{line}")
+        assert "'small.toml' is not a recipe: it holds an integer of more than the 64 bits" in fault(f"[train]\n{line}")
 
 
 @pytest.mark.parametrize("value", ["[" * 20_000, "9" * 5000, "0x" + "f" * 5000])
@@ -41,7 +41,7 @@ def test_an_override_that_no_recipe_holds_is_refused(value: str) -> None:
 
 
 def test_a_text_too_long_for_a_recipe_is_not_parsed() -> None:
-    assert "'small.toml' is no recipe: it has more than 32768 characters" in fault(f"# {'a' * 40_000}\n{SCRATCH}")
+    assert "'small.toml' is not a recipe: it has more than 32768 characters" in fault(f"# {'a' * 40_000}\n{SCRATCH}")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])

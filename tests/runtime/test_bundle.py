@@ -236,7 +236,7 @@ def test_another_folder_with_a_manifest_is_no_bundle(tmp_path: Path) -> None:
 @pytest.mark.parametrize("there", [True, False])
 def test_no_bundle_at_all_says_where_was_looked_and_how_to_make_one(tmp_path: Path, there: bool) -> None:
     here = tmp_path if there else tmp_path / "nowhere"
-    with pytest.raises(BundleError, match=rf"No bundle in '{here}': .* bundles/\. .*make one: sskt-edge export"):
+    with pytest.raises(BundleError, match=rf"No bundle in '{here}', .* bundles/\. .*make one: sskt-edge export"):
         find_newest_bundle(here)
 
 

@@ -207,7 +207,7 @@ class TestABrokenChain:
 
     def test_a_sidecar_that_is_none_names_the_command(self, path: Path) -> None:
         relist(path, plan_of(open_bundle(path), "fp32").replace(".plan", ".json"), b"no JSON")
-        with pytest.raises(BundleError, match=rf"sidecar is no JSON.*sskt-edge export {path} --trt"):
+        with pytest.raises(BundleError, match=rf"sidecar is not JSON.*sskt-edge export {path} --trt"):
             engines(open_bundle(path))
 
     def test_an_engine_that_is_broken_raises_where_it_is_asked_for(self, path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_hard_link_in_the_place_of_the_lock_is_refused_and_not_emptied(tmp_pat
     (tmp_path / "precious").write_text("all")
     (tmp_path / "lock").hardlink_to(tmp_path / "precious")
     with (
-        pytest.raises(StorageError, match=r"lock' is no lock: it is a hard link.*Remove it"),
+        pytest.raises(StorageError, match=r"lock' is not a lock: it is a hard link.*Remove it"),
         locked(tmp_path / "lock", "works", QUIET),
     ):
         pass
@@ -90,7 +90,7 @@ def test_a_hard_link_in_the_place_of_the_lock_is_refused_and_not_emptied(tmp_pat
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_in_the_place_of_the_lock_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "lock")
-    with pytest.raises(StorageError, match="is no lock"), locked(tmp_path / "lock", "works", QUIET):
+    with pytest.raises(StorageError, match="is not a lock"), locked(tmp_path / "lock", "works", QUIET):
         pass
 
 

@@ -48,7 +48,7 @@ def test_an_older_schema_asks_for_another_export() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000], ids=["empty", "cut", "bytes", "deep"])
 def test_what_is_no_json_is_refused(content: bytes) -> None:
-    with pytest.raises(BundleError, match="no JSON"):
+    with pytest.raises(BundleError, match="not JSON"):
         parse(content)
 
 

@@ -133,7 +133,7 @@ def test_a_file_cut_anywhere_is_refused_or_external_free() -> None:
         try:
             refuse_untrusted(content[:end], "cut")
         except BundleError as error:
-            assert "no whole ONNX file" in str(error)
+            assert "not a complete ONNX file" in str(error)
         else:
             whole.append(end)
     # Only cuts between the fields of the outermost message can look whole.
@@ -197,7 +197,7 @@ def test_deep_nesting_is_refused_without_recursing_into_it() -> None:
     ],
 )
 def test_a_broken_wire_format_is_refused(content: bytes) -> None:
-    with pytest.raises(BundleError, match="no whole ONNX file"):
+    with pytest.raises(BundleError, match="not a complete ONNX file"):
         refuse_untrusted(content, "m.onnx")
 
 

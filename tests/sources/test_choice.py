@@ -145,9 +145,9 @@ def test_what_the_gate_said_on_other_images_does_not_count(whole: TorchSource, t
     filled(few, measured, store)
     kept = chosen(question(source, wanted(image_set(100))), labels(engine="onnxruntime"), store)
     assert kept.why == "the store has a part of its labels"
-    anew = chosen(question(source, wanted(MANY)), labels(engine="onnxruntime"), store)
-    assert anew.verdict is not None
-    assert anew.why.startswith("the fastest that passes the gate")
+    again = chosen(question(source, wanted(MANY)), labels(engine="onnxruntime"), store)
+    assert again.verdict is not None
+    assert again.why.startswith("the fastest that passes the gate")
 
 
 def judged(engine: Engine) -> Choice:
@@ -238,7 +238,7 @@ def test_an_engine_in_the_store_is_held_against_the_limits_of_now(whole: TorchSo
     filled(asked, chosen(asked, recipe, store), store)
     assert chosen(asked, recipe, store).why == "the store has its labels"
     strict = chosen(asked, labels(engine="onnxruntime", gate={**wide, "near_tie": 1}), store)
-    assert strict.verdict is not None  # what counted as agreement then need not now: it is judged anew
+    assert strict.verdict is not None  # what counted as agreement then need not now: it is judged again
     with pytest.raises(ParityError, match="at most 0 allowed"):
         chosen(asked, labels(engine="onnxruntime", gate={"kl": 0, "agreement": 0}), store)
 
@@ -265,7 +265,7 @@ def test_a_resumed_run_takes_the_engine_that_it_began_with(whole: TorchSource, t
         chosen(asked, labels(gate={"kl": 0, "agreement": 1}), store, pinned=ONNX.name)
     filled(asked, choice, store)
     assert chosen(asked, labels(gate={"kl": 0, "agreement": 1}), store, pinned=ONNX.name).verdict is None
-    with pytest.raises(RunError, match=r"by tensorrt-fp16, and here are only torch-fp32.*start anew"):
+    with pytest.raises(RunError, match=r"by tensorrt-fp16, but this machine has only torch-fp32.*start a new run"):
         chosen(asked, labels(), store, pinned="tensorrt-fp16")
 
 

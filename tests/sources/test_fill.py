@@ -175,7 +175,7 @@ def test_too_small_a_top_k_is_refused_with_the_smallest_that_passes(tmp_path: Pa
     logits = np.concatenate([source.open(TORCH, SIDE, BATCH).run(batch) for batch in asked.sample()])
     enough = smallest_k(logits, 1.0, TOP_K_LIMIT)
     assert 1 < enough < 20
-    with pytest.raises(RecipeError, match=rf"labels\.top_k = 1: .*at T = 1 .*smallest that passes is {enough} of 20"):
+    with pytest.raises(RecipeError, match=rf"labels\.top_k = 1 .*at T = 1 .*smallest that passes is {enough} of 20"):
         filled(asked, tmp_path, top_k=1)
     with pytest.raises(RecipeError, match=f"smallest that passes is {enough}"):
         filled(asked, tmp_path, top_k=enough - 1)

@@ -1,4 +1,4 @@
-"""The same view gets the same labels, whatever the turn, whether they are stored or asked anew."""
+"""The same view gets the same labels, whatever the turn, whether they are stored or asked again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels asked anew: rounded as the store rounds them, a view number at a time, and none asked twice in a row."""
+"""Labels asked again: rounded as the store rounds them, a view number at a time, and none asked twice in a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folded is held against what it stands for: the convolution, then BatchNorm."""
+"""The folded form is compared with what it stands for: the convolution, then BatchNorm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data set is held against what runs saw of it, every part read once."""
+"""A data set is compared with what runs saw of it, and every part is read once."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_p_is_the_share_of_flips_that_are_as_good(differences: list[float]) -> N
     "wins", [[2, -2, 2, 0, -2], [1, -1], [-1, 1, -2, 3, 0, 3, 2, 1, -2], [3, 0, -3, -1, 3, 1, -1, -2]]
 )
 def test_flips_that_tie_in_images_tie_in_shares(wins: list[int]) -> None:
-    """Shares of 736 images are no round numbers: their sums differ in the last bits where the images do not."""
+    """Shares of 736 images are not round numbers: their sums differ in the last bits where the images do not."""
     shares = [(450 + 7 * place + more) / 736 - (450 + 7 * place) / 736 for place, more in enumerate(wins)]
     found, exact = paired(shares), paired([float(more) for more in wins])
     assert (found.p_better, found.p_worse) == (exact.p_better, exact.p_worse)

@@ -37,7 +37,7 @@ def published_logits(weights: dict[str, Tensor], images: Tensor, depth: int) -> 
 
 
 def published_file(weights: dict[str, Tensor], path: Path) -> Path:
-    """A file of the published form: torch's format before zip files, DataParallel's names, the accuracy beside."""
+    """A file of the published form: torch's format before zip files, DataParallel's names, and the accuracy."""
     tree = {"state_dict": {f"module.{key}": value for key, value in weights.items()}, "best_prec1": 91.5}
     torch.save(tree, path, _use_new_zipfile_serialization=False)
     return path

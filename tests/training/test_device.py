@@ -18,7 +18,7 @@ def never(_: Precision) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
-    with pytest.raises(RecipeError, match=r"train\.device = 'cuda'.*Here: .*cpu"):
+    with pytest.raises(RecipeError, match=r"train\.device = 'cuda'.*available: .*cpu"):
         choose_device("cuda")
 
 

@@ -1,4 +1,4 @@
-"""A training on stored labels is the training on labels asked anew, to the bit; and nothing is asked twice."""
+"""A training on stored labels is the training on labels asked again, to the bit; and nothing is asked twice."""
 
 from __future__ import annotations
 
@@ -244,19 +244,19 @@ def test_a_disk_that_damages_whatever_is_written_ends_with_a_message(images: Ima
             with super().bar(what, total) as bar:
                 yield bar
 
-    with pytest.raises(StorageError, match=r"is damaged when it is read.*Check the disk"):
+    with pytest.raises(StorageError, match=r"was damaged when it was read.*Check the disk"):
         train(images.recipe(), images.runs, progress=Damaging())
 
 
 @pytest.mark.parametrize("store", ["", ONLINE])
 def test_too_small_a_top_k_leaves_no_run_and_the_smallest_that_passes_trains(store: str, images: Images) -> None:
     told = [store] if store else []
-    with pytest.raises(RecipeError, match=r"labels\.top_k = 1: .* smallest that passes is \d of 10") as error:
+    with pytest.raises(RecipeError, match=r"labels\.top_k = 1 .* smallest that passes is \d of 10") as error:
         images.weights("labels.top_k=1", *told)
     assert list(images.runs.iterdir()) == []
     enough = str(error.value).partition("passes is ")[2].partition(" ")[0]
     images.weights(f"labels.top_k={enough}", *told)
-    with pytest.raises(RecipeError, match=rf"labels\.top_k = {int(enough) - 1}: "):
+    with pytest.raises(RecipeError, match=rf"labels\.top_k = {int(enough) - 1} "):
         images.weights(f"labels.top_k={int(enough) - 1}", *told)
 
 

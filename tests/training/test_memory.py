@@ -32,7 +32,7 @@ def test_freed_memory_is_taken_again_without_page_faults() -> None:
     done = subprocess.run([sys.executable, "-c", _FAULTS], capture_output=True, text=True, check=True)
     plain, kept = map(int, done.stdout.split())
 
-    assert plain > 20  # each anew: 64 MB in pages of 4 KB, or in huge ones of 2 MB
+    assert plain > 20  # each again: 64 MB in pages of 4 KB, or in huge ones of 2 MB
     assert kept <= 5
 
 

@@ -55,7 +55,7 @@ def start(tiny_run: TrainedNetwork, runs: Path) -> subprocess.Popen[str]:
 
 
 def wait_for_epoch(process: subprocess.Popen[str], runs: Path, epoch: int) -> RunFolder:
-    """Wait until so many epochs are logged; the run is still going on."""
+    """Wait until `epoch` epochs are logged; the run is still going on."""
     while process.poll() is None:
         found = find_runs(runs)
         if found and found[0].metrics.is_file() and found[0].metrics.read_text().count("\n") >= epoch:

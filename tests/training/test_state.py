@@ -57,7 +57,7 @@ def test_a_broken_state_is_named_with_what_to_do(content: bytes | None, tmp_path
     path = tmp_path / "state"
     save_state(path, network, optimizer, Position())
     path.write_bytes(path.read_bytes()[:-9] if content is None else content)
-    with pytest.raises(RunError, match=r"cannot be read.*Start the training anew"):
+    with pytest.raises(RunError, match=r"cannot be read.*Start the training again"):
         load_state(path, network, optimizer)
 
 

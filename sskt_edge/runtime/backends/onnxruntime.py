@@ -14,8 +14,8 @@ from sskt_edge.runtime.machine.machine import version_of
 from sskt_edge.runtime.onnx_wire import refuse_untrusted
 from sskt_edge.runtime.session import check_images, other_form, run_in_parts
 
-# TF32 off: fp32 means fp32. For TensorRT there is no such switch here, so "auto" leaves it out; a source's engine that
-# runs on it is held against torch as all are.
+# TF32 is off: fp32 means fp32. TensorRT has no such switch here, so "auto" leaves it out; a source's engine that runs
+# on it is compared with torch, as all are.
 # Neither it nor CUDA has run in this project's tests yet.
 _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "cpu": ("CPUExecutionProvider", {}),
@@ -83,7 +83,7 @@ class OnnxRuntimeSession:
         self.provider = next(name for name, (long, _) in _PROVIDERS.items() if long == running[0])
         if provider not in ("auto", self.provider):
             raise InputError(
-                f"Provider '{provider}' is installed but does not start on this machine; what runs: "
+                f"Provider '{provider}' is installed but does not start on this machine; available: "
                 f"{', '.join(running)}. Check the driver and the libraries that it needs (CUDA and cuDNN; "
                 f"TensorRT 10), or use provider 'cpu'."
             ) from error

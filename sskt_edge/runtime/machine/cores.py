@@ -13,13 +13,13 @@ from sskt_edge.runtime.machine.probe import number_of, text_of
 
 @contextmanager
 def kept_on_cores(threads: int, root: Path = Path("/")) -> Iterator[tuple[int, ...]]:
-    """Keep this thread, and those that it starts, on so many of the cores that it may use; then as before.
+    """Keep this thread, and those that it starts, on `threads` of the cores that it may use; restore them then.
 
     OpenVINO looks once a process at what cores there are: a session of it that was opened earlier, or after, in the
     same process goes by what it saw then.
 
     Args:
-        threads: how many cores; 0: nothing is kept anywhere.
+        threads: how many cores; 0 leaves all as it is.
         root: the folder that holds sys.
 
     Yields:

@@ -32,7 +32,7 @@ def _onnxruntime(machine: Machine) -> Iterator[str]:
         )
     elif machine.gpu is None:
         yield (
-            f"onnxruntime-gpu {version} is installed, but no NVIDIA GPU shows: it takes the CPU. Install NVIDIA's "
+            f"onnxruntime-gpu {version} is installed, but no NVIDIA GPU is visible: it uses the CPU. Install NVIDIA's "
             f"driver (in a container: let the GPU in), or {_SWAP} {again}."
         )
     elif machine.gpu.cuda == 12 and machine.conditions.jetson is None and _numbers(version) >= _CUDA13_ONNXRUNTIME:

@@ -26,7 +26,7 @@ class Packages:
 
     Attributes:
         extras: of sskt-edge.
-        others: requirements beside it.
+        others: further requirements.
     """
 
     extras: tuple[str, ...] = ()
@@ -70,8 +70,8 @@ class Gpu:
 
     Attributes:
         name: such as "NVIDIA H100 80GB HBM3".
-        compute_capability: such as "9.0"; None if nobody says.
-        cuda: the newest CUDA that the driver runs, by its first number; None if nobody says.
+        compute_capability: such as "9.0"; None if unknown.
+        cuda: the newest CUDA that the driver runs, by its first number; None if unknown.
     """
 
     name: str

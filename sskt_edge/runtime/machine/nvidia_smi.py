@@ -81,7 +81,7 @@ def _state(said: dict[str, str]) -> GpuState:
 
 
 def _text(said: str) -> str | None:
-    """[N/A], [Not Supported], [Unknown Error] and the like are no answer."""
+    """What nvidia-smi said; None for [N/A], [Not Supported], [Unknown Error] and the like."""
     return None if said.startswith("[") or said in ("", "N/A") else said
 
 

@@ -2,5 +2,5 @@
 
 store/<model>-<key>/manifest.json        what the collection is of, and its shards by hash; written last
 store/<model>-<key>/<random>.safetensors a shard: the labels of some thousand views, never changed
-store/.<model>-<key>.lock                there while a process fills; one that a crash left holds nobody up
+store/.<model>-<key>.lock                there while a process fills; one left by a crash blocks no process
 """

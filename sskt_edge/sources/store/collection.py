@@ -26,7 +26,7 @@ from sskt_edge.sources.store.writer import Writer
 
 
 def _nothing() -> None:
-    """What is done meanwhile if nobody asks for more."""
+    """What is done meanwhile by default."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Damage:
 class Collection:
     """Labels that share all that decides them but the image and the view. Nothing is on the disk before `held`.
 
-    Every method looks at the disk anew, so that what another process adds is seen. Reading takes no lock; whoever adds
-    holds it: ::
+    Every method looks at the disk again, so that what another process adds is seen. Reading takes no lock; adding
+    takes it: ::
 
         while (stored := collection.open(keys, progress)) is None:
             with collection.held(progress), collection.writer(about) as writer:
@@ -129,7 +129,7 @@ class Collection:
     def open(
         self, keys: Keys, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing
     ) -> StoredLogits | None:
-        """The labels of S16 [N], every shard of them held against its hash first; None if one is missing.
+        """The labels of S16 [N], every shard of them checked against its hash first; None if one is missing.
 
         A damaged shard is taken out and named, and its labels are missing then: fill, and open again.
 
@@ -150,7 +150,7 @@ class Collection:
         return StoredLogits(self.path, self._form, shards, numbers, rows)
 
     def verify(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> list[Damage]:
-        """Hold every shard against its hash; the damaged are taken out, so that the next fill asks their labels again.
+        """Check every shard against its hash; damaged ones are removed, so that the next fill asks their labels again.
 
         Raises:
             DataError: the manifest is broken.
@@ -163,7 +163,7 @@ class Collection:
         """Be the only process that writes; another one is waited for. Left-overs of a killed one are removed.
 
         Args:
-            progress: is told who is waited for, and of damaged shards.
+            progress: is told which process is waited for, and of damaged shards.
             meanwhile: called again and again while waiting, so that a signal can end it.
 
         Raises:
@@ -185,9 +185,9 @@ class Collection:
         """A context that adds labels; `held` must be around it.
 
         Args:
-            about: what is noted for whoever lists the collection; JSON.
-            rows: so many make a shard.
-            seconds: so long after its first row a shard is written with fewer.
+            about: a note that the list of collections shows; JSON.
+            rows: how many make a shard.
+            seconds: how long after its first row a shard is written with fewer.
         """
         if not self._is_held:
             raise RuntimeError("hold the collection before you write to it")
@@ -195,7 +195,7 @@ class Collection:
         return Writer(append, self._form, rows, seconds)
 
     def note(self, about: Mapping[str, object]) -> None:
-        """Say something for whoever lists the collection, and add no labels; `held` must be around it.
+        """Add a note that the list of collections shows, and no labels; `held` must be around it.
 
         Raises:
             StorageError: the disk does not take it.
@@ -205,7 +205,7 @@ class Collection:
         self._folder.note(secrets.token_hex(8), plain(about))
 
     def prune(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> None:
-        """Remove all of it from the disk; who fills it is waited for.
+        """Remove all of it from the disk; wait first for a process that fills it.
 
         Raises:
             DataError: the manifest is broken.

@@ -16,7 +16,7 @@ from sskt_edge.sources.store.shards import SUFFIX, DamagedShardError, check_shar
 
 
 class CollectionFolder:
-    """What is on the disk. It is looked at anew each time, so that what another process adds is seen.
+    """What is on the disk. It is looked at again each time, so that what another process adds is seen.
 
     `append`, `note`, `tidy` and `remove` are for the holder of the collection's lock.
 
@@ -27,7 +27,7 @@ class CollectionFolder:
 
     Attributes:
         damaged: why, by the names of shards that were found to be gone, cut or changed.
-        whole: names of shards that were held against their hash.
+        whole: names of shards that were checked against their hash.
     """
 
     def __init__(self, path: Path, facts: Facts, form: Form) -> None:

@@ -22,14 +22,14 @@ class Form:
 
     Attributes:
         classes: C.
-        top_k: so many of the largest logits are kept; 0 = all. See `form_of`.
+        top_k: how many of the largest logits are kept; 0 = all. See `form_of`.
     """
 
     classes: int
     top_k: int = 0
 
     def layout(self, rows: int) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
-        """Name → type and shape of the arrays of so many rows."""
+        """Name → type and shape of the arrays of `rows` rows."""
         if not self.top_k:
             return {"logits": (np.dtype(np.float16), (rows, self.classes))}
         return {
@@ -99,7 +99,7 @@ def _check(logits: NDArray[np.float32], classes: int) -> None:
     bad = logits[~(np.abs(logits) <= _LARGEST)]
     if len(bad):
         raise NetworkError(
-            f"A source's logits cannot be kept: {len(bad)} of {logits.size} are no finite numbers within "
+            f"A source's logits cannot be kept: {len(bad)} of {logits.size} are not finite numbers within "
             f"±{_LARGEST:.0f}, such as {bad[0]}. Check its weights, mean and std, or set labels.precision = 'fp32'."
         )
 

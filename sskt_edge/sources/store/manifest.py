@@ -36,9 +36,9 @@ class Shard:
     def __post_init__(self) -> None:
         """A manifest from elsewhere may name no file outside its folder."""
         if not re.fullmatch(r"[0-9a-f]+\.safetensors", self.name):
-            raise ValueError(f"'{self.name}' is no shard's name")
+            raise ValueError(f"'{self.name}' is not the name of a shard")
         if not (_is_count(self.rows, 1) and _is_count(self.bytes, 1) and isinstance(self.sha256, str)):
-            raise ValueError(f"'{self.name}' has a size or a hash that cannot be")
+            raise ValueError(f"'{self.name}' has an impossible size or hash")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         raw, carries_hash = seal.unsealed_json(read_regular(folder / FILE_NAME))
         if isinstance(raw, dict) and "format" not in raw:
-            raise DataError(f"'{folder}' is no folder of labels, by its {FILE_NAME}. Move it out of the store.")
+            raise DataError(f"'{folder}' is not a folder of labels, by its {FILE_NAME}. Move it out of the store.")
         if isinstance(raw["format"], int) and raw["format"] > FORMAT:
             raise DataError(f"The labels in '{folder}' are of a newer sskt-edge. Upgrade it, or name another store.")
         if raw["format"] != _UNSEALED and not carries_hash:
@@ -136,7 +136,7 @@ def _checked(raw: Any) -> Manifest:
     if not isinstance(manifest.facts, dict) or not isinstance(manifest.facts.get("model"), str):
         raise TypeError("its facts name no model")
     if not isinstance(manifest.fills, dict) or not all(isinstance(fill, dict) for fill in manifest.fills.values()):
-        raise TypeError("what its writers said of themselves cannot be read")
+        raise TypeError("the notes of its writers cannot be read")
     if raw["key"] != key_of(manifest.facts, form):
         raise ValueError("its facts are not those of its key")
     return manifest

@@ -41,7 +41,7 @@ def write_shard(folder: Path, keys: Keys, arrays: Arrays, fill: str) -> Shard:
 
 
 def check_shard(folder: Path, shard: Shard) -> None:
-    """Hold the whole file against its hash.
+    """Check the whole file against its hash.
 
     Raises:
         DamagedShardError: it is gone, cut or changed.

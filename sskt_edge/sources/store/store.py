@@ -51,7 +51,7 @@ class LabelStore:
         return [one for one in found if one is not None]
 
     def lost(self) -> list[Path]:
-        """Folders with shards and no manifest that names them, so that nobody reads them."""
+        """Folders with shards and no manifest that names them, so that nothing reads them."""
         return [
             folder
             for folder in self._folders()

@@ -20,8 +20,8 @@ class Writer:
     Args:
         append: writes keys and packed logits as one shard.
         form: how the logits are kept.
-        rows: so many make a shard.
-        seconds: so long after its first row a shard is written with fewer, that a kill never costs more.
+        rows: how many make a shard.
+        seconds: how long after its first row a shard is written with fewer, so that a kill never costs more.
     """
 
     def __init__(self, append: Callable[[Keys, Arrays], None], form: Form, rows: int, seconds: float) -> None:

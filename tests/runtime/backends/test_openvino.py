@@ -150,7 +150,7 @@ def test_external_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_openvinos_own_format_is_refused() -> None:
-    with pytest.raises(BundleError, match="no whole ONNX file"):
+    with pytest.raises(BundleError, match="not a complete ONNX file"):
         open_tiny(b'<?xml version="1.0"?><net name="x" version="11"><layers/><edges/></net>')
 
 

@@ -34,7 +34,7 @@ def test_onnxruntime_gpu_without_its_provider_is_to_be_installed_again() -> None
 
 def test_onnxruntime_gpu_without_a_gpu_takes_the_cpu() -> None:
     said = only(machine_of(conditions_of(), {"onnxruntime-gpu": "1.31.1"}, providers=CUDA))
-    assert "no NVIDIA GPU shows: it takes the CPU" in said
+    assert "no NVIDIA GPU is visible: it uses the CPU" in said
     assert f"{SWAP} 'sskt-edge[cpu]'" in said
 
 

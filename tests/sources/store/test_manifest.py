@@ -109,5 +109,5 @@ def test_a_newer_format_asks_for_a_newer_program(tmp_path: Path) -> None:
 def test_a_manifest_of_something_else_is_not_called_broken(tmp_path: Path) -> None:
     """A bundle's, say, whose folder nobody should be told to delete."""
     (tmp_path / FILE_NAME).write_text('{"schema_version": 1, "name": "a bundle"}')
-    with pytest.raises(DataError, match=r"is no folder of labels, by its manifest\.json\. Move it out of the store"):
+    with pytest.raises(DataError, match=r"is not a folder of labels, by its manifest\.json\. Move it out of the store"):
         read_manifest(tmp_path)

@@ -115,7 +115,7 @@ def bindings() -> ModuleType:
 
 
 def check(answer: tuple[Any, ...], doing: str) -> Any:
-    """What a call of cuda.bindings.runtime answered beside its error: None, a value, or a tuple of values.
+    """What a call of cuda.bindings.runtime returned besides its error: None, a value, or a tuple of values.
 
     Args:
         answer: what the call returned: the error, then the values.

@@ -54,8 +54,8 @@ class Flavour:
         loaded = _numbers(str(module.__version__))
         if loaded != self.version:
             raise MissingExtraError(
-                f"{self} is what its package says, but the module that loads is {loaded}: two installations are in "
-                f"each other's way. Remove one of them. {_INSTALL[self.name]}"
+                f"{self} is what its package says, but the module that loads is {loaded}: two installations "
+                f"conflict. Remove one of them. {_INSTALL[self.name]}"
             )
         return module
 

@@ -1,6 +1,6 @@
 """An engine, given as bytes, run by TensorRT or TensorRT for RTX on a GPU.
 
-No GPU has run this in the project's own tests yet: they hold it against a stand-in that computes on the processor, and
+No GPU has run this in the project's own tests yet: they run it on a stand-in that computes on the processor, and check
 its use of the libraries against the names and arguments that these have.
 """
 
@@ -141,7 +141,7 @@ class TensorRtSession:
         return logits, Phases(*(sum(of_parts) for of_parts in zip(*phases, strict=True)))
 
     def close(self) -> None:
-        """Give the memory back; a closed session runs nothing more. Closing twice is no error.
+        """Give the memory back; a closed session runs nothing more. Closing twice is allowed.
 
         Raises:
             WorkError: CUDA fails.

@@ -1,4 +1,4 @@
-"""What stands beside an engine: what it was built from, by which library, and for which machine."""
+"""The sidecar of an engine says what it was built from, by which library, and for which machine."""
 
 from __future__ import annotations
 
@@ -72,15 +72,15 @@ def parse(content: bytes, rebuild: str = "sskt-edge export BUNDLE --trt") -> Sid
         rebuild: the command that builds the engine again.
 
     Raises:
-        BundleError: too large, no JSON, of a newer schema, or a key missing, unknown or with a wrong value.
+        BundleError: too large, not JSON, of a newer schema, or a key missing, unknown or with a wrong value.
     """
     again = f"Build the engine again: {rebuild}"
     if len(content) > _MAX_BYTES:
-        raise BundleError(f"The engine's sidecar is no file of ours: it has {len(content)} bytes. {again}")
+        raise BundleError(f"The engine's sidecar is not a file of sskt-edge: it has {len(content)} bytes. {again}")
     try:
         raw = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"The engine's sidecar is no JSON: {error}. {again}") from error
+        raise BundleError(f"The engine's sidecar is not JSON: {error}. {again}") from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise BundleError(

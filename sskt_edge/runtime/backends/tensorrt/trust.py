@@ -24,7 +24,7 @@ def remember(plan_sha256: str, progress: Progress = QUIET) -> None:
     """Put an engine, by the SHA-256 of its plan, on the list.
 
     Raises:
-        InputError: this is no SHA-256, or the list is broken.
+        InputError: this is not a SHA-256, or the list is broken.
         StorageError: the folder does not take the list.
     """
     if _SHA256.fullmatch(plan_sha256) is None:
@@ -52,10 +52,10 @@ def _read(path: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        raise _broken(path, getattr(error, "strerror", None) or "it is no text") from error
+        raise _broken(path, getattr(error, "strerror", None) or "it is not text") from error
     wrong = next((number for number, line in enumerate(lines, 1) if _SHA256.fullmatch(line) is None), None)
     if wrong is not None:
-        raise _broken(path, f"line {wrong} is no SHA-256")
+        raise _broken(path, f"line {wrong} is not a SHA-256")
     return lines
 
 

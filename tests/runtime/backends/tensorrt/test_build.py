@@ -65,7 +65,7 @@ def test_an_engine_is_built_and_its_sidecar_says_of_what(precision: str) -> None
 
 
 def validity(plan: bytes) -> object:
-    """What TensorRT for RTX makes of a plan: without a GPU too it tells what cannot run here from what is no plan."""
+    """What TensorRT for RTX makes of a plan: without a GPU too it tells plans that cannot run here from other files."""
     trt = choose("tensorrt_rtx").module()
     return trt.Runtime(logger_of(trt)).get_engine_validity(plan)
 

@@ -69,7 +69,7 @@ def test_a_sidecar_that_does_not_hold_is_refused(change: dict[str, Any], said: s
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[" * 60_000, b"[]"])
 def test_what_is_no_sidecar_is_refused(content: bytes) -> None:
-    with pytest.raises(BundleError, match=r"The engine's sidecar is no.*sskt-edge export my/bundle --trt"):
+    with pytest.raises(BundleError, match=r"The engine's sidecar is not.*sskt-edge export my/bundle --trt"):
         parse(content, "sskt-edge export my/bundle --trt")
 
 
