@@ -2,15 +2,18 @@
 
     python -m benchmarks.export_memory RUN… [--rounds 1]
 
-Each export is made in a process of its own, into a temporary folder, with the precisions of the run's recipe. A thread
-reads the process's resident memory every 5 ms; a phase is the progress bar that is open, or what follows the last one.
-The pages of shared libraries count, since they are resident too; their share is in the column "of libraries". Linux.
+Each export is made in a process of its own, as by `sskt-edge export`, into a temporary folder, with the precisions of
+the run's recipe. A thread reads every 20 ms what is resident of the process and of those that it starts; a phase is the
+progress bar that is open, or what follows the last one. Of one process, the pages of shared libraries count in full; of
+all together, each page counts once (PSS). Linux.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,24 +22,38 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.turns import memory
 from sskt_edge.runtime.progress import QUIET, Bar
 
-_EVERY = 0.005  # seconds
+_EVERY = 0.02  # seconds
+COLUMNS = ("this process", "the largest that it starts", "all at once")
+
+
+class Memory(NamedTuple):
+    """Resident memory in GB: of this process, of the largest that it started, of all together."""
+
+    own: float
+    child: float
+    all: float
+
+    def largest(self, other: Memory) -> Memory:
+        """The larger of each."""
+        return Memory(*map(max, self, other))
 
 
 class Phases:
-    """Progress that notes the largest memory of each phase, in GB."""
+    """Progress that notes the largest memory of each phase."""
 
     def __init__(self) -> None:
-        self.peaks: dict[str, float] = {}
+        self.peaks: dict[str, Memory] = {}
         self._now = "imports"
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
         while True:
-            self.peaks[self._now] = max(self.peaks.get(self._now, 0.0), memory("VmRSS"))
+            now = resident()
+            self.peaks[self._now] = now.largest(self.peaks.get(self._now, now))
             time.sleep(_EVERY)
 
     @contextmanager
@@ -50,16 +67,36 @@ class Phases:
         print(line, file=sys.stderr)
 
 
+def resident() -> Memory:
+    """What is resident now."""
+    own, *children = [_gigabytes(one) for one in (os.getpid(), *_started_by(os.getpid()))]
+    return Memory(own[0], max((each[0] for each in children), default=0), own[1] + sum(each[1] for each in children))
+
+
+def _started_by(process: int) -> list[int]:
+    lists = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(one) for each in lists for one in each.read_text().split()]
+
+
+def _gigabytes(process: int) -> tuple[float, float]:
+    """What is resident of a process, and its share of it: a page of n processes is an nth of each."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
+    except OSError:  # it has ended
+        return 0, 0
+    sizes = {name: int(size.split()[0]) * 1024 / 1e9 for name, _, size in (line.partition(":") for line in lines)}
+    return sizes.get("Rss", 0), sizes.get("Pss", 0)
+
+
 def export(run: str) -> None:
     """Export one run and print the peaks as JSON."""
     phases = Phases()
     from sskt_edge.convert.bundle_from_run import bundle_from_run
-    from sskt_edge.targets.run_folder import read_run
+    from sskt_edge.targets.finished_run import read_finished
 
     with tempfile.TemporaryDirectory(prefix="sskt-edge-") as folder:
-        bundle_from_run(read_run(Path(run)), Path(folder, "bundle"), phases)
-    told = {"phases": phases.peaks, "peak": memory("VmHWM"), "libraries": memory("RssFile")}
-    print(json.dumps(told))
+        bundle_from_run(read_finished(Path(run)), Path(folder, "bundle"), phases)
+    print(json.dumps(phases.peaks))
 
 
 def main() -> None:
@@ -74,14 +111,20 @@ def main() -> None:
         return
     for run in given.runs:
         command = [sys.executable, "-m", "benchmarks.export_memory", "--only", run]
-        told = [
+        rounds = [
             json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout) for _ in range(given.rounds)
         ]
-        peaks = ", ".join(f"{one['peak']:.2f}" for one in told)
-        print(f"\n{Path(run).name}: peak {peaks} GB, of libraries {told[-1]['libraries']:.2f} GB\n")
-        print("| phase | GB |\n|---|---|")
-        for phase, peak in told[-1]["phases"].items():
-            print(f"| {phase} | {peak:.2f} |")
+        print(f"\n{Path(run).name}, n = {given.rounds}\n\n| phase | {' | '.join(COLUMNS)} |\n|---|---|---|---|")
+        for phase in rounds[0]:
+            print(f"| {phase} | {_cells([one[phase] for one in rounds if phase in one])} |")
+        largest = [[max(column) for column in zip(*one.values(), strict=True)] for one in rounds]
+        print(f"| **the largest** | {_cells(largest)} |")
+
+
+def _cells(rounds: list[list[float]]) -> str:
+    """The median of the rounds; behind it the largest, where it differs."""
+    found = [(f"{statistics.median(column):.2f}", f"{max(column):.2f}") for column in zip(*rounds, strict=True)]
+    return " | ".join(middle if middle == largest else f"{middle} (at most {largest})" for middle, largest in found)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +37,7 @@ HEAVY = (
     *("tensorrt", "tensorrt_rtx", "cuda"),
     *("sklearn", "mlxtend", "optuna", "scipy", "matplotlib", "imagehash"),
 )
+VERBS = "train|export|eval|bench|predict|compare|sweep|labels|recipe|networks|doctor"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
@@ -78,6 +81,21 @@ def test_no_file_is_long() -> None:
     assert {path: count for path, count in lines.items() if count > 350} == {}
 
 
+def test_a_command_that_is_printed_quotes_its_names() -> None:
+    """runtime.shell.command writes it; a name that is put behind "sskt-edge train " by hand may have blanks."""
+    by_hand = [
+        f"{path.relative_to(PACKAGE)}:{text.lineno}"
+        for path in FILES
+        for text in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(text, ast.JoinedStr)
+        for part, following in itertools.pairwise(text.values)
+        if isinstance(following, ast.FormattedValue)
+        and isinstance(part, ast.Constant)
+        and re.search(rf"sskt-edge ({VERBS})( -{{0,2}}\w[\w-]*)* $", str(part.value))
+    ]
+    assert by_hand == []
+
+
 def run(code: str) -> str:
     """A process of its own, since this one has torch already."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -98,6 +116,13 @@ def test_what_runs_on_a_device_imports_nothing_heavy() -> None:
     loaded = run(f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\nprint(*sys.modules)")
 
     assert not {name.partition(".")[0] for name in loaded.split()} & set(HEAVY)
+
+
+def test_an_export_needs_torch_for_its_own_part_alone() -> None:
+    loaded = run("import sys, sskt_edge.convert.bundle_from_run, sskt_edge.data.readers\nprint(*sys.modules)")
+
+    assert "onnxruntime" in loaded.split()
+    assert not {name.partition(".")[0] for name in loaded.split()} & {"torch", "torchvision", "onnxscript"}
 
 
 HELP = """

@@ -72,15 +72,15 @@ def _check_for_bundle(path: Path, asked: Asked) -> None:
 
 
 def _of_run(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bundle, list[str]]:
-    with progress.bar("load torch", 1):
-        from sskt_edge.convert.bundle_from_run import bundle_from_run
-        from sskt_edge.convert.export_options import with_options
-        from sskt_edge.targets.run_folder import read_run
-        from sskt_edge.targets.run_layout import find_newest_run
+    from sskt_edge.convert.bundle_from_run import bundle_from_run
+    from sskt_edge.convert.export_options import with_options
+    from sskt_edge.targets.finished_run import read_finished
+    from sskt_edge.targets.run_layout import find_newest_run
+
     path = what or find_newest_run(asked.runs or Path("runs"))
     if what is None:
         progress.say(f"exporting the newest run, {path}")
-    run = read_run(path)
+    run = read_finished(path)
     recipe = with_options(run.recipe, asked.precision, asked.device, asked.set_)
     if asked.trt and "tensorrt" not in recipe.export.devices:
         raise InputError(

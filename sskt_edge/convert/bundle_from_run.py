@@ -11,11 +11,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import sskt_edge
-from sskt_edge.convert.exam import Images, calibration_list, golden_exam, open_images
-from sskt_edge.convert.fp32_from_run import check_batches, check_strip, fp32_from_run
+from sskt_edge.convert.check_batches import check_batches
+from sskt_edge.convert.exam import Images, Opened, calibration_list, golden_exam, open_images
 from sskt_edge.convert.measure import Found, measure
 from sskt_edge.convert.older_bundle import FILES, Kept, Older, announce, find_older, what_stays
 from sskt_edge.convert.precisions_from_fp32 import Made, precisions_from_fp32
+from sskt_edge.convert.torch_process import ask_torch
 from sskt_edge.errors import DataError, InputError, MissingExtraError, NetworkError, ParityError
 from sskt_edge.runtime import golden as golden_set
 from sskt_edge.runtime.bundle import LOCK, MANIFEST, Bundle, open_bundle
@@ -35,16 +36,14 @@ from sskt_edge.runtime.manifest import (
 )
 from sskt_edge.runtime.progress import QUIET, Progress
 from sskt_edge.runtime.runners import Runner, runners_here
-from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.targets.finished_run import FinishedRun
 
 _LIBRARIES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
 _JUDGE = "onnxruntime-cpu"  # there at every export
 _WORTH_IT = 0.97  # a second int8 file for the CPU must take at most this share of the first one's time
 
 
-def bundle_from_run(
-    run: TrainedNetwork, path: Path | str, progress: Progress = QUIET, *, replace: bool = False
-) -> Bundle:
+def bundle_from_run(run: FinishedRun, path: Path | str, progress: Progress = QUIET, *, replace: bool = False) -> Bundle:
     """Export a finished run into a bundle folder at `path`.
 
     What is made is what the run's recipe says under [export]. A precision that does not hold is left out, and the
@@ -73,12 +72,10 @@ def bundle_from_run(
     """
     path = Path(path)
     older = find_older(path, run, replace)
-    check_strip(run, progress)
-    images = _images(run, progress)
+    opened = _open(run, progress)
+    fp32, logits = ask_torch(run, None if opened is None else opened.searched, progress)
+    images = None if opened is None or logits is None else opened.answered(logits)
     exam = golden_exam(run) if images is None else images.test
-    with progress.bar("torch to ONNX", 1) as bar:
-        fp32 = fp32_from_run(run)
-        bar.advance()
     check_batches(run, fp32)
     kept = what_stays(older, fp32, run, images, replace)
     announce(kept, path, replace, progress)
@@ -124,7 +121,7 @@ def _write(path: Path, files: dict[str, bytes], older: Older | None) -> None:
             (folder / name).write_bytes(data)
 
 
-def _images(run: TrainedNetwork, progress: Progress) -> Images | None:
+def _open(run: FinishedRun, progress: Progress) -> Opened | None:
     """The recipe's images; None where they are neither there nor needed."""
     needed = set(run.recipe.export.precisions) - {"fp32"}
     try:
@@ -139,9 +136,7 @@ def _images(run: TrainedNetwork, progress: Progress) -> Images | None:
         return None
 
 
-def _that_start(
-    runners: tuple[Runner, ...], run: TrainedNetwork, fp32: bytes, progress: Progress
-) -> tuple[Runner, ...]:
+def _that_start(runners: tuple[Runner, ...], run: FinishedRun, fp32: bytes, progress: Progress) -> tuple[Runner, ...]:
     """Those whose provider starts on this machine; one that does not says nothing of the files."""
     side, started = run.recipe.data.image_size, []
     for runner in runners:
@@ -185,7 +180,7 @@ def _latency(found: Found) -> float:
     return next((one.latency_ms for one in found.measured if one.runner == _JUDGE), math.inf)
 
 
-def _files(run: TrainedNetwork, made: Made, chosen: dict[str, Found], images: Images | None) -> dict[str, bytes]:
+def _files(run: FinishedRun, made: Made, chosen: dict[str, Found], images: Images | None) -> dict[str, bytes]:
     """The files that this export makes, but for the manifest."""
     files = {FILES[precision]: made.files[precision] for precision in FILES if precision in chosen}
     files[golden_set.FILE_NAME] = run.folder.golden.read_bytes()
@@ -194,9 +189,7 @@ def _files(run: TrainedNetwork, made: Made, chosen: dict[str, Found], images: Im
     return files
 
 
-def _manifest(
-    run: TrainedNetwork, made: Made, chosen: dict[str, Found], kept: Kept, files: dict[str, bytes]
-) -> Manifest:
+def _manifest(run: FinishedRun, made: Made, chosen: dict[str, Found], kept: Kept, files: dict[str, bytes]) -> Manifest:
     records = {name: FileRecord(sha256=_sha256(content), bytes=len(content)) for name, content in files.items()}
     size, batch = run.recipe.data.image_size, run.recipe.export.batch
     new = {

@@ -16,8 +16,7 @@ from sskt_edge.runtime.golden import Golden, pixel_hashes
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.runners import Runner
 from sskt_edge.runtime.session import run_batches
-from sskt_edge.targets.reference import reference_logits
-from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.targets.finished_run import FinishedRun
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +65,35 @@ class Images(NamedTuple):
     test: Exam
 
 
-def open_images(run: TrainedNetwork, progress: Progress) -> Images:
+class Opened(NamedTuple):
+    """The images of an export before the trained network was asked about those to search with.
+
+    Attributes:
+        calibration, hashes, test: as in `Images`.
+        searched: uint8 [N,S,S,3], the images of `Images.search`.
+        labels: int64 [N], of `searched`; -1 where there is none.
+    """
+
+    calibration: NDArray[np.uint8]
+    hashes: list[str]
+    searched: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    test: Exam
+
+    def answered(self, logits: NDArray[np.float32]) -> Images:
+        """The same with the trained network's logits of `searched`, float32 [N,classes]."""
+        search = Exam(self.searched, self.labels, logits, self.test.batch)
+        return Images(self.calibration, self.hashes, search, self.test)
+
+
+def open_images(run: FinishedRun, progress: Progress) -> Opened:
     """The images of a run's recipe, compared with what the run saw. None is downloaded: a run may come from others.
 
     Raises:
         DataError: they are not there, cannot be read, or are others than those of the training.
     """
     recipe = run.recipe
-    side, batch = recipe.data.image_size, recipe.export.batch.max
+    side = recipe.data.image_size
     reader = open_data(recipe.data, fetch=False)
     training, validation = reader.training([side], progress)
     if labelled_sha256(reader.classes, training, validation) != run.result.data_sha256:
@@ -91,18 +111,11 @@ def open_images(run: TrainedNetwork, progress: Progress) -> Images:
     if validation is not None:
         images.append(validation.squares[side])
         labels.append(validation.labels)
-    searched = np.concatenate(images)
-    search = Exam(
-        searched,
-        np.concatenate(labels),
-        reference_logits(run.network, run.pixels, searched, progress),
-        batch,
-    )
     told = [row.tobytes().hex() for row in hashes[rows]]
-    return Images(calibration, told, search, _test(run, reader, progress))
+    return Opened(calibration, told, np.concatenate(images), np.concatenate(labels), _test(run, reader, progress))
 
 
-def golden_exam(run: TrainedNetwork) -> Exam:
+def golden_exam(run: FinishedRun) -> Exam:
     """The golden images, for an export where the test set is not at hand."""
     golden = run.golden()
     return Exam(golden.images, golden.labels, golden.logits, run.recipe.export.batch.max)
@@ -121,7 +134,7 @@ def _moved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.stack([image[y : y + side, x : x + side] for image, (y, x) in zip(padded, places, strict=True)])
 
 
-def _unlabelled(run: TrainedNetwork, reader: Reader, progress: Progress) -> ImageSet | None:
+def _unlabelled(run: FinishedRun, reader: Reader, progress: Progress) -> ImageSet | None:
     if run.result.unlabelled_sha256 is None:
         return None
     found = reader.unlabelled([run.recipe.data.image_size], progress)
@@ -130,7 +143,7 @@ def _unlabelled(run: TrainedNetwork, reader: Reader, progress: Progress) -> Imag
     return found
 
 
-def _test(run: TrainedNetwork, reader: Reader, progress: Progress) -> Exam:
+def _test(run: FinishedRun, reader: Reader, progress: Progress) -> Exam:
     side = run.recipe.data.image_size
     golden: Golden = run.golden()
     test = reader.test([side], progress)

@@ -8,7 +8,7 @@ import onnx
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from sskt_edge.convert.onnx_from_module import clean
+from sskt_edge.convert.onnx_clean import clean
 
 
 def fp16_from_fp32(content: bytes) -> bytes:

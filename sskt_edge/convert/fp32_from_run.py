@@ -1,21 +1,44 @@
-"""A finished run's primary network as an fp32 ONNX file, and the proofs that nothing was lost on the way."""
+"""What an export takes from torch: the fp32 ONNX file, the proof of its weights, and logits to compare with."""
 
 from __future__ import annotations
 
 import json
 
 import numpy as np
+from numpy.typing import NDArray
 
 import sskt_edge
-from sskt_edge.convert.exam import Exam
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.errors import ParityError
 from sskt_edge.runtime.parity import compare
 from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.runners import Runner
 from sskt_edge.runtime.verdict import verdict
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_folder import TrainedNetwork
+
+
+def from_torch(
+    run: TrainedNetwork, searched: NDArray[np.uint8] | None, progress: Progress
+) -> tuple[bytes, NDArray[np.float32] | None]:
+    """Check the stripped weights, answer the images to search with, write the fp32 file.
+
+    Args:
+        run: whose network it is.
+        searched: uint8 [N,S,S,3]; None if nothing is searched.
+        progress: draws the bars.
+
+    Returns:
+        The content of the fp32 file; the trained network's logits of `searched`, float32 [N,classes], or None.
+
+    Raises:
+        ParityError: the stripped weights answer otherwise than the network did in training.
+    """
+    check_strip(run, progress)
+    logits = None if searched is None else reference_logits(run.network, run.pixels, searched, progress)
+    with progress.bar("torch to ONNX", 1) as bar:
+        fp32 = fp32_from_run(run)
+        bar.advance()
+    return fp32, logits
 
 
 def fp32_from_run(run: TrainedNetwork) -> bytes:
@@ -50,28 +73,10 @@ def check_strip(run: TrainedNetwork, progress: Progress) -> None:
     if run.result.reference != reference_facts() and not reasons:
         progress.say(
             f"the stripped weights answer as before stripping within {parity.max_abs:.1e}; not to the bit, since "
-            f"torch or the machine is not the one that trained"
+            f"sskt-edge, torch or the machine is not that of the training"
         )
         return
     raise ParityError(
         f"The stripped weights do not answer as the network did in training: logits differ by up to "
         f"{parity.max_abs:.3g}. Train again."
     )
-
-
-def check_batches(run: TrainedNetwork, content: bytes) -> None:
-    """The file must answer alike whatever the batch: one image, three, and as many as it is made for.
-
-    Raises:
-        ParityError: it does not.
-    """
-    golden, largest = run.golden(), run.recipe.export.batch.max
-    runner = Runner("onnxruntime", "cpu")
-    for batch in sorted({1, 3, largest}):
-        few = slice(0, 4 * batch)
-        exam = Exam(golden.images[few], golden.labels[few], golden.logits[few], batch)
-        parity = compare(exam.logits, exam.answers(content, runner))
-        if reasons := verdict("fp32", runner.name, parity, run.recipe.export.parity).reasons:
-            raise ParityError(
-                f"The exported file does not answer as the trained network does at batch {batch}: {'; '.join(reasons)}."
-            )

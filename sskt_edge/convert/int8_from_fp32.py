@@ -16,7 +16,7 @@ from onnxruntime.quantization import QuantType, quant_pre_process
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from sskt_edge.convert.calibration import QUANTISED_OPS
-from sskt_edge.convert.onnx_from_module import clean
+from sskt_edge.convert.onnx_clean import clean
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from sskt_edge.runtime.manifest import (
     run_of,
 )
 from sskt_edge.runtime.progress import Progress
-from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.targets.finished_run import FinishedRun
 
 FILES: dict[PrecisionName, str] = {
     "fp32": "model.onnx",
@@ -86,7 +86,7 @@ class Kept:
     outdated: dict[PrecisionName, str] = field(default_factory=dict)
 
 
-def find_older(path: Path, run: TrainedNetwork, replace: bool) -> Older | None:
+def find_older(path: Path, run: FinishedRun, replace: bool) -> Older | None:
     """The bundle that is at `path`; None if nothing is.
 
     Raises:
@@ -125,7 +125,7 @@ def find_older(path: Path, run: TrainedNetwork, replace: bool) -> Older | None:
     return Older(path, bundle, ours)
 
 
-def what_stays(older: Older | None, fp32: bytes, run: TrainedNetwork, images: Images | None, replace: bool) -> Kept:
+def what_stays(older: Older | None, fp32: bytes, run: FinishedRun, images: Images | None, replace: bool) -> Kept:
     """What of an older bundle still holds, from the same fp32 file and under the same settings.
 
     Args:
@@ -188,7 +188,7 @@ def announce(kept: Kept, path: Path, replace: bool, progress: Progress) -> None:
 
 
 def _against(
-    bundle: Bundle, precision: PrecisionName, fp32: bytes, run: TrainedNetwork, images: Images | None
+    bundle: Bundle, precision: PrecisionName, fp32: bytes, run: FinishedRun, images: Images | None
 ) -> Iterator[str]:
     """Why a precision of an older bundle cannot stay."""
     manifest, asked = bundle.manifest, run.recipe.export
@@ -208,7 +208,7 @@ def _against(
         yield "TensorRT would refuse it"
 
 
-def _settings_against(manifest: Manifest, precision: PrecisionName, fp32: bytes, run: TrainedNetwork) -> Iterator[str]:
+def _settings_against(manifest: Manifest, precision: PrecisionName, fp32: bytes, run: FinishedRun) -> Iterator[str]:
     """Why what a manifest says of a precision, made or refused, does not apply to this fp32 file and these settings."""
     if hashlib.sha256(fp32).hexdigest() != manifest.lineage.onnx_sha256:
         yield f"made from another fp32 file: {_what_differs(manifest)}"

@@ -7,17 +7,20 @@ import io
 import logging
 import warnings
 from collections.abc import Mapping
+from typing import cast
 
 import onnx
 import torch
 from torch import Tensor, nn
 
+from sskt_edge.convert.onnx_clean import clean
 from sskt_edge.data.pixels import Pixels
+from sskt_edge.errors import WorkError
+from sskt_edge.runtime.machine.machine import version_of
 from sskt_edge.runtime.session import INPUT_NAME, OUTPUT_NAME
 
-# 18 is what JetPack 6's TensorRT reads; IR 10 is what the last ONNX Runtime for Python 3.10 reads.
-OPSET = 18
-IR_VERSION = 10
+_WHY = 300  # characters of a message that may hold a whole graph
+OPSET = 18  # what JetPack 6's TensorRT reads
 
 
 class Deployed(nn.Module):
@@ -46,42 +49,44 @@ def onnx_from_module(
         side: of the square images that the file takes, uint8 [batch,side,side,3].
         max_batch: the largest batch that is promised; the graph's batch is dynamic.
         metadata: goes into the file.
+
+    Raises:
+        WorkError: torch's exporter fails, mostly since its version and those of onnxscript and onnx do not match.
     """
     example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
     dynamic = {0: torch.export.Dim("batch", min=1, max=max(max_batch, 2))}
-    with _quiet():
-        program = torch.onnx.export(
-            Deployed(network, pixels).eval(),
-            (example,),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            dynamic_shapes=(dynamic,),
-            verbose=False,
-        )
-    if program is None:
-        raise RuntimeError("torch.onnx.export gave no program")
-    model = program.model_proto
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                Deployed(network, pixels).eval(),
+                (example,),
+                dynamo=True,
+                optimize=True,  # torch 2.6 left it out by default
+                opset_version=OPSET,
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                dynamic_shapes=(dynamic,),
+                verbose=False,
+            )
+            model = cast(torch.onnx.ONNXProgram, program).model_proto
+    except Exception as error:
+        raise _not_written(error) from error
     clean(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content
 
 
-def clean(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
-    """Take out what speaks of the machine that exported (stack traces with its paths); put in what is worth knowing."""
-    model.ir_version = IR_VERSION
-    model.producer_name, model.producer_version, model.doc_string = "sskt-edge", "", ""
-    for graph in (model.graph, *model.functions):
-        for part in (graph, *graph.node, *graph.value_info):
-            del part.metadata_props[:]
-            part.doc_string = ""
-    for part in (*model.graph.input, *model.graph.output, *model.graph.initializer):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, dict(metadata))
+def _not_written(error: BaseException) -> WorkError:
+    """The exporter has no common error, and its first ones tell of its steps: the cause of all is the last one."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    why = " ".join(f"{type(error).__name__}: {error}".split())[:_WHY]
+    versions = ", ".join(f"{name} {version_of(name)}" for name in ("torch", "onnxscript", "onnx", "protobuf"))
+    return WorkError(
+        f"torch could not write the network as ONNX: {why}. Installed: {versions}. Mostly these do not match: upgrade "
+        f"torch, or install the others of its time (for torch 2.6: onnxscript 0.2.7, onnx 1.17, protobuf 5)."
+    )
 
 
 @contextlib.contextmanager

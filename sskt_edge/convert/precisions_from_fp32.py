@@ -15,7 +15,7 @@ from sskt_edge.recipe.models import Export
 from sskt_edge.runtime.manifest import Calibration, PrecisionName
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.runners import Runner, runners_of
-from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.targets.finished_run import FinishedRun
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Made:
 
 def precisions_from_fp32(
     fp32: bytes,
-    run: TrainedNetwork,
+    run: FinishedRun,
     images: Images | None,
     runners: tuple[Runner, ...],
     progress: Progress,
@@ -72,7 +72,7 @@ def asked_for(export: Export) -> set[PrecisionName]:
 
 
 def _add_int8(
-    made: Made, form: Form, run: TrainedNetwork, images: Images, runners: tuple[Runner, ...], progress: Progress
+    made: Made, form: Form, run: FinishedRun, images: Images, runners: tuple[Runner, ...], progress: Progress
 ) -> None:
     judges = runners_of(form.name, runners)
     try:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torchvision import datasets
 
 from sskt_edge.data.arrays import ArrayReader, Arrays
 from sskt_edge.errors import DataError, StorageError
 from sskt_edge.recipe.models import Data
 from sskt_edge.runtime.files import is_full
+
+if TYPE_CHECKING:
+    from torchvision import datasets
 
 _LAYOUT = {
     "stl10": "stl10_binary/ with train_X.bin, train_y.bin, test_X.bin, test_y.bin, unlabeled_X.bin, class_names.txt, "
@@ -32,6 +34,7 @@ def open_stl10(data: Data, fetch: bool = True) -> ArrayReader:
     Raises:
         DataError: it is not there, and cannot or may not be fetched.
     """
+    from torchvision import datasets  # torch with it: a process that reads a folder of images does without
 
     def arrays(found: Any) -> Arrays:
         return Arrays(_upright(found.data), found.labels.astype(np.int64), found.split, range(len(found.data)))
@@ -61,6 +64,8 @@ def open_cifar10(data: Data, fetch: bool = True) -> ArrayReader:
     Raises:
         DataError: it is not there, and cannot or may not be fetched.
     """
+    from torchvision import datasets
+
     return _open_cifar(data, datasets.CIFAR10, fetch)
 
 
@@ -70,6 +75,8 @@ def open_cifar100(data: Data, fetch: bool = True) -> ArrayReader:
     Raises:
         DataError: it is not there, and cannot or may not be fetched.
     """
+    from torchvision import datasets
+
     return _open_cifar(data, datasets.CIFAR100, fetch)
 
 

@@ -191,9 +191,9 @@ class _Trials:
                 self.left_out[label] = self._why(self.took[label])
         kept = {label: took for label, took in self.took.items() if label not in self.left_out}
         if not kept:
+            takes = f"a run takes up to {max(self.took.values()):.2g} s here" if self.took else "no run was tried"
             raise InputError(
-                f"{self.effort.seconds:g} s is too short: a run takes up to {max(self.took.values()):.2g} s here. "
-                "Give more --seconds, or a number of --runs."
+                f"{self.effort.seconds:g} s is too short: {takes}. Give more --seconds, or a number of --runs."
             )
         shares: dict[str, float] = {}
         for number, label in enumerate(sorted(kept, key=lambda label: kept[label], reverse=True)):

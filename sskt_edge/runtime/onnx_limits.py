@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sskt_edge.errors import BundleError
-from sskt_edge.runtime.onnx_graph import Graph, Node, OtherFormError, Shape, product, read_graph
+from sskt_edge.runtime.onnx_graph import Constant, Graph, Node, OtherFormError, Shape, product, read_graph
 from sskt_edge.runtime.onnx_wire import BrokenError
 
 # For each pixel of the input. In the exports of the targets a tensor has up to 24 values, all tensors together up to
 # 3,000, and there are up to 125,000 products. Constants come on top: the file is as large as they are.
 VALUES_OF_A_TENSOR, VALUES, PRODUCTS = 256, 1 << 15, 1 << 21
 _MOST_NODES = 20_000
+_MOST_SIDES = 8
 
 Sides = Callable[["_Operands"], Shape]
 
@@ -44,6 +45,11 @@ class _Operands:
         if constant is None or constant.values is None:
             raise OtherFormError(f"{self.node.kind} takes a shape that is computed")
         return constant.values
+
+    def is_known(self, number: int) -> bool:
+        """Whether the values of an input are."""
+        constant = self._graph.constants.get(self.node.inputs[number])
+        return constant is not None and constant.values is not None
 
     def numbers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """An attribute, with as many numbers as `default`."""
@@ -156,6 +162,12 @@ def _constant(it: _Operands) -> Shape:
     return it.node.tensors["value"].shape
 
 
+def _part_of_a_shape(it: _Operands) -> Shape:
+    """What Shape gives: the sides from `start` to `end`."""
+    (start,), (end,) = it.numbers("start", (0,)), it.numbers("end", (_MOST_SIDES,))
+    return it.shape()[start:end]
+
+
 # The operations of every registered target in every precision, and their near kin that other exporters of the same
 # networks write. A new target's own go here, with the rule for the shape that they give.
 OPERATIONS: dict[str, Sides] = {
@@ -173,6 +185,7 @@ OPERATIONS: dict[str, Sides] = {
     "Pad": _pad,
     "ReduceMean": _mean,
     "Reshape": _reshape,
+    "Shape": lambda it: (len(_part_of_a_shape(it)),),
     "Transpose": _transpose,
 }
 
@@ -218,12 +231,28 @@ def _check(graph: Graph, images: Shape) -> None:
         if min(shape, default=1) < 1 or len(node.outputs) != 1 or node.outputs[0] in shapes:
             raise OtherFormError(f"{node.kind} gives {list(shape)}, or several outputs")
         shapes[node.outputs[0]] = shape
-        graph.constants |= {node.outputs[0]: node.tensors["value"]} if "value" in node.tensors else {}
+        if (known := _known(operands, shape)) is not None:
+            graph.constants[node.outputs[0]] = known
         values += product(shape)
         products += product(shape) * _terms(operands)
         _hold(product(shape), of_a_tensor, f"the values of a {node.kind}")
         _hold(values, VALUES * pixels + 16 * kept, "the values of all nodes")
         _hold(products, PRODUCTS * pixels + images[0] * kept, "the products")
+
+
+def _known(it: _Operands, shape: Shape) -> Constant | None:
+    """The values of an output on which a shape may depend: those in the file, a Shape, and a Concat of such.
+
+    Torch 2.6 writes the batch of a flattening that way.
+    """
+    if "value" in it.node.tensors:
+        return it.node.tensors["value"]
+    if it.node.kind == "Shape":
+        return Constant(shape, _part_of_a_shape(it))
+    if it.node.kind != "Concat" or not all(it.is_known(number) for number in range(len(it.node.inputs))):
+        return None
+    values = tuple(value for number in range(len(it.node.inputs)) for value in it.values(number) or ())
+    return Constant(shape, values) if len(shape) == 1 and len(values) <= _MOST_SIDES else None
 
 
 def _terms(it: _Operands) -> int:

@@ -62,4 +62,21 @@ class Notes(Quiet):
         self.lines.append(line)
 
 
+class SaidOnce:
+    """Progress that says a line once, however often it is told: the runs of a study all read the same folders."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._said = progress, set[str]()
+
+    def bar(self, what: str, total: int) -> AbstractContextManager[Bar]:
+        """A bar as ever."""
+        return self._progress.bar(what, total)
+
+    def say(self, line: str) -> None:
+        """Say the line, unless it has been said."""
+        if line not in self._said:
+            self._said.add(line)
+            self._progress.say(line)
+
+
 QUIET: Progress = Quiet()

@@ -13,7 +13,7 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
 from sskt_edge.runtime.files import write_atomically
 from sskt_edge.runtime.printable import as_utf8
-from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.progress import QUIET, Progress, SaidOnce
 from sskt_edge.runtime.seal import carries_hash, unprotected
 from sskt_edge.study.arms import Arm, arms_of
 from sskt_edge.study.base import check_seeds, study_folder, study_sha256, with_train
@@ -60,6 +60,7 @@ def compare(
         Interrupted: SIGINT or SIGTERM; everything is saved.
         WorkError: as train; but a run that diverges is listed as missing, and the others go on.
     """
+    progress = SaidOnce(progress)
     chosen = arms_of(recipe) if arms is None else tuple(arms)
     check_seeds(seeds)
     if not seeds or not chosen:

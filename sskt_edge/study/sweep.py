@@ -17,7 +17,7 @@ from sskt_edge.errors import DivergenceError, Interrupted, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.files import storage_errors, write_atomically
 from sskt_edge.runtime.printable import as_utf8
-from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.runtime.progress import QUIET, Progress, SaidOnce
 from sskt_edge.study.base import check_seeds, overlaid, study_folder, study_sha256, with_train
 from sskt_edge.study.draw_sweep import draw_sweep
 from sskt_edge.study.present import TRAINING, UNLABELLED, Present
@@ -76,6 +76,7 @@ def sweep(
         Interrupted: SIGINT or SIGTERM; everything is saved.
         WorkError: as train; but a point that diverges is listed as such, and the others go on.
     """
+    progress = SaidOnce(progress)
     space = parse_space(DEFAULT_SPACE) if space is None else space
     check_seeds(seeds)
     _check_options(space, seeds, sampler, trials, study)

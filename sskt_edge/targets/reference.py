@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.runtime.progress import QUIET, Progress
 
-_BATCH = 64
+_BATCH = 16  # more would take memory, and no less time
 
 
 def reference_facts() -> dict[str, str]:
@@ -24,6 +24,7 @@ def reference_facts() -> dict[str, str]:
     facts = {
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
+        "batch": str(_BATCH),
         "threads": str(torch.get_num_threads()),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "processor": platform.machine(),

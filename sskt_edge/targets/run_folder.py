@@ -1,99 +1,33 @@
-"""What a finished run says of itself, and how it is read."""
+"""A finished run with its network."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from torch import nn
 
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import BundleError, RunError, nearest
-from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.artefacts import what_it_is
-from sskt_edge.runtime.golden import Golden, golden_from_bytes
-from sskt_edge.runtime.manifest import Accuracy
-from sskt_edge.runtime.shell import command
-from sskt_edge.targets.records import read_recipe, read_record
+from sskt_edge.errors import RunError
+from sskt_edge.targets.finished_run import FinishedRun, read_finished
 from sskt_edge.targets.registry import TARGETS
-from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.weights import load_weights
 
 
-class Cost(BaseModel):
-    """Parameters, and multiply-accumulates of one image."""
+@dataclass(frozen=True)
+class TrainedNetwork(FinishedRun):
+    """A finished run with its primary network.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    parameters: int
-    macs: int
-
-
-class Result(BaseModel):
-    """result.json, written last: a run that has it is finished.
-
-    `recipe_file_sha256` is the hash of recipe.toml as a file; None in a result of an older version.
+    Attributes:
+        network: in eval mode, frozen.
+        pixels: its preprocessing.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    classes: tuple[str, ...]
-    recipe_sha256: str
-    recipe_file_sha256: str | None = None
-    data_sha256: str
-    unlabelled_sha256: str | None = None
-    sources: dict[str, str]
-    kept: str  # "last" or "best"
-    kept_epoch: int
-    test: Accuracy
-    validation_top1: float | None
-    primary: Cost
-    branches: Cost
-    primary_sha256: str
-    golden_sha256: str
-    skipped_images: int
-    data_notes: tuple[str, ...] = ()  # how the folder of images was read, and what of it was not taken
-    seconds: float  # of training
-    label_seconds: float  # of asking the sources before it
-    reference: dict[str, str]  # with what the golden logits were made
-
-
-@dataclass(frozen=True)
-class TrainedNetwork:
-    """A finished run, read back: the primary network in eval mode with all that belongs to it."""
-
-    folder: RunFolder
-    recipe: Recipe
-    result: Result
     network: nn.Module
     pixels: Pixels
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names in the order of the logits."""
-        return self.result.classes
-
-    @property
-    def weights_sha256(self) -> str:
-        """The hash of the stripped weights' file."""
-        return self.result.primary_sha256
-
-    def golden(self) -> Golden:
-        """The golden images with the logits that were recorded before stripping.
-
-        Raises:
-            RunError: the file is missing or changed.
-        """
-        size = self.recipe.data.image_size
-        content = _read_unchanged(self.folder.golden, self.result.golden_sha256)
-        try:
-            return golden_from_bytes(content, size, size, len(self.classes))
-        except BundleError as error:
-            raise RunError(f"'{self.folder.golden}': {error}") from error
 
 
 def read_run(path: Path | str) -> TrainedNetwork:
@@ -102,38 +36,23 @@ def read_run(path: Path | str) -> TrainedNetwork:
     Raises:
         RunError: no run there, not finished, or a file is missing or changed.
     """
-    path = Path(path)
-    folder = RunFolder(path)
-    if not folder.recipe.is_file():
-        todo = what_it_is(path) or f"It has no recipe.toml. {_nearby(path)}Make one: sskt-edge train RECIPE."
-        raise RunError(f"No run at '{path}'. {todo}")
-    if not folder.result.is_file():
-        raise RunError(f"The run '{path}' is not finished. Go on with: {command('train', path, '--resume')}")
-    result = read_record(folder.result, Result, "Train again, or copy the run again.")
-    recipe = read_recipe(folder, result.recipe_file_sha256)
-    content = _read_unchanged(folder.primary, result.primary_sha256)
+    return with_network(read_finished(path))
+
+
+def with_network(run: FinishedRun) -> TrainedNetwork:
+    """A finished run with its network, read from its folder.
+
+    Raises:
+        RunError: the weights are missing or were changed.
+    """
+    content, recipe = run.weights(), run.recipe
     with torch.random.fork_rng(devices=[]):
-        network = TARGETS[recipe.target.model].build(len(result.classes))
+        network = TARGETS[recipe.target.model].build(len(run.classes))
     try:
         weights = safetensors.torch.load(content)
     except SafetensorError as error:
-        raise RunError(f"'{folder.primary}' is broken: {error}. Train again.") from error
-    load_weights(network, weights, str(folder.primary))
+        raise RunError(f"'{run.folder.primary}' is broken: {error}. Train again.") from error
+    load_weights(network, weights, str(run.folder.primary))
     network.eval().requires_grad_(False)
     pixels = Pixels(recipe.data.image_size, recipe.target.mean, recipe.target.std)
-    return TrainedNetwork(folder, recipe, result, network, pixels)
-
-
-def _read_unchanged(file: Path, sha256: str) -> bytes:
-    """The file's content, read once: what is hashed is what is used."""
-    if not file.is_file():
-        raise RunError(f"'{file}' is missing. Train again, or copy the run again.")
-    content = file.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise RunError(f"'{file}' was changed after training: its SHA-256 differs. Train again, or copy the run again.")
-    return content
-
-
-def _nearby(path: Path) -> str:
-    around = path.parent.iterdir() if path.parent.is_dir() else []
-    return nearest(path.name, sorted(other.name for other in around if other != path))
+    return TrainedNetwork(run.folder, recipe, run.result, network, pixels)

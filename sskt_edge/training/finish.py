@@ -21,9 +21,9 @@ from sskt_edge.runtime.metrics import interval, scores
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.shell import command
 from sskt_edge.sskt.network import BranchedTarget, cost, strip
+from sskt_edge.targets.finished_run import Cost, Result
 from sskt_edge.targets.records import write_record
 from sskt_edge.targets.reference import reference_facts, reference_logits
-from sskt_edge.targets.run_folder import Cost, Result
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.loop import Setting

@@ -71,12 +71,11 @@ def test_a_manifest_without_its_own_hash_is_noted(bundle: Path, tmp_path: Path) 
     ],
 )
 def test_what_a_bundle_cannot_get_is_refused_and_it_stays_as_it_was(
-    words: tuple[str, ...], said: str, bundle: Path, tmp_path: Path
+    words: tuple[str, ...], said: str, bundle: Path, verb: Verb
 ) -> None:
     before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
-    done = sskt_edge("export", "tiny", *words, cwd=tmp_path)
-    assert done.returncode == 2
-    assert said in done.stderr and "Traceback" not in done.stderr
+    code, _, errors = verb("export", "tiny", *words)
+    assert (code, said in errors) == (2, True), errors
     assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
 
 
@@ -114,13 +113,13 @@ def test_a_precision_that_does_not_hold_is_left_out_and_ends_with_1(
     )
     run = shutil.copytree(tiny_run.folder.path, tmp_path / "run")
     of_before(run / "result.json")
-    done = sskt_edge("export", "run", "--out", "b", *words, cwd=tmp_path)
+    code, said, _ = verb("export", "run", "--out", "b", *words)
     manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
-    assert done.returncode == 1, done.stdout
+    assert code == 1, said
     assert "int8" in manifest["refused"] and "fp32" in manifest["precisions"]
     assert not (tmp_path / "b" / "model.int8.onnx").exists()
-    assert "no int8: " in done.stdout
-    assert "'run/result.json' was written by an older sskt-edge" in done.stdout
+    assert "no int8: " in said
+    assert "'run/result.json' was written by an older sskt-edge" in said
 
     code, said, errors = verb("export", "run", "--out", "b", "--precision", "fp32", *words[2:], "--json")
     told = json.loads(said)
@@ -139,20 +138,21 @@ def test_a_run_becomes_a_bundle_with_engines_in_one_command(tiny_run: TrainedNet
     assert plans == {"fp32.plan", "fp16.plan"}
 
 
-def test_a_failing_engine_does_not_hide_what_was_exported(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+def test_a_failing_engine_does_not_hide_what_was_exported(tiny_run: TrainedNetwork, verb: Verb, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx")
     words = ("--trt", "--out", "b", "--flavour", "tensorrt_rtx", "--compute-capability", "1.0")
-    done = sskt_edge("export", str(tiny_run.folder.path), *words, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "Unknown compute capability '1.0'" in done.stderr
-    assert "the whole test set" in done.stdout and "bundle" in done.stdout
+    code, said, errors = verb("export", str(tiny_run.folder.path), *words)
+    assert (code, "Unknown compute capability '1.0'" in errors) == (2, True), errors
+    assert "the whole test set" in said and "bundle" in said
     assert (tmp_path / "b" / "manifest.json").is_file()
 
 
-def test_no_engine_is_built_in_place_of_one_that_was_refused(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+def test_no_engine_is_built_in_place_of_one_that_was_refused(
+    tiny_run: TrainedNetwork, verb: Verb, tmp_path: Path
+) -> None:
     pytest.importorskip("tensorrt_rtx")
     change = ("--set", "export.parity.int8_top1_agreement=1", "--set", "export.calibration=300")
     words = ("--precision", "int8", "--trt", "--out", "b", "--flavour", "tensorrt_rtx", *change)
-    done = sskt_edge("export", str(tiny_run.folder.path), *words, cwd=tmp_path)
-    assert done.returncode == 1, done.stderr
-    assert "no int8: " in done.stdout and not (tmp_path / "b" / "engines").exists()
+    code, said, errors = verb("export", str(tiny_run.folder.path), *words)
+    assert code == 1, errors
+    assert "no int8: " in said and not (tmp_path / "b" / "engines").exists()

@@ -14,13 +14,14 @@ TOLD = ("--set", "train.epochs=1", "--set", "labels.views=1", "--space", "sskt.a
 
 def test_a_sweep_ends_with_a_recipe_to_compare_and_is_there_again(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(text(tiny_run.folder.path))
-    done = sskt_edge("sweep", "r.toml", *TOLD, cwd=tmp_path)
+    done = sskt_edge("sweep", "r.toml", *TOLD, "--studies", "my studies", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "the sweep takes data.validation = rest" in done.stderr
     assert "no test image was read" in done.stdout
-    (best,) = tmp_path.glob("studies/*/sweep-*/best.toml")
-    assert f"next: sskt-edge compare {best.relative_to(tmp_path)} --seeds 5" in done.stdout
+    (best,) = tmp_path.glob("my studies/*/sweep-*/best.toml")
+    again = f"sskt-edge compare '{best.relative_to(tmp_path)}' --seeds 5 --studies 'my studies'"
+    assert f"next: {again}" in done.stdout
     assert not list(tmp_path.rglob("result.json"))
-    again = sskt_edge("sweep", "r.toml", *TOLD, "--json", cwd=tmp_path)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert len(json.loads(again.stdout)["trials"]) == 2
+    found = sskt_edge("sweep", "r.toml", *TOLD, "--studies", "my studies", "--json", cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert len(json.loads(found.stdout)["trials"]) == 2

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from sskt_edge.recipe import parse_recipe
 from sskt_edge.runtime.bundle import MANIFEST
-from tests.cli.run import sskt_edge
+from tests.cli.run import Verb, sskt_edge
 from tests.sealed import changed
 
 
@@ -46,16 +46,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cwd
 
 
+@pytest.fixture
+def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Verb:
+    """Runs verbs in the user's folder."""
+    return Verb(monkeypatch, place)
+
+
 def test_the_new_recipe_says_what_the_folder_holds(place: Path) -> None:
     text = (place / "mine.toml").read_text()
     assert "75 images in 3 classes" in text
     assert parse_recipe(text).data.root == "my photos"
 
 
-def test_a_new_recipe_overwrites_nothing(place: Path) -> None:
-    done = sskt_edge("recipe", "new", "--data", "my photos", "--out", "mine.toml", cwd=place)
-    assert done.returncode == 2
-    assert "'mine.toml' exists" in done.stderr
+def test_a_new_recipe_overwrites_nothing(here: Verb) -> None:
+    code, _, errors = here("recipe", "new", "--data", "my photos", "--out", "mine.toml")
+    assert (code, "'mine.toml' exists" in errors) == (2, True), errors
 
 
 def test_eval_finds_the_newest_bundle_and_it_holds(place: Path) -> None:
@@ -66,10 +71,10 @@ def test_eval_finds_the_newest_bundle_and_it_holds(place: Path) -> None:
     assert "fp32      onnxruntime-cpu" in done.stdout and "100.00%" in done.stdout
 
 
-def test_eval_of_the_folder_knows_the_test_images_in_it(place: Path) -> None:
+def test_eval_of_the_folder_knows_the_test_images_in_it(place: Path, here: Verb) -> None:
     (bundle,) = (place / "bundles").iterdir()
-    done = sskt_edge("eval", str(bundle), "--data", "my photos", "--json", cwd=place)
-    report = json.loads(done.stdout)
+    _, said, _ = here("eval", str(bundle), "--data", "my photos", "--json")
+    report = json.loads(said)
     for result in report["results"]:
         assert result["scores"]["images"] == 75
         assert result["parity"]["images"] == 15  # a fifth was held out
@@ -78,7 +83,7 @@ def test_eval_of_the_folder_knows_the_test_images_in_it(place: Path) -> None:
     assert difference["fp32", "onnxruntime-cpu"] <= 1e-4
 
 
-def test_eval_fails_with_1_and_the_tolerance_that_would_pass(place: Path, tmp_path: Path) -> None:
+def test_eval_fails_with_1_and_the_tolerance_that_would_pass(place: Path, verb: Verb, tmp_path: Path) -> None:
     """A golden set of another network, with a manifest that agrees with it."""
     (bundle,) = (place / "bundles").iterdir()
     other = tmp_path / "other"
@@ -89,64 +94,60 @@ def test_eval_fails_with_1_and_the_tolerance_that_would_pass(place: Path, tmp_pa
     (other / "golden.safetensors").write_bytes(content)
     with changed(other / MANIFEST) as manifest:
         manifest["files"]["golden.safetensors"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    done = sskt_edge("eval", str(other), cwd=tmp_path)
-    assert done.returncode == 1
-    assert "does NOT hold" in done.stdout
-    assert "--set export.parity.fp32_difference.onnxruntime_cpu=" in done.stdout
-    assert "sskt-edge doctor" in done.stdout and "sskt-edge predict" not in done.stdout
+    code, said, _ = verb("eval", "other")
+    assert (code, "does NOT hold" in said) == (1, True), said
+    assert "--set export.parity.fp32_difference.onnxruntime_cpu=" in said
+    assert "sskt-edge doctor" in said and "sskt-edge predict" not in said
 
 
-def test_a_changed_bundle_is_refused(place: Path, tmp_path: Path) -> None:
+def test_a_changed_bundle_is_refused(place: Path, verb: Verb, tmp_path: Path) -> None:
     (bundle,) = (place / "bundles").iterdir()
     shutil.copytree(bundle, tmp_path / "cut")
     file = tmp_path / "cut" / "model.onnx"
     file.write_bytes(file.read_bytes()[:-1])
-    done = sskt_edge("eval", "cut", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "cut or changed" in done.stderr
+    code, _, errors = verb("eval", "cut")
+    assert (code, "cut or changed" in errors) == (2, True), errors
 
 
-def test_predict_names_the_class(place: Path) -> None:
+def test_predict_names_the_class(place: Path, here: Verb) -> None:
     (bundle,) = (place / "bundles").iterdir()
     image = "my photos/digit 0/0.png"
-    done = sskt_edge("predict", str(bundle), image, "--json", cwd=place)
-    (answer,) = json.loads(done.stdout)["images"]
+    _, said, _ = here("predict", str(bundle), image, "--json")
+    (answer,) = json.loads(said)["images"]
     assert answer["image"] == image
     assert sum(answer["classes"].values()) == pytest.approx(1, abs=1e-6)
-    table = sskt_edge("predict", str(bundle), image, cwd=place)
+    _, table, _ = here("predict", str(bundle), image)
     likeliest = max(answer["classes"], key=answer["classes"].__getitem__)
-    assert f"{likeliest} {answer['classes'][likeliest]:.1%}" in table.stdout
+    assert f"{likeliest} {answer['classes'][likeliest]:.1%}" in table
 
 
-def test_predict_of_a_file_that_is_no_image_names_it(place: Path) -> None:
+def test_predict_of_a_file_that_is_no_image_names_it(place: Path, here: Verb) -> None:
     (bundle,) = (place / "bundles").iterdir()
-    done = sskt_edge("predict", str(bundle), "mine.toml", cwd=place)
-    assert done.returncode == 2
-    assert "'mine.toml' is not an image" in done.stderr
+    code, _, errors = here("predict", str(bundle), "mine.toml")
+    assert (code, "'mine.toml' is not an image" in errors) == (2, True), errors
 
 
-def test_export_again_gives_the_same_network_and_keeps_the_precisions(place: Path) -> None:
+def test_export_again_gives_the_same_network_and_keeps_the_precisions(place: Path, here: Verb) -> None:
     (bundle,) = (place / "bundles").iterdir()
     before = (bundle / "model.onnx").read_bytes()
     precisions = list(json.loads((bundle / MANIFEST).read_text())["precisions"])
-    done = sskt_edge("export", "--precision", "fp32", "--json", cwd=place)
-    said = json.loads(done.stdout)
+    _, answer, _ = here("export", "--precision", "fp32", "--json")
+    said = json.loads(answer)
     assert said["bundle"] == f"bundles/{bundle.name}" and "kept in" in " ".join(said["notes"])
     assert (bundle / "model.onnx").read_bytes() == before
     assert list(said["precisions"]) == precisions != ["fp32"]
     assert [path.name for path in (place / "bundles").iterdir()] == [bundle.name]
 
 
-def test_export_does_not_overwrite_what_is_no_bundle(place: Path) -> None:
-    done = sskt_edge("export", "--out", "my photos", cwd=place)
-    assert done.returncode == 2
-    assert "is no bundle" in done.stderr
+def test_export_does_not_overwrite_what_is_no_bundle(here: Verb) -> None:
+    code, _, errors = here("export", "--out", "my photos")
+    assert (code, "is no bundle" in errors) == (2, True), errors
 
 
-def test_train_with_json_gives_the_result(place: Path) -> None:
+def test_train_with_json_gives_the_result(place: Path, here: Verb) -> None:
     told = ("--set", "train.epochs=1", "--set", "sskt.method=scratch", "--runs", "others")
-    done = sskt_edge("train", "mine.toml", *told, "--json", cwd=place)
-    result = json.loads(done.stdout)
+    _, said, errors = here("train", "mine.toml", *told, "--json")
+    result = json.loads(said)
     assert (place / result["run"] / "result.json").is_file()
     assert result["test"]["images"] == 15
-    assert done.stderr == ""
+    assert errors == ""

@@ -9,7 +9,7 @@ from torch import nn
 
 from sskt_edge.convert.calibration import ranges
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
-from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form, layers, prepared, quantised
+from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, layers, prepared, quantised
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
@@ -44,11 +44,12 @@ def built(content: bytes, side: int, precision: str) -> Built:
     return build_engine(content, height=side, width=side, batch=BATCH, network=precision, flavour=flavour)
 
 
-def int8(content: bytes, side: int, form: Form = TENSORRT) -> bytes:
-    """All layers in int8, with the ranges of a few images of noise."""
+def int8(content: bytes, side: int) -> dict[str, bytes]:
+    """All layers in int8, in both forms, with the ranges of a few images of noise."""
     model = prepared(content)
     noise = np.random.default_rng(0).integers(0, 256, (4, side, side, 3), dtype=np.uint8)
-    return quantised(model, ranges(model, noise, "minmax", QUIET), form, [layer.node for layer in layers(model)])
+    table, nodes = ranges(model, noise, "minmax", QUIET), [layer.node for layer in layers(model)]
+    return {form.name: quantised(model, table, form, nodes) for form in (TENSORRT, CPU)}
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -56,11 +57,11 @@ def test_every_target_becomes_an_engine_in_every_precision(target: str) -> None:
     side = max(32, TARGETS[target].smallest)
     network = lived_in(TARGETS[target].build(5))
     fp32 = onnx_from_module(network, Pixels(side, MEAN, STD), side, BATCH.max, {})
-    files = {"fp32": fp32, "fp16": fp16_from_fp32(fp32), "int8": int8(fp32, side)}
-    for precision, content in (*files.items(), ("int8-cpu", int8(fp32, side, CPU))):
+    files = {"fp32": fp32, "fp16": fp16_from_fp32(fp32), **int8(fp32, side)}
+    for precision, content in files.items():
         refuse_costly(content, BATCH.max, side, side, precision)  # a bundle takes it
 
-    engines = {precision: built(content, side, precision) for precision, content in files.items()}
+    engines = {precision: built(files[precision], side, precision) for precision in ("fp32", "fp16", "int8")}
 
     assert all(engine.sidecar.batch == BATCH for engine in engines.values())
     assert b"tf32=0" in engines["fp32"].plan

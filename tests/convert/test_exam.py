@@ -22,9 +22,10 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.runtime.golden import Golden, pixel_hashes
 from sskt_edge.runtime.manifest import Accuracy
 from sskt_edge.runtime.progress import QUIET
+from sskt_edge.targets.finished_run import Cost, Result
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.registry import TARGETS
-from sskt_edge.targets.run_folder import Cost, Result, TrainedNetwork
+from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
 from tests.conftest import tiny_recipe
 from tests.convert.nets import ORT, exam_of, logits_of, trained
@@ -149,7 +150,7 @@ def test_as_many_are_drawn_as_the_recipe_says_and_the_same_each_time(tmp_path: P
     assert len(first.hashes) == len(first.calibration) == 20
     assert first.hashes == again.hashes
     assert np.array_equal(first.calibration, again.calibration)
-    assert np.array_equal(first.search.logits, again.search.logits)
+    assert np.array_equal(first.searched, again.searched)
     assert np.array_equal(first.test.images, again.test.images)
 
 
@@ -179,7 +180,7 @@ def is_moved(image: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool
 
 def test_the_search_looks_at_calibration_images_where_the_network_has_not_seen_them(tmp_path: Path) -> None:
     images = open_images(run_on(tiny_recipe(), tmp_path / "run"), QUIET)
-    same = [np.array_equal(*pair) for pair in zip(images.calibration, images.search.images, strict=True)]
+    same = [np.array_equal(*pair) for pair in zip(images.calibration, images.searched, strict=True)]
     assert len(same) == 50
     assert np.mean(same) < 0.1
 
@@ -191,20 +192,21 @@ def test_the_search_has_labels_for_validation_images_alone(tmp_path: Path) -> No
 
     images = open_images(run, QUIET)
 
-    assert len(images.search) == 20 + len(validation)
-    assert np.array_equal(images.search.labels[:20], np.full(20, -1))
-    assert np.array_equal(images.search.labels[20:], validation.labels)
-    assert all(map(is_moved, images.calibration, images.search.images[:20]))
-    assert np.array_equal(images.search.images[20:], validation.squares[16])
-    expected = reference_logits(run.network, run.pixels, images.search.images)
-    assert np.array_equal(images.search.logits, expected)
-    assert images.search.batch == run.recipe.export.batch.max == 8
+    assert len(images.searched) == 20 + len(validation)
+    assert np.array_equal(images.labels[:20], np.full(20, -1))
+    assert np.array_equal(images.labels[20:], validation.labels)
+    assert all(map(is_moved, images.calibration, images.searched[:20]))
+    assert np.array_equal(images.searched[20:], validation.squares[16])
+    logits = reference_logits(run.network, run.pixels, images.searched)
+    search = images.answered(logits).search
+    assert search.images is images.searched and search.labels is images.labels and search.logits is logits
+    assert search.batch == run.recipe.export.batch.max == 8
 
 
 def test_without_validation_images_no_label_is_known(tmp_path: Path) -> None:
     images = open_images(run_on(tiny_recipe(), tmp_path / "run"), QUIET)
-    assert len(images.search) == len(images.calibration)
-    assert set(images.search.labels) == {-1}
+    assert len(images.searched) == len(images.calibration)
+    assert set(images.labels) == {-1}
 
 
 def test_the_test_images_come_with_the_logits_that_training_left(tmp_path: Path) -> None:

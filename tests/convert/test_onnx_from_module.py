@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
+from sskt_edge.errors import WorkError
 from sskt_edge.runtime import onnx_limits
 from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
 from sskt_edge.runtime.onnx_wire import refuse_untrusted
@@ -117,14 +119,11 @@ def test_it_carries_its_metadata_and_nothing_of_the_exporter(resnet20: onnx.Mode
 
 
 @pytest.mark.parametrize("model", TARGETS)
-def test_nothing_computes_where_values_lie(model: str) -> None:
-    """A GPU would leave that to the CPU."""
+def test_a_gpu_and_a_bundle_take_every_target(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing computes where values lie, which a GPU would leave to the CPU; all is far below a bundle's limits."""
     kinds = {node.op_type for node in onnx.load_from_string(exported(model)).graph.node}
     assert not kinds & {"Shape", "Range", "Gather", "Squeeze", "Unsqueeze", "Expand"}
 
-
-@pytest.mark.parametrize("model", TARGETS)
-def test_a_bundle_takes_every_target_far_below_its_limits(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("VALUES_OF_A_TENSOR", "VALUES", "PRODUCTS"):
         monkeypatch.setattr(onnx_limits, name, getattr(onnx_limits, name) // 4)
     onnx_limits.refuse_costly(exported(model), LARGEST, SIDE, SIDE, "model.onnx")
@@ -186,3 +185,13 @@ def test_exporting_is_silent_and_leaves_network_and_loggers_alone(capfd: pytest.
     assert (out, err) == ("", "")
     assert levels == {name: logging.getLogger(name).level for name in levels}
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_what_the_exporter_cannot_write_is_one_message_with_the_versions() -> None:
+    class Odd(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = torch.special.airy_ai(images.flatten(1)[:, :CLASSES])
+            return logits
+
+    with pytest.raises(WorkError, match=f"airy_ai.*torch {re.escape(torch.__version__.partition('+')[0])}.*onnxscript"):
+        onnx_from_module(Odd().eval(), Pixels(16), 16, LARGEST, TOLD)

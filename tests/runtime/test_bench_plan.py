@@ -155,3 +155,14 @@ def test_an_effort_is_said_in_one_way() -> None:
     assert effort_of(None, None, True) == PUBLISHABLE
     with pytest.raises(InputError, match="one of them"):
         effort_of(2.0, None, True)
+
+
+def test_a_time_that_is_over_before_the_first_trial_is_an_error() -> None:
+    watch = Watch()
+
+    def clock() -> float:
+        watch.now += 0.03
+        return watch.now
+
+    with pytest.raises(InputError, match=r"0\.05 s is too short.*--runs"):
+        plan(groups_of(watch, SMALL), Within(0.05), clock=clock)

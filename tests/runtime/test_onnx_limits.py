@@ -72,6 +72,12 @@ FINE: dict[str, Callable[[], Any]] = {
         node("Constant", [], ["to"], value=onnx.numpy_helper.from_array(np.array([0, -1]))),
         node("Reshape", ["planes", "to"], ["out"]),
     ),
+    "a batch that is asked for": lambda: network(
+        node("Shape", ["planes"], ["batch"], start=0, end=1),
+        node("Concat", ["batch", "rest"], ["to"], axis=0),
+        node("Reshape", ["planes", "to"], ["out"]),
+        rest=np.array([3 * SIDE * SIDE]),
+    ),
     "a little growth": lambda: growing(3),
     "flat": lambda: network(node("Flatten", ["planes"], ["flat"]), node("Identity", ["flat"], ["out"])),
 }
@@ -108,6 +114,22 @@ COSTLY: dict[str, Callable[[], Any]] = {
     ),
     "a shape that is computed": lambda: network(
         node("Cast", ["planes"], ["to"], to=types.INT64), node("Reshape", ["planes", "to"], ["out"])
+    ),
+    "a padding by a shape, again and again": lambda: network(
+        *(
+            part
+            for number in range(9)
+            for part in (
+                node("Shape", [f"c{number}" if number else "planes"], [f"s{number}"]),
+                node("Concat", [f"s{number}", f"s{number}"], [f"p{number}"], axis=0),
+                node("Pad", [f"c{number}" if number else "planes", f"p{number}"], [f"c{number + 1}"]),
+            )
+        )
+    ),
+    "a part of a shape that is computed": lambda: network(
+        node("Cast", ["planes"], ["float"], to=types.INT64),
+        node("Concat", ["float", "float"], ["to"], axis=0),
+        node("Reshape", ["planes", "to"], ["out"]),
     ),
     "a new shape of other size": lambda: network(
         node("Reshape", ["planes", "to"], ["out"]), to=np.array([1 << 20, 1 << 20])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.runtime.folder import list_classes, load
-from sskt_edge.runtime.progress import QUIET, Bar
+from sskt_edge.runtime.progress import QUIET, Bar, Notes, SaidOnce
 from tests.runtime.tiny import SIDE
 
 
@@ -35,6 +35,17 @@ def test_a_bar_reaches_its_total(images_path: Path) -> None:
     count = Count()
     load(list_classes(images_path), [SIDE], progress=count)
     assert count.total == {"images": 12} and count.done == 12
+
+
+def test_a_line_is_said_once() -> None:
+    kept = Notes()
+    once = SaidOnce(kept)
+    for line in ("a folder is not used", "seed 0: 70%", "a folder is not used", "seed 1: 70%"):
+        once.say(line)
+    with once.bar("images", 3) as bar:
+        bar.advance()
+
+    assert kept.lines == ["a folder is not used", "seed 0: 70%", "seed 1: 70%"]
 
 
 def test_a_library_call_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:

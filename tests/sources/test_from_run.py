@@ -15,8 +15,8 @@ from sskt_edge.recipe.models import Source
 from sskt_edge.runtime.manifest import Accuracy
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
+from sskt_edge.targets.finished_run import Cost, Result
 from sskt_edge.targets.registry import TARGETS
-from sskt_edge.targets.run_folder import Cost, Result
 from sskt_edge.targets.run_layout import RunFolder
 from tests.sources.small import CPU, ask, images
 

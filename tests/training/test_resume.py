@@ -96,9 +96,9 @@ def test_a_stop_while_the_test_images_are_read_says_how_to_go_on(
     tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
 ) -> None:
     with pytest.raises(Interrupted, match="training is done and saved") as why:
-        train(recipe(tiny_run.folder.path, *TOLD), tmp_path, progress=_StopsAtTheTest())
-    (folder,) = find_runs(tmp_path)
-    assert str(why.value).endswith(f"sskt-edge train {folder.path} --resume")
+        train(recipe(tiny_run.folder.path, *TOLD), tmp_path / "my runs", progress=_StopsAtTheTest())
+    (folder,) = find_runs(tmp_path / "my runs")
+    assert str(why.value).endswith(f"sskt-edge train '{folder.path}' --resume")
     assert why.value.exit_code == 130
     assert finish(tiny_run, folder) == whole
 

@@ -178,6 +178,11 @@ def test_the_best_checkpoint_is_that_of_the_best_validation(tiny_run: TrainedNet
     validated = [line["validation_top1"] for line in metrics(run)]
     assert run.result.validation_top1 == max(validated)
     assert run.result.kept_epoch == 1 + validated.index(max(validated))
+    table = EpochTable(4, {"teacher": 1.0}, validated=True)
+    lines = [line[20:] for line in run.folder.log.read_text().splitlines()]
+    start = lines.index(table.head)
+    assert lines[start + 1 : start + 5] == [table.row(line) for line in metrics(run)]
+    assert all(f"{share:.1%}" in line for share, line in zip(validated, lines[start + 1 :], strict=False))
 
 
 @pytest.mark.parametrize(("epochs", "validated"), [(3, [2, 3]), (4, [2, 4]), (1, [1])])

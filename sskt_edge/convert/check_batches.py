@@ -1,0 +1,28 @@
+"""An fp32 ONNX file must answer alike whatever the batch."""
+
+from __future__ import annotations
+
+from sskt_edge.convert.exam import Exam
+from sskt_edge.errors import ParityError
+from sskt_edge.runtime.parity import compare
+from sskt_edge.runtime.runners import Runner
+from sskt_edge.runtime.verdict import verdict
+from sskt_edge.targets.finished_run import FinishedRun
+
+
+def check_batches(run: FinishedRun, content: bytes) -> None:
+    """The file must answer alike whatever the batch: one image, three, and as many as it is made for.
+
+    Raises:
+        ParityError: it does not.
+    """
+    golden, largest = run.golden(), run.recipe.export.batch.max
+    runner = Runner("onnxruntime", "cpu")
+    for batch in sorted({1, 3, largest}):
+        few = slice(0, 4 * batch)
+        exam = Exam(golden.images[few], golden.labels[few], golden.logits[few], batch)
+        parity = compare(exam.logits, exam.answers(content, runner))
+        if reasons := verdict("fp32", runner.name, parity, run.recipe.export.parity).reasons:
+            raise ParityError(
+                f"The exported file does not answer as the trained network does at batch {batch}: {'; '.join(reasons)}."
+            )

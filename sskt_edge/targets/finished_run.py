@@ -1,0 +1,134 @@
+"""What a finished run says of itself. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from sskt_edge.errors import BundleError, RunError, nearest
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.runtime.artefacts import what_it_is
+from sskt_edge.runtime.golden import Golden, golden_from_bytes
+from sskt_edge.runtime.manifest import Accuracy
+from sskt_edge.runtime.shell import command
+from sskt_edge.targets.records import read_recipe, read_record
+from sskt_edge.targets.run_layout import RunFolder
+
+
+class Cost(BaseModel):
+    """Parameters, and multiply-accumulates of one image."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    parameters: int
+    macs: int
+
+
+class Result(BaseModel):
+    """result.json, written last: a run that has it is finished.
+
+    `recipe_file_sha256` is the hash of recipe.toml as a file; None in a result of an older version.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    classes: tuple[str, ...]
+    recipe_sha256: str
+    recipe_file_sha256: str | None = None
+    data_sha256: str
+    unlabelled_sha256: str | None = None
+    sources: dict[str, str]
+    kept: str  # "last" or "best"
+    kept_epoch: int
+    test: Accuracy
+    validation_top1: float | None
+    primary: Cost
+    branches: Cost
+    primary_sha256: str
+    golden_sha256: str
+    skipped_images: int
+    data_notes: tuple[str, ...] = ()  # how the folder of images was read, and what of it was not taken
+    seconds: float  # of training
+    label_seconds: float  # of asking the sources before it
+    reference: dict[str, str]  # with what the golden logits were made
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """The records of a finished run: all that belongs to it but its network.
+
+    Attributes:
+        folder: where its files are.
+        recipe: as it was run.
+        result: what came out.
+    """
+
+    folder: RunFolder
+    recipe: Recipe
+    result: Result
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the logits."""
+        return self.result.classes
+
+    @property
+    def weights_sha256(self) -> str:
+        """The hash of the stripped weights' file."""
+        return self.result.primary_sha256
+
+    def golden(self) -> Golden:
+        """The golden images with the logits that were recorded before stripping.
+
+        Raises:
+            RunError: the file is missing or changed.
+        """
+        size = self.recipe.data.image_size
+        content = _read_unchanged(self.folder.golden, self.result.golden_sha256)
+        try:
+            return golden_from_bytes(content, size, size, len(self.classes))
+        except BundleError as error:
+            raise RunError(f"'{self.folder.golden}': {error}") from error
+
+    def weights(self) -> bytes:
+        """The content of the stripped weights' file.
+
+        Raises:
+            RunError: it is missing or was changed.
+        """
+        return _read_unchanged(self.folder.primary, self.result.primary_sha256)
+
+
+def read_finished(path: Path | str) -> FinishedRun:
+    """Read the records of a finished run.
+
+    Raises:
+        RunError: no run there, not finished, or a record is missing or changed.
+    """
+    path = Path(path)
+    folder = RunFolder(path)
+    if not folder.recipe.is_file():
+        todo = what_it_is(path) or f"It has no recipe.toml. {_nearby(path)}Make one: sskt-edge train RECIPE."
+        raise RunError(f"No run at '{path}'. {todo}")
+    if not folder.result.is_file():
+        raise RunError(f"The run '{path}' is not finished. Go on with: {command('train', path, '--resume')}")
+    result = read_record(folder.result, Result, "Train again, or copy the run again.")
+    recipe = read_recipe(folder, result.recipe_file_sha256)
+    return FinishedRun(folder, recipe, result)
+
+
+def _read_unchanged(file: Path, sha256: str) -> bytes:
+    """The file's content, read once: what is hashed is what is used."""
+    if not file.is_file():
+        raise RunError(f"'{file}' is missing. Train again, or copy the run again.")
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise RunError(f"'{file}' was changed after training: its SHA-256 differs. Train again, or copy the run again.")
+    return content
+
+
+def _nearby(path: Path) -> str:
+    around = path.parent.iterdir() if path.parent.is_dir() else []
+    return nearest(path.name, sorted(other.name for other in around if other != path))
