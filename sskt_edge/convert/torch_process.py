@@ -157,7 +157,10 @@ def serve() -> NoReturn:
     """What the process does: it reads a run and images from stdin, and writes messages to stdout."""
     told = _Told(os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no message
-    run, searched = pickle.load(sys.stdin.buffer)  # noqa: S301 (of the process that started this one)
+    try:
+        run, searched = pickle.load(sys.stdin.buffer)  # noqa: S301 (of the process that started this one)
+    except (EOFError, pickle.UnpicklingError):  # it was stopped before it had asked
+        os._exit(1)
     try:
         import sskt_edge.convert.fp32_from_run  # noqa: F401 (it takes a second or more, and has a bar of its own)
 

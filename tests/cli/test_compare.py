@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.targets.run_folder import TrainedNetwork
-from tests.cli.run import sskt_edge
+from tests.cli.run import Verb, sskt_edge
 from tests.training.small import text
 
 TOLD = ("--set", "train.epochs=1", "--set", "labels.views=1")
@@ -31,14 +31,19 @@ def place(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) ->
     return cwd
 
 
-def test_more_arms_are_added_to_what_is_there_and_a_wild_one_ends_with_1(place: Path) -> None:
+@pytest.fixture
+def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Verb:
+    """Runs verbs in that folder."""
+    return Verb(monkeypatch, place)
+
+
+def test_more_arms_are_added_to_what_is_there_and_a_wild_one_ends_with_1(place: Path, here: Verb) -> None:
     (study,) = (place / "studies").iterdir()
     before = {path.name for path in (study / "runs").glob("small-*")}
     words = ("--method", "scratch", "--method", "finetuned", "--arm", "wild: train.optimizer.lr=1e30", *TOLD)
-    done = sskt_edge("compare", "r.toml", "--seeds", "1", *words, "--json", cwd=place)
-    assert done.returncode == 1
-    assert done.stderr == ""
-    found = json.loads(done.stdout)
+    code, said, errors = here("compare", "r.toml", "--seeds", "1", *words, "--json")
+    assert (code, errors) == (1, "")
+    found = json.loads(said)
     assert [arm["n"] for arm in found["arms"]] == [1, 0, 0]
     assert {run["run"] for run in found["arms"][0]["runs"]} < before
     assert any("wild, seed 0, is missing: The loss is not a finite number" in line for line in found["missing"])
@@ -58,7 +63,7 @@ def test_without_the_extra_it_says_how_to_get_it(verb: str, package: str, place:
 
 
 @pytest.mark.parametrize("verb", ["compare", "sweep"])
-def test_a_seed_that_would_be_ignored_is_refused(verb: str, place: Path) -> None:
-    done = sskt_edge(verb, "quickstart", "--set", "train.seed=3", cwd=place)
-    assert done.returncode == 2
-    assert "--set train.seed=3: every arm and point has the same seeds" in done.stderr
+def test_a_seed_that_would_be_ignored_is_refused(verb: str, here: Verb) -> None:
+    code, _, errors = here(verb, "quickstart", "--set", "train.seed=3")
+    assert code == 2
+    assert "--set train.seed=3: every arm and point has the same seeds" in errors

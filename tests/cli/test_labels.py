@@ -45,6 +45,12 @@ def place(tiny_teacher: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory
     return cwd
 
 
+@pytest.fixture
+def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Verb:
+    """Runs verbs in that folder."""
+    return Verb(monkeypatch, place)
+
+
 def collection(place: Path, store: str = "labels") -> str:
     (found,) = LabelStore(place / store).collections()
     return found.path.name
@@ -60,17 +66,18 @@ def damaged_copy(place: Path, name: str) -> Path:
     return shard
 
 
-def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path) -> None:
+def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path, here: Verb) -> None:
+    here("labels", "list")  # its streams are files in that folder
     before = sorted(place.rglob("*"))
     told = ("--set", "labels.engine=torch", "--set", "labels.precision=fp32", "--set", "labels.views=fresh")
-    done = sskt_edge("labels", "plan", "small.toml", *told, cwd=place)
-    assert done.returncode == 0, done.stderr
+    code, said, errors = here("labels", "plan", "small.toml", *told)
+    assert code == 0, errors
     assert sorted(place.rglob("*")) == before
-    lines = done.stdout.splitlines()
-    assert re.search(r"torch-fp32 +cpu +\d+ +0\.0000 +100\.0% +chosen", done.stdout)
-    assert re.search(r"teacher +torch-fp32: .*\d+ of \d+ views to ask", done.stdout)
-    assert re.search(r"an epoch +.* on stored labels, .* when asked again \(16 images\)", done.stdout)
-    assert re.search(r"break-even +after \d epoch", done.stdout)
+    lines = said.splitlines()
+    assert re.search(r"torch-fp32 +cpu +\d+ +0\.0000 +100\.0% +chosen", said)
+    assert re.search(r"teacher +torch-fp32: .*\d+ of \d+ views to ask", said)
+    assert re.search(r"an epoch +.* on stored labels, .* when asked again \(16 images\)", said)
+    assert re.search(r"break-even +after \d epoch", said)
     assert lines[-1].endswith(f"sskt-edge train small.toml {' '.join(told)}")
 
 
@@ -94,19 +101,19 @@ def test_a_whole_store_verifies(place: Path) -> None:
     assert "1: all whole" in done.stdout
 
 
-def test_a_damaged_shard_is_named_with_exit_code_one_and_the_next_fill_mends_it(place: Path) -> None:
+def test_a_damaged_shard_is_named_with_exit_code_one_and_the_next_fill_mends_it(place: Path, here: Verb) -> None:
     shard = damaged_copy(place, "damaged")
-    done = sskt_edge("labels", "verify", "--store", "damaged", cwd=place)
-    assert done.returncode == 1
-    assert f"'{shard.relative_to(place)}': its content changed" in done.stderr
-    assert re.search(r"1: 1 damaged, \d+ labels lost", done.stdout)
-    assert "next: sskt-edge labels fill RECIPE" in done.stdout
-    refilled = sskt_edge("labels", "fill", "small.toml", "--set", "labels.store=damaged", "--json", cwd=place)
-    assert refilled.stderr == ""
-    filled = json.loads(refilled.stdout)["teacher"]
+    code, said, errors = here("labels", "verify", "--store", "damaged")
+    assert code == 1
+    assert f"'{shard.relative_to(place)}': its content changed" in errors
+    assert re.search(r"1: 1 damaged, \d+ labels lost", said)
+    assert "next: sskt-edge labels fill RECIPE" in said
+    _, said, errors = here("labels", "fill", "small.toml", "--set", "labels.store=damaged", "--json")
+    assert errors == ""
+    filled = json.loads(said)["teacher"]
     assert (filled["engine"], filled["path"]) == ("torch-fp32", f"damaged/{collection(place)}")
     assert filled["asked"] == filled["views"]
-    assert sskt_edge("labels", "verify", "--store", "damaged", cwd=place).returncode == 0
+    assert here("labels", "verify", "--store", "damaged")[0] == 0
 
 
 def test_verify_says_as_json_what_is_damaged(place: Path) -> None:

@@ -116,6 +116,13 @@ def test_ctrl_c_ends_both_with_one_line(tiny_run: TrainedNetwork, tmp_path: Path
     assert not (tmp_path / "bundle").exists()
 
 
+def test_one_that_is_stopped_before_it_had_asked_is_silent() -> None:
+    code = "from sskt_edge.convert.torch_process import serve; serve()"
+    done = subprocess.run([sys.executable, "-c", code], input=b"", capture_output=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+
+
 def command_of(process: str) -> str:
     try:
         return Path("/proc", process, "cmdline").read_text()
