@@ -152,7 +152,7 @@ def _that_start(runners: tuple[Runner, ...], run: FinishedRun, fp32: bytes, prog
 
 
 def _check_fp32(found: Found) -> None:
-    """There is no bundle without an fp32 file that holds where every export is judged."""
+    """Refuse an export whose fp32 file fails on the runner that judges every export."""
     reasons = [reason for reason in found.reasons if reason.startswith(f"{_JUDGE}: ")]
     if reasons:
         raise ParityError(f"The exported file does not answer as the trained network does: {'; '.join(reasons)}.")

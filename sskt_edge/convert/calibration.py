@@ -1,4 +1,4 @@
-"""What values the tensors of a network take on real images: the ranges that int8 is laid over."""
+"""The ranges of values that the tensors of a network take on real images, which int8 has to cover."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _OneBatch:
 
 
 def ranges(model: onnx.ModelProto, images: NDArray[np.uint8], method: Method, progress: Progress) -> Any:
-    """The range of every tensor that int8 may be laid over.
+    """The range of every tensor that may become int8.
 
     Args:
         model: an fp32 network with one input, images as uint8.

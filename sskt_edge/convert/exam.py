@@ -1,4 +1,4 @@
-"""Images with the trained network's answers, which every precision is held against; and where they come from."""
+"""Images with the trained network's answers, with which every precision is compared; and where they come from."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def open_images(run: FinishedRun, progress: Progress) -> Opened:
     places = [(part.squares[side], row) for part in pool for row in range(len(part))]
     hashes = np.concatenate([part.hashes for part in pool])
     # Drawn by content, the same images every time; by another draw than the one that chose the labelled ones, so that
-    # those which the network never learnt by heart are among them. They stay in
-    # that order, so that the first ones are of all classes.
+    # some that the network has not memorised are among them. They stay in that order, so that the first ones are of all
+    # classes.
     rows = rank(hashes, recipe.data.split_seed + 1)[: recipe.export.calibration]
     calibration = np.stack([squares[row] for squares, row in (places[place] for place in rows)])
     images, labels = [_moved(calibration)], [np.full(len(rows), -1, dtype=np.int64)]
@@ -124,7 +124,7 @@ def golden_exam(run: FinishedRun) -> Exam:
 def _moved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Each image moved by up to a quarter of its side, with black in the place that it leaves. uint8 [N,S,S,3].
 
-    What a network has learnt by heart lies far from every border between classes: of 500 training images MobileNetV2 in
+    What a network has memorised lies far from every border between classes: of 500 training images MobileNetV2 in
     int8 changed none, of the same ones moved 3.6 %, of the test set 4.9 %.
     """
     count, side = images.shape[:2]

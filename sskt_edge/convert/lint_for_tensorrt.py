@@ -68,7 +68,7 @@ def _of_quantisation(
         yield f"{_place(node)} has no zero point, which makes its output UINT8; only INT8"
     scale = constants.get(node.input[1])
     if scale is None:
-        yield f"{_place(node)} has a scale that is no constant"
+        yield f"{_place(node)} has a scale that is not a constant"
     elif numpy_helper.to_array(scale).size > 1 and not _is_weight(node, graph, constants):
         yield f"{_place(node)} gives an activation a scale for each channel; one for all"
 

@@ -1,4 +1,4 @@
-"""Every file of a bundle, run by everything here that takes it, held against the trained network."""
+"""Every file of a bundle, run by every library here that takes it, and compared with the trained network."""
 
 from __future__ import annotations
 

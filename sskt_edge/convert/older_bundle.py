@@ -96,12 +96,15 @@ def find_older(path: Path, run: FinishedRun, replace: bool) -> Older | None:
     if not path.exists():
         return None
     if not (path / MANIFEST).is_file():
-        raise BundleError(f"'{path}' exists and is no bundle; it is not overwritten. Name another folder: --out DIR.")
+        raise BundleError(
+            f"'{path}' exists and is not a bundle; it is not overwritten. Name another folder: --out DIR."
+        )
     content = (path / MANIFEST).read_bytes()
     other = run_of(content)
     if other is None:
         raise BundleError(
-            f"'{path}' has a {MANIFEST} that is no bundle's; it is not overwritten. Name another: --out DIR."
+            f"'{path}' has a {MANIFEST} that does not belong to a bundle; it is not overwritten. "
+            f"Name another folder: --out DIR."
         )
     if other != run.folder.path.resolve().name:
         raise BundleError(

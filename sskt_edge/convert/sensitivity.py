@@ -12,7 +12,7 @@ from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, quantised
 from sskt_edge.runtime.progress import Progress
 from sskt_edge.runtime.runners import Runner
 
-_IMAGES = 64  # the error of a layer is far from noise on so many
+_IMAGES = 64  # with this many, the error of a layer stands out from noise
 
 
 def by_sensitivity(
@@ -40,5 +40,5 @@ def by_sensitivity(
             answers = [few.answers(content, runner).astype(np.float64) for runner in runners]
             errors[layer.node] = max(float(np.mean((answer - few.logits) ** 2)) for answer in answers)
             bar.advance()
-    # What is no number is worst of all.
+    # Not a number is the worst of all.
     return sorted(found, key=lambda layer: -np.nan_to_num(errors[layer.node], nan=np.inf))

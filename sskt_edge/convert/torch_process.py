@@ -156,7 +156,7 @@ class _Told:
 def serve() -> NoReturn:
     """What the process does: it reads a run and images from stdin, and writes messages to stdout."""
     told = _Told(os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no message
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keep what a library prints apart from the messages
     try:
         run, searched = pickle.load(sys.stdin.buffer)  # noqa: S301 (of the process that started this one)
     except (EOFError, pickle.UnpicklingError):  # it was stopped before it had asked

@@ -1,4 +1,4 @@
-"""The logits that all else is held against: CPU, fp32, one layout, one batch size, so that they repeat to the bit."""
+"""The logits with which all else is compared: CPU, fp32, one layout, one batch size, so that they repeat to the bit."""
 
 from __future__ import annotations
 

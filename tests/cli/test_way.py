@@ -141,7 +141,7 @@ def test_export_again_gives_the_same_network_and_keeps_the_precisions(place: Pat
 
 def test_export_does_not_overwrite_what_is_no_bundle(here: Verb) -> None:
     code, _, errors = here("export", "--out", "my photos")
-    assert (code, "is no bundle" in errors) == (2, True), errors
+    assert (code, "is not a bundle" in errors) == (2, True), errors
 
 
 def test_train_with_json_gives_the_result(place: Path, here: Verb) -> None:

@@ -212,7 +212,7 @@ def test_a_folder_with_a_manifest_of_something_else_is_not_overwritten(
     path.mkdir()
     (path / "manifest.json").write_text('{"manifest_version": 3}')
     with pytest.raises(
-        BundleError, match=r"extension' has a manifest\.json that is no bundle's; it is not overwritten"
+        BundleError, match=r"extension' has a manifest\.json that does not belong to a bundle; it is not overwritten"
     ):
         bundle_from_run(tiny_run, path)
     assert files_in(path) == {"manifest.json": b'{"manifest_version": 3}'}
@@ -239,7 +239,7 @@ def test_what_is_no_bundle_is_not_overwritten(tiny_run: TrainedNetwork, tmp_path
         (path / "mine.txt").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
 
-    with pytest.raises(BundleError, match=r"photos' exists and is no bundle; it is not overwritten"):
+    with pytest.raises(BundleError, match=r"photos' exists and is not a bundle; it is not overwritten"):
         bundle_from_run(tiny_run, path)
 
     assert sorted(tmp_path.rglob("*")) == before

@@ -166,8 +166,8 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "a scale that is computed": (
         scaled_by_itself,
         [
-            "QuantizeLinear 'block.narrow' has a scale that is no constant",
-            "DequantizeLinear 'block.wide' has a scale that is no constant",
+            "QuantizeLinear 'block.narrow' has a scale that is not a constant",
+            "DequantizeLinear 'block.wide' has a scale that is not a constant",
         ],
         "crashes",
     ),

@@ -1,4 +1,4 @@
-"""What an export makes beside fp32, and what becomes of it when somebody does not take it."""
+"""What an export makes in addition to fp32, and what becomes of it when somebody does not take it."""
 
 from __future__ import annotations
 
