@@ -38,7 +38,7 @@ def ours_of(bundle: Bundle, threads: int) -> Session:
 
 
 def plain_of(bundle: Bundle, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """What a user would write who has only ONNX Runtime."""
+    """What a user with only ONNX Runtime would write."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     content = bundle.read(bundle.manifest.precisions["fp32"].file)

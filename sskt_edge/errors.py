@@ -16,8 +16,8 @@ SsktEdgeError
     ├── StorageError         the disk is full, or does not take the file
     └── DownloadError        weights or data could not be fetched
 
-Interrupted stands apart: SIGINT (exit code 130) or SIGTERM (143) came. It is no Exception, so that no handler of
-faults, here or in a library, takes a signal for one.
+Interrupted stands apart: SIGINT (exit code 130) or SIGTERM (143) came. It does not derive from
+Exception, so that code that handles faults, here or in a library, does not catch it.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def _collections(store: Path) -> list[Collection]:
     """What lies in a store's folder; the locks of killed processes are removed from it.
 
     Raises:
-        DataError: there is no such folder, or a manifest in it is broken.
+        DataError: the folder does not exist, or a manifest in it is broken.
     """
     from sskt_edge.errors import DataError
     from sskt_edge.sources.store.store import LabelStore

@@ -21,7 +21,7 @@ from sskt_edge.convert.onnx_clean import clean
 
 @dataclass(frozen=True)
 class Form:
-    """How int8 is written down; who runs it decides.
+    """How int8 is written down, which depends on the library that runs it.
 
     Attributes:
         name: of the precision in a bundle.

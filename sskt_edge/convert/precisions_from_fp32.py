@@ -26,7 +26,7 @@ class Made:
         files: precision → ONNX file; fp32 among them.
         calibrations: precision → where its ranges come from.
         refused: precision → why there is none.
-        remarks: precision → who would not run it, and why, though it is made.
+        remarks: precision → what would not run it, and why, though it is made.
     """
 
     files: dict[str, bytes]

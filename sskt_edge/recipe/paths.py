@@ -80,14 +80,14 @@ def check_paths(recipe: Recipe, recipe_file: Path | None, resumed: bool = False)
 def _missing(key: str, text: str, recipe_file: Path | None) -> str:
     """What is missing, where it was looked for, and the nearest name there."""
     path, here = Path(text), Path.cwd()
-    beside = here if recipe_file is None else recipe_file.resolve().parent
+    its_folder = here if recipe_file is None else recipe_file.resolve().parent
     where = f"in the current folder, '{here}'"
     if path.is_absolute():
         where = f"in '{path.parent}'"
-    elif beside != here and not (beside / path).exists():  # a path of --set is not looked for there
-        where += f", or in the recipe's, '{beside}'"
-    near = nearest(path.name, [*_names_in(path.parent), *_names_in(beside / path.parent)])
-    return f"{key} = '{text}': there is no such file or folder {where}. {near}"
+    elif its_folder != here and not (its_folder / path).exists():  # a path of --set is not looked for there
+        where += f", or in the recipe's, '{its_folder}'"
+    near = nearest(path.name, [*_names_in(path.parent), *_names_in(its_folder / path.parent)])
+    return f"{key} = '{text}': no file or folder of that name was found {where}. {near}"
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -41,7 +41,7 @@ def find_recipe(path_or_name: str) -> Path:
     if path.parent in {Path(), Path("recipes")} and name in shipped:
         return shipped[name]
     raise RecipeError(
-        f"No recipe '{path_or_name}': there is no such file, and no shipped recipe has that name. "
+        f"No recipe '{path_or_name}': the file does not exist, and no shipped recipe has that name. "
         f"{_nearest_recipe(path, shipped)}"
         f"To list the shipped recipes: sskt-edge recipe list. "
         f"To write one for your images: sskt-edge recipe new --data DIR."

@@ -129,7 +129,8 @@ def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> 
     """A session of the bundle's engine for this machine.
 
     Raises:
-        BundleError: there is no engine of that precision, none that fits this machine, or none that may be trusted.
+        BundleError: the bundle has no engine of that precision, none that fits this machine, or none that may be
+            trusted.
         MissingExtraError: no TensorRT is installed.
         InputError: no GPU answers.
     """
@@ -167,10 +168,10 @@ def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> 
 def _engine(bundle: Bundle, plan: str) -> Engine:
     rebuild = command("export", bundle.path, "--trt")
     where, again = f"'{bundle.path / plan}'", f"Build it again: {rebuild}"
-    beside = f"{plan.removesuffix('.plan')}.json"
-    if beside not in bundle.manifest.files:
+    sidecar_name = f"{plan.removesuffix('.plan')}.json"
+    if sidecar_name not in bundle.manifest.files:
         raise BundleError(f"{where} has no sidecar. {again}")
-    sidecar = parse(bundle.read(beside), rebuild)
+    sidecar = parse(bundle.read(sidecar_name), rebuild)
     if sidecar.plan_sha256 != bundle.manifest.files[plan].sha256:
         raise BundleError(f"{where} is not the engine that its sidecar is of. {again}")
     record = bundle.manifest.precisions.get(sidecar.network)  # type: ignore[call-overload]

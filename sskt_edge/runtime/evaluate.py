@@ -170,7 +170,7 @@ def evaluate_folder(
     Args:
         bundle: what to evaluate.
         openings: its sessions.
-        data: data/<class>/<image>, or data/test/<class>/<image>; data/val/… where there is no test/.
+        data: data/<class>/<image>, or data/test/<class>/<image>; data/val/… if test/ is missing.
         skip_bad: leave out images that cannot be read.
         progress: draws the bars.
 

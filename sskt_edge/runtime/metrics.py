@@ -31,7 +31,7 @@ class Scores:
     Attributes:
         images: how many images.
         top1: share of images whose class comes first.
-        top5: share of images whose class is among the first five; None where there are no more than five classes.
+        top5: share of images whose class is among the first five; None with five classes or fewer.
         per_class: float64 [C], the share that is right of each class; NaN for a class without images.
         labels: int64 [N], the truth.
         answers: int64 [N], the first class; -1 where a logit is not finite.

@@ -45,7 +45,7 @@ class Parts:
 
     @property
     def test(self) -> Path | None:
-        """The folder of the test images: test/, or val/ where there is no test/, as in ImageNet's own layout."""
+        """The folder of the test images: test/, or val/ if test/ is missing, as in ImageNet's own layout."""
         return self.found.get("test", self.found.get("val"))
 
     def notes(self, unlabelled: Path | None = None) -> list[str]:
@@ -56,7 +56,7 @@ class Parts:
         """
         said = []
         if self.test is not None and "test" not in self.found:
-            said.append(f"{self.test.name}/ is the test set: there is no test/ with class folders")
+            said.append(f"{self.test.name}/ is the test set, since no test/ with class folders was found")
         used = {path.name for path in (self.found.get("train"), self.test) if path is not None}
         if unlabelled is not None and unlabelled.resolve().is_relative_to(self.root.resolve()):
             used.update(unlabelled.resolve().relative_to(self.root.resolve()).parts[:1])

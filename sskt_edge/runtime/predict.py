@@ -27,7 +27,7 @@ class Prediction:
     Attributes:
         path: the image's file; a folder that has no images.
         classes: the likeliest classes with their probabilities, the likeliest first; none where there is an error.
-        error: why there is no answer.
+        error: why the image has no answer.
     """
 
     path: Path

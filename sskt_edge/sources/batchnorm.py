@@ -25,7 +25,7 @@ def recalibrate(source: Source, batches: Iterable[NDArray[np.uint8]]) -> None:
         batches: uint8 [B,S,S,3] each.
 
     Raises:
-        DataError: there are no images.
+        DataError: no images are given.
         NetworkError: the network has no BatchNorm.
     """
     network = source.network.modules() if isinstance(source, TorchSource) else ()

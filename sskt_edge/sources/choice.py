@@ -142,7 +142,7 @@ def _timed(
 def choice_without_trial(
     question: Question, labels: Labels, store: LabelStore | None, allowed: Sequence[Engine]
 ) -> Choice | None:
-    """The engine that needs no trial: the store has its labels, there is no other, or there is little to ask."""
+    """The engine that needs no trial: the store has its labels, it is the only one, or little is left to ask."""
     kept = None if store is None else stored_engine(question, labels, store, allowed)
     if kept is not None:
         why = "the store has a part of its labels" if kept.missing else "the store has its labels"
@@ -150,7 +150,7 @@ def choice_without_trial(
     if allowed[0] == question.source.engines()[0]:
         if len(allowed) == 1:
             free = labels.engine == labels.precision == "auto"
-            return Choice(allowed[0], "there is no other here" if free else "as the recipe says")
+            return Choice(allowed[0], "the only engine here" if free else "as the recipe says")
         if question.views <= _FEW:
             return Choice(allowed[0], "too few views to try others for")
     return None

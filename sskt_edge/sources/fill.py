@@ -45,7 +45,7 @@ def fill(
         StorageError: the disk is full; what was asked is kept.
         WorkError: the engine fails.
     """
-    if _is_done(question, collection, temperature):  # before the lock: there is no waiting, and nothing is written
+    if _is_done(question, collection, temperature):  # before the lock: it neither waits nor writes
         return 0
     session = question.source.open(choice.engine, question.side, question.wanted[0].plan.batch_size)
     if collection.top_k:  # before the lock too: what is refused leaves no trace

@@ -103,8 +103,8 @@ def _with_run(so_far: Comparison, arm: Arm, seed: int, present: Present, progres
         return so_far.failing(arm.name, seed, str(error))
     figures = _figures(run)
     if not trained:
-        anew = f"remove '{so_far.folder / 'runs'}' and run the same command again"
-        present.refuse_changed(arm.recipe.data, figures.inputs, f"'{figures.run}' was trained", anew)
+        remedy = f"remove '{so_far.folder / 'runs'}' and run the same command again"
+        present.refuse_changed(arm.recipe.data, figures.inputs, f"'{figures.run}' was trained", remedy)
     more = so_far.having(arm.name, seed, figures)
     more.refuse_unlike()
     progress.say(f"{arm.name}, seed {seed}: {run.result.test.top1:.2%}")
@@ -117,7 +117,7 @@ def _figures(run: TrainedNetwork) -> Figures:
     result, golden = run.result, run.golden()
     tested = tested_sha256(golden.test_pixels, golden.test_labels)
     inputs = {TRAINING: result.data_sha256, TEST: tested, **result.sources}
-    if result.unlabelled_sha256 is not None:  # from scratch there are none, and that is no change
+    if result.unlabelled_sha256 is not None:  # a run from scratch reads none, which does not count as a change
         inputs[UNLABELLED] = result.unlabelled_sha256
     return Figures(
         run=run.folder.path.name,

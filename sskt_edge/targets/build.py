@@ -23,7 +23,7 @@ def build_target(target: Target, classes: int, seed: int) -> nn.Module:
     Raises:
         CheckpointError: the weights do not fit.
         DownloadError: published weights could not be fetched.
-        NetworkError: there are no published weights of that name.
+        NetworkError: no published weights have that name.
     """
     spec = TARGETS[target.model]
     with torch.random.fork_rng(devices=[]):

@@ -133,7 +133,7 @@ class Trainer:
         """One batch of an epoch of `steps` steps, by equation (4)."""
         setting = self._setting
         step = self.position.epoch * steps + self.position.step
-        # Dropout draws from a generator that is seeded again for each step: there is no random state to save.
+        # Dropout draws from a generator that is seeded again for each step, so no random state is saved.
         torch.manual_seed(int(np.random.SeedSequence([setting.train.seed, step]).generate_state(1, np.uint64)[0] >> 1))
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate(steps, step)

@@ -96,7 +96,7 @@ def train(
         The finished run: the stripped network in eval mode, with its result.
 
     Raises:
-        InputError: the recipe names what is not there or does not fit; there is no new run.
+        InputError: the recipe names what does not exist or does not fit; no new run is made.
         ParityError: no engine that the recipe allows answers as a source does.
         DivergenceError: a loss is not a finite number; the last state is kept.
         Interrupted: SIGINT or SIGTERM; labels and state are saved, and `resume` goes on bit for bit.

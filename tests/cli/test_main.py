@@ -50,7 +50,7 @@ def test_an_unknown_verb_is_an_error_of_input(tmp_path: Path) -> None:
         ("sources.0.model='timm/nothing_like_it'", ("timm", "no network 'nothing_like_it'")),
         ("sources.0.model='run/nowhere'", ("sources.teacher.model = 'nowhere'",)),
         ("sources.0.model='onnx/no.onnx'", ("sources.teacher.model = 'no.onnx'",)),
-        ("data={name='imagefolder',root='photos'}", ("data.root = 'photos'", "no such file or folder")),
+        ("data={name='imagefolder',root='photos'}", ("data.root = 'photos'", "no file or folder of that name")),
     ],
 )
 def test_a_wrong_recipe_gets_one_message(

@@ -26,7 +26,7 @@ def test_a_file_of_ones_own_goes_before_a_shipped_recipe(tmp_path: Path, monkeyp
 def test_a_name_that_is_not_shipped_is_an_error(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(RecipeError, match=r"no such file, and no shipped recipe has that name"):
+    with pytest.raises(RecipeError, match=r"does not exist, and no shipped recipe has that name"):
         find_recipe(given)
 
 

@@ -30,7 +30,7 @@ def test_val_is_the_test_set_where_there_is_no_test_and_that_is_said(tmp_path: P
     parts = find_parts(make(tmp_path, "train/cat", f"{val}/cat", "test"))  # ImageNet's own test/ has no classes
 
     assert parts is not None and parts.test == tmp_path / val
-    assert parts.notes() == [f"{val}/ is the test set: there is no test/ with class folders", "not used: test/"]
+    assert parts.notes() == [f"{val}/ is the test set, since no test/ with class folders was found", "not used: test/"]
 
 
 def test_parts_and_folders_that_are_not_used_are_said(tmp_path: Path) -> None:

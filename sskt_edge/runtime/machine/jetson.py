@@ -67,7 +67,7 @@ def find_jetson(root: Path = Path("/")) -> Jetson | None:
 
 
 def _power_mode(root: Path) -> str | None:
-    """Its name, by nvpmodel's files, which a container can be given; before the first choice there is no status."""
+    """Its name, by nvpmodel's files, which a container can be given; before the first choice the status is missing."""
     number = _MODE.search(text_of(root / "var/lib/nvpmodel/status") or "")
     if number is None:
         answer = ask("nvpmodel", "-q")
