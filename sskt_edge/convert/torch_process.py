@@ -85,15 +85,20 @@ def _next(process: subprocess.Popen[bytes]) -> tuple[Any, ...]:
 
     Raises:
         WorkError: it ended without one.
+        Exception: what it raised itself.
     """
     assert process.stdout is not None
     try:
-        return cast(tuple[Any, ...], pickle.load(process.stdout))  # noqa: S301 (of the process that was started here)
+        kind, *told = pickle.load(process.stdout)  # noqa: S301 (of the process that was started here)
     except (EOFError, pickle.UnpicklingError):
         raise WorkError(
             f"The process that runs torch ended with code {process.wait()} before it had answered. Code -9 mostly "
             f"means that the system had too little memory: close other programs and try again."
         ) from None
+    if kind == "failed":
+        error, trace = told
+        raise error from RuntimeError(f"in the process that runs torch:\n{trace}")
+    return kind, *told
 
 
 def _follow(process: subprocess.Popen[bytes], progress: Progress) -> FromTorch:
@@ -111,9 +116,6 @@ def _follow(process: subprocess.Popen[bytes], progress: Progress) -> FromTorch:
                 bars.pop()[0].__exit__(None, None, None)
             elif kind == "say":
                 progress.say(*told)
-            elif kind == "failed":
-                error, trace = told
-                raise error from RuntimeError(f"in the process that runs torch:\n{trace}")
             else:
                 return cast(FromTorch, told[0])
     finally:

@@ -49,7 +49,7 @@ told = {}
 try:
     fp32, logits = ask_torch(run, run.golden().images, Heard())
     told["hashes"] = [hashlib.sha256(one).hexdigest() for one in (fp32, logits.tobytes())]
-except SsktEdgeError as error:
+except (SsktEdgeError, ModuleNotFoundError) as error:
     told["error"] = [type(error).__name__, str(error)]
 heavy = sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "torchvision", "onnxscript"})
 print(json.dumps({**told, "bars": Heard.bars, "heavy": heavy, "left": started()}))
@@ -84,6 +84,13 @@ def test_an_error_is_what_it_is_here(tiny_run: TrainedNetwork, tmp_path: Path) -
     kind, message = ask(tmp_path, run)["error"]
 
     assert kind == "RunError" and "primary.safetensors' was changed" in message
+
+
+def test_torch_that_is_not_installed_is_named_as_it_is_here(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    """A module of its name stands in its way, as an environment without it would."""
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
+
+    assert ask(tmp_path, tiny_run.folder.path)["error"] == ["ModuleNotFoundError", "No module named 'torch'"]
 
 
 def test_a_process_that_the_system_ends_is_said(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
