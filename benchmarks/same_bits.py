@@ -201,9 +201,10 @@ def made(name: str, case: Case, work: Path, data: str) -> dict[str, Any]:
     (work / "runs").mkdir(exist_ok=True)
     run.rename(work / "runs" / name)
     run = work / "runs" / name
+    state = run / "checkpoints" / "last.safetensors"
     found: dict[str, Any] = {
         "weights": sha256(run / "primary.safetensors"),
-        "state": tensors_sha256(run / "checkpoints" / "last.safetensors"),
+        "state": tensors_sha256(state) if state.is_file() else None,
         "golden": tensors_sha256(run / "golden.safetensors"),
         "labels": labels_of(work / f"labels_{name}"),
     }
