@@ -23,18 +23,19 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from benchmarks.turns import Taken, serve, take_turns
-from sskt_edge.runtime.bench import Runs, Subject
-from sskt_edge.runtime.bench_bundle import usable_cores
-from sskt_edge.runtime.bundle import Bundle, open_bundle
-from sskt_edge.runtime.machine.conditions import conditions
-from sskt_edge.runtime.session import Session
-from sskt_edge.runtime.timing import Least, repeat
+from sskt_edge.bundle.bundle import Bundle, open_bundle
+from sskt_edge.evaluation.bench import Runs, Subject
+from sskt_edge.evaluation.bench_bundle import usable_cores
+from sskt_edge.evaluation.timing import Budget, repeat
+from sskt_edge.inference.open_session import open_session
+from sskt_edge.inference.session import Session
+from sskt_edge.machine.conditions import conditions
 
 Feeds = list[NDArray[np.uint8]]
 
 
 def ours_of(bundle: Bundle, threads: int) -> Session:
-    return bundle.session("fp32", "onnxruntime", "cpu", threads)
+    return open_session(bundle, "fp32", "onnxruntime", "cpu", threads)
 
 
 def plain_of(bundle: Bundle, threads: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
@@ -60,7 +61,7 @@ def feeds_of(bundle: Bundle, batch: int) -> Feeds:
 
 def ours(session: Session, feeds: Feeds, runs: int) -> Callable[[], object]:
     call = Runs(Subject("ours", session), feeds).call
-    return lambda: repeat(call, Least(0.0, runs))
+    return lambda: repeat(call, Budget(0.0, runs))
 
 
 def plain(run: Callable[[NDArray[np.uint8]], object], feeds: Feeds, runs: int) -> Callable[[], object]:

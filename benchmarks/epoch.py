@@ -28,25 +28,25 @@ import torch
 import torchvision
 
 from benchmarks.turns import serve, take_turns
+from sskt_edge.common.progress import QUIET
 from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import open_data
 from sskt_edge.data.views import ViewPolicy
+from sskt_edge.methods.sskt.losses import AuxiliaryLoss
+from sskt_edge.methods.sskt.network import BranchedTarget
 from sskt_edge.recipe.load import parse_recipe
-from sskt_edge.recipe.models import Recipe, Source
+from sskt_edge.recipe.models import Recipe, SourceOptions
 from sskt_edge.recipe.names import Precision
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.sources.labels import SoftLabels
+from sskt_edge.sources.soft_labels import SoftLabels
 from sskt_edge.sources.store.store import LabelStore
-from sskt_edge.sources.wanted import LabelPlan, Wanted
+from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
 from sskt_edge.sources.zoo import open_source
-from sskt_edge.sskt.losses import AuxiliaryLoss
-from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.feed import Batch, Feed
-from sskt_edge.training.loop import Setting, Trainer, layout
+from sskt_edge.training.loop import TrainContext, Trainer, layout
 from sskt_edge.training.memory import keep_freed_memory
 
 COUNT, CLASSES, VIEWS, NATIVE = 500, 1000, 16, 160
@@ -66,7 +66,7 @@ def images_of(data: str | None, size: int) -> ImageSet:
     return ImageSet(squares, np.arange(COUNT) % 5, hashes, tuple(map(str, range(COUNT))))
 
 
-class Side:
+class Contender:
     """One way to train, ready to do an epoch again and again."""
 
     def __init__(self, name: str, images: ImageSet, model: str, size: int, precision: Precision, folder: Path) -> None:
@@ -80,8 +80,8 @@ class Side:
             network = BranchedTarget(primary, TARGETS[model], sources, "no TM" not in name)
         network.to(memory_format=layout(recipe.train))
         auxiliary = {source: AuxiliaryLoss(1.0, "ce", 1.0, "batchmean") for source in names}
-        setting = Setting(recipe.train, None, auxiliary, Pixels(size), CPU, precision)
-        wanted = Wanted(images, LabelPlan(ViewPolicy(size, 4, None, True), 0, VIEWS, 64), recipe.train.epochs)
+        setting = TrainContext(recipe.train, None, auxiliary, Pixels(size), CPU, precision)
+        wanted = ViewSchedule(images, LabelPlan(ViewPolicy(size, 4, None, True), 0, VIEWS, 64), recipe.train.epochs)
         self.labels = SoftLabels(wanted, {source: stored(folder / "labels", source, wanted) for source in names})
         self.feed = Feed(images, self.labels, None, size, recipe.train.batch_size, 0)
         self.trainer = Trainer(network, setting, RunFolder(folder / name))
@@ -102,7 +102,7 @@ def recipe_of(model: str, size: int) -> Recipe:
     return parse_recipe(f'{data}\n[sskt]\nmethod="scratch"')
 
 
-def stored(store: Path, name: str, wanted: Wanted):  # type: ignore[no-untyped-def]
+def stored(store: Path, name: str, wanted: ViewSchedule):  # type: ignore[no-untyped-def]
     """Labels on the disk; what they say does not matter here."""
     collection = LabelStore(store).collection({"model": name}, CLASSES)
     keys = wanted.keys[wanted.distinct]
@@ -119,7 +119,7 @@ def stored(store: Path, name: str, wanted: Wanted):  # type: ignore[no-untyped-d
 def asking(source: str, images: ImageSet, size: int) -> Callable[[Batch], Batch]:
     """The online side's part: the source asked about as many views as the batch has, as one would write it."""
     if source == "efficientnet_lite0":
-        opened = open_source(Source(name="s0", model="package/efficientnet_lite0"), CPU)
+        opened = open_source(SourceOptions(name="s0", model="package/efficientnet_lite0"), CPU)
         network, pixels = opened.network, opened.pixels  # type: ignore[attr-defined]
     else:
         network, pixels = torchvision.models.get_model(source, num_classes=CLASSES).eval(), Pixels(224)
@@ -143,7 +143,7 @@ def work(names: list[str], images: ImageSet, model: str, size: int, precision: P
         sides: dict[str, Callable[[], None]] = {}
         for name in names:
             plain, _, source = name.partition("online, ")
-            side = Side(plain or "one source", images, model, size, precision, Path(folder))
+            side = Contender(plain or "one source", images, model, size, precision, Path(folder))
             sides[name] = functools.partial(side.epoch, asking(source, images, size)) if source else side.epoch
         serve(sides)
 

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from sskt_edge.runtime.progress import QUIET, Bar
+from sskt_edge.common.progress import QUIET, Bar
 
 _EVERY = 0.02  # seconds
 COLUMNS = ("this process", "the largest that it starts", "all at once")

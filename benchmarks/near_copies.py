@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from sskt_edge.common.progress import QUIET
 from sskt_edge.data.near_copies import NEAR, SIDE, perceptual_hashes
-from sskt_edge.runtime.folder import list_images, load
-from sskt_edge.runtime.images import decode, read_image, to_square
-from sskt_edge.runtime.progress import QUIET
+from sskt_edge.images.decode import decode, read_image, to_square
+from sskt_edge.images.listing import list_images, load
 
 SCALES = (1.0, 0.5, 0.25)
 QUALITIES = (60, 75, 90)

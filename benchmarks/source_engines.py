@@ -37,17 +37,17 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torchvision import models
 
 from benchmarks.turns import memory
+from sskt_edge.common.packages import version_of
+from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.cut import cut_views
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import open_data
 from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.inference.backends import BACKENDS
+from sskt_edge.inference.session import Session
 from sskt_edge.recipe.load import parse_recipe
-from sskt_edge.recipe.models import Source
-from sskt_edge.runtime.backends import BACKENDS
-from sskt_edge.runtime.machine.machine import version_of
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.runtime.session import Session
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.gate import divergence
 from sskt_edge.sources.source import TorchSource
@@ -107,7 +107,7 @@ def open_any(model: str) -> TorchSource:
     if kind == "torchvision":
         torch.manual_seed(0)
         return TorchSource("source", model, models.get_model(name), Pixels(224), CPU)
-    source = open_source(Source(name="source", model=model), CPU)
+    source = open_source(SourceOptions(name="source", model=model), CPU)
     assert isinstance(source, TorchSource)
     return source
 

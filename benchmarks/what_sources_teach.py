@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from sskt_edge.common.progress import QUIET
 from sskt_edge.data.images import ImageSet
+from sskt_edge.methods.sskt.network import BranchedTarget
 from sskt_edge.recipe.load import load_recipe
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.train import Fitted, fit
 

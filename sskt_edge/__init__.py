@@ -6,7 +6,8 @@ From Python:
 
     run = sskt_edge.train(sskt_edge.load_recipe("quickstart"))
     bundle = sskt_edge.export(run, "bundles/quickstart")
-    logits = sskt_edge.open_bundle("bundles/quickstart").session().run(images)  # uint8 [N,H,W,3] → float32 [N,classes]
+    session = sskt_edge.open_session(sskt_edge.open_bundle("bundles/quickstart"))
+    logits = session.run(images)  # uint8 [N,H,W,3] → float32 [N,classes]
 
 What is heavy is imported when it is first used: on a device, `open_bundle` needs no torch.
 """
@@ -16,25 +17,26 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from sskt_edge import telemetry
+from sskt_edge.common import telemetry
+from sskt_edge.common.version import __version__
 
 telemetry.switch_off()
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
+    from sskt_edge.bundle.bundle import open_bundle
     from sskt_edge.convert.bundle_from_run import bundle_from_run as export
+    from sskt_edge.inference.open_session import open_session
     from sskt_edge.recipe.load import load_recipe
-    from sskt_edge.runtime.bundle import open_bundle
     from sskt_edge.targets.run_folder import read_run
     from sskt_edge.training.train import train
 
-__all__ = ["__version__", "export", "load_recipe", "open_bundle", "read_run", "train"]
+__all__ = ["__version__", "export", "load_recipe", "open_bundle", "open_session", "read_run", "train"]
 
 _WHERE = {
     "export": ("sskt_edge.convert.bundle_from_run", "bundle_from_run"),
     "load_recipe": ("sskt_edge.recipe.load", "load_recipe"),
-    "open_bundle": ("sskt_edge.runtime.bundle", "open_bundle"),
+    "open_bundle": ("sskt_edge.bundle.bundle", "open_bundle"),
+    "open_session": ("sskt_edge.inference.open_session", "open_session"),
     "read_run": ("sskt_edge.targets.run_folder", "read_run"),
     "train": ("sskt_edge.training.train", "train"),
 }

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import sskt_edge
+from sskt_edge.bundle.bundle import Bundle
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.targets.run_folder import TrainedNetwork
+from tests.bundle.tiny import write_bundle, write_images
 
 # Tiny networks gain nothing from threads; next to another busy process threads make them hundreds of times slower.
 torch.set_num_threads(1)
@@ -67,3 +68,16 @@ def tiny_bundle(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFacto
     """The bundle of `tiny_run`: fp32 alone."""
     folder: Path = tmp_path_factory.mktemp("bundles")
     return sskt_edge.export(tiny_run, folder / "tiny")
+
+
+@pytest.fixture
+def bundle_path(tmp_path: Path) -> Path:
+    """A whole bundle whose network is a matrix."""
+    return write_bundle(tmp_path / "tiny")
+
+
+@pytest.fixture
+def images_path(tmp_path: Path) -> Path:
+    """Images of one colour each, in class folders."""
+    write_images(tmp_path / "images")
+    return tmp_path / "images"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sskt_edge.runtime.seal import BLANK, KEY, sealed
+from sskt_edge.common.seal import BLANK, KEY, sealed
 
 
 def as_sealed(plain: Mapping[str, Any]) -> bytes:

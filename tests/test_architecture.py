@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import itertools
 import json
 import re
@@ -17,21 +18,13 @@ import sskt_edge
 PACKAGE = Path(sskt_edge.__file__).parent
 TESTS = Path(__file__).parent
 
-# A part imports from itself and from parts of a lower number; so those of the same number know nothing of each other.
-LAYERS = {
-    "errors": 0,
-    "telemetry": 0,
-    "runtime": 1,
-    "recipe": 2,
-    "data": 3,
-    "targets": 4,
-    "convert": 5,
-    "sskt": 6,
-    "sources": 6,
-    "training": 7,
-    "study": 8,
-    "cli": 9,
-}
+# Each room imports from itself and from the rooms above it in this list: imports go one way. Up to DEVICE, nothing
+# imports torch or onnx: that is what a device installs.
+ROOMS = (
+    *("common", "catalogue", "tasks", "recipe", "images", "machine", "bundle", "inference", "evaluation", "doctor"),
+    *("data", "targets", "convert", "sources", "methods", "training", "study", "cli"),
+)
+DEVICE = ROOMS[: ROOMS.index("doctor") + 1]
 HEAVY = (
     *("torch", "torchvision", "onnx", "onnxruntime", "openvino", "onnxscript", "timm", "tensorboard"),
     *("tensorrt", "tensorrt_rtx", "cuda"),
@@ -41,13 +34,19 @@ VERBS = "train|export|eval|bench|predict|compare|sweep|labels|recipe|networks|do
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def part_of(path: Path) -> str:
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0]
 
 
-def imported_parts(path: Path) -> set[str]:
-    """The parts of the package that a file imports anywhere."""
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The files of the package that a file imports anywhere, by their dotted names."""
     names: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -55,24 +54,32 @@ def imported_parts(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
             names += [f"{node.module}.{alias.name}" for alias in node.names]
-    found = {name.split(".")[1] for name in names if name.startswith("sskt_edge.")}
-    return found - {"__version__"}
+    own = [name for name in names if name.split(".")[0] == "sskt_edge"]
+    # "from a.b import c" names a file c of the folder b, or something in the file b.
+    return {name if name in MODULES else name.rpartition(".")[0] for name in own}
 
 
-def test_every_part_has_its_layer() -> None:
-    assert {part_of(path) for path in FILES} == set(LAYERS)
+def test_every_file_lies_in_a_room() -> None:
+    assert {room_of(path) for path in FILES} == set(ROOMS)
 
 
-@pytest.mark.parametrize("part", sorted(LAYERS))
-def test_imports_go_one_way(part: str) -> None:
-    lower = {other for other, layer in LAYERS.items() if layer < LAYERS[part]} | {part}
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_go_one_way(room: str) -> None:
+    above = ROOMS[: ROOMS.index(room) + 1]
+    allowed = {module for module, path in MODULES.items() if room_of(path) in above}
     wrong = {
-        str(path.relative_to(PACKAGE)): sorted(imported_parts(path) - lower)
-        for path in FILES
-        if part_of(path) == part and imported_parts(path) - lower
+        module: sorted(imported_modules(path) - allowed)
+        for module, path in MODULES.items()
+        if room_of(path) == room and imported_modules(path) - allowed
     }
 
     assert wrong == {}
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    order = graphlib.TopologicalSorter({module: imported_modules(path) - {module} for module, path in MODULES.items()})
+
+    order.prepare()  # CycleError names the files
 
 
 def test_no_file_is_long() -> None:
@@ -82,7 +89,7 @@ def test_no_file_is_long() -> None:
 
 
 def test_a_command_that_is_printed_quotes_its_names() -> None:
-    """runtime.shell.command writes it; a name that is put behind "sskt-edge train " by hand may have blanks."""
+    """common.shell.command writes it; a name that is put behind "sskt-edge train " by hand may have blanks."""
     by_hand = [
         f"{path.relative_to(PACKAGE)}:{text.lineno}"
         for path in FILES
@@ -104,14 +111,13 @@ def run(code: str) -> str:
 
 
 def light_modules() -> list[str]:
-    files = [path for path in FILES if part_of(path) in {"errors", "telemetry", "runtime", "recipe", "cli"}]
-    dotted = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in files]
-    return ["sskt_edge", *(name.removesuffix(".__init__") for name in dotted)]
+    files = [path for path in FILES if room_of(path) in {*DEVICE, "cli"}]
+    return ["sskt_edge", *map(module_of, files)]
 
 
 def test_what_runs_on_a_device_imports_nothing_heavy() -> None:
     modules = light_modules()
-    assert {"sskt_edge.cli.main", "sskt_edge.runtime.backends.onnxruntime", "sskt_edge.recipe.load"} <= set(modules)
+    assert {"sskt_edge.cli.main", "sskt_edge.inference.backends.onnxruntime", "sskt_edge.recipe.load"} <= set(modules)
 
     loaded = run(f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\nprint(*sys.modules)")
 

@@ -15,18 +15,18 @@ import pytest
 import torch
 from torch import nn
 
-from sskt_edge.errors import InputError
-from sskt_edge.runtime.bundle import open_bundle
-from sskt_edge.runtime.manifest import parse
-from sskt_edge.sources.store.form import Form
-from sskt_edge.sources.store.manifest import Manifest, read_manifest, write_manifest
+from sskt_edge.bundle.bundle import open_bundle
+from sskt_edge.bundle.manifest import parse
+from sskt_edge.common.errors import InputError
+from sskt_edge.sources.store.label_format import LabelFormat
+from sskt_edge.sources.store.manifest import CollectionManifest, read_manifest, write_manifest
 from sskt_edge.study.compare import Study
 from sskt_edge.targets.records import read_record, write_record
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.environment import read_environment
-from sskt_edge.training.state import Position, load_state, save_state
-from tests.runtime.tiny import write_bundle
+from sskt_edge.training.state import TrainState, load_state, save_state
+from tests.bundle.tiny import write_bundle
 
 Reader = Callable[[], object]
 
@@ -93,7 +93,7 @@ def state_files(folder: Path) -> dict[Path, Reader]:
     network(torch.ones(2, 3, 4, 4)).sum().backward()
     optimizer.step()
     file = folder / "last.safetensors"
-    save_state(file, network, optimizer, Position(epoch=3, step=2, sums={"total": 0.3}, best_top1=0.5))
+    save_state(file, network, optimizer, TrainState(epoch=3, step=2, sums={"total": 0.3}, best_top1=0.5))
     return {file: lambda: load_state(file, network, optimizer)}
 
 
@@ -102,7 +102,7 @@ def other_files(folder: Path) -> dict[Path, Reader]:
     study, store = folder / "study.json", folder / "manifest.json"
     write_record(study, Study(name="a", recipe_sha256="0" * 64, precision="fp16"))
     told = {"gate": {"kl": 0.001, "same": 0.97, "agreement": 0.99}}
-    write_manifest(folder, Manifest({"model": "a"}, Form(10, 3), fills={"1": told}))
+    write_manifest(folder, CollectionManifest({"model": "a"}, LabelFormat(10, 3), fills={"1": told}))
     return {study: lambda: read_record(study, Study, "Remove it."), store: lambda: read_manifest(folder)}
 
 

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 import sskt_edge
+from sskt_edge.bundle.bundle import Bundle
 from sskt_edge.convert.export_options import with_options
 from sskt_edge.recipe.shipped import shipped_recipes
-from sskt_edge.runtime.bundle import Bundle
 from sskt_edge.targets.run_folder import TrainedNetwork
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -127,7 +127,7 @@ def test_what_needs_torch_says_how_to_install_it(device: Path, bundle: Bundle) -
 def test_python_sees_the_runtime_there(device: Path, bundle: Bundle) -> None:
     script = (
         "import sys, numpy, sskt_edge; b = sskt_edge.open_bundle(sys.argv[1]); "
-        "print(b.session().run(b.golden().images[:3]).shape, 'torch' in sys.modules)"
+        "print(open_session(b).run(b.golden().images[:3]).shape, 'torch' in sys.modules)"
     )
     done = run(device, "python", "-c", script, str(bundle.path))
     assert done.stdout.split(")")[0] == "(3, 10", done.stderr

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import sskt_edge
-from sskt_edge.runtime.evaluate import evaluate_folder
-from sskt_edge.runtime.openings import open_all
+from sskt_edge.evaluation.evaluate import evaluate_folder
+from sskt_edge.inference.open_sessions import open_sessions
 
 FLOWERS = os.environ.get("SSKT_EDGE_FLOWERS")
 
@@ -29,7 +29,7 @@ def test_the_bundle_answers_as_the_trained_network_on_every_test_image(change: t
     run = sskt_edge.train(recipe, tmp_path / "runs")
     bundle = sskt_edge.export(run, tmp_path / "bundle")
     assert (bundle.manifest.refused, bundle.manifest.marks) == ({}, [])
-    report = evaluate_folder(bundle, open_all(bundle, backend="onnxruntime", provider="cpu"), Path(str(FLOWERS)))
+    report = evaluate_folder(bundle, open_sessions(bundle, backend="onnxruntime", provider="cpu"), Path(str(FLOWERS)))
     assert report.passed
     assert (
         {"fp32", "fp16", "int8"} <= {result.precision for result in report.results} == set(bundle.manifest.precisions)

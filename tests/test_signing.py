@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from sskt_edge.runtime.bundle import open_bundle
-from sskt_edge.training.state import Position, save_state
+from sskt_edge.bundle.bundle import open_bundle
+from sskt_edge.training.state import TrainState, save_state
+from tests.bundle.tiny import write_bundle
 from tests.export.pages import blocks, is_python
-from tests.runtime.tiny import write_bundle
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "signing.md"
 
@@ -49,7 +49,7 @@ def test_the_python_of_the_page_tells_whole_files_from_changed_ones(manifest: Pa
     (code,) = [block for block in blocks(PAGE) if is_python(block)]
     network = nn.Linear(2, 2)
     state = tmp_path / "last.safetensors"
-    save_state(state, network, torch.optim.SGD(network.parameters(), lr=0.1), Position())
+    save_state(state, network, torch.optim.SGD(network.parameters(), lr=0.1), TrainState())
     for file in (manifest, state):
         for said in ("whole", "changed"):
             done = subprocess.run([sys.executable, "-c", code, str(file)], check=True, capture_output=True, text=True)

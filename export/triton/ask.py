@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sskt_edge.errors import InputError, SsktEdgeError, WorkError
-from sskt_edge.runtime.bundle import Bundle, open_bundle
-from sskt_edge.runtime.parity import compare
-from sskt_edge.runtime.predict import predict
-from sskt_edge.runtime.printable import printable, printable_lines
-from sskt_edge.runtime.session import INPUT_NAME, OUTPUT_NAME, run_batches
-from sskt_edge.runtime.verdict import verdict
+from sskt_edge.bundle.bundle import Bundle, open_bundle
+from sskt_edge.common.errors import InputError, SsktEdgeError, WorkError
+from sskt_edge.common.printable import printable, printable_lines
+from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.predict import predict
+from sskt_edge.evaluation.verdict import verdict
+from sskt_edge.inference.session import INPUT_NAME, OUTPUT_NAME, run_batches
 
 _SECONDS = 60
 

@@ -49,11 +49,11 @@ def bench(
 
     Ctrl-C shows what was measured so far.
     """
+    from sskt_edge.bundle.bundle import find_newest_bundle, open_bundle
     from sskt_edge.cli.bench_table import show_benchmark
-    from sskt_edge.runtime.bench_bundle import bench_bundle
-    from sskt_edge.runtime.bundle import find_newest_bundle, open_bundle
-    from sskt_edge.runtime.effort import effort_of
-    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.common.progress import QUIET
+    from sskt_edge.evaluation.bench_bundle import bench_bundle
+    from sskt_edge.evaluation.effort import effort_of
 
     effort = effort_of(seconds, runs, publishable)
     progress = QUIET if json_ else Bars()

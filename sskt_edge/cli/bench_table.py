@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sskt_edge.cli.output import show
-from sskt_edge.runtime.bench_bundle import Benchmark
-from sskt_edge.runtime.machine.conditions import Conditions
-from sskt_edge.runtime.machine.jetson import Jetson
-from sskt_edge.runtime.machine.nvidia_smi import GpuState
-from sskt_edge.runtime.shell import command
-from sskt_edge.runtime.timing import Timing
+from sskt_edge.common.shell import command
+from sskt_edge.evaluation.bench_bundle import Benchmark
+from sskt_edge.evaluation.timing import Timing
+from sskt_edge.machine.conditions import Conditions
+from sskt_edge.machine.jetson import Jetson
+from sskt_edge.machine.nvidia_smi import GpuState
 
 _HEAD = ("batch", "P50", "P90", "P99", "mean", "n", "images/s", "copy", "compute")
 

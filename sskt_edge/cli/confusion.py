@@ -8,14 +8,14 @@ import numpy as np
 
 from sskt_edge.cli.console import Console
 from sskt_edge.cli.table import Column, Table
-from sskt_edge.runtime.evaluate import Result
-from sskt_edge.runtime.metrics import MOST_CLASSES
+from sskt_edge.evaluation.evaluate import SessionResult
+from sskt_edge.tasks.metrics import MOST_CLASSES
 
 _MOST_COLUMNS = 12  # a larger matrix is not read by people
 _MOST_ROWS = 10
 
 
-def show_confusion(console: Console, classes: Sequence[str], result: Result) -> None:
+def show_confusion(console: Console, classes: Sequence[str], result: SessionResult) -> None:
     """Print the matrix, a row for each true class; or, if it is too large, the hardest classes and the confusions."""
     matrix = _matrix(console, classes, result) if len(classes) <= _MOST_COLUMNS else None
     if matrix is None:
@@ -26,7 +26,7 @@ def show_confusion(console: Console, classes: Sequence[str], result: Result) -> 
     matrix.show()
 
 
-def _matrix(console: Console, classes: Sequence[str], result: Result) -> Table | None:
+def _matrix(console: Console, classes: Sequence[str], result: SessionResult) -> Table | None:
     """The matrix with the classes' names above its columns, or, if only that fits, with their numbers."""
     numbered = [f"{number} {name}" for number, name in enumerate(classes, 1)]
     numbers = [str(number) for number in range(1, len(classes) + 1)]
@@ -42,7 +42,7 @@ def _matrix(console: Console, classes: Sequence[str], result: Result) -> Table |
     return None
 
 
-def _show_hardest(console: Console, classes: Sequence[str], result: Result) -> None:
+def _show_hardest(console: Console, classes: Sequence[str], result: SessionResult) -> None:
     """The classes of which the smallest share is right; nothing if every image is."""
     shares, images = result.scores.per_class, np.bincount(result.scores.labels, minlength=len(classes))
     wrong = np.flatnonzero(shares < 1)
@@ -57,7 +57,7 @@ def _show_hardest(console: Console, classes: Sequence[str], result: Result) -> N
     ).show()
 
 
-def _show_confused(console: Console, classes: Sequence[str], result: Result) -> None:
+def _show_confused(console: Console, classes: Sequence[str], result: SessionResult) -> None:
     """The pairs of classes that are confused most often; nothing if none are."""
     labels, answers = result.scores.labels, result.scores.answers
     wrong = (answers != labels) & (answers >= 0)

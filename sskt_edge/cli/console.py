@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from sskt_edge.cli.streams import encodable
-from sskt_edge.runtime.printable import printable_lines
+from sskt_edge.common.printable import printable_lines
 
 
 class Console(rich.console.Console):

@@ -8,9 +8,9 @@ from sskt_edge.cli.output import JsonFlag, show_json
 def doctor(json_: JsonFlag = False) -> None:
     """Show what this machine has and what each verb can do here."""
     from sskt_edge.cli.doctor_tables import show_machine
-    from sskt_edge.runtime.machine.abilities import install, verbs
-    from sskt_edge.runtime.machine.faults import warnings
-    from sskt_edge.runtime.machine.machine import look
+    from sskt_edge.doctor.machine import look
+    from sskt_edge.doctor.readiness import install, verbs
+    from sskt_edge.doctor.warnings import warnings
 
     machine = look()
     abilities, command, faults = verbs(machine), install(machine), warnings(machine)

@@ -9,8 +9,8 @@ from sskt_edge.cli.output import show_pairs
 
 if TYPE_CHECKING:
     from sskt_edge.cli.console import Console
-    from sskt_edge.runtime.machine.conditions import Conditions
-    from sskt_edge.runtime.machine.machine import Machine
+    from sskt_edge.doctor.machine import Machine
+    from sskt_edge.machine.conditions import Conditions
 
 
 def show_machine(machine: Machine, abilities: Mapping[str, str], command: str, faults: Sequence[str]) -> None:
@@ -115,7 +115,7 @@ def _listed(*parts: str | None) -> str:
 
 
 def _package_rows(machine: Machine) -> dict[str, str]:
-    from sskt_edge.runtime.machine.machine import PACKAGES
+    from sskt_edge.common.packages import PACKAGES
 
     rows = {}
     for extra, names in PACKAGES.items():

@@ -30,19 +30,19 @@ def evaluate(
     json_: JsonFlag = False,
 ) -> None:
     """Evaluate a bundle on this machine; exit code 1 if it does not answer as the trained network did."""
+    from sskt_edge.bundle.bundle import find_newest_bundle, open_bundle
     from sskt_edge.cli.evaluation import show_evaluation
-    from sskt_edge.runtime.bundle import find_newest_bundle, open_bundle
-    from sskt_edge.runtime.evaluate import evaluate as evaluate_golden
-    from sskt_edge.runtime.evaluate import evaluate_folder
-    from sskt_edge.runtime.openings import open_all
-    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.common.progress import QUIET
+    from sskt_edge.evaluation.evaluate import evaluate as evaluate_golden
+    from sskt_edge.evaluation.evaluate import evaluate_folder
+    from sskt_edge.inference.open_sessions import open_sessions
 
     progress = QUIET if json_ else Bars()
     path = bundle or find_newest_bundle()
     if bundle is None:
         progress.say(f"evaluating the newest bundle, {path}")
     opened = open_bundle(path)
-    openings = open_all(opened, precision, backend, provider, threads, trust_engines)
+    openings = open_sessions(opened, precision, backend, provider, threads, trust_engines)
     if data is None:
         report = evaluate_golden(opened, openings, progress)
     else:

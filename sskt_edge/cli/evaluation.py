@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from sskt_edge.bundle.bundle import Bundle
 from sskt_edge.cli.confusion import show_confusion
 from sskt_edge.cli.console import Console
 from sskt_edge.cli.output import given, short_count, show
 from sskt_edge.cli.precision_table import by_sentence, rows_from_report, show_precisions
-from sskt_edge.runtime.bundle import Bundle
-from sskt_edge.runtime.evaluate import Report, Result
-from sskt_edge.runtime.machine.install import gpu_of
-from sskt_edge.runtime.shell import command
+from sskt_edge.common.shell import command
+from sskt_edge.evaluation.evaluate import Report, SessionResult
+from sskt_edge.machine.device import gpu_of
 
 
 def show_evaluation(bundle: Bundle, report: Report, options: Mapping[str, object] = MappingProxyType({})) -> None:
@@ -37,7 +37,7 @@ def _next(bundle: Bundle, report: Report, options: Mapping[str, object]) -> list
     return [*whole, command("bench", bundle.path, *same), command("predict", bundle.path, "IMAGE…", *of_predict)]
 
 
-def _rows(bundle: Bundle, report: Report, shown: Result) -> dict[str, str]:
+def _rows(bundle: Bundle, report: Report, shown: SessionResult) -> dict[str, str]:
     manifest = bundle.manifest
     rows = {}
     if (fastest := report.fastest) is not None:

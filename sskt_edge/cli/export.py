@@ -55,9 +55,9 @@ def export(
 ) -> None:
     """Export a run's stripped network to ONNX in every precision, with the proof that each answers the same."""
     from sskt_edge.cli.exported import Asked, bundle_of, engines_into, show_exported, words_of
-    from sskt_edge.errors import SsktEdgeError
-    from sskt_edge.runtime.progress import Notes
-    from sskt_edge.runtime.triton import triton_from_bundle
+    from sskt_edge.common.errors import SsktEdgeError
+    from sskt_edge.common.progress import Notes
+    from sskt_edge.inference.triton import triton_from_bundle
 
     start = time.monotonic()
     said = Notes()  # on a terminal the bars say it

@@ -6,17 +6,17 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from sskt_edge.bundle.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.cli.output import show, show_json
 from sskt_edge.cli.precision_table import by_sentence, rows_from_manifest, show_precisions
-from sskt_edge.errors import InputError
-from sskt_edge.runtime.backends.tensorrt import flavours
-from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.seal import unprotected
-from sskt_edge.runtime.shell import command
+from sskt_edge.common.errors import InputError
+from sskt_edge.common.progress import Progress
+from sskt_edge.common.seal import unprotected
+from sskt_edge.common.shell import command
+from sskt_edge.inference.backends.tensorrt import flavours
 
 if TYPE_CHECKING:
-    from sskt_edge.runtime.backends.tensorrt.build import Built
+    from sskt_edge.inference.backends.tensorrt.build import Built
 
 _MOST_LAYERS = 6  # names of layers in a line; the manifest has all
 
@@ -95,7 +95,7 @@ def _of_run(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bundle
 
 def engines_into(bundle: Bundle, asked: Asked, made: bool, progress: Progress) -> tuple[Bundle, dict[str, Built]]:
     """Build the engines that were asked for; of a bundle just made, those of precisions that were not refused."""
-    from sskt_edge.runtime.engines import build_engines
+    from sskt_edge.inference.bundle_engines import build_engines
 
     wanted = asked.precision
     if wanted is not None and made:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, recipe_word, short_bytes, short_time, show, show_json
-from sskt_edge.runtime.shell import command
+from sskt_edge.common.shell import command
 
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection
@@ -27,8 +27,8 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
     An engine that TensorRT builds for it is kept in the user's cache, for the filling.
     """
     from sskt_edge.cli.labels_tables import show_plan
+    from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked
-    from sskt_edge.runtime.progress import QUIET
 
     loaded = load_checked(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
@@ -46,14 +46,14 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
 @app.command("fill")
 def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
     """Ask the sources for every label that a training will want and the store lacks. Goes on where it was stopped."""
+    from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked
-    from sskt_edge.runtime.progress import QUIET
 
     start = time.monotonic()
     loaded = load_checked(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
     with progress.bar("load torch", 1):
-        from sskt_edge.training.labels import fill_store
+        from sskt_edge.training.fill_store import fill_store
         from sskt_edge.training.memory import keep_freed_memory
     keep_freed_memory()
     filled = fill_store(loaded, progress)
@@ -83,8 +83,8 @@ def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
 @app.command("verify")
 def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
     """Check every shard against its hash; damaged ones are removed and the next fill asks again. Exit code 1 if any."""
-    from sskt_edge.runtime.progress import QUIET
-    from sskt_edge.runtime.seal import unprotected
+    from sskt_edge.common.progress import QUIET
+    from sskt_edge.common.seal import unprotected
     from sskt_edge.sources.store.store import LabelStore
 
     progress = QUIET if json_ else Bars()
@@ -124,8 +124,8 @@ def prune(
     json_: JsonFlag = False,
 ) -> None:
     """Remove collections by name, or those that no training has used for some days."""
-    from sskt_edge.errors import DataError, InputError, nearest
-    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.common.errors import DataError, InputError, nearest
+    from sskt_edge.common.progress import QUIET
 
     if not names and unused is None:
         raise InputError(f"Which collections? Name them, as {_list_of(store)} does, or say --unused DAYS.")
@@ -159,7 +159,7 @@ def _collections(store: Path) -> list[Collection]:
     Raises:
         DataError: the folder does not exist, or a manifest in it is broken.
     """
-    from sskt_edge.errors import DataError
+    from sskt_edge.common.errors import DataError
     from sskt_edge.sources.store.store import LabelStore
 
     if not store.is_dir():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sskt_edge.cli.output import given, short_bytes, short_time, show
-from sskt_edge.runtime.shell import command
+from sskt_edge.common.shell import command
 
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection
@@ -72,8 +72,8 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
     if not collections:
         show(f"'{store}' holds no labels", {}, [command("labels", "fill", "RECIPE")])
         return
-    from sskt_edge.runtime.seal import unprotected
-    from sskt_edge.sources.told import told_of
+    from sskt_edge.common.seal import unprotected
+    from sskt_edge.sources.fill_record import fill_records
 
     for one in collections:
         facts = collection_facts(one)
@@ -81,7 +81,7 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
             "labels": f"{one.rows:,}, {short_bytes(one.bytes)}, used {_ago(one.used)}",
             "asked by": f"{facts['engine']} on {facts['device']}, {facts['sees']} px",
             "kept": f"the {one.top_k} largest of {one.classes} logits" if one.top_k else f"all {one.classes} logits",
-            "for": ", ".join(dict.fromkeys(f"{told.recipe} ({told.source})" for told in told_of(one))),
+            "for": ", ".join(dict.fromkeys(f"{told.recipe} ({told.source})" for told in fill_records(one))),
         }
         if not facts["protected"]:
             rows["note"] = unprotected("its manifest.json") + ", until labels are added"

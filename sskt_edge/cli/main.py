@@ -10,7 +10,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-import sskt_edge
 from sskt_edge.cli import (
     bench,
     compare,
@@ -26,7 +25,8 @@ from sskt_edge.cli import (
     train,
 )
 from sskt_edge.cli.output import show_error, show_json
-from sskt_edge.errors import Interrupted, MissingExtraError, SsktEdgeError, WorkError
+from sskt_edge.common.errors import Interrupted, MissingExtraError, SsktEdgeError, WorkError
+from sskt_edge.common.version import __version__
 
 app = typer.Typer(
     name="sskt-edge",
@@ -41,7 +41,7 @@ app = typer.Typer(
 
 def _say_version(asked: bool) -> None:
     if asked:
-        print(f"sskt-edge {sskt_edge.__version__}")
+        print(f"sskt-edge {__version__}")
         raise typer.Exit
 
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sskt_edge.cli.streams import encodable
-from sskt_edge.runtime.printable import as_utf8, printable_lines
+from sskt_edge.common.printable import as_utf8, printable_lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
     from rich.progress import TaskID
 
     from sskt_edge.cli.console import Console
-    from sskt_edge.runtime.progress import Bar
+    from sskt_edge.common.progress import Bar
 
 _SECONDS_A_LINE = 30
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sskt_edge.runtime.evaluate import Report
-from sskt_edge.runtime.manifest import Manifest
-from sskt_edge.runtime.metrics import interval
+from sskt_edge.bundle.manifest import Manifest
+from sskt_edge.evaluation.evaluate import Report
+from sskt_edge.tasks.metrics import interval
 
 
 class Row(NamedTuple):

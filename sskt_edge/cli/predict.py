@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sskt_edge.cli.output import Bars, JsonFlag, show_error, show_json
+from sskt_edge.inference.open_session import open_session
 
 
 def predict(
@@ -23,16 +24,16 @@ def predict(
     json_: JsonFlag = False,
 ) -> None:
     """Name the likeliest classes of images; exit code 1 if some images have no answer, 2 if none can be read."""
+    from sskt_edge.bundle.bundle import open_bundle
     from sskt_edge.cli.predict_table import show_predictions
-    from sskt_edge.runtime.bundle import open_bundle
-    from sskt_edge.runtime.predict import predict as predict_images
-    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.common.progress import QUIET
+    from sskt_edge.evaluation.predict import predict as predict_images
 
     progress = QUIET if json_ else Bars()
     opened = open_bundle(bundle)
     for note in opened.notes:
         progress.say(note)
-    session = opened.session(precision, backend, provider, trust_engines=trust_engines)
+    session = open_session(opened, precision, backend, provider, trust_engines=trust_engines)
     found = predict_images(opened, session, images, top, progress)
     if json_:
         show_json({"bundle": str(bundle), "notes": opened.notes, "images": [one.as_json() for one in found]})

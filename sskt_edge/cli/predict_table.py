@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sskt_edge.cli.console import Console
 from sskt_edge.cli.table import Column, Table
-from sskt_edge.runtime.predict import Prediction
-from sskt_edge.runtime.printable import printable
+from sskt_edge.common.printable import printable
+from sskt_edge.evaluation.predict import Prediction
 
 
 def show_predictions(found: Sequence[Prediction]) -> None:

@@ -20,7 +20,7 @@ from sskt_edge.cli.output import (
     show_pairs,
     show_text,
 )
-from sskt_edge.runtime.shell import command
+from sskt_edge.common.shell import command
 
 app = typer.Typer(help="List, show, check and start recipes.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -79,10 +79,10 @@ def check(
     because it cannot be read. Near copies are listed and do not change the exit code.
     """
     from sskt_edge.cli.recipe_tables import data_rows, has_near_copies, show_counts
+    from sskt_edge.common.errors import RecipeError
+    from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked
-    from sskt_edge.errors import RecipeError
     from sskt_edge.recipe.load import load_recipe, recipe_sha256
-    from sskt_edge.runtime.progress import QUIET
 
     if near is not None and not data:
         raise RecipeError("--near compares images, which are read only with --data. Add --data.")
@@ -136,12 +136,12 @@ def new(
     """Look at a folder of images and write a commented recipe for it that trains as it is."""
     from importlib.util import find_spec
 
+    from sskt_edge.common.errors import RecipeError
+    from sskt_edge.common.files import write_atomically
+    from sskt_edge.common.progress import QUIET
     from sskt_edge.data.survey import survey
-    from sskt_edge.errors import RecipeError
     from sskt_edge.recipe.load import parse_recipe
     from sskt_edge.recipe.new import folder_name, new_recipe
-    from sskt_edge.runtime.files import write_atomically
-    from sskt_edge.runtime.progress import QUIET
 
     name = folder_name(data)
     path = out or Path(f"{name}.toml")

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TextIO, cast
 
-from sskt_edge.errors import StorageError
-from sskt_edge.runtime.printable import UNPRINTABLE, escape
+from sskt_edge.common.errors import StorageError
+from sskt_edge.common.printable import UNPRINTABLE, escape
 
 READABLE = "sskt_edge.readable"
 """The error handler of codecs that stands a readable text for a character that an encoding lacks."""
@@ -110,7 +110,7 @@ def finish() -> StorageError | None:
     failure = _descriptors["stdout"].failure if "stdout" in _descriptors else None
     if failure is None:
         return None
-    from sskt_edge.runtime.files import is_full  # nobody else needs it so early
+    from sskt_edge.common.files import is_full  # nobody else needs it so early
 
     why = "no space is left on the disk" if is_full(failure) else (failure.strerror or str(failure))
     return StorageError(f"Could not write the result to stdout: {why}. Redirect it to another file.")

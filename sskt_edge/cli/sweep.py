@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, show, show_json
-from sskt_edge.runtime.shell import command
+from sskt_edge.common.shell import command
 
 
 def sweep(
@@ -37,8 +37,8 @@ def sweep(
 ) -> None:
     """Try values of a recipe's keys, judged on validation images; the test set is never read."""
     from sskt_edge.cli.study_tables import show_study
+    from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked
-    from sskt_edge.runtime.progress import QUIET
     from sskt_edge.study.base import refuse_seed
 
     refuse_seed(set_ or (), "--set")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sskt_edge.cli.output import Bars, JsonFlag, SetOption, short_count, short_time, show, show_json
-from sskt_edge.runtime.shell import command
+from sskt_edge.common.shell import command
 
 
 def train(
@@ -20,9 +20,9 @@ def train(
     json_: JsonFlag = False,
 ) -> None:
     """Train a target as a recipe says, on its images and the answers of its sources."""
+    from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import check_inputs, load_checked
-    from sskt_edge.runtime.metrics import interval
-    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.tasks.metrics import interval
     from sskt_edge.training.resume import unfinished_run
 
     start = time.monotonic()

@@ -10,20 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 
-import sskt_edge
-from sskt_edge.convert.check_batches import check_batches
-from sskt_edge.convert.exam import Images, Opened, calibration_list, golden_exam, open_images
-from sskt_edge.convert.measure import Found, measure
-from sskt_edge.convert.older_bundle import FILES, Kept, Older, announce, find_older, what_stays
-from sskt_edge.convert.precisions_from_fp32 import Made, precisions_from_fp32
-from sskt_edge.convert.torch_process import ask_torch
-from sskt_edge.errors import DataError, InputError, MissingExtraError, NetworkError, ParityError
-from sskt_edge.runtime import golden as golden_set
-from sskt_edge.runtime.bundle import LOCK, MANIFEST, Bundle, open_bundle
-from sskt_edge.runtime.files import folder_written_whole
-from sskt_edge.runtime.lock import locked
-from sskt_edge.runtime.machine.machine import version_of
-from sskt_edge.runtime.manifest import (
+from sskt_edge.bundle import golden as golden_set
+from sskt_edge.bundle.bundle import LOCK, MANIFEST, Bundle, open_bundle
+from sskt_edge.bundle.manifest import (
     CALIBRATION_FILE,
     SCHEMA_VERSION,
     Batch,
@@ -34,8 +23,19 @@ from sskt_edge.runtime.manifest import (
     PrecisionRecord,
     Tool,
 )
-from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.runtime.runners import Runner, runners_here
+from sskt_edge.common.errors import DataError, InputError, MissingExtraError, NetworkError, ParityError
+from sskt_edge.common.files import folder_written_whole
+from sskt_edge.common.lock import locked
+from sskt_edge.common.packages import version_of
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.common.version import __version__
+from sskt_edge.convert.check_batches import check_batches
+from sskt_edge.convert.evaluation_set import Images, Opened, calibration_list, golden_evaluation_set, open_images
+from sskt_edge.convert.measure import Found, measure
+from sskt_edge.convert.older_bundle import FILES, Kept, Older, announce, find_older, what_stays
+from sskt_edge.convert.precisions_from_fp32 import Made, precisions_from_fp32
+from sskt_edge.convert.torch_process import ask_torch
+from sskt_edge.inference.runners import Runner, runners_here
 from sskt_edge.targets.finished_run import FinishedRun
 
 _LIBRARIES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
@@ -75,7 +75,7 @@ def bundle_from_run(run: FinishedRun, path: Path | str, progress: Progress = QUI
     opened = _open(run, progress)
     fp32, logits = ask_torch(run, None if opened is None else opened.searched, progress)
     images = None if opened is None or logits is None else opened.answered(logits)
-    exam = golden_exam(run) if images is None else images.test
+    exam = golden_evaluation_set(run) if images is None else images.test
     check_batches(run, fp32)
     kept = what_stays(older, fp32, run, images, replace)
     announce(kept, path, replace, progress)
@@ -209,7 +209,7 @@ def _manifest(run: FinishedRun, made: Made, chosen: dict[str, Found], kept: Kept
         schema_version=SCHEMA_VERSION,
         name=run.recipe.name,
         created=datetime.fromtimestamp(int(time.time()), timezone.utc),
-        tool=Tool(name="sskt-edge", version=sskt_edge.__version__),
+        tool=Tool(name="sskt-edge", version=__version__),
         lineage=Lineage(
             recipe_sha256=run.result.recipe_sha256,
             data_sha256=run.result.data_sha256,

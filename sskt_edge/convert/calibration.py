@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod
 from onnxruntime.quantization.calibrate import create_calibrator
 
-from sskt_edge.runtime.progress import Progress
+from sskt_edge.common.progress import Progress
 
 Method = Literal["minmax", "percentile"]
 # minmax: the whole range. percentile: without the outermost hundred-thousandth, half of it on either side, so that few

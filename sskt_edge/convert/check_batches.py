@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sskt_edge.convert.exam import Exam
-from sskt_edge.errors import ParityError
-from sskt_edge.runtime.parity import compare
-from sskt_edge.runtime.runners import Runner
-from sskt_edge.runtime.verdict import verdict
+from sskt_edge.common.errors import ParityError
+from sskt_edge.convert.evaluation_set import EvaluationSet
+from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.verdict import verdict
+from sskt_edge.inference.runners import Runner
 from sskt_edge.targets.finished_run import FinishedRun
 
 
@@ -20,7 +20,7 @@ def check_batches(run: FinishedRun, content: bytes) -> None:
     runner = Runner("onnxruntime", "cpu")
     for batch in sorted({1, 3, largest}):
         few = slice(0, 4 * batch)
-        exam = Exam(golden.images[few], golden.labels[few], golden.logits[few], batch)
+        exam = EvaluationSet(golden.images[few], golden.labels[few], golden.logits[few], batch)
         parity = compare(exam.logits, exam.answers(content, runner))
         if reasons := verdict("fp32", runner.name, parity, run.recipe.export.parity).reasons:
             raise ParityError(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sskt_edge.errors import RecipeError
-from sskt_edge.recipe.load import lay_over
+from sskt_edge.common.errors import RecipeError
+from sskt_edge.recipe.load import apply_overrides
 from sskt_edge.recipe.models import Recipe
 
 _TRAINED_WITH = ("export.golden",)  # chosen and recorded when training ended
@@ -41,4 +41,4 @@ def with_options(
         tree["export"]["precisions"] = tuple(precisions)
     if devices is not None:
         tree["export"]["devices"] = tuple(devices)
-    return lay_over(tree, overrides, "the run's recipe")
+    return apply_overrides(tree, overrides, "the run's recipe")

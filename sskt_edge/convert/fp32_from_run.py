@@ -7,12 +7,12 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-import sskt_edge
+from sskt_edge.common.errors import ParityError
+from sskt_edge.common.progress import Progress
+from sskt_edge.common.version import __version__
 from sskt_edge.convert.onnx_from_module import onnx_from_module
-from sskt_edge.errors import ParityError
-from sskt_edge.runtime.parity import compare
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.verdict import verdict
+from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_folder import TrainedNetwork
 
@@ -45,7 +45,7 @@ def fp32_from_run(run: TrainedNetwork) -> bytes:
     """The bytes of the fp32 ONNX file of a run's primary network."""
     export = run.recipe.export
     told = {
-        "sskt_edge.version": sskt_edge.__version__,
+        "sskt_edge.version": __version__,
         "sskt_edge.name": run.recipe.name,
         "sskt_edge.target": run.recipe.target.model,
         "sskt_edge.classes": json.dumps(list(run.classes)),

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 import onnx
 
+from sskt_edge.common.errors import ParityError
+from sskt_edge.common.progress import Progress
 from sskt_edge.convert.calibration import METHODS, Method, ranges
-from sskt_edge.convert.exam import Exam, Images
+from sskt_edge.convert.evaluation_set import EvaluationSet, Images
 from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, prepared, quantised
 from sskt_edge.convert.sensitivity import by_sensitivity
-from sskt_edge.errors import ParityError
-from sskt_edge.runtime.metrics import cost
-from sskt_edge.runtime.parity import compare
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.runners import Runner
-from sskt_edge.runtime.tolerances import Tolerances
-from sskt_edge.runtime.verdict import verdict
+from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.verdict import verdict
+from sskt_edge.inference.runners import Runner
+from sskt_edge.tasks.metrics import cost
+from sskt_edge.tasks.tolerances import Tolerances
 
 _SHARE = 0.4  # of the budget
 _ROUNDING = 1e-9  # the difference of two shares is a little more or less than it should be
@@ -125,7 +125,7 @@ def _trial(
     model: onnx.ModelProto,
     table: Any,
     form: Form,
-    exam: Exam,
+    exam: EvaluationSet,
     runners: tuple[Runner, ...],
     found: list[Layer],
     method: Method,

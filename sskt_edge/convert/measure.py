@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.convert.exam import Exam
-from sskt_edge.errors import NetworkError, WorkError
-from sskt_edge.runtime.bench import Subject, quick_latency
-from sskt_edge.runtime.manifest import Measured
-from sskt_edge.runtime.metrics import cost, top_k
-from sskt_edge.runtime.parity import Parity, compare
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.runners import Runner, runners_of
-from sskt_edge.runtime.session import run_batches
-from sskt_edge.runtime.tolerances import Tolerances
-from sskt_edge.runtime.verdict import verdict
+from sskt_edge.bundle.manifest import Measured
+from sskt_edge.common.errors import NetworkError, WorkError
+from sskt_edge.common.progress import Progress
+from sskt_edge.convert.evaluation_set import EvaluationSet
+from sskt_edge.evaluation.bench import Subject, quick_latency
+from sskt_edge.evaluation.parity import Parity, compare
+from sskt_edge.evaluation.verdict import verdict
+from sskt_edge.inference.runners import Runner, runners_of
+from sskt_edge.inference.session import run_batches
+from sskt_edge.tasks.metrics import cost, top_k
+from sskt_edge.tasks.tolerances import Tolerances
 
 _SECONDS = 0.5  # of timing, each
 
@@ -66,7 +66,7 @@ class Found:
 
 def measure(
     files: Mapping[str, bytes],
-    exam: Exam,
+    exam: EvaluationSet,
     whole: bool,
     runners: tuple[Runner, ...],
     tolerances: Tolerances,
@@ -98,7 +98,7 @@ def measure(
     return found
 
 
-def _answer(precision: str, content: bytes, exam: Exam, runner: Runner, progress: Progress) -> _Answer:
+def _answer(precision: str, content: bytes, exam: EvaluationSet, runner: Runner, progress: Progress) -> _Answer:
     """The answers; the session is closed again, since it keeps the memory of its largest batch."""
     side = exam.images.shape[1]
     try:
@@ -110,7 +110,7 @@ def _answer(precision: str, content: bytes, exam: Exam, runner: Runner, progress
 
 
 def _seconds(
-    answers: Sequence[_Answer], files: Mapping[str, bytes], exam: Exam, progress: Progress
+    answers: Sequence[_Answer], files: Mapping[str, bytes], exam: EvaluationSet, progress: Progress
 ) -> dict[str, float]:
     """Name of an answer → the median seconds of one image, all in turns, by sessions that have run no larger batch."""
     side = exam.images.shape[1]
@@ -121,7 +121,7 @@ def _seconds(
 
 
 def _judged(
-    answer: _Answer, exam: Exam, whole: bool, tolerances: Tolerances, seconds: Mapping[str, float]
+    answer: _Answer, exam: EvaluationSet, whole: bool, tolerances: Tolerances, seconds: Mapping[str, float]
 ) -> Measured | str:
     """The record of an answer; or why there is none."""
     logits, parity = answer.logits, answer.parity

@@ -10,16 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import sskt_edge
-from sskt_edge.convert.exam import Images, calibration_list
-from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
-from sskt_edge.convert.precisions_from_fp32 import asked_for
-from sskt_edge.errors import BundleError
-from sskt_edge.runtime import golden as golden_set
-from sskt_edge.runtime.bundle import LOCK, MANIFEST, Bundle, open_bundle
-from sskt_edge.runtime.engines import look_at_engines
-from sskt_edge.runtime.machine.machine import version_of
-from sskt_edge.runtime.manifest import (
+from sskt_edge.bundle import golden as golden_set
+from sskt_edge.bundle.bundle import LOCK, MANIFEST, Bundle, open_bundle
+from sskt_edge.bundle.manifest import (
     CALIBRATION_FILE,
     ENGINES,
     Batch,
@@ -28,7 +21,14 @@ from sskt_edge.runtime.manifest import (
     PrecisionRecord,
     run_of,
 )
-from sskt_edge.runtime.progress import Progress
+from sskt_edge.common.errors import BundleError
+from sskt_edge.common.packages import version_of
+from sskt_edge.common.progress import Progress
+from sskt_edge.common.version import __version__
+from sskt_edge.convert.evaluation_set import Images, calibration_list
+from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
+from sskt_edge.convert.precisions_from_fp32 import asked_for
+from sskt_edge.inference.bundle_engines import look_at_engines
 from sskt_edge.targets.finished_run import FinishedRun
 
 FILES: dict[PrecisionName, str] = {
@@ -231,7 +231,7 @@ def _what_differs(manifest: Manifest) -> str:
 
     They may not be the cause: the run may have been trained again, and a kept file is older than the last export.
     """
-    versions: dict[str, tuple[str, str | None]] = {"sskt-edge": (manifest.tool.version, sskt_edge.__version__)}
+    versions: dict[str, tuple[str, str | None]] = {"sskt-edge": (manifest.tool.version, __version__)}
     versions |= {name: (before, version_of(name)) for name, before in manifest.libraries.items()}
     changed = [f"{name} was {before}, now {now}" for name, (before, now) in versions.items() if before != now]
     return "its content differs" + (f"; at the last export, {', '.join(changed)}" if changed else "")

@@ -13,11 +13,11 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from sskt_edge.common.errors import WorkError
+from sskt_edge.common.packages import version_of
 from sskt_edge.convert.onnx_clean import clean
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import WorkError
-from sskt_edge.runtime.machine.machine import version_of
-from sskt_edge.runtime.session import INPUT_NAME, OUTPUT_NAME
+from sskt_edge.inference.session import INPUT_NAME, OUTPUT_NAME
 
 _WHY = 300  # characters of a message that may hold a whole graph
 OPSET = 18  # what JetPack 6's TensorRT reads

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from sskt_edge.convert.exam import Images
+from sskt_edge.bundle.manifest import Calibration, PrecisionName
+from sskt_edge.common.errors import NetworkError, ParityError, WorkError
+from sskt_edge.common.progress import Progress
+from sskt_edge.convert.evaluation_set import Images
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form
 from sskt_edge.convert.int8_within_budget import int8_within_budget
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
-from sskt_edge.errors import NetworkError, ParityError, WorkError
-from sskt_edge.recipe.models import Export
-from sskt_edge.runtime.manifest import Calibration, PrecisionName
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.runners import Runner, runners_of
+from sskt_edge.inference.runners import Runner, runners_of
+from sskt_edge.recipe.models import ExportOptions
 from sskt_edge.targets.finished_run import FinishedRun
 
 
@@ -65,7 +65,7 @@ def precisions_from_fp32(
     return made
 
 
-def asked_for(export: Export) -> set[PrecisionName]:
+def asked_for(export: ExportOptions) -> set[PrecisionName]:
     """The precisions that [export] asks for: fp32 always, and with int8 a second file for the CPU."""
     second: set[PrecisionName] = {"int8-cpu"} if "int8" in export.precisions and "cpu" in export.devices else set()
     return {"fp32", *export.precisions, *second}

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import onnx
 
-from sskt_edge.convert.exam import Exam
+from sskt_edge.common.progress import Progress
+from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, quantised
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.runners import Runner
+from sskt_edge.inference.runners import Runner
 
 _IMAGES = 64  # with this many, the error of a layer stands out from noise
 
 
 def by_sensitivity(
-    model: onnx.ModelProto, table: Any, form: Form, exam: Exam, runners: tuple[Runner, ...], progress: Progress
+    model: onnx.ModelProto, table: Any, form: Form, exam: EvaluationSet, runners: tuple[Runner, ...], progress: Progress
 ) -> list[Layer]:
     """The layers of a prepared network, the most sensitive first.
 

@@ -18,8 +18,8 @@ from typing import IO, Any, NoReturn, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.errors import WorkError
-from sskt_edge.runtime.progress import Bar, Progress
+from sskt_edge.common.errors import WorkError
+from sskt_edge.common.progress import Bar, Progress
 from sskt_edge.targets.finished_run import FinishedRun
 
 FromTorch: TypeAlias = "tuple[bytes, NDArray[np.float32] | None]"  # as fp32_from_run.from_torch returns it

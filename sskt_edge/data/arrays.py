@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.data.images import ImageSet, digests_as_array, images_from_folder
 from sskt_edge.data.split import Division, content_groups, divide, rank
 from sskt_edge.data.unlabelled import list_unlabelled, packed, packed_images, unknown_rows, unlabelled_notes
-from sskt_edge.recipe.models import Data
-from sskt_edge.runtime.folder import FolderListing, load
-from sskt_edge.runtime.images import to_square
-from sskt_edge.runtime.progress import QUIET, Progress
+from sskt_edge.images.decode import to_square
+from sskt_edge.images.listing import FolderListing, load
+from sskt_edge.recipe.models import DataOptions
 
 
 class Arrays(NamedTuple):
@@ -56,7 +56,7 @@ class ArrayReader:
 
     def __init__(
         self,
-        data: Data,
+        data: DataOptions,
         classes: Sequence[str],
         train: Arrays,
         test: Callable[[], Arrays],

@@ -26,6 +26,12 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     return max(1, min(-(-count // batch_size), count // 2))
 
 
+def joining(images: int, batch_size: int, ratio: float) -> list[int]:
+    """How many unlabelled images join each batch of an epoch of `images` labelled ones."""
+    sizes = [len(part) for part in np.array_split(np.arange(images), steps_per_epoch(images, batch_size))]
+    return [round(ratio * size) for size in sizes]
+
+
 def unlabelled_batches(
     count: int, per_batch: Sequence[int], seed: int, epoch: int
 ) -> list[tuple[NDArray[np.intp], NDArray[np.int64]]]:

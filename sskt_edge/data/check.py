@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from sskt_edge.common.progress import Progress
 from sskt_edge.data.copies import Copies, find_copies, join_parts
 from sskt_edge.data.near_copies import SIDE, find_near_copies, perceptual_hashes
 from sskt_edge.data.split import below_budget
-from sskt_edge.recipe.models import Data
-from sskt_edge.runtime.progress import Progress
+from sskt_edge.recipe.models import DataOptions
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class DataCheck:
         }
 
 
-def check_data(data: Data, near: int, progress: Progress) -> DataCheck:
+def check_data(data: DataOptions, near: int, progress: Progress) -> DataCheck:
     """Read a recipe's labelled training, validation and test images once, as a training would divide them.
 
     Args:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.runtime.folder import LoadedFolder
-from sskt_edge.runtime.printable import printable
+from sskt_edge.common.printable import printable
+from sskt_edge.images.listing import LoadedFolder
 
 
 @dataclass(frozen=True)

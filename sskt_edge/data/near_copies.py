@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sskt_edge.common.progress import Progress
 from sskt_edge.data.copies import Copies, Parts, copies_of_pairs
-from sskt_edge.runtime.progress import Progress
 
 NEAR = 56
 """Bits of 256 in which the hashes of two near copies may differ.

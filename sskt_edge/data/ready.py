@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sskt_edge.data.folder import FolderReader
+from sskt_edge.data.image_folder import FolderReader
 from sskt_edge.recipe.load import load_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.paths import check_paths

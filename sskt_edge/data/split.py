@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.errors import DataError
+from sskt_edge.common.errors import DataError
 
 Rows = NDArray[np.intp]
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.printable import printable
+from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.data.copies import Copies, find_copies, join_parts
-from sskt_edge.data.folder import find_split
+from sskt_edge.data.image_folder import find_split
 from sskt_edge.data.images import ImageSet, digests_as_array, short_name
-from sskt_edge.errors import DataError
-from sskt_edge.runtime.folder import FolderListing
-from sskt_edge.runtime.images import read_image
-from sskt_edge.runtime.printable import printable
-from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.runtime.read_ahead import read_in_order
+from sskt_edge.images.decode import read_image
+from sskt_edge.images.listing import FolderListing
+from sskt_edge.images.read_ahead import read_in_order
 
 
 @dataclass(frozen=True)

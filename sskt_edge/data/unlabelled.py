@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sskt_edge.common.errors import DataError, nearest
+from sskt_edge.common.progress import Progress
 from sskt_edge.data.images import ImageSet
-from sskt_edge.errors import DataError, nearest
-from sskt_edge.recipe.models import Data
-from sskt_edge.runtime.folder import FolderListing, list_images
-from sskt_edge.runtime.progress import Progress
+from sskt_edge.images.listing import FolderListing, list_images
+from sskt_edge.recipe.models import DataOptions
 
 _KINDS = ("rest", "unlabeled")
 """The values of data.unlabelled that name no folder."""
 
 
-def list_unlabelled(data: Data) -> FolderListing | None:
+def list_unlabelled(data: DataOptions) -> FolderListing | None:
     """The folder that data.unlabelled names, listed; None where it names none.
 
     Raises:
@@ -40,7 +40,7 @@ def unlabelled_notes(listing: FolderListing | None) -> list[str]:
 
 
 def unknown_rows(
-    data: Data, contents: NDArray[np.uint8], known: Mapping[str, NDArray[np.uint8]], progress: Progress
+    data: DataOptions, contents: NDArray[np.uint8], known: Mapping[str, NDArray[np.uint8]], progress: Progress
 ) -> NDArray[np.intp]:
     """The unlabelled images whose content no other image of the recipe has; the number left out is reported.
 

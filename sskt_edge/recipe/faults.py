@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from sskt_edge.errors import closeness, is_close, nearest
+from sskt_edge.common.errors import closeness, is_close, nearest
 from sskt_edge.recipe.models import Recipe
 
 # pydantic puts the kind of an optimizer or a schedule into the place of a fault; users do not.

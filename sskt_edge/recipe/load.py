@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sskt_edge.errors import RecipeError
+from sskt_edge.common.errors import RecipeError
+from sskt_edge.common.printable import is_utf8, printable
 from sskt_edge.recipe.faults import explain
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.paths import found_beside
 from sskt_edge.recipe.shipped import find_recipe
-from sskt_edge.runtime.printable import is_utf8, printable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,7 +43,7 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = find_recipe(path_or_name)
     tree = read_toml(read_text(path), where=str(path))
-    return lay_over(found_beside(tree, path.parent), overrides, where=str(path))
+    return apply_overrides(found_beside(tree, path.parent), overrides, where=str(path))
 
 
 def run_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -84,7 +84,7 @@ def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe"
     Raises:
         RecipeError: as load_recipe.
     """
-    return lay_over(read_toml(text, where), overrides, where)
+    return apply_overrides(read_toml(text, where), overrides, where)
 
 
 def read_toml(text: str, where: str) -> dict[str, Any]:
@@ -105,14 +105,14 @@ def read_toml(text: str, where: str) -> dict[str, Any]:
         raise RecipeError(f"'{where}' is not a recipe: {_TOO_LARGE}") from error
 
 
-def lay_over(tree: dict[str, Any], overrides: Sequence[str], where: str) -> Recipe:
+def apply_overrides(tree: dict[str, Any], overrides: Sequence[str], where: str) -> Recipe:
     """Apply `a.b=c` overrides to a recipe's values, given as plain tables, and check them; the tables are changed.
 
     Raises:
         RecipeError: as load_recipe.
     """
     for override in overrides:
-        _lay_over(tree, override)
+        _set_value(tree, override)
     _refuse_odd(tree, where)
     try:
         return Recipe.model_validate(tree)
@@ -126,7 +126,7 @@ def recipe_sha256(recipe: Recipe) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _lay_over(tree: dict[str, Any], override: str) -> None:
+def _set_value(tree: dict[str, Any], override: str) -> None:
     """Set `a.b.0.c=value` in a parsed TOML tree; the value is TOML, or else a plain string."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():

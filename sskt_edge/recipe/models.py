@@ -10,14 +10,14 @@ from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName, TargetName
 from sskt_edge.recipe.optimization import AdamW, Cosine, Plateau, Sgd, Steps
 from sskt_edge.recipe.part import Part as _Part
 from sskt_edge.recipe.part import Share
-from sskt_edge.runtime.tolerances import Tolerances
+from sskt_edge.tasks.tolerances import Tolerances
 
 Triple = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
 PositiveTriple = tuple[Positive, Positive, Positive]
 
 
-class Augment(_Part):
+class AugmentOptions(_Part):
     """How a view differs from its image."""
 
     crop_padding: int = Field(4, ge=0, description="pixels of black around the image that a crop may move into")
@@ -36,13 +36,13 @@ class Augment(_Part):
         return given
 
     @model_validator(mode="after")
-    def _area(self) -> Augment:
+    def _area(self) -> AugmentOptions:
         if self.random_resized_crop and not 0 < self.random_resized_crop[0] <= self.random_resized_crop[1] <= 1:
             raise ValueError("random_resized_crop: shares of the area, 0 < smallest <= largest <= 1")
         return self
 
 
-class Data(_Part):
+class DataOptions(_Part):
     """The images."""
 
     name: DataSetName = Field(description="a data set by name, or imagefolder")
@@ -64,7 +64,7 @@ class Data(_Part):
         0, ge=0, lt=2**63, description="chooses the views; not the training seed, so that seeds share them"
     )
     skip_bad: bool = Field(False, description="skip unreadable images, counted, instead of stopping")
-    augment: Augment = Augment()
+    augment: AugmentOptions = AugmentOptions()
 
     @model_validator(mode="before")
     @classmethod
@@ -74,7 +74,7 @@ class Data(_Part):
         return given
 
     @model_validator(mode="after")
-    def _something_is_left(self) -> Data:
+    def _something_is_left(self) -> DataOptions:
         for key in ("validation", "unlabelled"):
             if getattr(self, key) == "rest" and self.per_class == 0:
                 raise ValueError(f"{key} = 'rest' needs a budget, per_class > 0: without one nothing is left over")
@@ -83,7 +83,7 @@ class Data(_Part):
         return self
 
     @model_validator(mode="after")
-    def _unlabeled_are_stl10s(self) -> Data:
+    def _unlabeled_are_stl10s(self) -> DataOptions:
         if self.unlabelled == "unlabeled" and self.name != "stl10":
             raise ValueError(
                 f"unlabelled = 'unlabeled' means STL10's own unlabelled images, and name = '{self.name}' has none; "
@@ -92,13 +92,13 @@ class Data(_Part):
         return self
 
     @model_validator(mode="after")
-    def _padding_is_small(self) -> Data:
+    def _padding_is_small(self) -> DataOptions:
         if self.augment.crop_padding >= self.image_size:
             raise ValueError(f"augment.crop_padding must be smaller than image_size = {self.image_size}")
         return self
 
 
-class Target(_Part):
+class TargetOptions(_Part):
     """The compact network."""
 
     model: TargetName = Field(description="its name: sskt-edge networks lists them")
@@ -111,7 +111,7 @@ class Target(_Part):
     std: PositiveTriple = Field((0.229, 0.224, 0.225), description="of the input's channels")
 
     @model_validator(mode="after")
-    def _one_start(self) -> Target:
+    def _one_start(self) -> TargetOptions:
         if self.weights and self.checkpoint:
             raise ValueError("weights and checkpoint exclude each other; leave one out")
         if self.last_layer == "kept" and not self.checkpoint:
@@ -119,7 +119,7 @@ class Target(_Part):
         return self
 
 
-class Source(_Part):
+class SourceOptions(_Part):
     """A frozen heavy network that says what it sees."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="what it is called in tables and logs")
@@ -140,7 +140,7 @@ class Source(_Part):
     alpha: float | None = Field(None, ge=0, description="its weight in the loss; sskt.alpha by default")
 
 
-class Sskt(_Part):
+class SsktOptions(_Part):
     """The method."""
 
     method: Literal["sskt", "scratch"] = Field("sskt", description="scratch: the same training without sources")
@@ -156,7 +156,7 @@ class Sskt(_Part):
     )
 
 
-class Gate(_Part):
+class GateOptions(_Part):
     """How far a source engine may be from torch in fp32, on views of the recipe."""
 
     kl: float = Field(0.004, ge=0, description="largest mean KL(torch, engine) of the softmax at T = 1, in nats")
@@ -171,7 +171,7 @@ class Gate(_Part):
     )
 
 
-class Labels(_Part):
+class LabelOptions(_Part):
     """What the sources are asked, by which engine, and where the answers are kept."""
 
     views: Annotated[int, Field(ge=1, strict=True)] | Literal["fresh"] = Field(
@@ -191,10 +191,10 @@ class Labels(_Part):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="of the sources; a lower one must pass the gate"
     )
-    gate: Gate = Gate()
+    gate: GateOptions = GateOptions()
 
 
-class Train(_Part):
+class TrainOptions(_Part):
     """The loop."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -222,7 +222,7 @@ class Train(_Part):
         return {**given, **{key: {"name": kinds[key], **table} for key, table in tables.items()}}
 
 
-class Batch(_Part):
+class BatchSizes(_Part):
     """The batch sizes that the exported network is made for."""
 
     min: int = Field(1, ge=1, le=1024)
@@ -230,13 +230,13 @@ class Batch(_Part):
     max: int = Field(64, ge=1, le=1024)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Batch:
+    def _ordered(self) -> BatchSizes:
         if not self.min <= self.opt <= self.max:
             raise ValueError(f"batch: min <= opt <= max must hold, got {self.min}, {self.opt}, {self.max}")
         return self
 
 
-class Export(_Part):
+class ExportOptions(_Part):
     """What the bundle holds."""
 
     precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = Field(
@@ -245,7 +245,7 @@ class Export(_Part):
     devices: tuple[Literal["cpu", "tensorrt"], ...] = Field(
         ("cpu", "tensorrt"), min_length=1, description="what int8 is made for; each needs it in its own form"
     )
-    batch: Batch = Batch()
+    batch: BatchSizes = BatchSizes()
     golden: int = Field(200, ge=1, description="test images that travel with the bundle to prove parity anywhere")
     calibration: int = Field(512, ge=1, description="training images that int8 takes its ranges from, at most")
     parity: Tolerances = Tolerances()
@@ -255,13 +255,13 @@ class Recipe(_Part):
     """One experiment, from images to bundle."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the runs and bundles")
-    data: Data
-    target: Target
-    sources: tuple[Source, ...] = ()
-    sskt: Sskt = Sskt()
-    labels: Labels = Labels()
-    train: Train = Train()
-    export: Export = Export()
+    data: DataOptions
+    target: TargetOptions
+    sources: tuple[SourceOptions, ...] = ()
+    sskt: SsktOptions = SsktOptions()
+    labels: LabelOptions = LabelOptions()
+    train: TrainOptions = TrainOptions()
+    export: ExportOptions = ExportOptions()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
@@ -295,7 +295,7 @@ class Recipe(_Part):
             )
 
     @property
-    def active_sources(self) -> tuple[Source, ...]:
+    def active_sources(self) -> tuple[SourceOptions, ...]:
         """The sources that take part in this run, in the recipe's order."""
         if self.sskt.method == "scratch":
             return ()

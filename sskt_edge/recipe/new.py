@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sskt_edge.errors import RecipeError
-from sskt_edge.runtime.printable import is_utf8, printable
-from sskt_edge.runtime.shell import command
+from sskt_edge.common.errors import RecipeError
+from sskt_edge.common.printable import is_utf8, printable
+from sskt_edge.common.shell import command
 
 _TEXT = """\
 # {name}: {images} images in {classes} classes, in '{root}'

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sskt_edge.errors import CheckpointError, DataError, InputError, NetworkError, RunError, nearest
-from sskt_edge.recipe.models import Data, Recipe
+from sskt_edge.common.errors import CheckpointError, DataError, InputError, NetworkError, RunError, nearest
+from sskt_edge.recipe.models import DataOptions, Recipe
 
 _KINDS_OF_UNLABELLED = ("", "rest", "unlabeled")  # these values of data.unlabelled name no folder
-_DEFAULT_ROOT = Data.model_fields["root"].default
+_DEFAULT_ROOT = DataOptions.model_fields["root"].default
 _IN_MODEL = ("run/", "onnx/")  # a source's model may name a file or folder behind one of these
 
 

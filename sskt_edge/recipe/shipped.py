@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sskt_edge.errors import RecipeError, closeness, is_close, nearest
-from sskt_edge.runtime.artefacts import what_it_is
-from sskt_edge.runtime.shell import command
+from sskt_edge.common.artefacts import what_it_is
+from sskt_edge.common.errors import RecipeError, closeness, is_close, nearest
+from sskt_edge.common.shell import command
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 

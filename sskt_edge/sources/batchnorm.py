@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sskt_edge.errors import DataError, NetworkError
+from sskt_edge.common.errors import DataError, NetworkError
 from sskt_edge.sources.source import Source, TorchSource
 
 

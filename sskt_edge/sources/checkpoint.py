@@ -7,14 +7,14 @@ from pathlib import Path
 
 from torch import nn
 
-from sskt_edge.errors import CheckpointError
-from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.common.errors import CheckpointError
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.targets.weights import load_weights, named_as, read_weights
 
 _USUAL = 1000
 
 
-def network_from_checkpoint(part: SourcePart, checkpoint: str, build: Callable[[int], nn.Module]) -> nn.Module:
+def network_from_checkpoint(part: SourceOptions, checkpoint: str, build: Callable[[int], nn.Module]) -> nn.Module:
     """Build a network with as many classes as the file has, and load all of it.
 
     Args:

@@ -10,21 +10,21 @@ from typing import Any, Literal
 
 import torch
 
+from sskt_edge.common.errors import InputError, NetworkError
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
-from sskt_edge.errors import InputError, NetworkError
+from sskt_edge.inference.backends import BACKENDS
+from sskt_edge.inference.backends import onnxruntime as onnxruntime_backend
+from sskt_edge.inference.backends import openvino as openvino_backend
+from sskt_edge.inference.backends.tensorrt import flavours
+from sskt_edge.inference.backends.tensorrt import session as tensorrt_session
+from sskt_edge.inference.backends.tensorrt.cache import cached_engine
+from sskt_edge.inference.session import Session
 from sskt_edge.recipe.names import Precision
-from sskt_edge.runtime.backends import BACKENDS
-from sskt_edge.runtime.backends import onnxruntime as onnxruntime_backend
-from sskt_edge.runtime.backends import openvino as openvino_backend
-from sskt_edge.runtime.backends.tensorrt import flavours
-from sskt_edge.runtime.backends.tensorrt import session as tensorrt_session
-from sskt_edge.runtime.backends.tensorrt.cache import cached_engine
-from sskt_edge.runtime.session import Session
 from sskt_edge.targets.precision import bf16_instructions, has_fast_bf16
 
 
 @dataclass(frozen=True)
-class Engine:
+class SourceEngine:
     """A library and the precision that it computes in.
 
     Attributes:
@@ -44,19 +44,19 @@ class Engine:
 
 
 _ALL = (
-    Engine("torch", "fp32"),
-    Engine("torch", "bf16"),
-    Engine("torch", "fp16"),
-    Engine("onnxruntime", "fp32"),
-    Engine("onnxruntime", "fp32", "tensorrt"),
-    Engine("openvino", "fp32"),
-    Engine("openvino", "bf16"),
-    Engine("tensorrt", "fp32"),
-    Engine("tensorrt", "fp16"),
+    SourceEngine("torch", "fp32"),
+    SourceEngine("torch", "bf16"),
+    SourceEngine("torch", "fp16"),
+    SourceEngine("onnxruntime", "fp32"),
+    SourceEngine("onnxruntime", "fp32", "tensorrt"),
+    SourceEngine("openvino", "fp32"),
+    SourceEngine("openvino", "bf16"),
+    SourceEngine("tensorrt", "fp32"),
+    SourceEngine("tensorrt", "fp16"),
 )
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in _ALL}
+ENGINES: dict[str, SourceEngine] = {engine.name: engine for engine in _ALL}
 
-_VERSIONS: dict[str, Callable[[Engine], dict[str, str]]] = {
+_VERSIONS: dict[str, Callable[[SourceEngine], dict[str, str]]] = {
     "torch": lambda _: {"torch": str(torch.__version__)},
     "onnxruntime": lambda engine: onnxruntime_backend.versions(engine.provider),
     "openvino": lambda _: openvino_backend.versions(),
@@ -65,7 +65,7 @@ _VERSIONS: dict[str, Callable[[Engine], dict[str, str]]] = {
 _GPU = ("cuda", "tensorrt")
 
 
-def engines_here(reference: Engine, device: torch.device) -> tuple[Engine, ...]:
+def engines_here(reference: SourceEngine, device: torch.device) -> tuple[SourceEngine, ...]:
     """The reference, and what else is installed and runs where the reference runs.
 
     Where that is a GPU, an engine of the CPU is not worth its export.
@@ -75,7 +75,7 @@ def engines_here(reference: Engine, device: torch.device) -> tuple[Engine, ...]:
     return (reference, *(engine for engine in others if _place(engine, device) == place))
 
 
-def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
+def engine_facts(engine: SourceEngine, device: torch.device) -> dict[str, Any]:
     """What a label depends on besides the source: backend, precision, provider, versions, processor, torch's threads.
 
     Known before a session is opened; `checked` refuses a session that does otherwise.
@@ -105,7 +105,7 @@ def engine_facts(engine: Engine, device: torch.device) -> dict[str, Any]:
     }
 
 
-def engine_named_in(facts: object) -> Engine | None:
+def engine_named_in(facts: object) -> SourceEngine | None:
     """The engine that the "engine" of a label's facts tells of, here or not; None if it is unknown here."""
     told = facts if isinstance(facts, dict) else {}
     provider = "tensorrt" if (told.get("backend"), told.get("provider")) == ("onnxruntime", "tensorrt") else ""
@@ -113,13 +113,13 @@ def engine_named_in(facts: object) -> Engine | None:
     return next((it for it in ENGINES.values() if (it.backend, it.precision, it.provider) == named), None)
 
 
-def processor_of(engine: Engine, facts: dict[str, Any], device: torch.device) -> str | None:
+def processor_of(engine: SourceEngine, facts: dict[str, Any], device: torch.device) -> str | None:
     """What of this machine's processor decides the labels of an engine with these facts; None if it has no such."""
     provider = str(facts.get("provider"))
     return None if provider in _GPU and device.type != "cuda" else _processor(engine, provider, device)
 
 
-def open_onnx_session(content: bytes, engine: Engine, device: torch.device, side: int, batch: int) -> Session:
+def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device, side: int, batch: int) -> Session:
     """A session of an engine that runs ONNX files, with as many threads as torch has.
 
     Args:
@@ -150,7 +150,7 @@ def open_onnx_session(content: bytes, engine: Engine, device: torch.device, side
     return checked(session, engine, device)
 
 
-def _tensorrt_session(content: bytes, engine: Engine, side: int, batch: int) -> Session:
+def _tensorrt_session(content: bytes, engine: SourceEngine, side: int, batch: int) -> Session:
     """A session of an engine that is built here, or was: from the ONNX file in fp32, or from its twin in fp16."""
     flavour = flavours.choose()
     onnx = fp16_from_fp32(content) if engine.precision == "fp16" else content
@@ -158,7 +158,7 @@ def _tensorrt_session(content: bytes, engine: Engine, side: int, batch: int) -> 
     return tensorrt_session.TensorRtSession(plan, side, side, batch, flavour=flavour, precision=engine.precision)
 
 
-def checked(session: Session, engine: Engine, device: torch.device) -> Session:
+def checked(session: Session, engine: SourceEngine, device: torch.device) -> Session:
     """The session, if it does what the engine's facts say.
 
     Raises:
@@ -174,7 +174,7 @@ def checked(session: Session, engine: Engine, device: torch.device) -> Session:
     return session
 
 
-def _provider(engine: Engine, device: torch.device) -> str | None:
+def _provider(engine: SourceEngine, device: torch.device) -> str | None:
     """What would run the engine; None if it is not installed, or not able to."""
     if engine.backend == "tensorrt" and device.type != "cuda":
         return None
@@ -189,7 +189,7 @@ def _provider(engine: Engine, device: torch.device) -> str | None:
     return device.type if engine.backend == "tensorrt" or engine.precision in _torch_precisions(device) else None
 
 
-def _onnxruntime_provider(engine: Engine, device: torch.device) -> str | None:
+def _onnxruntime_provider(engine: SourceEngine, device: torch.device) -> str | None:
     """Without a wish it is the device's, or else the CPU."""
     there = onnxruntime_backend.providers()
     if engine.provider:
@@ -197,7 +197,7 @@ def _onnxruntime_provider(engine: Engine, device: torch.device) -> str | None:
     return device.type if device.type in there else "cpu"
 
 
-def _place(engine: Engine, device: torch.device) -> str | None:
+def _place(engine: SourceEngine, device: torch.device) -> str | None:
     """Where the engine's work is done: the device, whatever the library on it; None if it is not able to."""
     provider = _provider(engine, device)
     return "cuda" if provider in _GPU else provider
@@ -211,7 +211,7 @@ def _torch_precisions(device: torch.device) -> set[Precision]:
     return {"fp32", "bf16"} if device.type == "cpu" and has_fast_bf16() else {"fp32"}
 
 
-def _processor(engine: Engine, provider: str, device: torch.device) -> str:
+def _processor(engine: SourceEngine, provider: str, device: torch.device) -> str:
     """What of the processor decides a label's last bits: a GPU's name; of a CPU such as "x86_64 AVX512 AMX"."""
     if provider in _GPU:
         return torch.cuda.get_device_name(device)

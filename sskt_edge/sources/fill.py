@@ -8,18 +8,18 @@ from pathlib import Path
 
 import torch
 
-from sskt_edge.errors import StorageError
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.sources.ask import ask
-from sskt_edge.sources.choice import Choice
-from sskt_edge.sources.question import Question
+from sskt_edge.common.errors import StorageError
+from sskt_edge.common.progress import Progress
+from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.fill_record import FillRecord, GateRecord, fill_records
+from sskt_edge.sources.label_query import LabelQuery
+from sskt_edge.sources.query_source import ask
 from sskt_edge.sources.store.collection import Collection
-from sskt_edge.sources.told import Judged, Told, told_of
 from sskt_edge.sources.top_k import check_top_k
 
 
 def fill(
-    question: Question,
+    question: LabelQuery,
     choice: Choice,
     collection: Collection,
     recipe: str,
@@ -86,15 +86,15 @@ def check_space(store: Path, wanted: Sequence[tuple[Collection, int]]) -> None:
         )
 
 
-def _is_done(question: Question, collection: Collection, temperature: float) -> bool:
+def _is_done(question: LabelQuery, collection: Collection, temperature: float) -> bool:
     """Whether nothing is missing, and top_k has been judged at this temperature."""
-    judged = not collection.top_k or temperature in [told.temperature for told in told_of(collection)]
+    judged = not collection.top_k or temperature in [told.temperature for told in fill_records(collection)]
     return judged and question.missing(collection) == 0
 
 
-def _told(question: Question, choice: Choice, recipe: str, temperature: float) -> Told:
+def _told(question: LabelQuery, choice: Choice, recipe: str, temperature: float) -> FillRecord:
     verdict = choice.verdict
-    return Told(
+    return FillRecord(
         recipe=recipe,
         source=question.source.name,
         views=question.wanted[0].plan.views_as_json(),
@@ -103,5 +103,5 @@ def _told(question: Question, choice: Choice, recipe: str, temperature: float) -
         temperature=temperature,
         threads=torch.get_num_threads(),
         images_per_second=choice.images_per_second,
-        gate=Judged.model_validate(verdict, from_attributes=True) if verdict else None,
+        gate=GateRecord.model_validate(verdict, from_attributes=True) if verdict else None,
     )

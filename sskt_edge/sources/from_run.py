@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.run_folder import read_run
 
 
-def open_run(part: SourcePart, device: torch.device) -> TorchSource:
+def open_run(part: SourceOptions, device: torch.device) -> TorchSource:
     """The stripped network of a finished run, with the run's own preprocessing."""
     run = read_run(Path(part.model.partition("/")[2]))
     own = run.pixels

@@ -7,14 +7,14 @@ import pickle
 import torch
 from torch import nn
 
+from sskt_edge.common.errors import CheckpointError, DownloadError, NetworkError, nearest
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import CheckpointError, DownloadError, NetworkError, nearest
-from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
 from sskt_edge.sources.source import TorchSource
 
 
-def open_timm(part: SourcePart, device: torch.device) -> TorchSource:
+def open_timm(part: SourceOptions, device: torch.device) -> TorchSource:
     """A network of timm, with the size, mean and std that timm has for it."""
     import timm  # a second of imports that only its own sources need
     from timm.data.config import resolve_model_data_config

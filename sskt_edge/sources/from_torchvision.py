@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torchvision import models
 
+from sskt_edge.common.errors import NetworkError, RecipeError, nearest
 from sskt_edge.data.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
-from sskt_edge.errors import NetworkError, RecipeError, nearest
-from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.build import fetch_torchvision, torchvision_weights
@@ -17,7 +17,7 @@ _USUAL_SIZE = 224
 _NOT_FROM_FILES = ("googlenet", "inception_v3")
 
 
-def open_torchvision(part: SourcePart, device: torch.device) -> TorchSource:
+def open_torchvision(part: SourceOptions, device: torch.device) -> TorchSource:
     """A network of torchvision; published weights bring their own size, mean and std, a file has ImageNet's and 224."""
     name = part.model.partition("/")[2]
     known = models.list_models(module=models)

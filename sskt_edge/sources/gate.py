@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.errors import SsktEdgeError
-from sskt_edge.recipe.models import Gate
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.sources.engines import Engine
+from sskt_edge.common.errors import SsktEdgeError
+from sskt_edge.common.progress import Progress
+from sskt_edge.recipe.models import GateOptions
+from sskt_edge.sources.engines import SourceEngine
 from sskt_edge.sources.source import Source
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """How fast an engine runs a source, how near it comes to the reference, and whether that is near enough.
 
     Attributes:
@@ -34,7 +34,7 @@ class Verdict:
         seconds_to_open: the export included, if none has been made for another engine.
     """
 
-    engine: Engine
+    engine: SourceEngine
     provider: str
     images_per_second: float
     kl: float
@@ -80,13 +80,13 @@ def agreement(reference: NDArray[np.float32], logits: NDArray[np.float32], near_
 
 def try_engines(
     source: Source,
-    engines: Sequence[Engine],
+    engines: Sequence[SourceEngine],
     side: int,
     batches: Sequence[NDArray[np.uint8]],
-    gate: Gate,
+    gate: GateOptions,
     progress: Progress,
     between_batches: Callable[[], None],
-) -> list[Verdict]:
+) -> list[GateVerdict]:
     """A verdict on each of `engines`, in their order. One that fails gets a verdict that says why.
 
     Args:
@@ -112,7 +112,7 @@ def try_engines(
 
 def _try(
     source: Source,
-    engine: Engine,
+    engine: SourceEngine,
     side: int,
     batches: Sequence[NDArray[np.uint8]],
     between_batches: Callable[[], None],
@@ -135,12 +135,12 @@ def _try(
 
 
 def _judge(
-    engine: Engine,
+    engine: SourceEngine,
     trial: _Trial,
     reference: NDArray[np.float32] | None,
     is_reference: bool,
-    gate: Gate,
-) -> Verdict:
+    gate: GateOptions,
+) -> GateVerdict:
     kl, same, agreeing = math.inf, 0.0, 0.0
     if trial.logits is None:
         reasons = [trial.failure]
@@ -153,7 +153,7 @@ def _judge(
         same, agreeing = (agreement(reference, trial.logits, near_tie) for near_tie in (1, gate.near_tie))
         reasons = _too_far(kl, agreeing, gate)
     said = "the reference" if is_reference else f"KL {kl:.2g}, {agreeing:.1%} agree"
-    return Verdict(
+    return GateVerdict(
         engine=engine,
         provider=trial.provider,
         images_per_second=trial.images_per_second,
@@ -167,7 +167,7 @@ def _judge(
     )
 
 
-def _too_far(kl: float, agreeing: float, gate: Gate) -> list[str]:
+def _too_far(kl: float, agreeing: float, gate: GateOptions) -> list[str]:
     """Where an engine is farther from the reference than it may be."""
     reasons = []
     if not math.isfinite(kl):

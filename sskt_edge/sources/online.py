@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.session import Session
-from sskt_edge.sources.ask import ask
-from sskt_edge.sources.store.form import Arrays, Form
-from sskt_edge.sources.wanted import Wanted
+from sskt_edge.common.progress import Progress
+from sskt_edge.inference.session import Session
+from sskt_edge.sources.query_source import ask
+from sskt_edge.sources.store.label_format import Arrays, LabelFormat
+from sskt_edge.sources.view_schedule import ViewSchedule
 
 
-def views_asked(wanted: Wanted) -> int:
+def views_asked(wanted: ViewSchedule) -> int:
     """How many views a whole training asks a source about by `OnlineLogits`."""
     turns = 1 if wanted.numbers == 1 else wanted.turns
     return sum(len(wanted.places_of(turn % wanted.numbers)) for turn in range(turns))
@@ -32,8 +32,8 @@ class OnlineLogits:
         name: str,
         session: Session,
         side: int,
-        form: Form,
-        wanted: Wanted,
+        form: LabelFormat,
+        wanted: ViewSchedule,
         progress: Progress,
         between: Callable[[], None],
     ) -> None:

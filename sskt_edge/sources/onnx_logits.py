@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from sskt_edge.errors import NetworkError
+from sskt_edge.common.errors import NetworkError
 
 # Nodes that pass on what they are given, in another form; none of them changes its order.
 _FORMS = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout", "Cast")

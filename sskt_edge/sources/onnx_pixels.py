@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sskt_edge.common.errors import NetworkError
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import NetworkError
 
 # Resize takes its sizes alone from this opset on.
 _RESIZE_OPSET = 13

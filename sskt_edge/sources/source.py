@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sskt_edge.common.errors import NetworkError
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import NetworkError
-from sskt_edge.runtime.session import Session
-from sskt_edge.sources.engines import ENGINES, Engine, checked, engines_here, open_onnx_session
+from sskt_edge.inference.session import Session
+from sskt_edge.sources.engines import ENGINES, SourceEngine, checked, engines_here, open_onnx_session
 from sskt_edge.sources.torch_session import TorchSession, forward, torch_logits
 
 # The batch of an exported source is the engine's to fix.
@@ -47,10 +47,10 @@ class Source(Protocol):
     def identity(self) -> str:
         """SHA-256, in hex, over its facts."""
 
-    def engines(self) -> tuple[Engine, ...]:
+    def engines(self) -> tuple[SourceEngine, ...]:
         """Those that can run it here; the first is the reference that the others are compared with."""
 
-    def open(self, engine: Engine, side: int, batch: int) -> Session:
+    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
         """A session that takes uint8 [N,side,side,3] and runs batches of exactly `batch` images, the last filled up."""
 
 
@@ -101,11 +101,11 @@ class TorchSource:
         """SHA-256, in hex, over the facts."""
         return identity_of(self.facts)
 
-    def engines(self) -> tuple[Engine, ...]:
+    def engines(self) -> tuple[SourceEngine, ...]:
         """Those that can run it here, torch in fp32 first."""
         return engines_here(ENGINES["torch-fp32"], self.device)
 
-    def open(self, engine: Engine, side: int, batch: int) -> Session:
+    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
         """A session that takes uint8 [N,side,side,3] and runs batches of exactly `batch` images, the last filled up.
 
         The batch norms' statistics are those of now; a session is opened again after recalibration.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sskt_edge.recipe.models import Labels
-from sskt_edge.sources.engines import Engine, engine_named_in, processor_of
-from sskt_edge.sources.question import GATE_VIEWS, Question
+from sskt_edge.recipe.models import LabelOptions
+from sskt_edge.sources.engines import SourceEngine, engine_named_in, processor_of
+from sskt_edge.sources.fill_record import FillRecord, fill_records
+from sskt_edge.sources.label_query import GATE_VIEWS, LabelQuery
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.manifest import Facts, plain
 from sskt_edge.sources.store.store import LabelStore
-from sskt_edge.sources.told import Told, told_of
 
 # What an engine that was never judged may have left to ask, so that a first try on a few images does not bind to it.
 MOST_UNJUDGED = 8 * GATE_VIEWS
@@ -22,12 +22,14 @@ _SAME_IMAGES = 0.1
 class Stored(NamedTuple):
     """An engine, the collection of its labels, and how many views of the question that lacks."""
 
-    engine: Engine
+    engine: SourceEngine
     collection: Collection
     missing: int
 
 
-def stored_engine(question: Question, labels: Labels, store: LabelStore, allowed: Sequence[Engine]) -> Stored | None:
+def stored_engine(
+    question: LabelQuery, labels: LabelOptions, store: LabelStore, allowed: Sequence[SourceEngine]
+) -> Stored | None:
     """The engine that has answered most of the question, if the gate's verdict on it counts; None if there is none.
 
     One that cannot run here any more, since its library was removed, is taken if it has answered all of the question.
@@ -50,7 +52,7 @@ def stored_engine(question: Question, labels: Labels, store: LabelStore, allowed
     return complete_of_absent_engine(question, labels, store) or best
 
 
-def complete_of_absent_engine(question: Question, labels: Labels, store: LabelStore) -> Stored | None:
+def complete_of_absent_engine(question: LabelQuery, labels: LabelOptions, store: LabelStore) -> Stored | None:
     """All labels of the question by an engine that is not here and passed the gate; None if there are none.
 
     What decides them but the library's version must be as it is here: the same source, views and kind of processor.
@@ -71,9 +73,9 @@ def complete_of_absent_engine(question: Question, labels: Labels, store: LabelSt
     return None
 
 
-def may_be_kept(collection: Collection, question: Question, engine: Engine, labels: Labels) -> bool:
+def may_be_kept(collection: Collection, question: LabelQuery, engine: SourceEngine, labels: LabelOptions) -> bool:
     """Whether the engine passed the gate when it filled the collection, by the limits of now and on these images."""
-    is_reference, told = engine == question.source.engines()[0], told_of(collection)
+    is_reference, told = engine == question.source.engines()[0], fill_records(collection)
     gates = [one.gate for one in told if one.gate]
     if not gates:
         return is_reference and question.missing(collection) <= MOST_UNJUDGED
@@ -85,13 +87,13 @@ def may_be_kept(collection: Collection, question: Question, engine: Engine, labe
     )
 
 
-def _judged_on_these_images(collection: Collection, question: Question, told: Sequence[Told]) -> bool:
+def _judged_on_these_images(collection: Collection, question: LabelQuery, told: Sequence[FillRecord]) -> bool:
     if any(one.gate and one.images_sha256 == question.images_sha256 for one in told):
         return True
     return question.known_images(collection) >= _SAME_IMAGES
 
 
-def is_meant(engine: Engine, labels: Labels) -> bool:
+def is_meant(engine: SourceEngine, labels: LabelOptions) -> bool:
     """Whether the recipe's labels.engine and labels.precision allow it."""
     return labels.engine in ("auto", engine.backend) and labels.precision in ("auto", engine.precision)
 

@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sskt_edge.errors import RecipeError
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.session import Session
-from sskt_edge.sources.question import Question
-from sskt_edge.sources.store.form import kl_of_top_k, smallest_k
+from sskt_edge.common.errors import RecipeError
+from sskt_edge.common.progress import Progress
+from sskt_edge.inference.session import Session
+from sskt_edge.sources.label_query import LabelQuery
+from sskt_edge.sources.store.label_format import kl_of_top_k, smallest_k
 
 # How far a label of k logits may differ from the whole one, as mean KL of the softmax at the recipe's T, in nats.
 TOP_K_LIMIT = 0.01
 
 
 def check_top_k(
-    question: Question,
+    question: LabelQuery,
     session: Session,
     top_k: int,
     temperature: float,

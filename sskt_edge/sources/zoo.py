@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from sskt_edge.errors import CheckpointError, RecipeError
-from sskt_edge.recipe.models import Source as SourcePart
+from sskt_edge.common.errors import CheckpointError, RecipeError
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.from_cifar import open_cifar
 from sskt_edge.sources.from_onnx import open_onnx
 from sskt_edge.sources.from_package import open_package
@@ -17,7 +17,7 @@ from sskt_edge.sources.from_torchvision import open_torchvision
 from sskt_edge.sources.source import Source
 from sskt_edge.targets.weights import no_pickles
 
-OPENERS: dict[str, Callable[[SourcePart, torch.device], Source]] = {
+OPENERS: dict[str, Callable[[SourceOptions, torch.device], Source]] = {
     "torchvision": open_torchvision,
     "timm": open_timm,
     "package": open_package,
@@ -30,7 +30,7 @@ OPENERS: dict[str, Callable[[SourcePart, torch.device], Source]] = {
 _SERVED = {"torchvision": {"weights", "checkpoint"}, "timm": {"checkpoint"}, "cifar": {"checkpoint"}}
 
 
-def open_source(part: SourcePart, device: torch.device) -> Source:
+def open_source(part: SourceOptions, device: torch.device) -> Source:
     """The frozen source that a recipe's [[sources]] asks for; the process's random numbers stay as they were.
 
     Raises:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sskt_edge.errors import DownloadError, NetworkError, StudyError, nearest
+from sskt_edge.common.errors import DownloadError, NetworkError, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.study.base import overlaid, refuse_seed
+from sskt_edge.study.base import refuse_seed, with_overrides
 from sskt_edge.targets.build import fetch_torchvision, torchvision_weights
 
 _OPEN, _CLOSE = "[{", "]}"
@@ -102,7 +102,7 @@ def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] 
     for text in further:
         name, changes = parse_arm(text)
         refuse_seed(changes, f"--arm '{name}':")
-        arms.append(Arm(name, overlaid(recipe, changes, f"arm {name}"), tuple(changes)))
+        arms.append(Arm(name, with_overrides(recipe, changes, f"arm {name}"), tuple(changes)))
     names = [arm.name for arm in arms]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -146,4 +146,4 @@ def _method_arm(recipe: Recipe, name: str) -> Arm:
         changes = METHODS[name](recipe)
     except (NetworkError, DownloadError) as error:
         return Arm(name, recipe, missing=str(error))
-    return Arm(name, overlaid(recipe, changes, f"method {name}"), tuple(changes))
+    return Arm(name, with_overrides(recipe, changes, f"method {name}"), tuple(changes))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tomli_w
 
-from sskt_edge.errors import StudyError
+from sskt_edge.common.errors import StudyError
 from sskt_edge.recipe.load import parse_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe
 
@@ -34,7 +34,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
             raise StudyError(f"Seed {seed}: expected 0 to {2**32 - 1}. Take a smaller --first-seed or fewer --seeds.")
 
 
-def overlaid(recipe: Recipe, changes: Sequence[str], where: str) -> Recipe:
+def with_overrides(recipe: Recipe, changes: Sequence[str], where: str) -> Recipe:
     """The recipe with `KEY=VALUE` changes to what its author wrote; defaults follow the changes.
 
     Raises:

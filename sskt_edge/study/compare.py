@@ -8,18 +8,19 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from sskt_edge.errors import DivergenceError, Interrupted, RunError, StudyError
+from sskt_edge.common.errors import DivergenceError, Interrupted, RunError, StudyError
+from sskt_edge.common.files import write_atomically
+from sskt_edge.common.printable import as_utf8
+from sskt_edge.common.progress import QUIET, Progress, SaidOnce
+from sskt_edge.common.seal import carries_hash, unprotected
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
-from sskt_edge.runtime.files import write_atomically
-from sskt_edge.runtime.printable import as_utf8
-from sskt_edge.runtime.progress import QUIET, Progress, SaidOnce
-from sskt_edge.runtime.seal import carries_hash, unprotected
 from sskt_edge.study.arms import Arm, arms_of
 from sskt_edge.study.base import check_seeds, study_folder, study_sha256, with_train
-from sskt_edge.study.comparison import Comparison, Figures
+from sskt_edge.study.comparison import Comparison, RunFigures
+from sskt_edge.study.comparison_text import markdown_of
+from sskt_edge.study.data_guard import TEST, TRAINING, UNLABELLED, DataGuard, tested_sha256
 from sskt_edge.study.draw_comparison import draw_comparison
-from sskt_edge.study.present import TEST, TRAINING, UNLABELLED, Present, tested_sha256
 from sskt_edge.study.runs import finished_run
 from sskt_edge.targets.records import read_record, write_record
 from sskt_edge.targets.run_folder import TrainedNetwork
@@ -71,7 +72,7 @@ def compare(
     precision = _precision_of(recipe, place, progress)
     so_far = Comparison(place, recipe, precision, tuple(seeds), chosen)
     trainings = [(seed, arm) for seed in seeds for arm in chosen if not arm.missing]
-    present = Present(progress)
+    present = DataGuard(progress)
     progress.say(f"study {place}")
     for line in so_far.missing:
         progress.say(line)
@@ -91,7 +92,7 @@ def compare(
     return so_far
 
 
-def _with_run(so_far: Comparison, arm: Arm, seed: int, present: Present, progress: Progress) -> Comparison:
+def _with_run(so_far: Comparison, arm: Arm, seed: int, present: DataGuard, progress: Progress) -> Comparison:
     """The comparison with one run more, found or trained; it is written if the run was trained."""
     recipe = with_train(arm.recipe, seed=seed)
     if recipe.train.precision == "auto":
@@ -104,7 +105,7 @@ def _with_run(so_far: Comparison, arm: Arm, seed: int, present: Present, progres
     figures = _figures(run)
     if not trained:
         remedy = f"remove '{so_far.folder / 'runs'}' and run the same command again"
-        present.refuse_changed(arm.recipe.data, figures.inputs, f"'{figures.run}' was trained", remedy)
+        present.check_unchanged(arm.recipe.data, figures.inputs, f"'{figures.run}' was trained", remedy)
     more = so_far.having(arm.name, seed, figures)
     more.refuse_unlike()
     progress.say(f"{arm.name}, seed {seed}: {run.result.test.top1:.2%}")
@@ -113,13 +114,13 @@ def _with_run(so_far: Comparison, arm: Arm, seed: int, present: Present, progres
     return more
 
 
-def _figures(run: TrainedNetwork) -> Figures:
+def _figures(run: TrainedNetwork) -> RunFigures:
     result, golden = run.result, run.golden()
     tested = tested_sha256(golden.test_pixels, golden.test_labels)
     inputs = {TRAINING: result.data_sha256, TEST: tested, **result.sources}
     if result.unlabelled_sha256 is not None:  # a run from scratch reads none, which does not count as a change
         inputs[UNLABELLED] = result.unlabelled_sha256
-    return Figures(
+    return RunFigures(
         run=run.folder.path.name,
         accuracy=result.test.top1,
         images=result.test.images,
@@ -166,6 +167,6 @@ def _write(comparison: Comparison) -> None:
         StorageError: the disk does not take them.
     """
     write_atomically(comparison.folder / "compare.json", json.dumps(comparison.as_json(), indent=2).encode() + b"\n")
-    write_atomically(comparison.folder / "compare.md", as_utf8(comparison.as_markdown()).encode())
+    write_atomically(comparison.folder / "compare.md", as_utf8(markdown_of(comparison)).encode())
     if comparison.spreads:
         write_atomically(comparison.folder / "compare.png", draw_comparison(comparison))

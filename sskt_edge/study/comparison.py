@@ -1,4 +1,4 @@
-"""A comparison's figures, and what may be said of them, as values, as JSON and as Markdown."""
+"""A comparison's figures, and what may be said of them, as values and as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sskt_edge.errors import StudyError
+from sskt_edge.common.errors import StudyError
 from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.arms import Arm
@@ -26,7 +26,7 @@ from sskt_edge.study.statistics import (
 
 
 @dataclass(frozen=True)
-class Figures:
+class RunFigures:
     """What one finished run gave.
 
     Attributes:
@@ -53,7 +53,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Against:
+class PairedComparison:
     """An arm compared with the first one, pair by pair.
 
     Attributes:
@@ -92,10 +92,10 @@ class Comparison:
     precision: str
     seeds: tuple[int, ...]
     arms: tuple[Arm, ...]
-    figures: dict[str, dict[int, Figures]] = field(default_factory=dict)
+    figures: dict[str, dict[int, RunFigures]] = field(default_factory=dict)
     failed: dict[str, dict[int, str]] = field(default_factory=dict)
 
-    def having(self, arm: str, seed: int, found: Figures) -> Comparison:
+    def having(self, arm: str, seed: int, found: RunFigures) -> Comparison:
         """The comparison with the figures of one run more."""
         return replace(self, figures={**self.figures, arm: {**self.figures.get(arm, {}), seed: found}})
 
@@ -109,7 +109,7 @@ class Comparison:
         return {arm: spread([one.accuracy for one in found.values()]) for arm, found in self.figures.items() if found}
 
     @cached_property
-    def against(self) -> list[Against]:
+    def against(self) -> list[PairedComparison]:
         """Every other arm that shares a seed with the first one."""
         first, *others = self.arms
         pairs = {arm.name: self._differences(first.name, arm.name) for arm in others}
@@ -117,7 +117,7 @@ class Comparison:
         better = holm([one.p_better for one in tested.values()])
         worse = holm([one.p_worse for one in tested.values()])
         return [
-            Against(name, pairs[name], one, high, low, verdict(one.n, one.mean, high, low))
+            PairedComparison(name, pairs[name], one, high, low, verdict(one.n, one.mean, high, low))
             for (name, one), high, low in zip(tested.items(), better, worse, strict=True)
         ]
 
@@ -176,12 +176,6 @@ class Comparison:
             "notes": self.notes,
             "missing": self.missing,
         }
-
-    def as_markdown(self) -> str:
-        """The tables and what must be known to read them."""
-        from sskt_edge.study.comparison_text import markdown_of
-
-        return markdown_of(self)
 
     def _differences(self, first: str, other: str) -> dict[int, float]:
         ours, theirs = self.figures.get(other, {}), self.figures.get(first, {})
@@ -265,7 +259,7 @@ def _differing(told: Sequence[Mapping[str, str]]) -> list[str]:
     return [f"{name} {', '.join(sorted(found))}" for name, found in sorted(values.items()) if len(found) > 1]
 
 
-def _against_as_json(one: Against) -> dict[str, Any]:
+def _against_as_json(one: PairedComparison) -> dict[str, Any]:
     return {
         "name": one.arm,
         "n": one.paired.n,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sskt_edge.study.comparison import Comparison
+from sskt_edge.study.comparison import Comparison
 
 # A head, and rows of as many cells.
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from sskt_edge.errors import RunError
+from sskt_edge.common.errors import RunError
+from sskt_edge.common.lock import locked
+from sskt_edge.common.progress import Progress
 from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.lock import locked
-from sskt_edge.runtime.progress import Progress
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder, find_runs
 from sskt_edge.training.environment import is_recipe_of, read_environment

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sskt_edge.errors import StudyError
+from sskt_edge.common.errors import StudyError
 
 if sys.version_info >= (3, 11):
     import tomllib

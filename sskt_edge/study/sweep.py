@@ -13,14 +13,14 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from sskt_edge.errors import DivergenceError, Interrupted, StudyError, nearest
+from sskt_edge.common.errors import DivergenceError, Interrupted, StudyError, nearest
+from sskt_edge.common.files import storage_errors, write_atomically
+from sskt_edge.common.printable import as_utf8
+from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.files import storage_errors, write_atomically
-from sskt_edge.runtime.printable import as_utf8
-from sskt_edge.runtime.progress import QUIET, Progress, SaidOnce
-from sskt_edge.study.base import check_seeds, overlaid, study_folder, study_sha256, with_train
+from sskt_edge.study.base import check_seeds, study_folder, study_sha256, with_overrides, with_train
+from sskt_edge.study.data_guard import TRAINING, UNLABELLED, DataGuard
 from sskt_edge.study.draw_sweep import draw_sweep
-from sskt_edge.study.present import TRAINING, UNLABELLED, Present
 from sskt_edge.study.runs import fitted_run
 from sskt_edge.study.space import DEFAULT_SPACE, Point, Space, parse_space
 from sskt_edge.study.sweep_result import Sweep, Tried
@@ -84,7 +84,7 @@ def sweep(
     judged = _judged_once(_with_validation(recipe, progress))
     for point in itertools.islice(space.points(), _MOST_POINTS):
         changes = space.changes(point)
-        overlaid(judged, changes, f"--space: {' '.join(changes)}")
+        with_overrides(judged, changes, f"--space: {' '.join(changes)}")
     facts: dict[str, Any] = {
         "recipe": study_sha256(recipe),
         "space": space.as_json(),
@@ -160,7 +160,7 @@ def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
     else:
         share, what = str(_SHARE), f"{_SHARE:.0%} of the training images"
     progress.say(f"data.validation is 0; the sweep takes data.validation = {share}, {what}")
-    return overlaid(recipe, [f"data.validation={share}"], f"sweep, with data.validation = {share}")
+    return with_overrides(recipe, [f"data.validation={share}"], f"sweep, with data.validation = {share}")
 
 
 def _judged_once(recipe: Recipe) -> Recipe:
@@ -174,7 +174,7 @@ def _refuse_changed(opened: Trials, judged: Recipe, progress: Progress) -> None:
     known = {TRAINING: opened.study.user_attrs.get(_IMAGES), UNLABELLED: opened.study.user_attrs.get(_further(judged))}
     then = {what: sha256 for what, sha256 in known.items() if sha256}
     since = f"the study '{opened.study.study_name}' began"
-    Present(progress).refuse_changed(judged.data, then, since, "name a new study: --study NAME")
+    DataGuard(progress).check_unchanged(judged.data, then, since, "name a new study: --study NAME")
 
 
 def _further(recipe: Recipe) -> str:
@@ -236,7 +236,7 @@ class _Ran:
         point = space.point({axis.key: trial.suggest_categorical(axis.key, axis.choices) for axis in space.axes})
         self._take_over(trial, point)
         found = dict(trial.user_attrs.get("accuracies", {}))
-        recipe = overlaid(self._recipe, space.changes(point), "sweep")
+        recipe = with_overrides(self._recipe, space.changes(point), "sweep")
         for seed in self._seeds:
             if str(seed) not in found:
                 found[str(seed)] = self._train(recipe, seed, trial, ", ".join(space.changes(point)))

@@ -10,10 +10,10 @@ from typing import Any
 
 import tomli_w
 
+from sskt_edge.common.shell import command
 from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.shell import command
-from sskt_edge.study.base import as_written, overlaid
+from sskt_edge.study.base import as_written, with_overrides
 from sskt_edge.study.comparison_text import markdown_table
 from sskt_edge.study.space import Point, Space, toml_of
 from sskt_edge.study.statistics import Spread, sampling_error, spread
@@ -143,7 +143,7 @@ class Sweep:
 
     def best_recipe(self, best: Tried) -> str:
         """The text of the user's recipe with the best values; its head says how they were chosen."""
-        recipe = overlaid(self.recipe, self.space.changes(best.point), "best.toml")
+        recipe = with_overrides(self.recipe, self.space.changes(best.point), "best.toml")
         done = [one for one in self.tried if one.state == "done"]
         seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else f"the mean over seeds {list(self.seeds)}"
         listed = [f"{axis.key} in {', '.join(axis.texts)}" for axis in self.space.axes]

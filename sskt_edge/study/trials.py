@@ -17,9 +17,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from sskt_edge.errors import StorageError, StudyError
-from sskt_edge.runtime.lock import is_held, locked
-from sskt_edge.runtime.progress import QUIET
+from sskt_edge.common.errors import StorageError, StudyError
+from sskt_edge.common.lock import is_held, locked
+from sskt_edge.common.progress import QUIET
 from sskt_edge.study.space import Point, Space
 
 # A machine that is silent for this many seconds is gone, and another takes up its trial.

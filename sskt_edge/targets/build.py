@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from sskt_edge.errors import CheckpointError, DownloadError, NetworkError, nearest
-from sskt_edge.recipe.models import Target
+from sskt_edge.common.errors import CheckpointError, DownloadError, NetworkError, nearest
+from sskt_edge.recipe.models import TargetOptions
 from sskt_edge.targets.registry import TARGETS, TargetSpec
 from sskt_edge.targets.weights import load_weights, named_as, no_pickles, read_weights
 
 
-def build_target(target: Target, classes: int, seed: int) -> nn.Module:
+def build_target(target: TargetOptions, classes: int, seed: int) -> nn.Module:
     """The primary network, initialised from `seed`, or from the weights that the recipe names.
 
     The last layer is new, but for a checkpoint whose last layer the recipe keeps.

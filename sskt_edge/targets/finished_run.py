@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from sskt_edge.errors import BundleError, RunError, nearest
+from sskt_edge.bundle.golden import Golden, golden_from_bytes
+from sskt_edge.bundle.manifest import Accuracy
+from sskt_edge.common.artefacts import what_it_is
+from sskt_edge.common.errors import BundleError, RunError, nearest
+from sskt_edge.common.shell import command
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.artefacts import what_it_is
-from sskt_edge.runtime.golden import Golden, golden_from_bytes
-from sskt_edge.runtime.manifest import Accuracy
-from sskt_edge.runtime.shell import command
 from sskt_edge.targets.records import read_recipe, read_record
 from sskt_edge.targets.run_layout import RunFolder
 
@@ -26,7 +26,7 @@ class Cost(BaseModel):
     macs: int
 
 
-class Result(BaseModel):
+class RunResult(BaseModel):
     """result.json, written last: a run that has it is finished.
 
     `recipe_file_sha256` is the hash of recipe.toml as a file; None in a result of an older version.
@@ -67,7 +67,7 @@ class FinishedRun:
 
     folder: RunFolder
     recipe: Recipe
-    result: Result
+    result: RunResult
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ def read_finished(path: Path | str) -> FinishedRun:
         raise RunError(f"No run at '{path}'. {todo}")
     if not folder.result.is_file():
         raise RunError(f"The run '{path}' is not finished. Go on with: {command('train', path, '--resume')}")
-    result = read_record(folder.result, Result, "Train again, or copy the run again.")
+    result = read_record(folder.result, RunResult, "Train again, or copy the run again.")
     recipe = read_recipe(folder, result.recipe_file_sha256)
     return FinishedRun(folder, recipe, result)
 

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sskt_edge.errors import RunError
+from sskt_edge.common import seal
+from sskt_edge.common.errors import RunError
+from sskt_edge.common.files import read_regular, write_atomically
 from sskt_edge.recipe.load import parse_recipe, run_recipe
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime import seal
-from sskt_edge.runtime.files import read_regular, write_atomically
 from sskt_edge.targets.run_layout import RunFolder
 
 _VERSION, _NEWEST = "schema_version", 2  # records of before have no version, and no hash

@@ -13,8 +13,8 @@ import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.runtime.progress import QUIET, Progress
 
 _BATCH = 16  # more would take memory, and no less time
 

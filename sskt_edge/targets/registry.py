@@ -9,7 +9,7 @@ from functools import partial
 from torch import nn
 from torchvision import models
 
-from sskt_edge.errors import NetworkError
+from sskt_edge.common.errors import NetworkError
 from sskt_edge.targets.depthwise import with_fast_depthwise
 from sskt_edge.targets.resnet_cifar import CifarResNet
 

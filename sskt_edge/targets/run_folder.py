@@ -10,8 +10,8 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from sskt_edge.common.errors import RunError
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import RunError
 from sskt_edge.targets.finished_run import FinishedRun, read_finished
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.weights import load_weights

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sskt_edge.errors import RunError
-from sskt_edge.runtime.seal import carries_hash, unprotected
-from sskt_edge.runtime.shell import command
+from sskt_edge.common.errors import RunError
+from sskt_edge.common.seal import carries_hash, unprotected
+from sskt_edge.common.shell import command
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sskt_edge.errors import CheckpointError
+from sskt_edge.common.errors import CheckpointError
 
 # Where training scripts put the weights inside a checkpoint, and what wrappers prepend to their names.
 _INSIDE = ("state_dict", "model", "model_state_dict")

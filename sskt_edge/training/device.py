@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sskt_edge.errors import RecipeError
+from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.names import Precision
 from sskt_edge.targets.precision import autocast, has_fast_bf16
 

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict
 
+from sskt_edge.common.errors import RecipeError, RunError
+from sskt_edge.common.files import storage_errors
+from sskt_edge.common.packages import version_of
+from sskt_edge.common.printable import printable
 from sskt_edge.data.copies import Copies
-from sskt_edge.errors import RecipeError, RunError
-from sskt_edge.recipe.load import lay_over, recipe_sha256, run_recipe
+from sskt_edge.recipe.load import apply_overrides, recipe_sha256, run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
-from sskt_edge.runtime.files import storage_errors
-from sskt_edge.runtime.machine.machine import version_of
-from sskt_edge.runtime.printable import printable
 from sskt_edge.targets.records import read_recipe, read_record
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.image_list import changed_images
@@ -39,7 +39,7 @@ _PACKAGES = ("sskt-edge", "torch", "torchvision", "timm", "numpy", "pillow", "sa
 _CHANGES_SHOWN = 5
 
 
-class Machine(BaseModel):
+class TrainingMachine(BaseModel):
     """What the last bits of a training depend on, apart from its inputs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -78,7 +78,7 @@ class Environment(BaseModel):
     sources: dict[str, str]
     remarks: dict[str, str] = {}
     engines: dict[str, str]
-    machine: Machine
+    machine: TrainingMachine
 
 
 def recipe_file(recipe: Recipe) -> bytes:
@@ -86,13 +86,13 @@ def recipe_file(recipe: Recipe) -> bytes:
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)).encode()
 
 
-def this_machine(device: torch.device) -> Machine:
+def this_machine(device: torch.device) -> TrainingMachine:
     """The machine as it is now."""
     import torch
 
     from sskt_edge.targets.precision import bf16_instructions
 
-    return Machine(
+    return TrainingMachine(
         device=device.type,
         device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "unknown",
         cpu_capability=" ".join((torch.backends.cpu.get_cpu_capability(), *bf16_instructions())),
@@ -166,7 +166,7 @@ def _recipe_then(environment: Environment) -> Recipe | None:
     if environment.recipe is None:
         return None
     with contextlib.suppress(RecipeError):
-        return lay_over(dict(environment.recipe), (), "environment.json")
+        return apply_overrides(dict(environment.recipe), (), "environment.json")
     return None
 
 

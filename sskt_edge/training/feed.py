@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.data.batches import epoch_batches, steps_per_epoch, unlabelled_batches
+from sskt_edge.data.batches import epoch_batches, joining, steps_per_epoch, unlabelled_batches
 from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
-from sskt_edge.sources.labels import SoftLabels
+from sskt_edge.sources.soft_labels import SoftLabels
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,3 @@ class Feed:
             images = np.concatenate([images, others])
             soft = {name: np.concatenate([logits, further[name]]) for name, logits in soft.items()}
         return Batch(images, self.images.labels[rows], soft)
-
-
-def joining(images: int, batch_size: int, ratio: float) -> list[int]:
-    """How many unlabelled images join each batch of an epoch of `images` labelled ones."""
-    sizes = [len(part) for part in np.array_split(np.arange(images), steps_per_epoch(images, batch_size))]
-    return [round(ratio * size) for size in sizes]

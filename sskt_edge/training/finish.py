@@ -9,34 +9,34 @@ import safetensors.torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sskt_edge.bundle.golden import Golden, pixel_hashes
+from sskt_edge.bundle.manifest import Accuracy
+from sskt_edge.common.errors import DataError, DivergenceError
+from sskt_edge.common.files import write_atomically
+from sskt_edge.common.progress import Progress
+from sskt_edge.common.shell import command
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.split import rank
-from sskt_edge.errors import DataError, DivergenceError
+from sskt_edge.methods.sskt.network import BranchedTarget, cost, strip
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.files import write_atomically
-from sskt_edge.runtime.golden import Golden, pixel_hashes
-from sskt_edge.runtime.manifest import Accuracy
-from sskt_edge.runtime.metrics import interval, scores
-from sskt_edge.runtime.progress import Progress
-from sskt_edge.runtime.shell import command
-from sskt_edge.sskt.network import BranchedTarget, cost, strip
-from sskt_edge.targets.finished_run import Cost, Result
+from sskt_edge.targets.finished_run import Cost, RunResult
 from sskt_edge.targets.records import write_record
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.tasks.metrics import interval, scores
 from sskt_edge.training.environment import read_environment
-from sskt_edge.training.loop import Setting
+from sskt_edge.training.loop import TrainContext
 from sskt_edge.training.run_log import note_result
-from sskt_edge.training.state import Position, load_state
+from sskt_edge.training.state import TrainState, load_state
 
 
 def finish(
     recipe: Recipe,
     reader: Reader,
     network: BranchedTarget,
-    setting: Setting,
-    position: Position,
+    setting: TrainContext,
+    position: TrainState,
     folder: RunFolder,
     progress: Progress,
 ) -> None:
@@ -70,7 +70,7 @@ def finish(
     write_atomically(folder.primary, primary_bytes)
     write_atomically(folder.golden, golden_bytes)
     environment = read_environment(folder)
-    result = Result(
+    result = RunResult(
         name=recipe.name,
         classes=reader.classes,
         recipe_sha256=environment.recipe_sha256,
@@ -96,7 +96,7 @@ def finish(
     note_result(folder, "; ".join(f"{name} {value}" for name, value in result_facts(result).items()))
 
 
-def result_facts(result: Result) -> dict[str, str]:
+def result_facts(result: RunResult) -> dict[str, str]:
     """What a person wants to know of a result first: the test accuracy with its 95 % interval, and the checkpoint."""
     test = result.test
     low, high = interval(test.top1, test.images)
@@ -110,7 +110,9 @@ def result_facts(result: Result) -> dict[str, str]:
     }
 
 
-def _record(recipe: Recipe, reader: Reader, network: BranchedTarget, setting: Setting, progress: Progress) -> Golden:
+def _record(
+    recipe: Recipe, reader: Reader, network: BranchedTarget, setting: TrainContext, progress: Progress
+) -> Golden:
     """The test set's logits, by the network as it was trained, its branches still on."""
     size = recipe.data.image_size
     test: ImageSet = reader.test([size], progress)

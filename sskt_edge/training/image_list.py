@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from sskt_edge.common.files import write_atomically
 from sskt_edge.data.images import ImageSet
-from sskt_edge.runtime.files import write_atomically
 
 _DIGITS = 16  # of a hash: enough to tell two contents of one name apart
 _SHOWN = 3

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.progress import Progress
 from sskt_edge.data.copies import Copies, find_copies, join_parts
 from sskt_edge.data.images import ImageSet, labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import Reader, open_data
-from sskt_edge.errors import DataError
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.progress import Progress
 from sskt_edge.sources.batchnorm import recalibrate
-from sskt_edge.sources.labels import native_side
+from sskt_edge.sources.soft_labels import native_side
 from sskt_edge.sources.source import Source, TorchSource
 from sskt_edge.sources.zoo import open_source
 

@@ -14,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sskt_edge.common.errors import DivergenceError
+from sskt_edge.common.progress import Bar, Progress
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import DivergenceError
-from sskt_edge.recipe.models import Recipe, Train
+from sskt_edge.methods.sskt.losses import AuxiliaryLoss, total_loss
+from sskt_edge.methods.sskt.network import BranchedTarget
+from sskt_edge.recipe.models import Recipe, TrainOptions
 from sskt_edge.recipe.names import Precision
 from sskt_edge.recipe.optimization import Plateau
-from sskt_edge.runtime.progress import Bar, Progress
-from sskt_edge.sskt.losses import AuxiliaryLoss, total_loss
-from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.precision import autocast
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.epoch_table import EpochTable
@@ -31,14 +31,14 @@ from sskt_edge.training.optimizer import build_optimizer, learning_rate
 from sskt_edge.training.plateau import after_validation
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
-from sskt_edge.training.state import Position, load_state, save_state
+from sskt_edge.training.state import TrainState, load_state, save_state
 
 # Reading a loss stalls a GPU, so there it is done for this many steps at once.
 _CHECK_EVERY = 20
 
 
 @dataclass(frozen=True)
-class Setting:
+class TrainContext:
     """What a training works with; nothing of it changes.
 
     Attributes:
@@ -50,7 +50,7 @@ class Setting:
         precision: of the forward pass.
     """
 
-    train: Train
+    train: TrainOptions
     validation: ImageSet | None
     auxiliary: Mapping[str, AuxiliaryLoss]
     pixels: Pixels
@@ -58,7 +58,7 @@ class Setting:
     precision: Precision
 
 
-def layout(train: Train) -> torch.memory_format:
+def layout(train: TrainOptions) -> torch.memory_format:
     """How images and weights lie in memory."""
     return torch.channels_last if train.channels_last else torch.contiguous_format
 
@@ -66,13 +66,13 @@ def layout(train: Train) -> torch.memory_format:
 class Trainer:
     """One training of one branched target, in one run folder."""
 
-    def __init__(self, network: BranchedTarget, setting: Setting, folder: RunFolder) -> None:
+    def __init__(self, network: BranchedTarget, setting: TrainContext, folder: RunFolder) -> None:
         """Train `network`, which is on its device in its layout; if the folder has a state, go on from there."""
         self.network, self._setting, self.folder = network, setting, folder
         self._pixels = setting.pixels.to(setting.device)
         self._optimizer = build_optimizer(setting.train.optimizer, network)
         self._scaler = torch.amp.GradScaler(setting.device.type, enabled=setting.precision == "fp16")
-        self.position = Position()
+        self.position = TrainState()
         if folder.last.is_file():
             self.position = load_state(folder.last, network, self._optimizer)
             if self.position.scaler:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from sskt_edge.methods.sskt.network import BranchedTarget
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.build import build_target
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.training.inputs import Inputs

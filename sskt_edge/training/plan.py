@@ -9,17 +9,18 @@ from typing import Any
 
 import torch
 
-from sskt_edge.errors import RecipeError
+from sskt_edge.common.errors import RecipeError
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.data.batches import joining
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.sources.choice import Choice, allowed_engines, choice_without_trial, fastest_choice, measure
-from sskt_edge.sources.gate import Verdict
+from sskt_edge.sources.engine_selection import Choice, allowed_engines, choice_without_trial, fastest_choice, measure
+from sskt_edge.sources.gate import GateVerdict
+from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.online import views_asked
-from sskt_edge.sources.question import Question
+from sskt_edge.sources.supply import Sources
 from sskt_edge.training.device import choose_device, choose_precision, trial_step
-from sskt_edge.training.feed import joining
 from sskt_edge.training.inputs import Inputs, open_inputs
-from sskt_edge.training.labels import Sources
+from sskt_edge.training.label_queries import sources_of
 from sskt_edge.training.loop import trial_loss
 from sskt_edge.training.network import branched_target
 from sskt_edge.training.repeatable import repeatable
@@ -43,7 +44,7 @@ class SourcePlan:
     """
 
     name: str
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[GateVerdict, ...]
     choice: Choice
     views: int
     missing: int
@@ -67,7 +68,7 @@ class SourcePlan:
         return self.missing / self.speed
 
     @property
-    def _asking(self) -> Verdict:
+    def _asking(self) -> GateVerdict:
         """On the chosen engine; on the fastest that passes where the chosen one has all labels and is not here."""
         chosen = [verdict for verdict in self.verdicts if verdict.engine == self.choice.engine]
         return (chosen or sorted(self.verdicts, key=lambda it: (it.passed, it.images_per_second)))[-1]
@@ -165,8 +166,8 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
     device = choose_device(recipe.train.device)
     with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
-        sources = Sources(recipe, inputs, device, progress, lambda: None)
-        plans = tuple(_plan(question, recipe, sources, progress) for question in sources.questions)
+        sources = sources_of(recipe, inputs, device, progress, lambda: None)
+        plans = tuple(_plan(question, recipe, sources, progress) for question in sources.queries)
         unlabelled = recipe.data.unlabelled_ratio if inputs.unlabelled is not None else 0.0
         images = len(inputs.images) + sum(joining(len(inputs.images), recipe.train.batch_size, unlabelled))
         seconds = images * _seconds_per_image(recipe, inputs, device, progress)
@@ -174,7 +175,7 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
     return Plan(plans, recipe.train.epochs, asking, images, seconds)
 
 
-def _plan(question: Question, recipe: Recipe, sources: Sources, progress: Progress) -> SourcePlan:
+def _plan(question: LabelQuery, recipe: Recipe, sources: Sources, progress: Progress) -> SourcePlan:
     allowed = allowed_engines(question, recipe.labels)
     verdicts = measure(question, allowed, recipe.labels, progress, lambda: None)
     choice = choice_without_trial(question, recipe.labels, sources.store, allowed)

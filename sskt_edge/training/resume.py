@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sskt_edge.errors import RecipeError, RunError
+from sskt_edge.common.errors import RecipeError, RunError
+from sskt_edge.common.shell import command
 from sskt_edge.recipe.load import load_recipe, run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.shipped import find_recipe
-from sskt_edge.runtime.shell import command
 from sskt_edge.targets.run_layout import RunFolder, find_runs
 from sskt_edge.training.environment import (
     Environment,

@@ -11,9 +11,9 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from sskt_edge.runtime.files import storage_errors, write_atomically
-from sskt_edge.runtime.printable import printable_lines
-from sskt_edge.runtime.progress import Progress
+from sskt_edge.common.files import storage_errors, write_atomically
+from sskt_edge.common.printable import printable_lines
+from sskt_edge.common.progress import Progress
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.epoch_table import epoch_of
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sskt_edge.errors import Interrupted
+from sskt_edge.common.errors import Interrupted
 
 
 class StopRequested(BaseException):

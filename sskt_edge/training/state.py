@@ -11,15 +11,15 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from sskt_edge.errors import RunError
-from sskt_edge.runtime import seal
-from sskt_edge.runtime.files import write_atomically
+from sskt_edge.common import seal
+from sskt_edge.common.errors import RunError
+from sskt_edge.common.files import write_atomically
 from sskt_edge.training.plateau import PlateauState
 
 _POSITION = "position"
 
 
-class Position(BaseModel):
+class TrainState(BaseModel):
     """Where training stands: `step` batches of epoch `epoch` are done (both from 0).
 
     Attributes:
@@ -47,7 +47,7 @@ class Position(BaseModel):
     plateau: PlateauState = PlateauState()
 
 
-def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, position: Position) -> None:
+def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, position: TrainState) -> None:
     """Write all of it atomically.
 
     Raises:
@@ -63,7 +63,7 @@ def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer,
     write_atomically(path, seal.sealed(safetensors.torch.save(plain, about)))
 
 
-def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Position:
+def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> TrainState:
     """Put a saved state back into `network` and `optimizer`; its own hash is checked first.
 
     Raises:
@@ -91,14 +91,14 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer 
     return position
 
 
-def _read(path: Path) -> tuple[Position, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[TrainState, dict[str, Tensor]]:
     """What a state's file holds. One of an older version says its position and nothing else, not even its hash."""
     content = path.read_bytes()
     is_sealed = seal.is_sealed(content)
     about = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
     if not is_sealed and set(about) != {_POSITION}:
         raise seal.BrokenSealError(seal.LOST)
-    return Position.model_validate_json(about[_POSITION]), safetensors.torch.load(content)
+    return TrainState.model_validate_json(about[_POSITION]), safetensors.torch.load(content)
 
 
 def _laid_out(slots: dict[str, Tensor], parameter: Tensor) -> dict[str, Tensor]:

@@ -10,19 +10,20 @@ from pathlib import Path
 
 import torch
 
+from sskt_edge.common.errors import DivergenceError, InputError, Interrupted, RunError
+from sskt_edge.common.files import write_atomically
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.common.shell import command
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.split import below_budget
-from sskt_edge.errors import DivergenceError, InputError, Interrupted, RunError
+from sskt_edge.methods.sskt.losses import AuxiliaryLoss
+from sskt_edge.methods.sskt.network import BranchedTarget
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
-from sskt_edge.runtime.files import write_atomically
-from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.runtime.shell import command
-from sskt_edge.sources.choice import Choice
-from sskt_edge.sources.labels import SoftLabels
-from sskt_edge.sskt.losses import AuxiliaryLoss
-from sskt_edge.sskt.network import BranchedTarget
+from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.soft_labels import SoftLabels
+from sskt_edge.sources.supply import Sources
 from sskt_edge.targets.build import build_target
 from sskt_edge.targets.records import write_record
 from sskt_edge.targets.registry import TARGETS, check_size
@@ -42,13 +43,13 @@ from sskt_edge.training.feed import Feed, Unlabelled
 from sskt_edge.training.finish import finish
 from sskt_edge.training.image_list import write_image_list
 from sskt_edge.training.inputs import Inputs, open_inputs
-from sskt_edge.training.labels import Sources
-from sskt_edge.training.loop import Setting, Trainer, layout, trial_loss
+from sskt_edge.training.label_queries import sources_of
+from sskt_edge.training.loop import TrainContext, Trainer, layout, trial_loss
 from sskt_edge.training.network import branched_target
 from sskt_edge.training.repeatable import repeatable
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
-from sskt_edge.training.state import Position
+from sskt_edge.training.state import TrainState
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Fitted:
     recipe: Recipe
     reader: Reader
     network: BranchedTarget
-    setting: Setting
-    position: Position
+    setting: TrainContext
+    position: TrainState
     folder: RunFolder
 
 
@@ -137,7 +138,7 @@ def fit(
     with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
         network = branched_target(recipe, inputs, device)
-        sources = Sources(recipe, inputs, device, progress, stop.raise_if_set)
+        sources = sources_of(recipe, inputs, device, progress, stop.raise_if_set)
         if resume is None:
             choices = sources.choose(pinned={})
             folder = _start(recipe, inputs, network, choices, device, Path(runs), progress, overrides)
@@ -175,7 +176,7 @@ def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
         return choose_precision(recipe.train.precision, device, trial_step(network, loss, device))[0]
 
 
-def _setting(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision) -> Setting:
+def _setting(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision) -> TrainContext:
     """All that the loop works with, apart from its batches."""
     sskt = recipe.sskt
     auxiliary = {
@@ -184,7 +185,7 @@ def _setting(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Pr
         )
         for part in recipe.active_sources
     }
-    return Setting(
+    return TrainContext(
         train=recipe.train,
         validation=inputs.validation,
         auxiliary=auxiliary,

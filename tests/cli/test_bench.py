@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sskt_edge.bundle.bundle import open_bundle
 from sskt_edge.cli.bench_table import show_benchmark
-from sskt_edge.runtime.bench_bundle import bench_bundle
-from sskt_edge.runtime.bundle import open_bundle
-from sskt_edge.runtime.effort import Exactly
-from sskt_edge.runtime.machine.jetson import Jetson
-from sskt_edge.runtime.machine.nvidia_smi import GpuState
-from sskt_edge.runtime.timing import timing_from_seconds
+from sskt_edge.evaluation.bench_bundle import bench_bundle
+from sskt_edge.evaluation.effort import Exactly
+from sskt_edge.evaluation.timing import timing_from_seconds
+from sskt_edge.machine.jetson import Jetson
+from sskt_edge.machine.nvidia_smi import GpuState
+from tests.bundle import tiny
 from tests.cli.run import Verb, sskt_edge
-from tests.runtime import tiny
 from tests.sealed import of_before
 
 pytest.importorskip("onnxruntime")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.run import sskt_edge
-from tests.runtime.machine.fake_machine import H100, RTX_4090, nvidia_smi, program
+from tests.machine.fake_machine import H100, RTX_4090, nvidia_smi, program
 
 HIDING = """
 from importlib import metadata

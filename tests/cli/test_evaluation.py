@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.cli.evaluation import show_evaluation
-from sskt_edge.runtime.bundle import Bundle, open_bundle
-from sskt_edge.runtime.evaluate import Report, evaluate
-from sskt_edge.runtime.machine.nvidia_smi import GpuState
-from sskt_edge.runtime.openings import open_all
+from sskt_edge.evaluation.evaluate import Report, evaluate
+from sskt_edge.inference.open_sessions import open_sessions
+from sskt_edge.machine.nvidia_smi import GpuState
+from tests.bundle.tiny import write_bundle
 from tests.cli.run import sskt_edge
-from tests.runtime.tiny import write_bundle
 
 pytest.importorskip("onnxruntime")
 
@@ -26,7 +26,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture(scope="module")
 def report(bundle: Bundle) -> Report:
     """Of ONNX Runtime on the CPU, on a machine with a GPU."""
-    found = evaluate(bundle, open_all(bundle, backend="onnxruntime", provider="cpu", threads=1))
+    found = evaluate(bundle, open_sessions(bundle, backend="onnxruntime", provider="cpu", threads=1))
     processor = replace(found.conditions.processor, name="Some CPU")
     machine = replace(found.conditions, processor=processor, gpus=(GpuState(name="NVIDIA A10", driver="580.1"),))
     return replace(found, conditions=machine)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.cli.exported import Asked, bundle_of
-from sskt_edge.runtime.progress import QUIET
+from sskt_edge.common.progress import QUIET
 from sskt_edge.targets.run_folder import TrainedNetwork
+from tests.bundle.tiny import write_bundle
 from tests.cli.run import Verb, sskt_edge
-from tests.runtime.backends.tensorrt.nets import network
-from tests.runtime.tiny import write_bundle
+from tests.inference.backends.tensorrt.nets import network
 from tests.sealed import of_before
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bundle.tiny import write_bundle, write_images
 from tests.cli.run import Verb
-from tests.runtime.tiny import write_bundle, write_images
 
 SMALL = ("--set", "train.epochs=3", "--set", "data.root=my data")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sskt_edge.runtime.bundle import Bundle
-from sskt_edge.telemetry import SWITCHES
+from sskt_edge.bundle.bundle import Bundle
+from sskt_edge.common.telemetry import SWITCHES
 from tests.cli.run import sskt_edge
 from tests.native import CI, NativeWatch, native_watch
 

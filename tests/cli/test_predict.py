@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bundle.tiny import write_bundle, write_images
 from tests.cli.run import Verb
-from tests.runtime.tiny import write_bundle, write_images
 from tests.sealed import of_before
 
 pytest.importorskip("onnxruntime")

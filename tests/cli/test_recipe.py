@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sskt_edge.cli.recipe import app
-from sskt_edge.errors import RecipeError
+from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.shipped import shipped_recipes
 from tests.cli.run import Verb, sskt_edge
 from tests.data.small import write_classes

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
+from sskt_edge.bundle.bundle import open_bundle
 from sskt_edge.cli.bench_table import show_benchmark
 from sskt_edge.cli.confusion import show_confusion
 from sskt_edge.cli.console import Console
@@ -23,23 +24,23 @@ from sskt_edge.cli.study_tables import show_study
 from sskt_edge.cli.table import Column, Table
 from sskt_edge.data.check import DataCheck
 from sskt_edge.data.copies import Copies, Pairs
-from sskt_edge.runtime.bench import Measurement, Subject
-from sskt_edge.runtime.bench_bundle import Benchmark
-from sskt_edge.runtime.bundle import open_bundle
-from sskt_edge.runtime.effort import Exactly
-from sskt_edge.runtime.evaluate import Result
-from sskt_edge.runtime.machine.conditions import conditions
-from sskt_edge.runtime.machine.machine import look
-from sskt_edge.runtime.metrics import scores
-from sskt_edge.runtime.parity import compare
-from sskt_edge.runtime.predict import Prediction
-from sskt_edge.runtime.timing import timing_from_seconds
-from sskt_edge.sources.choice import Choice
-from sskt_edge.sources.engines import Engine
-from sskt_edge.sources.gate import Verdict
+from sskt_edge.doctor.machine import look
+from sskt_edge.evaluation.bench import Measurement, Subject
+from sskt_edge.evaluation.bench_bundle import Benchmark
+from sskt_edge.evaluation.effort import Exactly
+from sskt_edge.evaluation.evaluate import SessionResult
+from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.predict import Prediction
+from sskt_edge.evaluation.timing import timing_from_seconds
+from sskt_edge.inference.open_session import open_session
+from sskt_edge.machine.conditions import conditions
+from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.engines import SourceEngine
+from sskt_edge.sources.gate import GateVerdict
+from sskt_edge.tasks.metrics import scores
 from sskt_edge.training.plan import Plan, SourcePlan
+from tests.bundle.tiny import write_bundle
 from tests.cli.terminal import LONG, NAMES, WIDTHS, Screen, holds
-from tests.runtime.tiny import write_bundle
 
 Shown = tuple[Callable[[], object], list[str]]
 """What prints a table, and the values that it must not lose."""
@@ -65,7 +66,7 @@ def precisions(_: Path) -> Shown:
 
 
 def benchmark(place: Path) -> Shown:
-    session = open_bundle(write_bundle(place / "tiny")).session(provider="cpu", threads=1)
+    session = open_session(open_bundle(write_bundle(place / "tiny")), provider="cpu", threads=1)
     names = [f"int8-cpu onnxruntime-tensorrt {name}" for name in NAMES]
     times, here = timing_from_seconds([0.12345]), conditions()
     measured = [
@@ -87,8 +88,10 @@ def study(_: Path) -> Shown:
 
 
 def plan(_: Path) -> Shown:
-    reference = Verdict(Engine("torch", "fp32"), "cpu", 12345.0, 0.0, 1.0, 1.0, 0.9, True, "the reference", 1.0)
-    other = dataclasses.replace(reference, engine=Engine("onnxruntime", "fp16"), passed=False, why=f"{LONG} " * 3)
+    reference = GateVerdict(
+        SourceEngine("torch", "fp32"), "cpu", 12345.0, 0.0, 1.0, 1.0, 0.9, True, "the reference", 1.0
+    )
+    other = dataclasses.replace(reference, engine=SourceEngine("onnxruntime", "fp16"), passed=False, why=f"{LONG} " * 3)
     sources = [
         SourcePlan(name, (reference, other), Choice(reference.engine, LONG), 100, 10, 100, 12345, f"labels/{name}")
         for name in NAMES
@@ -144,13 +147,15 @@ def test_a_table_stays_within_the_terminal(screen: Screen) -> None:
         assert max(map(cell_len, printed.splitlines())) <= width
 
 
-def result(classes: int, wrong: int) -> Result:
+def result(classes: int, wrong: int) -> SessionResult:
     """Two images a class; of the first `wrong` classes one each is taken for the class after it."""
     labels = np.repeat(np.arange(classes), 2)
     answers = labels.copy()
     answers[: 2 * wrong : 2] += 1
     logits = np.eye(classes, dtype=np.float32)[answers]
-    return Result("fp32", "onnxruntime-cpu", {}, scores(logits, labels, classes), compare(logits, logits), 1.0, [], [])
+    return SessionResult(
+        "fp32", "onnxruntime-cpu", {}, scores(logits, labels, classes), compare(logits, logits), 1.0, [], []
+    )
 
 
 @pytest.mark.parametrize(

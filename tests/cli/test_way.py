@@ -13,8 +13,8 @@ import safetensors.numpy
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from sskt_edge.bundle.bundle import MANIFEST
 from sskt_edge.recipe import parse_recipe
-from sskt_edge.runtime.bundle import MANIFEST
 from tests.cli.run import Verb, sskt_edge
 from tests.sealed import changed
 

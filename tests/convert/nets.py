@@ -11,12 +11,12 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.calibration import ranges
-from sskt_edge.convert.exam import Exam, Images
+from sskt_edge.convert.evaluation_set import EvaluationSet, Images
 from sskt_edge.convert.int8_from_fp32 import Form, layers, prepared, quantised
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.runtime.runners import Runner
-from sskt_edge.runtime.session import run_batches
+from sskt_edge.inference.runners import Runner
+from sskt_edge.inference.session import run_batches
 
 SIDE, CLASSES, WIDTH, BATCH = 16, 4, 16, 32
 ORT = Runner("onnxruntime", "cpu")
@@ -181,13 +181,15 @@ def logits_of(content: bytes, images: Pixels, classes: int = CLASSES, runner: Ru
     return run_batches(runner.open(content, side, side, BATCH, threads=1), images, BATCH, classes)
 
 
-def exam_of(content: bytes, count: int = 96, seed: int = 1, labels: npt.NDArray[np.int64] | None = None) -> Exam:
+def exam_of(
+    content: bytes, count: int = 96, seed: int = 1, labels: npt.NDArray[np.int64] | None = None
+) -> EvaluationSet:
     """Pictures, with the answers of an fp32 file as the trained network's."""
     images, own = pictures(count, seed)
-    return Exam(images, own if labels is None else labels, logits_of(content, images), BATCH)
+    return EvaluationSet(images, own if labels is None else labels, logits_of(content, images), BATCH)
 
 
-class Untouchable(Exam):
+class Untouchable(EvaluationSet):
     """Test images that nobody may look at."""
 
     def __init__(self) -> None:
@@ -197,7 +199,7 @@ class Untouchable(Exam):
         raise AssertionError(f"the test images were asked for {name}")
 
 
-def images_of(search: Exam, calibration: int = 48) -> Images:
+def images_of(search: EvaluationSet, calibration: int = 48) -> Images:
     """Calibration pictures, and `search`; the test images are out of reach."""
     return Images(pictures(calibration, seed=3)[0], ["0" * 64] * calibration, search, Untouchable())
 

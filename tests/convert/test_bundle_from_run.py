@@ -17,16 +17,17 @@ import pytest
 import torch
 from torchvision import datasets
 
+from sskt_edge.bundle.bundle import Bundle, open_bundle
+from sskt_edge.common.errors import BundleError, DataError, ParityError, RunError
+from sskt_edge.common.progress import QUIET, Bar
 from sskt_edge.convert.bundle_from_run import bundle_from_run
 from sskt_edge.convert.export_options import with_options as lay_options_over
 from sskt_edge.convert.fp32_from_run import fp32_from_run
-from sskt_edge.errors import BundleError, DataError, ParityError, RunError
-from sskt_edge.runtime.bundle import Bundle, open_bundle
-from sskt_edge.runtime.parity import compare
-from sskt_edge.runtime.progress import QUIET, Bar
-from sskt_edge.runtime.tolerances import Tolerances
+from sskt_edge.evaluation.parity import compare
+from sskt_edge.inference.open_session import open_session
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.tasks.tolerances import Tolerances
 from tests.convert.local_paths import local_paths_in
 
 
@@ -135,7 +136,7 @@ def test_the_golden_set_travels_as_it_was_recorded_before_stripping(
 def test_the_bundle_answers_as_the_trained_network_did(tiny_bundle: Bundle) -> None:
     golden = tiny_bundle.golden()
 
-    logits = tiny_bundle.session(provider="cpu").run(golden.images)
+    logits = open_session(tiny_bundle, provider="cpu").run(golden.images)
 
     assert np.abs(logits - golden.logits).max() <= 1e-4
 
@@ -194,7 +195,7 @@ def test_an_onnx_file_out_of_tolerance_leaves_the_older_bundle_whole(
     tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path, share: float
 ) -> None:
     golden = tiny_bundle.golden()
-    measured = compare(golden.logits, tiny_bundle.session(provider="cpu").run(golden.images)).difference
+    measured = compare(golden.logits, open_session(tiny_bundle, provider="cpu").run(golden.images)).difference
     older = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
     before = files_in(older)
 

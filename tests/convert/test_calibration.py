@@ -10,9 +10,9 @@ import onnx
 import onnxruntime
 import pytest
 
+from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.calibration import METHODS, QUANTISED_OPS, Method, ranges
 from sskt_edge.convert.int8_from_fp32 import prepared
-from sskt_edge.runtime.progress import QUIET
 from tests.convert.nets import CLASSES, WIDTH, Net, conv_weights, pictures, random_weights, trained
 
 

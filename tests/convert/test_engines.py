@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import nn
 
+from sskt_edge.bundle.manifest import Batch
+from sskt_edge.bundle.onnx_limits import refuse_costly
+from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.calibration import ranges
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, layers, prepared, quantised
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.recipe.models import Source as SourceRecipe
-from sskt_edge.runtime.backends.tensorrt import flavours
-from sskt_edge.runtime.backends.tensorrt.build import Built, build_engine
-from sskt_edge.runtime.manifest import Batch
-from sskt_edge.runtime.onnx_limits import refuse_costly
-from sskt_edge.runtime.progress import QUIET
+from sskt_edge.inference.backends.tensorrt import flavours
+from sskt_edge.inference.backends.tensorrt.build import Built, build_engine
+from sskt_edge.recipe.models import SourceOptions as SourceRecipe
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
 from sskt_edge.targets.registry import TARGETS

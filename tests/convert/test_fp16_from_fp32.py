@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto
 
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
-from sskt_edge.runtime.runners import runners_here, runners_of
+from sskt_edge.inference.runners import runners_here, runners_of
 from tests.convert.local_paths import local_paths_in
 from tests.convert.nets import (
     CLASSES,

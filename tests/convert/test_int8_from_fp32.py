@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto
 
 from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form, Layer, layers, prepared, quantised
-from sskt_edge.runtime.runners import runners_here, runners_of
+from sskt_edge.inference.runners import runners_here, runners_of
 from tests.convert.local_paths import local_paths_in
 from tests.convert.nets import (
     CLASSES,

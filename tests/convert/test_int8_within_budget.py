@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sskt_edge.convert.exam import Exam
+from sskt_edge.common.errors import ParityError
+from sskt_edge.common.progress import QUIET
+from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form, layers, prepared
 from sskt_edge.convert.int8_within_budget import _SHARE, Trial, int8_within_budget
-from sskt_edge.errors import ParityError
-from sskt_edge.runtime.metrics import predictions
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.runtime.runners import Runner, runners_here, runners_of
-from sskt_edge.runtime.session import Session
-from sskt_edge.runtime.tolerances import Tolerances
+from sskt_edge.inference.runners import Runner, runners_here, runners_of
+from sskt_edge.inference.session import Session
+from sskt_edge.tasks.metrics import predictions
+from sskt_edge.tasks.tolerances import Tolerances
 from tests.convert.nets import (
     CLASSES,
     FAR,
@@ -41,7 +41,7 @@ by_form = pytest.mark.parametrize("form", [TENSORRT, CPU], ids=lambda form: form
 
 def search(
     content: bytes,
-    exam: Exam | None = None,
+    exam: EvaluationSet | None = None,
     form: Form = TENSORRT,
     runners: tuple[Runner, ...] = (ORT,),
     tolerances: Tolerances | None = None,
@@ -59,7 +59,7 @@ def narrow_layers(content: bytes) -> set[str]:
     return {name.removeprefix("node_") for name, node in made.items() if node and node.op_type == "DequantizeLinear"}
 
 
-def agreement(content: bytes, exam: Exam, runner: Runner = ORT) -> float:
+def agreement(content: bytes, exam: EvaluationSet, runner: Runner = ORT) -> float:
     return float(np.mean(predictions(logits_of(content, exam.images, runner=runner)) == predictions(exam.logits)))
 
 
@@ -158,7 +158,7 @@ def test_a_network_without_layers_is_refused() -> None:
     means = net.add("Flatten", net.add("GlobalAveragePool", net.pixels))
     content = net.file(means, classes=3)
     images = exam_of(trained()).images
-    exam = Exam(images, np.zeros(len(images), dtype=np.int64), logits_of(content, images, 3), 8)
+    exam = EvaluationSet(images, np.zeros(len(images), dtype=np.int64), logits_of(content, images, 3), 8)
     with pytest.raises(ParityError, match="No layer of the network can be int8"):
         search(content, exam)
 
@@ -185,7 +185,7 @@ def labels_of(flipped: npt.NDArray[np.bool_], right: npt.NDArray[np.int64]) -> n
     return np.where(flipped, right, -1).astype(np.int64)
 
 
-def flips() -> tuple[Exam, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def flips() -> tuple[EvaluationSet, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """An exam without labels, the answers of int8 in all layers, and which of them differ."""
     exam = exam_of(unsure(), 400, labels=np.full(400, -1, dtype=np.int64))
     trial = search(unsure(), exam, tolerances=WIDE)
@@ -204,7 +204,7 @@ def test_labels_of_validation_images_count_though_the_classes_agree_well_enough(
     exam, _, flipped = flips()
     right = labels_of(flipped, predictions(exam.logits))
     # Of the images with labels int8 gets none right.
-    with_labels = Exam(exam.images, right, exam.logits, exam.batch)
+    with_labels = EvaluationSet(exam.images, right, exam.logits, exam.batch)
     try:
         trial = search(unsure(), with_labels, tolerances=WIDE)
     except ParityError as refusal:
@@ -216,7 +216,9 @@ def test_labels_of_validation_images_count_though_the_classes_agree_well_enough(
 
 def test_what_int8_gains_is_no_loss() -> None:
     exam, answers, flipped = flips()
-    trial = search(unsure(), Exam(exam.images, labels_of(flipped, answers), exam.logits, exam.batch), tolerances=WIDE)
+    trial = search(
+        unsure(), EvaluationSet(exam.images, labels_of(flipped, answers), exam.logits, exam.batch), tolerances=WIDE
+    )
     assert (trial.kept, trial.method, trial.drop) == ((), "minmax", -1.0)
 
 
@@ -232,7 +234,7 @@ def test_the_searchs_share_of_the_budget_may_be_used_up_and_no_more(lost: int, f
     labels[rows] = expected[rows]
 
     try:
-        trial = search(unsure(), Exam(exam.images, labels, exam.logits, exam.batch), tolerances=WIDE)
+        trial = search(unsure(), EvaluationSet(exam.images, labels, exam.logits, exam.batch), tolerances=WIDE)
     except ParityError:
         assert not fits
     else:
@@ -270,12 +272,12 @@ def test_the_runner_that_does_worst_decides(runners: tuple[Runner, ...]) -> None
         search(trained(), exam, runners=runners)
 
 
-def few(wrong: int, images: int) -> Exam:
+def few(wrong: int, images: int) -> EvaluationSet:
     """An exam of as many pictures, of which STUMBLING gets `wrong` wrong, whatever the file."""
     exam = exam_of(trained(), 400)
     stumbles = exam.images[:, 0, 0, 0] % 7 == 0
     rows = np.concatenate([np.flatnonzero(stumbles)[:wrong], np.flatnonzero(~stumbles)[: images - wrong]])
-    return Exam(exam.images[rows], exam.labels[rows], exam.logits[rows], exam.batch)
+    return EvaluationSet(exam.images[rows], exam.labels[rows], exam.logits[rows], exam.batch)
 
 
 def test_one_flipped_image_of_few_refuses_no_int8() -> None:

@@ -12,7 +12,7 @@ from onnx import TensorProto, numpy_helper
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
-from sskt_edge.runtime.backends.tensorrt.logger import logger_of
+from sskt_edge.inference.backends.tensorrt.logger import logger_of
 from tests.convert.nets import (
     CLASSES,
     WIDTH,

@@ -6,15 +6,16 @@ from functools import cache
 import numpy as np
 import pytest
 
-from sskt_edge.convert.exam import Exam
+from sskt_edge.common.progress import QUIET
+from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.measure import Found, measure
-from sskt_edge.runtime.metrics import cost, top_k
-from sskt_edge.runtime.parity import compare
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.runtime.runners import Runner, runners_here
-from sskt_edge.runtime.tolerances import Tolerances
-from sskt_edge.runtime.verdict import verdict
+from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.verdict import verdict
+from sskt_edge.inference.runners import Runner, runners_here
+from sskt_edge.tasks.metrics import cost, top_k
+from sskt_edge.tasks.tolerances import Tolerances
+from tests.bundle.tiny import tiny_onnx
 from tests.convert.nets import (
     CLASSES,
     ORT,
@@ -26,13 +27,12 @@ from tests.convert.nets import (
     random_weights,
     trained,
 )
-from tests.runtime.tiny import tiny_onnx
 
 IMAGES = 40
 
 
 @cache
-def exam() -> Exam:
+def exam() -> EvaluationSet:
     return exam_of(trained(), IMAGES)
 
 

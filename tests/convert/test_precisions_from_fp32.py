@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sskt_edge.common.errors import NetworkError
+from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.bundle_from_run import bundle_from_run
-from sskt_edge.convert.exam import open_images
+from sskt_edge.convert.evaluation_set import open_images
 from sskt_edge.convert.export_options import with_options as lay_options_over
-from sskt_edge.errors import NetworkError
-from sskt_edge.runtime.backends import BACKENDS
-from sskt_edge.runtime.backends.onnxruntime import OnnxRuntimeSession
-from sskt_edge.runtime.bench import Subject
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.runtime.runners import Runner
+from sskt_edge.evaluation.bench import Subject
+from sskt_edge.inference.backends import BACKENDS
+from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.runners import Runner
 from sskt_edge.targets.run_folder import TrainedNetwork
 
 

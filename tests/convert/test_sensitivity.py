@@ -5,18 +5,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.calibration import ranges
-from sskt_edge.convert.exam import Exam
+from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form, layers, prepared, quantised
 from sskt_edge.convert.sensitivity import by_sensitivity
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.runtime.runners import Runner, runners_here, runners_of
+from sskt_edge.inference.runners import Runner, runners_here, runners_of
 from tests.convert.nets import ORT, exam_of, logits_of, pictures, trained
 
 by_form = pytest.mark.parametrize("form", [TENSORRT, CPU], ids=lambda form: form.name)
 
 
-def ranking_of(content: bytes, form: Form, exam: Exam, runners: tuple[Runner, ...] = (ORT,)) -> list[str]:
+def ranking_of(content: bytes, form: Form, exam: EvaluationSet, runners: tuple[Runner, ...] = (ORT,)) -> list[str]:
     model = prepared(content)
     table: Any = ranges(model, pictures(48, seed=3)[0], "minmax", QUIET)
     return [layer.name for layer in by_sensitivity(model, table, form, exam, runners, QUIET)]
@@ -65,7 +65,7 @@ def test_a_layer_whose_answers_are_no_numbers_is_worst_of_all() -> None:
     exam = exam_of(trained(("conv3",)))
     logits = exam.logits.copy()
     logits[0, 0] = np.nan
-    ranking = ranking_of(trained(("conv3",)), TENSORRT, Exam(exam.images, exam.labels, logits, exam.batch))
+    ranking = ranking_of(trained(("conv3",)), TENSORRT, EvaluationSet(exam.images, exam.labels, logits, exam.batch))
     # All are equally bad, and stay in the network's order.
     assert ranking == [layer.name for layer in layers(prepared(trained(("conv3",))))]
 

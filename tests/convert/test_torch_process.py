@@ -24,8 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sskt_edge.convert.torch_process import ask_torch
-from sskt_edge.errors import SsktEdgeError
-from sskt_edge.runtime.progress import Quiet
+from sskt_edge.common.errors import SsktEdgeError
+from sskt_edge.common.progress import Quiet
 from sskt_edge.targets.finished_run import read_finished
 
 def started():

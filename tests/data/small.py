@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sskt_edge.recipe.models import Data
+from sskt_edge.recipe.models import DataOptions
 
 
-def folder_data(root: Path, **keys: Any) -> Data:
+def folder_data(root: Path, **keys: Any) -> DataOptions:
     """An image folder's part of a recipe."""
-    return Data.model_validate({"name": "imagefolder", "root": str(root), "image_size": 16, **keys})
+    return DataOptions.model_validate({"name": "imagefolder", "root": str(root), "image_size": 16, **keys})
 
 
 def picture(seed: int, height: int = 12, width: int = 12) -> npt.NDArray[np.uint8]:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.progress import QUIET
 from sskt_edge.data.arrays import ArrayReader, Arrays, array_hashes
-from sskt_edge.errors import DataError
-from sskt_edge.recipe.models import Data
-from sskt_edge.runtime.images import to_square
-from sskt_edge.runtime.progress import QUIET
+from sskt_edge.images.decode import to_square
+from sskt_edge.recipe.models import DataOptions
 from tests.data.small import rows_of
 
 LABELS = np.tile(np.arange(3, dtype=np.int64), 8)
@@ -20,7 +20,7 @@ TEST = Arrays(IMAGES[::-1][:6].copy(), LABELS[:6].copy(), "test", range(6))
 
 
 def reader(**keys: Any) -> ArrayReader:
-    data = Data.model_validate({"name": "digits", "image_size": 8, **keys})
+    data = DataOptions.model_validate({"name": "digits", "image_size": 8, **keys})
     return ArrayReader(data, ["a", "b", "c"], TRAIN, lambda: TEST)
 
 
@@ -109,7 +109,7 @@ def test_the_test_array_is_made_only_when_asked_for() -> None:
         asked.append(1)
         return TEST
 
-    made = ArrayReader(Data(name="digits", image_size=8), ["a", "b", "c"], TRAIN, test)
+    made = ArrayReader(DataOptions(name="digits", image_size=8), ["a", "b", "c"], TRAIN, test)
     made.training([8], QUIET)
     assert not asked
 
@@ -120,7 +120,7 @@ def test_the_test_array_is_made_only_when_asked_for() -> None:
 def test_copies_in_an_array_stay_on_one_side() -> None:
     twice = Arrays(np.concatenate([IMAGES, IMAGES]), np.tile(LABELS, 2), "train", range(48))
     for keys in ({"validation": 0.3}, {"validation": "rest", "per_class": 3}, {"validation": 0.2, "per_class": 3}):
-        data = Data.model_validate({"name": "digits", "image_size": 8, **keys})
+        data = DataOptions.model_validate({"name": "digits", "image_size": 8, **keys})
         images, validation = ArrayReader(data, ["a", "b", "c"], twice, lambda: TEST).training([8], QUIET)
 
         assert validation is not None and len(validation)

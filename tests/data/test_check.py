@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from sskt_edge.common.progress import QUIET
 from sskt_edge.data.check import check_data
-from sskt_edge.runtime.progress import QUIET
 from tests.data.small import folder_data, write_classes
 
 

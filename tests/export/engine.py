@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timezone
 
-from sskt_edge.runtime.backends.tensorrt.build import Built
-from sskt_edge.runtime.backends.tensorrt.flavours import FlavourName
-from sskt_edge.runtime.backends.tensorrt.sidecar import Sidecar
-from sskt_edge.runtime.manifest import Batch
-from tests.runtime.tiny import SIDE
+from sskt_edge.bundle.manifest import Batch
+from sskt_edge.inference.backends.tensorrt.build import Built
+from sskt_edge.inference.backends.tensorrt.flavours import FlavourName
+from sskt_edge.inference.backends.tensorrt.sidecar import Sidecar
+from tests.bundle.tiny import SIDE
 
 VERSIONS: dict[FlavourName, str] = {"tensorrt": "10.3.0", "tensorrt_rtx": "1.7.1.116"}
 GPUS: dict[FlavourName, str | None] = {"tensorrt": "NVIDIA L4", "tensorrt_rtx": None}

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sskt_edge.runtime.bundle import open_bundle
+from sskt_edge.bundle.bundle import open_bundle
+from sskt_edge.inference.open_session import open_session
+from tests.bundle.tiny import coloured, write_bundle
 from tests.export.pages import KIT, blocks
-from tests.runtime.tiny import coloured, write_bundle
 
 ASK = KIT / "triton" / "ask.py"
 
@@ -31,7 +32,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, bundle: Path) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         opened = open_bundle(bundle)
-        self.session = opened.session(provider="cpu", threads=1)
+        self.session = open_session(opened, provider="cpu", threads=1)
         self.largest = opened.manifest.input.batch.max
         self.batches: list[int] = []
 

@@ -15,17 +15,19 @@ import typer
 from PIL import Image
 
 import sskt_edge
-from sskt_edge import errors
+from sskt_edge.bundle.bundle import MANIFEST
+from sskt_edge.bundle.golden import FILE_NAME as GOLDEN
+from sskt_edge.bundle.manifest import CALIBRATION_FILE
 from sskt_edge.cli.main import app
+from sskt_edge.common import errors
 from sskt_edge.convert import older_bundle
 from sskt_edge.convert.export_options import with_options
-from sskt_edge.runtime import engines
-from sskt_edge.runtime.backends.tensorrt import trust
-from sskt_edge.runtime.bundle import MANIFEST, Bundle
-from sskt_edge.runtime.golden import FILE_NAME as GOLDEN
-from sskt_edge.runtime.manifest import CALIBRATION_FILE
-from sskt_edge.runtime.session import INPUT_NAME
-from sskt_edge.runtime.tolerances import Tolerances
+from sskt_edge.inference import bundle_engines as engines
+from sskt_edge.inference.backends.tensorrt import trust
+from sskt_edge.inference.open_session import open_session
+from sskt_edge.inference.session import INPUT_NAME
+from sskt_edge.tasks.tolerances import Tolerances
+from tests.bundle.tiny import CLASSES, coloured, write_bundle
 from tests.conftest import tiny_recipe
 from tests.export.engine import engine_of
 from tests.export.pages import (
@@ -41,7 +43,6 @@ from tests.export.pages import (
     spans,
     text_of,
 )
-from tests.runtime.tiny import CLASSES, coloured, write_bundle
 
 README = KIT / "README.md"
 FILES = sorted(path for path in KIT.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
@@ -222,12 +223,13 @@ def test_sessions_in_the_python_of_the_pages_are_opened_as_they_can_be() -> None
         node
         for _, block in python_blocks()
         for node in ast.walk(ast.parse(block))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "bundle.session"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "sskt_edge.open_session"
     ]
     assert len(calls) == len(DEVICE_PAGES) + 1
     for call in calls:
+        assert ast.unparse(call.args[0]) == "bundle"
         given = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg}
-        inspect.signature(Bundle.session).bind(None, *map(ast.literal_eval, call.args), **given)
+        inspect.signature(open_session).bind(None, *map(ast.literal_eval, call.args[1:]), **given)
 
 
 @pytest.mark.parametrize(("name", "prints"), [("README.md", "blue\n"), ("cpu.md", "")])

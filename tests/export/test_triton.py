@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sskt_edge.errors import BundleError
-from sskt_edge.runtime import engines
-from sskt_edge.runtime.backends.tensorrt import trust
-from sskt_edge.runtime.bundle import MANIFEST, Bundle, open_bundle
-from sskt_edge.runtime.triton import triton_from_bundle
+from sskt_edge.bundle.bundle import MANIFEST, Bundle, open_bundle
+from sskt_edge.common.errors import BundleError
+from sskt_edge.inference import bundle_engines as engines
+from sskt_edge.inference.backends.tensorrt import trust
+from sskt_edge.inference.open_session import open_session
+from sskt_edge.inference.triton import triton_from_bundle
+from tests.bundle.tiny import CLASSES, SIDE, tiny_onnx, write_bundle
 from tests.cli.run import sskt_edge
 from tests.export.engine import engine_of
 from tests.export.triton_schema import read_config
-from tests.runtime.tiny import CLASSES, SIDE, tiny_onnx, write_bundle
 from tests.sealed import changed
 
 HOSTILE = ["../up", 'say "no"', "two\nlines\r\nand\u2028more"]
@@ -211,7 +212,7 @@ def test_onnx_runtime_answers_from_the_repository_as_from_the_bundle(tmp_path: P
     session = ort.InferenceSession(str(tmp_path / "models" / "tiny_fp32" / "1" / "model.onnx"))
     (logits,) = session.run([config.output[0].name], {config.input[0].name: images})
 
-    np.testing.assert_array_equal(logits, bundle.session(provider="cpu").run(images))
+    np.testing.assert_array_equal(logits, open_session(bundle, provider="cpu").run(images))
 
 
 def test_the_verb_writes_it_and_names_the_models(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sskt_edge.errors import RecipeError
+from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.load import parse_recipe
 
 TEXT = """

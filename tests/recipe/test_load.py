@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from sskt_edge.errors import RecipeError
+from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.load import load_recipe, parse_recipe, read_text, recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.shipped import shipped_recipes

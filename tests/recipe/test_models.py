@@ -6,9 +6,9 @@ from typing import get_args
 import pydantic
 import pytest
 
-from sskt_edge.errors import RecipeError
+from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.load import parse_recipe
-from sskt_edge.recipe.models import Data, Recipe
+from sskt_edge.recipe.models import DataOptions, Recipe
 from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName
 from tests.recipe.small import SCRATCH, TEXT
 
@@ -41,10 +41,13 @@ def test_the_method_starts_at_the_values_that_flowers_was_taught_best_with() -> 
 
 @pytest.mark.parametrize("name", get_args(DataSetName))
 def test_an_image_size_of_0_is_the_data_sets_own(name: str) -> None:
-    given, zero = Data.model_validate({"name": name}), Data.model_validate({"name": name, "image_size": 0})
+    given, zero = (
+        DataOptions.model_validate({"name": name}),
+        DataOptions.model_validate({"name": name, "image_size": 0}),
+    )
 
     assert given.image_size == zero.image_size == DATA_SET_SIZES[name]
-    assert Data.model_validate({"name": name, "image_size": 48}).image_size == 48
+    assert DataOptions.model_validate({"name": name, "image_size": 48}).image_size == 48
 
 
 def test_a_random_resized_crop_takes_the_place_of_padding() -> None:
@@ -124,7 +127,7 @@ def test_the_rest_goes_to_one_of_validation_and_unlabelled() -> None:
 
 
 def test_only_stl10_has_unlabelled_images_of_its_own() -> None:
-    assert Data(name="stl10", unlabelled="unlabeled").unlabelled == "unlabeled"
-    assert Data(name="cifar10", unlabelled="./unlabeled").unlabelled == "./unlabeled"
+    assert DataOptions(name="stl10", unlabelled="unlabeled").unlabelled == "unlabeled"
+    assert DataOptions(name="cifar10", unlabelled="./unlabeled").unlabelled == "./unlabeled"
     with pytest.raises(RecipeError, match=r"STL10's own .*name = 'digits' has none; for a folder .* './unlabeled'"):
         parse_recipe(SCRATCH, ["data.unlabelled=unlabeled"])

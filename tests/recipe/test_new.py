@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from sskt_edge.errors import RecipeError
+from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.names import TargetName
 from sskt_edge.recipe.new import folder_name, new_recipe

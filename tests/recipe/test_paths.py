@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.errors import CheckpointError, DataError, NetworkError, RunError
+from sskt_edge.common.errors import CheckpointError, DataError, NetworkError, RunError
 from sskt_edge.recipe.load import load_recipe, parse_recipe
 from sskt_edge.recipe.paths import check_paths
 from tests.recipe.small import SCRATCH, TEXT

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.errors import RecipeError
+from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.shipped import find_recipe, head_of, recipes_folder, shipped_recipes
 
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.views import ViewPolicy
-from sskt_edge.recipe.models import Labels
-from sskt_edge.runtime.session import Session
-from sskt_edge.sources.engines import Engine
-from sskt_edge.sources.question import Question
+from sskt_edge.inference.session import Session
+from sskt_edge.recipe.models import LabelOptions
+from sskt_edge.sources.engines import SourceEngine
+from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.source import Source, TorchSource
-from sskt_edge.sources.wanted import LabelPlan, Wanted
+from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
 from tests.sources.small import CPU, network
 
 COUNT, SIDE, BATCH = 10, 8, 4
@@ -42,21 +42,21 @@ def wanted(
     turns: int = 3,
     policy: ViewPolicy = MOVED,
     seed: int = 0,
-) -> Wanted:
-    return Wanted(images or image_set(), LabelPlan(policy, seed, views, BATCH), turns)
+) -> ViewSchedule:
+    return ViewSchedule(images or image_set(), LabelPlan(policy, seed, views, BATCH), turns)
 
 
 def small_source(classes: int = 5, seed: int = 0, **pixels: tuple[float, float, float]) -> TorchSource:
     return TorchSource("small", "test/small", network(classes, seed), Pixels(SIDE, **pixels), CPU)
 
 
-def question(source: Source, *parts: Wanted, side: int = SIDE) -> Question:
-    return Question(source, side, "native", parts or (wanted(),), CPU)
+def question(source: Source, *parts: ViewSchedule, side: int = SIDE) -> LabelQuery:
+    return LabelQuery(source, side, "native", parts or (wanted(),), CPU)
 
 
-def labels(**keys: Any) -> Labels:
+def labels(**keys: Any) -> LabelOptions:
     """The recipe's part."""
-    return Labels.model_validate(keys)
+    return LabelOptions.model_validate(keys)
 
 
 class Counted:
@@ -67,15 +67,15 @@ class Counted:
         spoil: engine → what it makes of its logits.
     """
 
-    def __init__(self, source: TorchSource, spoil: Mapping[Engine, Spoil] | None = None) -> None:
+    def __init__(self, source: TorchSource, spoil: Mapping[SourceEngine, Spoil] | None = None) -> None:
         self._source, self._spoil, self.batches = source, spoil or {}, list[int]()
         self.name, self.classes, self.input_size = source.name, source.classes, source.input_size
         self.facts, self.identity, self.remark = source.facts, source.identity, source.remark
 
-    def engines(self) -> tuple[Engine, ...]:
+    def engines(self) -> tuple[SourceEngine, ...]:
         return self._source.engines()
 
-    def open(self, engine: Engine, side: int, batch: int) -> Session:
+    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
         session = self._source.open(engine, side, batch)
         return _CountedSession(session, self.batches, self._spoil.get(engine, lambda logits: logits))
 

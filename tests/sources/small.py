@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sskt_edge.sources.engines import Engine
+from sskt_edge.sources.engines import SourceEngine
 from sskt_edge.sources.source import Source
 
 CPU = torch.device("cpu")
@@ -36,6 +36,6 @@ def network(classes: int = 5, seed: int = 0) -> nn.Sequential:
     return net
 
 
-def ask(source: Source, shots: NDArray[np.uint8], engine: Engine | None = None) -> NDArray[np.float32]:
+def ask(source: Source, shots: NDArray[np.uint8], engine: SourceEngine | None = None) -> NDArray[np.float32]:
     """What a source says, in one batch, by its reference or by another engine."""
     return source.open(engine or source.engines()[0], shots.shape[1], len(shots)).run(shots)

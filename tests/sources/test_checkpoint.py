@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
 
-from sskt_edge.errors import CheckpointError
-from sskt_edge.recipe.models import Source
+from sskt_edge.common.errors import CheckpointError
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
 
 
@@ -20,7 +20,7 @@ def build(classes: int) -> nn.Module:
 
 
 def load(path: Path, **keys: Any) -> nn.Module:
-    part = Source(name="s", model="torchvision/shufflenet_v2_x0_5", **keys)
+    part = SourceOptions(name="s", model="torchvision/shufflenet_v2_x0_5", **keys)
     return network_from_checkpoint(part, str(path), build)
 
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sskt_edge.common.errors import MissingExtraError, NetworkError
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import MissingExtraError, NetworkError
 from sskt_edge.sources.batchnorm import recalibrate
-from sskt_edge.sources.engines import ENGINES, Engine, checked, engine_facts, engines_here
+from sskt_edge.sources.engines import ENGINES, SourceEngine, checked, engine_facts, engines_here
 from sskt_edge.sources.source import TorchSource
 from tests.sources.small import CPU, ask, images, network
 
@@ -45,7 +45,7 @@ def test_torch_and_onnxruntime_are_here() -> None:
 
 
 @EACH
-def test_an_engine_answers_as_torch_does(source: TorchSource, engine: Engine) -> None:
+def test_an_engine_answers_as_torch_does(source: TorchSource, engine: SourceEngine) -> None:
     expected, answer = ask(source, images(6, SIDE)), ask(source, images(6, SIDE), engine)
     assert answer.dtype == np.float32
     np.testing.assert_allclose(answer, expected, rtol=1e-5 if engine.precision == "fp32" else 0.02)
@@ -54,7 +54,9 @@ def test_an_engine_answers_as_torch_does(source: TorchSource, engine: Engine) ->
 @EACH
 @pytest.mark.parametrize("batch", [4, 7])
 @pytest.mark.usefixtures("threads")
-def test_an_image_gets_the_same_bits_at_every_place_of_a_batch(source: TorchSource, engine: Engine, batch: int) -> None:
+def test_an_image_gets_the_same_bits_at_every_place_of_a_batch(
+    source: TorchSource, engine: SourceEngine, batch: int
+) -> None:
     shots, session = images(batch, SIDE), source.open(engine, SIDE, batch)
     answer = session.run(shots)
     for shift in range(1, batch):
@@ -66,7 +68,7 @@ def test_an_image_gets_the_same_bits_at_every_place_of_a_batch(source: TorchSour
 
 
 @EACH
-def test_the_same_bits_come_every_time(source: TorchSource, engine: Engine) -> None:
+def test_the_same_bits_come_every_time(source: TorchSource, engine: SourceEngine) -> None:
     shots, session = images(6, SIDE), source.open(engine, SIDE, 4)
     answer = session.run(shots)
     assert np.array_equal(session.run(shots), answer)
@@ -74,7 +76,7 @@ def test_the_same_bits_come_every_time(source: TorchSource, engine: Engine) -> N
 
 
 @EACH
-def test_the_facts_are_what_the_session_reports(source: TorchSource, engine: Engine) -> None:
+def test_the_facts_are_what_the_session_reports(source: TorchSource, engine: SourceEngine) -> None:
     facts, session = engine_facts(engine, CPU), source.open(engine, SIDE, 4)
     for key in ("backend", "precision", "provider", "versions"):
         assert facts[key] == getattr(session, key)
@@ -115,18 +117,18 @@ def test_a_gpu_gets_no_engine_of_the_cpu() -> None:
 
 def test_tensorrt_is_offered_beside_cuda_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
     tensorrt = ENGINES["onnxruntime-tensorrt-fp32"]
-    monkeypatch.setattr("sskt_edge.runtime.backends.onnxruntime.providers", lambda: ("tensorrt", "cuda", "cpu"))
+    monkeypatch.setattr("sskt_edge.inference.backends.onnxruntime.providers", lambda: ("tensorrt", "cuda", "cpu"))
     assert tensorrt not in engines_here(TORCH, CPU)
     assert {tensorrt, ONNX} < set(engines_here(TORCH, torch.device("cuda")))
     assert openvino_engines(engines_here(TORCH, torch.device("cuda"))) == set()
 
 
-def openvino_engines(engines: tuple[Engine, ...]) -> set[Engine]:
+def openvino_engines(engines: tuple[SourceEngine, ...]) -> set[SourceEngine]:
     return {engine for engine in engines if engine.backend == "openvino"}
 
 
 @EACH
-def test_opening_draws_no_random_number_and_leaves_the_environment(source: TorchSource, engine: Engine) -> None:
+def test_opening_draws_no_random_number_and_leaves_the_environment(source: TorchSource, engine: SourceEngine) -> None:
     state, environment = torch.random.get_rng_state(), dict(os.environ)
     source.open(engine, SIDE + 1, 4).run(images(4, SIDE + 1))
     assert torch.equal(state, torch.random.get_rng_state())

@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sskt_edge.errors import NetworkError, RecipeError, StorageError
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.runtime.session import Session
-from sskt_edge.sources.ask import ask, view_batch
-from sskt_edge.sources.choice import Choice
-from sskt_edge.sources.engines import ENGINES, Engine
+from sskt_edge.common.errors import NetworkError, RecipeError, StorageError
+from sskt_edge.common.progress import QUIET
+from sskt_edge.inference.session import Session
+from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.engines import ENGINES, SourceEngine
 from sskt_edge.sources.fill import check_space, fill
-from sskt_edge.sources.gate import Verdict
-from sskt_edge.sources.question import Question
+from sskt_edge.sources.gate import GateVerdict
+from sskt_edge.sources.label_query import LabelQuery
+from sskt_edge.sources.query_source import ask, view_batch
 from sskt_edge.sources.store.collection import Collection
-from sskt_edge.sources.store.form import kl_of_top_k, smallest_k
+from sskt_edge.sources.store.label_format import kl_of_top_k, smallest_k
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.top_k import TOP_K_LIMIT
 from tests.sources.questions import BATCH, COUNT, SIDE, Counted, image_set, question, small_source, wanted
@@ -35,11 +35,11 @@ TORCH = ENGINES["torch-fp32"]
 CHOICE = Choice(TORCH, "a test")
 
 
-def collection_of(asked: Question, store: Path, top_k: int = 0) -> Collection:
+def collection_of(asked: LabelQuery, store: Path, top_k: int = 0) -> Collection:
     return asked.collection(LabelStore(store), TORCH, top_k)
 
 
-def filled(asked: Question, store: Path, top_k: int = 0, temperature: float = 1.0, **rest: Any) -> int:
+def filled(asked: LabelQuery, store: Path, top_k: int = 0, temperature: float = 1.0, **rest: Any) -> int:
     collection = collection_of(asked, store, top_k)
     between = rest.get("between", lambda: None)
     return fill(
@@ -135,7 +135,7 @@ def test_nobody_is_waited_for_if_nothing_is_missing(tmp_path: Path) -> None:
 
 def test_a_fill_notes_who_asked_what_and_how_good_the_engine_is(tmp_path: Path) -> None:
     asked = question(small_source())
-    verdict = Verdict(TORCH, "cpu", 123.0, 0.001, 0.95, 0.99, 0.8, True, "", 0.5)
+    verdict = GateVerdict(TORCH, "cpu", 123.0, 0.001, 0.95, 0.99, 0.8, True, "", 0.5)
     filled(asked, tmp_path, choice=Choice(TORCH, "a test", (verdict,), 123.0))
     (noted,) = collection_of(asked, tmp_path).fills
     assert noted["gate"] == {"kl": 0.001, "same": 0.95, "agreement": 0.99, "near_tie": 0.8}
@@ -220,7 +220,7 @@ class Cheap:
         self.name, self.classes, self.input_size = source.name, source.classes, source.input_size
         self.facts, self.identity, self.engines, self.remark = source.facts, source.identity, source.engines, ""
 
-    def open(self, engine: Engine, side: int, batch: int) -> Session:
+    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
         return _CheapSession(self._source.open(engine, side, batch), self.classes, self._asked)
 
 

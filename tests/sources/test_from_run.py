@@ -9,13 +9,13 @@ import tomli_w
 import torch
 from safetensors.torch import save
 
-from sskt_edge.errors import RunError
+from sskt_edge.bundle.manifest import Accuracy
+from sskt_edge.common.errors import RunError
 from sskt_edge.recipe.load import parse_recipe, recipe_sha256
-from sskt_edge.recipe.models import Source
-from sskt_edge.runtime.manifest import Accuracy
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
-from sskt_edge.targets.finished_run import Cost, Result
+from sskt_edge.targets.finished_run import Cost, RunResult
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_layout import RunFolder
 from tests.sources.small import CPU, ask, images
@@ -35,7 +35,7 @@ def write_run(path: Path) -> torch.nn.Module:
     folder.recipe.write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
     folder.primary.write_bytes(primary)
     cost = Cost(parameters=1, macs=1)
-    result = Result(
+    result = RunResult(
         name="tiny",
         classes=("a", "b", "c"),
         recipe_sha256=recipe_sha256(recipe),
@@ -60,15 +60,15 @@ def write_run(path: Path) -> torch.nn.Module:
 
 def test_a_run_teaches_with_its_own_preprocessing_wherever_it_lies(tmp_path: Path) -> None:
     network = write_run(tmp_path / "run")
-    source = open_source(Source(name="s", model=f"run/{tmp_path}/run"), CPU)
+    source = open_source(SourceOptions(name="s", model=f"run/{tmp_path}/run"), CPU)
     assert isinstance(source, TorchSource)
     assert (source.classes, source.input_size, source.pixels.mean) == (3, 16, (0.1, 0.2, 0.3))
     expected = network(source.pixels(torch.from_numpy(images(side=16)))).detach().numpy()
     np.testing.assert_allclose(ask(source, images(side=16)), expected, rtol=1e-4, atol=1e-5)
     (tmp_path / "run").rename(tmp_path / "moved")
-    assert open_source(Source(name="s", model=f"run/{tmp_path}/moved"), CPU).identity == source.identity
+    assert open_source(SourceOptions(name="s", model=f"run/{tmp_path}/moved"), CPU).identity == source.identity
 
 
 def test_a_missing_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="No run"):
-        open_source(Source(name="s", model=f"run/{tmp_path}/none"), CPU)
+        open_source(SourceOptions(name="s", model=f"run/{tmp_path}/none"), CPU)

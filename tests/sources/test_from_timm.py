@@ -12,15 +12,15 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from sskt_edge.errors import NetworkError, RecipeError
-from sskt_edge.recipe.models import Source
+from sskt_edge.common.errors import NetworkError, RecipeError
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
 from tests.sources.small import CPU, ask, images
 
 
 def opened(model: str, **keys: Any) -> TorchSource:
-    source = open_source(Source(name="s", model=f"timm/{model}", **keys), CPU)
+    source = open_source(SourceOptions(name="s", model=f"timm/{model}", **keys), CPU)
     assert isinstance(source, TorchSource)
     return source
 
@@ -69,12 +69,12 @@ def test_named_weights_are_torchvisions() -> None:
 
 OFFLINE = """
 import torch
-from sskt_edge.errors import DownloadError
+from sskt_edge.common.errors import DownloadError
 from sskt_edge.recipe.models import Source
 from sskt_edge.sources.zoo import open_source
 for name in ("test_resnet", "test_vit", "test_efficientnet"):
     try:
-        source = open_source(Source(name="s", model=f"timm/{name}"), torch.device("cpu"))
+        source = open_source(SourceOptions(name="s", model=f"timm/{name}"), torch.device("cpu"))
         print(name, source.classes, source.identity)
     except DownloadError as error:
         print(name, error)

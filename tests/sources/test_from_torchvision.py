@@ -10,15 +10,15 @@ import torch
 from torch import nn
 from torchvision import models
 
-from sskt_edge.errors import CheckpointError, DownloadError, NetworkError, RecipeError
-from sskt_edge.recipe.models import Source
+from sskt_edge.common.errors import CheckpointError, DownloadError, NetworkError, RecipeError
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
 from tests.sources.small import CPU, ask, images
 
 
 def opened(model: str, **keys: Any) -> TorchSource:
-    source = open_source(Source(name="s", model=f"torchvision/{model}", **keys), CPU)
+    source = open_source(SourceOptions(name="s", model=f"torchvision/{model}", **keys), CPU)
     assert isinstance(source, TorchSource)
     return source
 

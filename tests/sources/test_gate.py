@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from sskt_edge.common.errors import Interrupted
+from sskt_edge.common.progress import QUIET
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import Interrupted
-from sskt_edge.recipe.models import Gate
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.runtime.session import Session
-from sskt_edge.sources.engines import ENGINES, Engine
-from sskt_edge.sources.gate import Verdict, agreement, divergence, try_engines
+from sskt_edge.inference.session import Session
+from sskt_edge.recipe.models import GateOptions
+from sskt_edge.sources.engines import ENGINES, SourceEngine
+from sskt_edge.sources.gate import GateVerdict, agreement, divergence, try_engines
 from sskt_edge.sources.source import Source, TorchSource
 from tests.sources.small import CPU, images, network
 
@@ -28,8 +28,8 @@ TORCH, ONNX = ENGINES["torch-fp32"], ENGINES["onnxruntime-fp32"]
 SIDE, BATCH = 32, 8
 TINTS = np.random.default_rng(0).integers(0, 192, (4, BATCH, 1, 1, 3), dtype=np.uint8)
 SHOTS = [tint + images(BATCH, SIDE) // 4 for tint in TINTS]
-USUAL = Gate()
-NO_LIMITS = Gate(kl=1e9, agreement=0)
+USUAL = GateOptions()
+NO_LIMITS = GateOptions(kl=1e9, agreement=0)
 
 
 def telling(mean: tuple[float, float, float] = (0.5, 0.5, 0.5)) -> TorchSource:
@@ -65,17 +65,17 @@ class _Altered:
 class _Broken:
     """A source that one engine serves wrongly."""
 
-    def __init__(self, whole: TorchSource, engine: Engine, wrong: Callable[[Session], Session]) -> None:
+    def __init__(self, whole: TorchSource, engine: SourceEngine, wrong: Callable[[Session], Session]) -> None:
         self.name, self.classes, self.input_size = whole.name, whole.classes, whole.input_size
         self.facts, self.identity, self.engines, self.remark = whole.facts, whole.identity, whole.engines, whole.remark
         self._whole, self._engine, self._wrong = whole, engine, wrong
 
-    def open(self, engine: Engine, side: int, batch: int) -> Session:
+    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
         session = self._whole.open(engine, side, batch)
         return self._wrong(session) if engine == self._engine else session
 
 
-def judged(source: Source, *engines: Engine, gate: Gate = USUAL) -> dict[str, Verdict]:
+def judged(source: Source, *engines: SourceEngine, gate: GateOptions = USUAL) -> dict[str, GateVerdict]:
     verdicts = try_engines(source, [TORCH, *engines], SIDE, SHOTS, gate, QUIET, lambda: None)
     assert [verdict.engine for verdict in verdicts] == [TORCH, *engines]
     return {verdict.engine.name: verdict for verdict in verdicts}
@@ -172,7 +172,7 @@ def test_near_ties_count_as_agreement_only_where_the_recipe_says_so(healthy: Tor
     """An engine that swaps two classes that the reference holds for equally likely: near by KL, of another class."""
 
     class Even(TorchSource):
-        def open(self, engine: Engine, side: int, batch: int) -> Session:
+        def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
             say = first_two_even if engine.backend == "torch" else first_two_swapped
             return _Altered(super().open(engine, side, batch), say=say)
 
@@ -180,7 +180,7 @@ def test_near_ties_count_as_agreement_only_where_the_recipe_says_so(healthy: Tor
     strict = judged(even, ONNX)["onnxruntime-fp32"]
     assert (strict.passed, strict.agreement) == (False, strict.same)
     assert strict.why == f"{strict.same:.1%} agree, at least 97.0% asked"
-    lenient = judged(even, ONNX, gate=Gate(near_tie=0.8))["onnxruntime-fp32"]
+    lenient = judged(even, ONNX, gate=GateOptions(near_tie=0.8))["onnxruntime-fp32"]
     assert (lenient.passed, lenient.agreement) == (True, 1)
 
 
@@ -188,12 +188,12 @@ def test_near_ties_count_as_agreement_only_where_the_recipe_says_so(healthy: Tor
     ("gate", "complaints"),
     [
         (NO_LIMITS, set()),
-        (Gate(kl=0, agreement=0), {"KL"}),
-        (Gate(kl=1e9, agreement=1), {"agree"}),
-        (Gate(kl=0, agreement=1), {"KL", "agree"}),
+        (GateOptions(kl=0, agreement=0), {"KL"}),
+        (GateOptions(kl=1e9, agreement=1), {"agree"}),
+        (GateOptions(kl=0, agreement=1), {"KL", "agree"}),
     ],
 )
-def test_each_limit_stops_what_is_beyond_it(healthy: TorchSource, gate: Gate, complaints: set[str]) -> None:
+def test_each_limit_stops_what_is_beyond_it(healthy: TorchSource, gate: GateOptions, complaints: set[str]) -> None:
     verdict = judged(_Broken(healthy, ONNX, swapped_channels), ONNX, gate=gate)["onnxruntime-fp32"]
     assert verdict.agreement < 1
     assert verdict.passed == (not complaints)

@@ -7,20 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sskt_edge.errors import NetworkError
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.sources.ask import view_batch
+from sskt_edge.common.errors import NetworkError
+from sskt_edge.common.progress import QUIET
 from sskt_edge.sources.online import OnlineLogits, views_asked
-from sskt_edge.sources.store.form import form_of
-from sskt_edge.sources.wanted import Wanted
+from sskt_edge.sources.query_source import view_batch
+from sskt_edge.sources.store.label_format import label_format
+from sskt_edge.sources.view_schedule import ViewSchedule
 from tests.sources.questions import BATCH, COUNT, SIDE, Counted, small_source, wanted
 
 PASS = [BATCH] * -(-COUNT // BATCH)
 
 
-def online(source: Counted, asked: Wanted) -> OnlineLogits:
+def online(source: Counted, asked: ViewSchedule) -> OnlineLogits:
     session = source.open(source.engines()[0], SIDE, BATCH)
-    return OnlineLogits("small", session, SIDE, form_of(source.classes, 0), asked, QUIET, lambda: None)
+    return OnlineLogits("small", session, SIDE, label_format(source.classes, 0), asked, QUIET, lambda: None)
 
 
 def test_a_label_is_what_the_source_says_of_the_view_as_float16() -> None:

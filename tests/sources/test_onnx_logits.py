@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from sskt_edge.errors import NetworkError
-from sskt_edge.recipe.models import Source
-from sskt_edge.runtime.progress import Quiet
+from sskt_edge.common.errors import NetworkError
+from sskt_edge.common.progress import Quiet
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.from_onnx import OnnxSource
 from sskt_edge.sources.gate import divergence
 from sskt_edge.sources.store.store import LabelStore
@@ -115,7 +115,7 @@ def write(path: Path, tail: list[NodeProto], scale: float = 1.0, opset: int = 18
 
 
 def opened(model: str) -> OnnxSource:
-    source = open_source(Source(name="s", model=model), CPU)
+    source = open_source(SourceOptions(name="s", model=model), CPU)
     assert isinstance(source, OnnxSource)
     return source
 

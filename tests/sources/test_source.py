@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sskt_edge.common.errors import DataError, NetworkError
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.errors import DataError, NetworkError
 from sskt_edge.sources.source import TorchSource
 from tests.sources.small import CPU, ask, images, network
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.runtime.backends.tensorrt import flavours
+from sskt_edge.inference.backends.tensorrt import flavours
 from sskt_edge.sources import engines as source_engines
 from sskt_edge.sources.engines import ENGINES, engine_facts, engines_here, open_onnx_session
 from sskt_edge.sources.gate import try_engines
 from sskt_edge.sources.source import TorchSource
-from tests.runtime.backends.tensorrt.simulated import simulate
+from tests.inference.backends.tensorrt.simulated import simulate
 from tests.sources.small import CPU, ask, images, network
 
 CUDA = torch.device("cuda")
@@ -92,15 +92,15 @@ def test_it_stands_behind_the_same_gate(source: TorchSource) -> None:
                 return source.open(engine, side, batch)
             return open_onnx_session(source.onnx(side), engine, CUDA, side, batch)
 
-    from sskt_edge.recipe.models import Gate
-    from sskt_edge.runtime.progress import QUIET
+    from sskt_edge.common.progress import QUIET
+    from sskt_edge.recipe.models import GateOptions
 
     reference, *others = try_engines(
         OnCuda(),  # type: ignore[arg-type]
         [ENGINES["torch-fp32"], *BY_TENSORRT],
         SIDE,
         [images(4, SIDE), images(4, SIDE)],
-        Gate(),
+        GateOptions(),
         QUIET,
         lambda: None,
     )

@@ -8,22 +8,22 @@ import pytest
 import timm
 import torch
 
-from sskt_edge.errors import InputError
-from sskt_edge.recipe.models import Source
+from sskt_edge.common.errors import InputError
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.zoo import OPENERS, open_source
 from tests.sources.small import CPU
 
 
 def test_every_kind_that_a_recipe_may_name_has_an_opener() -> None:
-    pattern = Source.model_json_schema()["properties"]["model"]["pattern"]
+    pattern = SourceOptions.model_json_schema()["properties"]["model"]["pattern"]
     assert set(re.findall(r"[a-z]{3,}(?=[/|)])", pattern)) == set(OPENERS)
 
 
 def test_opening_a_source_draws_no_random_number_and_leaves_the_environment(tmp_path: Path) -> None:
     torch.save(timm.create_model("test_vit", num_classes=3).state_dict(), tmp_path / "w.pth")
     state, environment = torch.random.get_rng_state(), dict(os.environ)
-    open_source(Source(name="s", model="timm/test_vit", checkpoint=str(tmp_path / "w.pth")), CPU)
+    open_source(SourceOptions(name="s", model="timm/test_vit", checkpoint=str(tmp_path / "w.pth")), CPU)
     with pytest.raises(InputError):
-        open_source(Source(name="s", model="timm/test_vit", checkpoint=str(tmp_path / "none.pth")), CPU)
+        open_source(SourceOptions(name="s", model="timm/test_vit", checkpoint=str(tmp_path / "none.pth")), CPU)
     assert torch.equal(state, torch.random.get_rng_state())
     assert dict(os.environ) == environment

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision import models
 
-from sskt_edge.errors import RecipeError, StudyError
+from sskt_edge.common.errors import RecipeError, StudyError
 from sskt_edge.recipe import load_recipe
 from sskt_edge.study.arms import arms_of, parse_arm
 from sskt_edge.targets.build import build_target

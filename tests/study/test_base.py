@@ -4,22 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.errors import RecipeError, StudyError
+from sskt_edge.common.errors import RecipeError, StudyError
 from sskt_edge.recipe import load_recipe, recipe_sha256
 from sskt_edge.recipe.shipped import shipped_recipes
-from sskt_edge.study.base import check_seeds, overlaid, refuse_seed, study_folder, with_train
+from sskt_edge.study.base import check_seeds, refuse_seed, study_folder, with_overrides, with_train
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))
 def test_a_recipe_with_nothing_laid_over_it_is_itself(name: str) -> None:
     recipe = load_recipe(name)
-    assert overlaid(recipe, [], "x") == recipe
+    assert with_overrides(recipe, [], "x") == recipe
 
 
 def test_defaults_follow_what_is_laid_over() -> None:
     """The digits' own size is 32, STL10's is 96: a size that the author left open is still open."""
     recipe = load_recipe("quickstart", ["sources.0.weights='X'"])
-    changed = overlaid(recipe, ["train.optimizer={name='adamw'}", "sskt.method=scratch"], "x")
+    changed = with_overrides(recipe, ["train.optimizer={name='adamw'}", "sskt.method=scratch"], "x")
     assert changed.train.optimizer.name == "adamw"
     assert changed.sskt.method == "scratch"
     assert changed.sources == recipe.sources
@@ -29,7 +29,7 @@ def test_what_does_not_fit_names_whose_it_is() -> None:
     with pytest.raises(
         RecipeError, match=r"'arm T3' is not a valid recipe:\n.*sskt\.temprature.*Nearest: 'temperature'"
     ):
-        overlaid(load_recipe("quickstart"), ["sskt.temprature=3"], "arm T3")
+        with_overrides(load_recipe("quickstart"), ["sskt.temprature=3"], "arm T3")
 
 
 def test_a_seed_of_its_own_is_refused() -> None:

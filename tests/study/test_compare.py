@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from sskt_edge.common.errors import Interrupted, RunError, StudyError
 from sskt_edge.data.arrays import ArrayReader
-from sskt_edge.errors import Interrupted, RunError, StudyError
 from sskt_edge.recipe import load_recipe
 from sskt_edge.study.arms import arms_of
 from sskt_edge.study.base import study_sha256
 from sskt_edge.study.compare import Study, compare
 from sskt_edge.study.comparison import Comparison
+from sskt_edge.study.comparison_text import markdown_of
 from sskt_edge.targets.records import write_record
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import find_runs
@@ -59,7 +60,7 @@ def test_the_table_is_what_the_runs_say(compared: Comparison) -> None:
 def test_the_files_are_the_comparison(compared: Comparison) -> None:
     json_, markdown = written(compared)
     assert json.loads(json_) == json.loads(json.dumps(compared.as_json()))
-    assert markdown.decode() == compared.as_markdown()
+    assert markdown.decode() == markdown_of(compared)
     assert (compared.folder / "compare.png").read_bytes().startswith(b"\x89PNG")
 
 

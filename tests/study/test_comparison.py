@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sskt_edge.errors import StudyError
+from sskt_edge.common.errors import StudyError
 from sskt_edge.recipe import load_recipe
 from sskt_edge.study.arms import Arm
-from sskt_edge.study.comparison import Comparison, Figures
+from sskt_edge.study.comparison import Comparison, RunFigures
+from sskt_edge.study.comparison_text import markdown_of
 from sskt_edge.study.draw_comparison import draw_comparison
 
 RECIPE = load_recipe("flowers")
-ONE = Figures("run", 0.5, 736, 100.0, 5.0, 1000, 2000, {"the test images": "a", "the training images": "b"})
+ONE = RunFigures("run", 0.5, 736, 100.0, 5.0, 1000, 2000, {"the test images": "a", "the training images": "b"})
 
 
 def comparison(**accuracies: Sequence[float | None]) -> Comparison:
@@ -60,7 +61,7 @@ def test_with_two_arms_five_wins_of_five_are_not_enough_and_it_says_so() -> None
 def test_few_pairs_are_indicative_at_most() -> None:
     found = comparison(a=[0.1] * 4, b=[0.9] * 4)
     assert found.against[0].word == "indicative: higher"
-    assert "With 4 pairs nothing can be shown: that takes at least 5 seeds." in found.as_markdown()
+    assert "With 4 pairs nothing can be shown: that takes at least 5 seeds." in markdown_of(found)
 
 
 def test_the_error_of_one_accuracy_is_told() -> None:
@@ -70,7 +71,7 @@ def test_the_error_of_one_accuracy_is_told() -> None:
 
 def test_markdown_and_json_hold_every_seed() -> None:
     found = comparison(a=[0.5, 0.6], b=[0.55, None])
-    text = found.as_markdown()
+    text = markdown_of(found)
     assert "| 0 | 50.00 | 55.00 (+5.00) |" in text
     assert "| 1 | 60.00 | – |" in text
     assert "| a | 2 | 55.00 | 7.07 | 100 | 10 | 1,000 |" in text
@@ -83,8 +84,8 @@ def test_markdown_and_json_hold_every_seed() -> None:
 def test_an_arm_that_is_left_out_stands_in_the_table_with_its_reason() -> None:
     made = comparison(a=[0.5], b=[0.6])
     found = replace(made, arms=(*made.arms, Arm("finetuned", RECIPE, missing="no weights")))
-    assert "| finetuned | left out |" in found.as_markdown()
-    assert "finetuned is left out: no weights" in found.as_markdown()
+    assert "| finetuned | left out |" in markdown_of(found)
+    assert "finetuned is left out: no weights" in markdown_of(found)
     assert [one.arm for one in found.against] == ["b"]
 
 
@@ -92,7 +93,7 @@ def test_a_comparison_without_its_first_arm_compares_nothing() -> None:
     made = comparison(b=[0.6])
     found = replace(made, arms=(Arm("finetuned", RECIPE, missing="no weights"), *made.arms))
     assert found.against == []
-    assert "| b | 1 | 60.00 |" in found.as_markdown()
+    assert "| b | 1 | 60.00 |" in markdown_of(found)
 
 
 @pytest.mark.parametrize("what", ["the test images", "the training images"])

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sskt_edge.errors import StudyError
+from sskt_edge.common.errors import StudyError
 from sskt_edge.recipe import load_recipe
-from sskt_edge.study.base import overlaid
+from sskt_edge.study.base import with_overrides
 from sskt_edge.study.space import DEFAULT_SPACE, parse_space, toml_of
 
 MIXED = parse_space(
@@ -42,7 +42,7 @@ def test_a_points_changes_reach_the_recipe() -> None:
     for point in MIXED.points():
         values = MIXED.values(point)
         if values["sskt.use"]:
-            sskt = overlaid(recipe, MIXED.changes(point), "x").sskt
+            sskt = with_overrides(recipe, MIXED.changes(point), "x").sskt
             assert (sskt.temperature, sskt.loss) == (values["sskt.temperature"], values["sskt.loss"])
             assert (list(sskt.use or ()), sskt.transfer_module) == (values["sskt.use"], values["sskt.transfer_module"])
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import sskt_edge
-from sskt_edge.errors import Interrupted, RecipeError, StudyError
+from sskt_edge.common.errors import Interrupted, RecipeError, StudyError
 from sskt_edge.recipe import load_recipe
 from sskt_edge.study.draw_sweep import draw_sweep
 from sskt_edge.study.space import parse_space

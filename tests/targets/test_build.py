@@ -6,14 +6,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from sskt_edge.errors import CheckpointError, NetworkError
-from sskt_edge.recipe.models import Target
+from sskt_edge.common.errors import CheckpointError, NetworkError
+from sskt_edge.recipe.models import TargetOptions
 from sskt_edge.targets.build import build_target, torchvision_weights
 from sskt_edge.targets.registry import TARGETS
 
 
 def test_the_seed_alone_decides_the_first_weights() -> None:
-    target = Target(model="resnet20")
+    target = TargetOptions(model="resnet20")
     one = build_target(target, 10, seed=3).state_dict()
     torch.rand(17)
     again = build_target(target, 10, seed=3).state_dict()
@@ -30,7 +30,7 @@ def test_building_leaves_the_random_numbers_of_the_process_alone(model: str) -> 
     expected = torch.rand(4)
     torch.manual_seed(5)
 
-    build_target(Target.model_validate({"model": model}), 10, seed=3)
+    build_target(TargetOptions.model_validate({"model": model}), 10, seed=3)
 
     assert torch.equal(torch.rand(4), expected)
 
@@ -44,9 +44,9 @@ def test_fine_tuning_takes_all_of_a_checkpoint_but_its_last_layer(tmp_path: Path
         torch.save({"epoch": 3, "state_dict": {f"module.{key}": value for key, value in trained.items()}}, path)
     else:
         safetensors.torch.save_file(trained, path)
-    fresh = build_target(Target(model="resnet20"), 7, seed=0).state_dict()
+    fresh = build_target(TargetOptions(model="resnet20"), 7, seed=0).state_dict()
 
-    tuned = build_target(Target(model="resnet20", checkpoint=str(path)), 7, seed=0).state_dict()
+    tuned = build_target(TargetOptions(model="resnet20", checkpoint=str(path)), 7, seed=0).state_dict()
 
     assert tuned["fc.weight"].shape == (7, 64)
     for key, value in tuned.items():
@@ -56,7 +56,7 @@ def test_fine_tuning_takes_all_of_a_checkpoint_but_its_last_layer(tmp_path: Path
 def test_a_checkpoint_without_its_last_layer_fits_too(tmp_path: Path) -> None:
     headless = {key: value for key, value in TARGETS["resnet20"].build(9).state_dict().items() if "fc." not in key}
     safetensors.torch.save_file(headless, tmp_path / "headless.safetensors")
-    target = Target(model="resnet20", checkpoint=str(tmp_path / "headless.safetensors"))
+    target = TargetOptions(model="resnet20", checkpoint=str(tmp_path / "headless.safetensors"))
 
     assert torch.equal(build_target(target, 7, seed=0).state_dict()["conv1.weight"], headless["conv1.weight"])
 
@@ -66,17 +66,17 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     safetensors.torch.save_file(TARGETS["resnet32"].build(10).state_dict(), path)
 
     with pytest.raises(CheckpointError, match=r"deeper.safetensors' do not fit this network: .* unknown: layer1.3"):
-        build_target(Target(model="resnet20", checkpoint=str(path)), 10, seed=0)
+        build_target(TargetOptions(model="resnet20", checkpoint=str(path)), 10, seed=0)
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"No weights file '.*nowhere.pth'"):
-        build_target(Target(model="resnet20", checkpoint=str(tmp_path / "nowhere.pth")), 10, seed=0)
+        build_target(TargetOptions(model="resnet20", checkpoint=str(tmp_path / "nowhere.pth")), 10, seed=0)
 
 
 def test_published_weights_that_do_not_exist_offer_the_nearest() -> None:
     with pytest.raises(NetworkError, match=r"no weights 'IMAGENET1K_V9' of resnet18. Nearest: 'IMAGENET1K_V1'"):
-        build_target(Target(model="resnet18", weights="IMAGENET1K_V9"), 10, seed=0)
+        build_target(TargetOptions(model="resnet18", weights="IMAGENET1K_V9"), 10, seed=0)
 
 
 def test_a_target_without_published_weights_says_what_to_use_instead() -> None:

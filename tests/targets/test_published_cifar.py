@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sskt_edge.errors import CheckpointError
-from sskt_edge.recipe.models import Target
+from sskt_edge.common.errors import CheckpointError
+from sskt_edge.recipe.models import TargetOptions
 from sskt_edge.targets.build import build_target
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.weights import read_weights
@@ -39,7 +39,7 @@ def images() -> Tensor:
 
 
 def logits_of(model: str, checkpoint: Path) -> Tensor:
-    target = Target.model_validate({"model": model, "checkpoint": str(checkpoint), "last_layer": "kept"})
+    target = TargetOptions.model_validate({"model": model, "checkpoint": str(checkpoint), "last_layer": "kept"})
     with torch.no_grad():
         found: Tensor = build_target(target, 10, seed=0).eval()(images())
     return found
@@ -71,7 +71,7 @@ def test_fine_tuning_leaves_the_published_last_layer_behind(tmp_path: Path) -> N
     weights = random_weights(20)
     file = published_file(weights, tmp_path / "published.th")
 
-    tuned = build_target(Target(model="resnet20", checkpoint=str(file)), 7, seed=0).state_dict()
+    tuned = build_target(TargetOptions(model="resnet20", checkpoint=str(file)), 7, seed=0).state_dict()
 
     assert tuned["fc.weight"].shape == (7, 64)
     assert torch.equal(tuned["layer3.2.conv2.weight"], weights["layer3.2.conv2.weight"])
@@ -79,7 +79,7 @@ def test_fine_tuning_leaves_the_published_last_layer_behind(tmp_path: Path) -> N
 
 def test_a_kept_last_layer_of_other_classes_is_refused(tmp_path: Path) -> None:
     file = published_file(random_weights(20), tmp_path / "published.th")
-    target = Target(model="resnet20", checkpoint=str(file), last_layer="kept")
+    target = TargetOptions(model="resnet20", checkpoint=str(file), last_layer="kept")
 
     with pytest.raises(CheckpointError, match=r"10 classes.*7\..*target\.last_layer = 'new'"):
         build_target(target, 7, seed=0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sskt_edge.errors import NetworkError
+from sskt_edge.common.errors import NetworkError
 from sskt_edge.recipe.names import TargetName
 from sskt_edge.targets.registry import TARGETS, check_size
 

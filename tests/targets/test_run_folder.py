@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from sskt_edge.errors import CheckpointError, RunError
+from sskt_edge.common.errors import CheckpointError, RunError
 from sskt_edge.targets.reference import reference_logits
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import models
 
-from sskt_edge.errors import CheckpointError
+from sskt_edge.common.errors import CheckpointError
 from sskt_edge.targets.weights import load_weights, read_weights
 
 FORMATS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])

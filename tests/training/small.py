@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sskt_edge.errors import Interrupted
+from sskt_edge.common.errors import Interrupted
 from sskt_edge.recipe import Recipe, parse_recipe
 from sskt_edge.training.loop import Trainer
 from sskt_edge.training.train import train

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.errors import RunError
+from sskt_edge.common.errors import RunError
+from sskt_edge.common.progress import Quiet
 from sskt_edge.recipe import Recipe, parse_recipe
-from sskt_edge.runtime.progress import Quiet
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.environment import read_environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sskt_edge.errors import RecipeError
+from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.names import Precision
 from sskt_edge.training.device import choose_device, choose_precision
 

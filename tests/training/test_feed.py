@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sskt_edge.data.batches import epoch_batches
+from sskt_edge.common.progress import QUIET
+from sskt_edge.data.batches import epoch_batches, joining
 from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.views import draw_views
-from sskt_edge.runtime.progress import QUIET
-from sskt_edge.sources.labels import SoftLabels
 from sskt_edge.sources.online import OnlineLogits
-from sskt_edge.sources.store.form import form_of
-from sskt_edge.training.feed import Feed, Unlabelled, joining
+from sskt_edge.sources.soft_labels import SoftLabels
+from sskt_edge.sources.store.label_format import label_format
+from sskt_edge.training.feed import Feed, Unlabelled
 from tests.sources.questions import BATCH, COUNT, MOVED, SIDE, image_set, small_source, wanted
 
 SOURCE = small_source()
@@ -23,7 +23,7 @@ FURTHER = image_set(7, first=COUNT)
 
 def soft_labels(images: ImageSet, turns: int) -> SoftLabels:
     asked = wanted(images, views="fresh", turns=turns)
-    online = OnlineLogits("small", SESSION, SIDE, form_of(5, 0), asked, QUIET, lambda: None)
+    online = OnlineLogits("small", SESSION, SIDE, label_format(5, 0), asked, QUIET, lambda: None)
     return SoftLabels(asked, {"small": online})
 
 

@@ -13,13 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
-from sskt_edge.errors import Interrupted, ParityError, RecipeError, StorageError
-from sskt_edge.runtime.progress import Bar
+from sskt_edge.common.errors import Interrupted, ParityError, RecipeError, StorageError
+from sskt_edge.common.progress import Bar
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.environment import read_environment
-from sskt_edge.training.labels import fill_store
+from sskt_edge.training.fill_store import fill_store
 from sskt_edge.training.plan import plan_labels
 from sskt_edge.training.train import train
 from tests.data.small import picture

@@ -41,7 +41,7 @@ _VERBS = """
 import os, resource, sys
 import numpy as np
 from sskt_edge.cli.main import app
-from sskt_edge.errors import SsktEdgeError
+from sskt_edge.common.errors import SsktEdgeError
 import sskt_edge.study.compare, sskt_edge.study.sweep, sskt_edge.training.plan, sskt_edge.training.finish
 
 def faults():

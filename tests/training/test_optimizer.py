@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from sskt_edge.methods.sskt.network import BranchedTarget
 from sskt_edge.recipe.optimization import AdamW, Cosine, Sgd, Steps
-from sskt_edge.sskt.network import BranchedTarget
 from sskt_edge.targets.registry import TARGETS
 from sskt_edge.training.optimizer import build_optimizer, learning_rate
 

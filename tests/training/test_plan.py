@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.errors import ParityError, RecipeError
-from sskt_edge.sources.choice import Choice
+from sskt_edge.common.errors import ParityError, RecipeError
+from sskt_edge.sources.engine_selection import Choice
 from sskt_edge.sources.engines import ENGINES
-from sskt_edge.sources.gate import Verdict
+from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.targets.run_folder import TrainedNetwork
-from sskt_edge.training.labels import fill_store
+from sskt_edge.training.fill_store import fill_store
 from sskt_edge.training.plan import Plan, SourcePlan, plan_labels
 from tests.training.labelled import Images
 
@@ -29,8 +29,8 @@ def images(tiny_teacher: TrainedNetwork, tmp_path: Path) -> Images:
 
 def source_plan(speed: float, views: int, missing: int, asked_anew: int) -> SourcePlan:
     verdicts = (
-        Verdict(TORCH, "cpu", speed / 4, 0.0, 1.0, 1.0, 0.8, True, "the reference", 0.1),
-        Verdict(ONNX, "cpu", speed, 0.0, 1.0, 1.0, 0.8, True, "", 0.1),
+        GateVerdict(TORCH, "cpu", speed / 4, 0.0, 1.0, 1.0, 0.8, True, "the reference", 0.1),
+        GateVerdict(ONNX, "cpu", speed, 0.0, 1.0, 1.0, 0.8, True, "", 0.1),
     )
     return SourcePlan(f"s{speed}", verdicts, Choice(ONNX, "a test", verdicts), views, missing, asked_anew, 0, None)
 

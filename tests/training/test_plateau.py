@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from sskt_edge.common.progress import QUIET
 from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.optimization import Plateau
-from sskt_edge.runtime.progress import QUIET
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.training.plateau import PlateauState, after_validation
 from sskt_edge.training.train import train

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.errors import Interrupted, RunError
+from sskt_edge.common.errors import Interrupted, RunError
+from sskt_edge.common.progress import Bar, Quiet
 from sskt_edge.recipe.load import load_recipe
-from sskt_edge.runtime.progress import Bar, Quiet
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder, find_runs
 from sskt_edge.training.environment import refuse_other_recipe

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.runtime.progress import QUIET
+from sskt_edge.common.progress import QUIET
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.run_log import RunLog, note_result
 from tests.sources.store.small import Heard

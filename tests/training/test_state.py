@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from sskt_edge.errors import RunError
-from sskt_edge.training.state import Position, load_state, save_state
+from sskt_edge.common.errors import RunError
+from sskt_edge.training.state import TrainState, load_state, save_state
 
 
 def stepped(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -25,7 +25,7 @@ def stepped(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
 
 def test_what_is_loaded_goes_on_as_what_was_saved(tmp_path: Path) -> None:
     network, optimizer = stepped(0)
-    position = Position(
+    position = TrainState(
         epoch=3, step=2, sums={"total": 0.1 + 0.2}, right=7, seconds=1.5, scaler={"scale": 8.0}, best_top1=1 / 3
     )
     save_state(tmp_path / "state", network, optimizer, position)
@@ -43,7 +43,7 @@ def test_what_is_loaded_goes_on_as_what_was_saved(tmp_path: Path) -> None:
 def test_channels_last_weights_keep_their_layout_and_their_bits(tmp_path: Path) -> None:
     network, optimizer = stepped(0)
     network.to(memory_format=torch.channels_last)
-    save_state(tmp_path / "state", network, optimizer, Position())
+    save_state(tmp_path / "state", network, optimizer, TrainState())
     other, _ = stepped(1)
     other.to(memory_format=torch.channels_last)
     load_state(tmp_path / "state", other)
@@ -55,7 +55,7 @@ def test_channels_last_weights_keep_their_layout_and_their_bits(tmp_path: Path) 
 def test_a_broken_state_is_named_with_what_to_do(content: bytes | None, tmp_path: Path) -> None:
     network, optimizer = stepped(0)
     path = tmp_path / "state"
-    save_state(path, network, optimizer, Position())
+    save_state(path, network, optimizer, TrainState())
     path.write_bytes(path.read_bytes()[:-9] if content is None else content)
     with pytest.raises(RunError, match=r"cannot be read.*Start the training again"):
         load_state(path, network, optimizer)
@@ -63,7 +63,7 @@ def test_a_broken_state_is_named_with_what_to_do(content: bytes | None, tmp_path
 
 def test_a_state_that_was_changed_is_refused_and_nothing_is_loaded(tmp_path: Path) -> None:
     network, optimizer = stepped(0)
-    save_state(tmp_path / "state", network, optimizer, Position())
+    save_state(tmp_path / "state", network, optimizer, TrainState())
     content = bytearray((tmp_path / "state").read_bytes())
     content[-1] ^= 1
     (tmp_path / "state").write_bytes(content)
@@ -76,10 +76,10 @@ def test_a_state_that_was_changed_is_refused_and_nothing_is_loaded(tmp_path: Pat
 
 def test_a_state_of_before_its_own_hash_is_read(tmp_path: Path) -> None:
     network, optimizer = stepped(0)
-    save_state(tmp_path / "state", network, optimizer, Position(epoch=2))
-    tensors, about = load_file(tmp_path / "state"), {"position": Position(epoch=2).model_dump_json()}
+    save_state(tmp_path / "state", network, optimizer, TrainState(epoch=2))
+    tensors, about = load_file(tmp_path / "state"), {"position": TrainState(epoch=2).model_dump_json()}
     save_file(tensors, tmp_path / "state", about)
-    assert load_state(tmp_path / "state", *stepped(1)) == Position(epoch=2)
+    assert load_state(tmp_path / "state", *stepped(1)) == TrainState(epoch=2)
     save_file(tensors, tmp_path / "state", {**about, "self_sha257": "0" * 64})
     with pytest.raises(RunError, match="lost its own SHA-256"):
         load_state(tmp_path / "state", *stepped(1))
@@ -87,6 +87,6 @@ def test_a_state_of_before_its_own_hash_is_read(tmp_path: Path) -> None:
 
 def test_a_state_of_another_network_is_refused(tmp_path: Path) -> None:
     network, optimizer = stepped(0)
-    save_state(tmp_path / "state", network, optimizer, Position())
+    save_state(tmp_path / "state", network, optimizer, TrainState())
     with pytest.raises(RunError, match="cannot be read"):
         load_state(tmp_path / "state", nn.Linear(2, 2))

@@ -16,11 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 import sskt_edge
-from sskt_edge.errors import DivergenceError, NetworkError, RunError
+from sskt_edge.common.errors import DivergenceError, NetworkError, RunError
+from sskt_edge.methods.sskt.losses import total_loss
 from sskt_edge.recipe import load_recipe, parse_recipe, recipe_sha256
-from sskt_edge.runtime.metrics import interval
-from sskt_edge.sskt.losses import total_loss
 from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.tasks.metrics import interval
 from sskt_edge.training import loop
 from sskt_edge.training.epoch_table import EpochTable
 from sskt_edge.training.train import train

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.runtime.lock import locked
-from sskt_edge.runtime.progress import QUIET, Progress
-from sskt_edge.runtime.seal import carries_hash
-from sskt_edge.sources.store.folder import CollectionFolder
-from sskt_edge.sources.store.form import form_of
+from sskt_edge.common.lock import locked
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.common.seal import carries_hash
+from sskt_edge.sources.store.collection_folder import CollectionFolder
 from sskt_edge.sources.store.keys import KEY_BYTES, KeyIndex, Keys
+from sskt_edge.sources.store.label_format import label_format
 from sskt_edge.sources.store.manifest import FILE_NAME, Facts, Shard, key_of, plain
 from sskt_edge.sources.store.stored import StoredLogits
 from sskt_edge.sources.store.writer import Writer
@@ -70,7 +70,7 @@ class Collection:
 
     def __init__(self, store: Path, facts: Mapping[str, object], classes: int, top_k: int = 0) -> None:
         self.facts: Facts = plain(facts)
-        self._form = form_of(classes, top_k)
+        self._form = label_format(classes, top_k)
         self.classes, self.top_k = self._form.classes, self._form.top_k
         self.key = key_of(self.facts, self._form)
         self.path = store / f"{_slug(str(self.facts['model']))}-{self.key[:12]}"

@@ -11,10 +11,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from sskt_edge.errors import DataError
-from sskt_edge.runtime import seal
-from sskt_edge.runtime.files import read_regular, write_atomically
-from sskt_edge.sources.store.form import Form
+from sskt_edge.common import seal
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.files import read_regular, write_atomically
+from sskt_edge.sources.store.label_format import LabelFormat
 
 FORMAT = 2
 _UNSEALED = 1  # the format of before, whose manifest has no hash of its own
@@ -42,7 +42,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class CollectionManifest:
     """manifest.json.
 
     Attributes:
@@ -54,12 +54,12 @@ class Manifest:
     """
 
     facts: Facts
-    form: Form
+    form: LabelFormat
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     shards: tuple[Shard, ...] = ()
     fills: dict[str, Facts] = field(default_factory=dict)
 
-    def with_shard(self, shard: Shard, about: Facts) -> Manifest:
+    def with_shard(self, shard: Shard, about: Facts) -> CollectionManifest:
         """One shard more, of a writer that says `about`."""
         return replace(self, shards=(*self.shards, shard), fills={**self.fills, shard.fill: about})
 
@@ -70,13 +70,13 @@ def plain(facts: Mapping[str, object]) -> Facts:
     return answer
 
 
-def key_of(facts: Facts, form: Form) -> str:
+def key_of(facts: Facts, form: LabelFormat) -> str:
     """SHA-256, in hex, over all that decides the labels and how they are kept."""
     told = {"facts": facts, "form": asdict(form), "format": _KEYED}
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: CollectionManifest) -> None:
     """Replace the folder's manifest atomically.
 
     Raises:
@@ -86,7 +86,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_atomically(folder / FILE_NAME, seal.sealed_json(content))
 
 
-def read_manifest(folder: Path) -> Manifest | None:
+def read_manifest(folder: Path) -> CollectionManifest | None:
     """A folder's manifest, its own hash checked first; None where there is none.
 
     Raises:
@@ -123,14 +123,14 @@ def read_manifest(folder: Path) -> Manifest | None:
     return manifest
 
 
-def _checked(raw: Any) -> Manifest:
+def _checked(raw: Any) -> CollectionManifest:
     """The manifest that was read, if it can be one: it may have been made by others.
 
     Raises:
         ValueError, KeyError, TypeError: it cannot.
     """
-    form, shards = Form(**raw["form"]), tuple(Shard(**shard) for shard in raw["shards"])
-    manifest = Manifest(raw["facts"], form, str(raw["created"]), shards, raw["fills"])
+    form, shards = LabelFormat(**raw["form"]), tuple(Shard(**shard) for shard in raw["shards"])
+    manifest = CollectionManifest(raw["facts"], form, str(raw["created"]), shards, raw["fills"])
     if not (_is_count(form.classes, 1) and _is_count(form.top_k, 0) and form.top_k < form.classes):
         raise ValueError(f"its labels cannot be of {form.classes} classes and top_k {form.top_k}")
     if not isinstance(manifest.facts, dict) or not isinstance(manifest.facts.get("model"), str):

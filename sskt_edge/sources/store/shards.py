@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from sskt_edge.errors import StorageError
-from sskt_edge.runtime.files import sha256_of, write_atomically
-from sskt_edge.sources.store.form import Arrays, Form
+from sskt_edge.common.errors import StorageError
+from sskt_edge.common.files import sha256_of, write_atomically
 from sskt_edge.sources.store.keys import KEY_BYTES, Keys
+from sskt_edge.sources.store.label_format import Arrays, LabelFormat
 from sskt_edge.sources.store.manifest import Shard
 
 SUFFIX = ".safetensors"
@@ -52,7 +52,7 @@ def check_shard(folder: Path, shard: Shard) -> None:
             raise DamagedShardError("its content changed")
 
 
-def map_shard(folder: Path, shard: Shard, form: Form) -> Arrays:
+def map_shard(folder: Path, shard: Shard, form: LabelFormat) -> Arrays:
     """The shard's arrays by name, `keys` among them, mapped: the system reads what is used and may drop it again.
 
     Raises:
@@ -77,7 +77,7 @@ def map_shard(folder: Path, shard: Shard, form: Form) -> Arrays:
     return arrays
 
 
-def read_keys(folder: Path, shard: Shard, form: Form) -> Keys:
+def read_keys(folder: Path, shard: Shard, form: LabelFormat) -> Keys:
     """The keys of a shard, S16 [n], in memory. Raises as `map_shard` does."""
     keys: Keys = map_shard(folder, shard, form)["keys"].copy().view(f"S{KEY_BYTES}")[:, 0]
     return keys

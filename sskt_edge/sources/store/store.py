@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sskt_edge.errors import DataError
-from sskt_edge.runtime.lock import remove_if_free
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.lock import remove_if_free
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.manifest import FILE_NAME, plain, read_manifest
 from sskt_edge.sources.store.shards import SUFFIX

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.errors import StorageError
-from sskt_edge.sources.store.form import Arrays, Form
+from sskt_edge.common.errors import StorageError
+from sskt_edge.sources.store.label_format import Arrays, LabelFormat
 from sskt_edge.sources.store.manifest import Shard
 from sskt_edge.sources.store.shards import DamagedShardError, map_shard
 
@@ -32,7 +32,7 @@ class StoredLogits:
     def __init__(
         self,
         folder: Path,
-        form: Form,
+        form: LabelFormat,
         shards: Sequence[Shard],
         numbers: NDArray[np.int32],
         rows: NDArray[np.int32],

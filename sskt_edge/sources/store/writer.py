@@ -9,9 +9,9 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.errors import StorageError
-from sskt_edge.sources.store.form import Arrays, Form
+from sskt_edge.common.errors import StorageError
 from sskt_edge.sources.store.keys import Keys
+from sskt_edge.sources.store.label_format import Arrays, LabelFormat
 
 
 class Writer:
@@ -24,7 +24,7 @@ class Writer:
         seconds: how long after its first row a shard is written with fewer, so that a kill never costs more.
     """
 
-    def __init__(self, append: Callable[[Keys, Arrays], None], form: Form, rows: int, seconds: float) -> None:
+    def __init__(self, append: Callable[[Keys, Arrays], None], form: LabelFormat, rows: int, seconds: float) -> None:
         self._append, self._form, self._rows, self._seconds = append, form, rows, seconds
         self._waiting: list[tuple[Keys, Arrays]] = []
         self._since = 0.0

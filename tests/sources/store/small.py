@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.runtime.progress import Quiet
+from sskt_edge.common.progress import Quiet
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.keys import Keys, view_keys
 from sskt_edge.sources.store.store import LabelStore

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sskt_edge.errors import DataError
+from sskt_edge.common.errors import DataError
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.manifest import FILE_NAME
 from sskt_edge.sources.store.store import LabelStore

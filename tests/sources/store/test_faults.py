@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sskt_edge.errors import StorageError
+from sskt_edge.common.errors import StorageError
 from sskt_edge.sources.store.store import LabelStore
 from tests.sources.store.small import add, collection_in, holds, keys_of, logits_of, start
 
@@ -80,7 +80,7 @@ def test_a_full_disk_at_any_step_leaves_a_store_that_goes_on(
 def test_a_file_that_the_disk_does_not_take_is_a_storage_error(tmp_path: Path) -> None:
     code = """
 import resource
-from sskt_edge.errors import StorageError
+from sskt_edge.common.errors import StorageError
 collection = collection_in(Path(sys.argv[1]))
 add(collection, range(10))
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from sskt_edge.errors import DataError
-from sskt_edge.runtime.seal import KEY
-from sskt_edge.sources.store.form import Form
-from sskt_edge.sources.store.manifest import FILE_NAME, Manifest, Shard, key_of, read_manifest, write_manifest
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.seal import KEY
+from sskt_edge.sources.store.label_format import LabelFormat
+from sskt_edge.sources.store.manifest import FILE_NAME, CollectionManifest, Shard, key_of, read_manifest, write_manifest
 from tests.sealed import changed
 
 SHARD = Shard("0a.safetensors", "ab" * 32, 3, 100, "1")
-MANIFEST = Manifest({"model": "a", "deep": {"mean": [0.5]}}, Form(10, 3)).with_shard(SHARD, {"threads": 2})
+MANIFEST = CollectionManifest({"model": "a", "deep": {"mean": [0.5]}}, LabelFormat(10, 3)).with_shard(
+    SHARD, {"threads": 2}
+)
 
 
 def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -28,11 +30,15 @@ def test_no_manifest_is_none(tmp_path: Path) -> None:
 
 
 def test_the_key_does_not_depend_on_the_order_of_facts() -> None:
-    assert key_of({"a": 1, "b": {"c": 2, "d": 3}}, Form(5)) == key_of({"b": {"d": 3, "c": 2}, "a": 1}, Form(5))
+    assert key_of({"a": 1, "b": {"c": 2, "d": 3}}, LabelFormat(5)) == key_of(
+        {"b": {"d": 3, "c": 2}, "a": 1}, LabelFormat(5)
+    )
 
 
 def test_the_key_of_stores_on_disks_stays() -> None:
-    assert key_of({"model": "a/b", "mean": [0.5, 0.25]}, Form(10, 3)).startswith("9944a5c5c7542f6201f2101c7c42151b")
+    assert key_of({"model": "a/b", "mean": [0.5, 0.25]}, LabelFormat(10, 3)).startswith(
+        "9944a5c5c7542f6201f2101c7c42151b"
+    )
 
 
 def spoil(change: Callable[[dict[str, Any]], object], folder: Path) -> None:
@@ -56,7 +62,7 @@ def test_a_manifest_of_before_its_own_hash_is_read_and_written_with_one(tmp_path
 def with_key(raw: dict[str, Any], **told: dict[str, Any]) -> None:
     """Other facts or another form, and the key that goes with them: as somebody's own program could write them."""
     raw.update(told)
-    raw["key"] = key_of(raw["facts"], Form(**raw["form"]))
+    raw["key"] = key_of(raw["facts"], LabelFormat(**raw["form"]))
 
 
 @pytest.mark.parametrize(

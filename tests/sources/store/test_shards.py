@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from sskt_edge.errors import StorageError
-from sskt_edge.sources.store.form import Form
+from sskt_edge.common.errors import StorageError
+from sskt_edge.sources.store.label_format import LabelFormat
 from sskt_edge.sources.store.manifest import Shard
 from sskt_edge.sources.store.shards import DamagedShardError, check_shard, map_shard, read_keys, write_shard
 from tests.sources.store.small import CLASSES, keys_of, logits_of
 
 
-def written(folder: Path, form: Form) -> Shard:
+def written(folder: Path, form: LabelFormat) -> Shard:
     return write_shard(folder, keys_of(range(9)), form.pack(logits_of(range(9))), "1")
 
 
-@pytest.mark.parametrize("form", [Form(CLASSES), Form(CLASSES, 3)])
-def test_a_shard_comes_back_as_it_was_written(form: Form, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [LabelFormat(CLASSES), LabelFormat(CLASSES, 3)])
+def test_a_shard_comes_back_as_it_was_written(form: LabelFormat, tmp_path: Path) -> None:
     shard, packed = written(tmp_path, form), form.pack(logits_of(range(9)))
     check_shard(tmp_path, shard)
     mapped = map_shard(tmp_path, shard, form)
@@ -31,17 +31,17 @@ def test_a_shard_comes_back_as_it_was_written(form: Form, tmp_path: Path) -> Non
 
 
 def test_a_shard_is_a_plain_safetensors_file(tmp_path: Path) -> None:
-    shard = written(tmp_path, Form(CLASSES))
+    shard = written(tmp_path, LabelFormat(CLASSES))
     arrays = safetensors.numpy.load_file(tmp_path / shard.name)
     np.testing.assert_array_equal(arrays["logits"], logits_of(range(9)))
 
 
 def test_two_shards_have_two_names(tmp_path: Path) -> None:
-    assert len({written(tmp_path, Form(CLASSES)).name for _ in range(20)}) == 20
+    assert len({written(tmp_path, LabelFormat(CLASSES)).name for _ in range(20)}) == 20
 
 
 def test_any_flipped_bit_is_found(tmp_path: Path) -> None:
-    shard = written(tmp_path, Form(CLASSES))
+    shard = written(tmp_path, LabelFormat(CLASSES))
     path = tmp_path / shard.name
     whole = path.read_bytes()
     for place in [*range(0, len(whole), 7), len(whole) - 1]:
@@ -54,23 +54,23 @@ def test_any_flipped_bit_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [0, 7, 8, 100, -1])
 def test_a_cut_shard_is_found(size: int, tmp_path: Path) -> None:
-    shard = written(tmp_path, Form(CLASSES))
+    shard = written(tmp_path, LabelFormat(CLASSES))
     os.truncate(tmp_path / shard.name, size % shard.bytes)
-    for look in (check_shard, lambda folder, shard: map_shard(folder, shard, Form(CLASSES))):
+    for look in (check_shard, lambda folder, shard: map_shard(folder, shard, LabelFormat(CLASSES))):
         with pytest.raises(DamagedShardError, match=f"it has {size % shard.bytes} bytes of {shard.bytes}"):
             look(tmp_path, shard)
 
 
 def test_a_missing_shard_is_found(tmp_path: Path) -> None:
-    shard = written(tmp_path, Form(CLASSES))
+    shard = written(tmp_path, LabelFormat(CLASSES))
     (tmp_path / shard.name).unlink()
-    for look in (check_shard, lambda folder, shard: map_shard(folder, shard, Form(CLASSES))):
+    for look in (check_shard, lambda folder, shard: map_shard(folder, shard, LabelFormat(CLASSES))):
         with pytest.raises(DamagedShardError, match="it is gone"):
             look(tmp_path, shard)
 
 
 def test_a_header_with_any_flipped_bit_maps_as_before_or_is_found(tmp_path: Path) -> None:
-    shard = written(tmp_path, Form(CLASSES))
+    shard = written(tmp_path, LabelFormat(CLASSES))
     path = tmp_path / shard.name
     whole = path.read_bytes()
     length = 8 + int.from_bytes(whole[:8], "little")
@@ -80,7 +80,7 @@ def test_a_header_with_any_flipped_bit_maps_as_before_or_is_found(tmp_path: Path
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
         try:
-            arrays = map_shard(tmp_path, shard, Form(CLASSES))
+            arrays = map_shard(tmp_path, shard, LabelFormat(CLASSES))
             assert arrays["logits"].shape == (9, CLASSES) and arrays["keys"].shape == (9, 16)
         except DamagedShardError:
             found += 1
@@ -88,15 +88,15 @@ def test_a_header_with_any_flipped_bit_maps_as_before_or_is_found(tmp_path: Path
 
 
 def test_a_shard_of_another_form_is_found(tmp_path: Path) -> None:
-    shard = written(tmp_path, Form(CLASSES))
-    for form in (Form(CLASSES, 3), Form(CLASSES - 1)):
+    shard = written(tmp_path, LabelFormat(CLASSES))
+    for form in (LabelFormat(CLASSES, 3), LabelFormat(CLASSES - 1)):
         with pytest.raises(DamagedShardError, match="its header is broken"):
             map_shard(tmp_path, shard, form)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
 def test_a_disk_that_does_not_give_a_shard_is_no_damage(tmp_path: Path) -> None:
-    shard = written(tmp_path, Form(CLASSES))
+    shard = written(tmp_path, LabelFormat(CLASSES))
     path = tmp_path / shard.name
     path.unlink()
     path.symlink_to(path)  # the system refuses to follow it

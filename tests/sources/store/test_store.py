@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import sskt_edge
-from sskt_edge.errors import DataError
+from sskt_edge.common.errors import DataError
 from sskt_edge.sources.store.manifest import FILE_NAME
 from sskt_edge.sources.store.store import LabelStore
 from tests.sources.store.small import CLASSES, FACTS, add, collection_in, holds, keys_of, start

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sskt_edge.errors import Interrupted, NetworkError
+from sskt_edge.common.errors import Interrupted, NetworkError
 from sskt_edge.sources.store.writer import Writer
 from tests.sources.store.small import CLASSES, collection_in, holds, keys_of, logits_of
 

@@ -1,0 +1,1 @@
+"""What goes to the device: files, hashes, golden images."""

@@ -1,0 +1,74 @@
+"""The golden set of a bundle: real test images with the trained network's own logits, to compare any session with."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from sskt_edge.common.errors import BundleError
+
+FILE_NAME = "golden.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """G images in full, and the whole test set of N images by the hash of its pixels.
+
+    Attributes:
+        images: uint8 [G,H,W,3].
+        labels: int64 [G].
+        logits: float32 [G,C], the trained network's.
+        test_pixels: uint8 [N,32], the SHA-256 of each test image's pixels (see `pixel_hashes`).
+        test_labels: int64 [N].
+        test_logits: float32 [N,C], the trained network's.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32]
+    test_pixels: npt.NDArray[np.uint8]
+    test_labels: npt.NDArray[np.int64]
+    test_logits: npt.NDArray[np.float32]
+
+    def as_bytes(self) -> bytes:
+        """The content of golden.safetensors."""
+        arrays = {field.name: np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)}
+        return safetensors.numpy.save(arrays)
+
+
+def golden_from_bytes(content: bytes, height: int, width: int, classes: int) -> Golden:
+    """The content of golden.safetensors → Golden.
+
+    Raises:
+        BundleError: not safetensors, or an array is missing or of another type or shape.
+    """
+    try:
+        arrays: dict[str, npt.NDArray[Any]] = safetensors.numpy.load(content)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{FILE_NAME} cannot be read: {error}. Export the bundle again.") from error
+    shown, tested = np.size(arrays.get("labels", ())), np.size(arrays.get("test_labels", ()))
+    expected = {
+        "images": (np.uint8, (shown, height, width, 3)),
+        "labels": (np.int64, (shown,)),
+        "logits": (np.float32, (shown, classes)),
+        "test_pixels": (np.uint8, (tested, 32)),
+        "test_labels": (np.int64, (tested,)),
+        "test_logits": (np.float32, (tested, classes)),
+    }
+    got = {name: (array.dtype.type, array.shape) for name, array in arrays.items()}
+    if got != expected or shown == 0:
+        wrong = sorted(name for name in got.keys() | expected.keys() if got.get(name) != expected.get(name))
+        raise BundleError(f"{FILE_NAME}: wrong or missing arrays: {', '.join(wrong) or 'no images'}. Export it again.")
+    return Golden(**arrays)
+
+
+def pixel_hashes(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The SHA-256 of each image's pixels. uint8 [N,H,W,3] → uint8 [N,32]."""
+    digests = b"".join(hashlib.sha256(image.tobytes()).digest() for image in images)
+    return np.frombuffer(digests, dtype=np.uint8).reshape(len(images), 32)

@@ -1,0 +1,100 @@
+"""What each verb can do on a machine, or the command that makes it so."""
+
+from __future__ import annotations
+
+from sskt_edge.doctor.machine import Machine
+from sskt_edge.machine.device import Packages, runs_rtx
+
+_READY = "ready"
+_NO_GPU = "not here: needs an NVIDIA GPU"
+_NO_CUDA = "not here: CUDA does not answer, see the warnings"
+_ENVIRONMENT = "/usr/bin/python3 -m venv --system-site-packages edge && . edge/bin/activate"
+_JETPACK = "sudo apt install nvidia-jetpack"
+
+
+def verbs(machine: Machine) -> dict[str, str]:
+    """Verbs → "ready" and for what, "not here: " and why, or the command that makes them ready."""
+    training = _command(machine, "train", "onnxruntime")
+    build = _build(machine)
+    return {
+        "recipe, networks, doctor": _READY,
+        "train, labels, export": training or _READY,
+        "recipe check --data": _command(machine, "train", "copies") or _READY,
+        "compare, sweep": _command(machine, "train", "onnxruntime", "study") or _READY,
+        "the quickstart recipe": _command(machine, "train", "onnxruntime", "demo") or _READY,
+        "sources by OpenVINO": _command(machine, "train", "onnxruntime", "openvino") or _READY,
+        "sources by TensorRT": _sources(machine, training),
+        "export RUN --trt": training or build,
+        "export BUNDLE --trt": build,
+        "eval, bench, predict": _command(machine, "onnxruntime") or _READY,
+        "eval, bench, predict by TensorRT": _run(machine),
+    }
+
+
+def install(machine: Machine) -> str:
+    """The command that brings what bundles run by on this device and is missing; "" if nothing is."""
+    runtime = _lacking(machine, "onnxruntime")
+    if _run(machine).startswith((_READY, "not here")):
+        return runtime.command()
+    return _bring(machine, runtime)
+
+
+def _lacking(machine: Machine, *extras: str) -> Packages:
+    """What is missing of these extras; "onnxruntime" is the one of two that fits the device."""
+    packages = Packages()
+    for extra in extras:
+        if extra != "onnxruntime":
+            packages += Packages((extra,)) if machine.missing(extra) else Packages()
+        elif not machine.has_onnxruntime():
+            packages += machine.device.onnxruntime
+    return packages
+
+
+def _command(machine: Machine, *extras: str) -> str:
+    return _lacking(machine, *extras).command()
+
+
+def _build(machine: Machine) -> str:
+    """Engines: TensorRT for the GPU that is there, TensorRT for RTX for any RTX card."""
+    if "tensorrt" in machine.tensorrt and machine.cuda:
+        return f"{_READY}, for this GPU"
+    if "tensorrt_rtx" in machine.tensorrt:
+        return f"{_READY}, ahead of time for RTX cards"
+    return _NO_CUDA if _is_cuda_silent(machine) else _bring(machine)
+
+
+def _run(machine: Machine) -> str:
+    """Engines."""
+    if machine.gpu is None:
+        return _NO_GPU
+    if _is_cuda_silent(machine):
+        return _NO_CUDA
+    fits = "tensorrt" in machine.tensorrt or (
+        "tensorrt_rtx" in machine.tensorrt and runs_rtx(machine.gpu.compute_capability)
+    )
+    return _READY if fits and machine.cuda else _bring(machine)
+
+
+def _is_cuda_silent(machine: Machine) -> bool:
+    """All is installed, a GPU is there, and still CUDA does not answer."""
+    installed = machine.tensorrt and machine.packages["cuda-bindings"]
+    return bool(installed and machine.gpu and machine.cuda is None)
+
+
+def _bring(machine: Machine, more: Packages | None = None) -> str:
+    """What brings TensorRT, and `more` with it."""
+    device = machine.device
+    if device.tensorrt is None:
+        return f"not here: {device.why_not}"
+    packages = (more or Packages()) + device.tensorrt
+    if not device.system_tensorrt or "tensorrt" in machine.tensorrt:
+        return packages.command()
+    if machine.system_packages:
+        return f"{_JETPACK} && {packages.command()}"
+    return f"{_ENVIRONMENT} && {(device.onnxruntime + device.tensorrt).command()}"
+
+
+def _sources(machine: Machine, training: str) -> str:
+    """Heavy networks, built and run here as any engine is."""
+    run = _run(machine)
+    return run if run.startswith("not here") else training or run

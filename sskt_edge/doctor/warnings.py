@@ -1,0 +1,71 @@
+"""What is wrong with what is installed, each with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sskt_edge.doctor.machine import Machine
+
+_CUDA13_ONNXRUNTIME = (1, 27)
+_SWAP = "pip uninstall -y onnxruntime onnxruntime-gpu, then"
+
+
+def warnings(machine: Machine) -> list[str]:
+    """A sentence or two for each fault."""
+    return [*_onnxruntime(machine), *machine.tensorrt_faults, *_driver(machine), *_cuda(machine)]
+
+
+def _onnxruntime(machine: Machine) -> Iterator[str]:
+    version = machine.packages["onnxruntime-gpu"]
+    if version is None:
+        return
+    again = machine.device.onnxruntime.command()
+    if machine.packages["onnxruntime"]:
+        yield (
+            "onnxruntime and onnxruntime-gpu are both installed; they overwrite each other's files. Keep one: "
+            f"{_SWAP} pip install 'sskt-edge[gpu]' or 'sskt-edge[cpu]'."
+        )
+    elif "CUDAExecutionProvider" not in machine.providers:
+        yield (
+            f"onnxruntime-gpu {version} has no CUDA provider; it has: {', '.join(machine.providers) or 'none'}. "
+            f"Install it again: {_SWAP} {again}."
+        )
+    elif machine.gpu is None:
+        yield (
+            f"onnxruntime-gpu {version} is installed, but no NVIDIA GPU is visible: it uses the CPU. Install NVIDIA's "
+            f"driver (in a container: let the GPU in), or {_SWAP} {again}."
+        )
+    elif machine.gpu.cuda == 12 and machine.conditions.jetson is None and _numbers(version) >= _CUDA13_ONNXRUNTIME:
+        yield f"onnxruntime-gpu {version} is for CUDA 13, the driver runs CUDA 12: {_newer_driver(again)}"
+
+
+def _driver(machine: Machine) -> Iterator[str]:
+    if machine.conditions.gpu_fault:
+        yield f"{machine.conditions.gpu_fault}. If the driver was updated, restart the machine; else install it again."
+
+
+def _cuda(machine: Machine) -> Iterator[str]:
+    bindings, gpu = machine.packages["cuda-bindings"], machine.gpu
+    if machine.cuda_fault:
+        yield machine.cuda_fault
+    if not bindings or gpu is None or machine.cuda:
+        return
+    made_for = next(iter(_numbers(bindings)), 0)
+    if gpu.cuda and made_for > gpu.cuda:
+        older = machine.device.tensorrt.command() if machine.device.tensorrt else ""
+        what = f"cuda-bindings {bindings} is for CUDA {made_for}, the driver runs CUDA {gpu.cuda}"
+        yield f"{what}: {_newer_driver(older)}"
+    elif not machine.cuda_fault:
+        yield (
+            f"The system shows {gpu.name}, CUDA shows no GPU. See whether CUDA_VISIBLE_DEVICES hides it; in a "
+            "container, let it in."
+        )
+
+
+def _newer_driver(else_: str) -> str:
+    return "install NVIDIA's driver 580.65 or newer" + (f", or {else_}." if else_ else ".")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two: "1.31.1" → (1, 31)."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

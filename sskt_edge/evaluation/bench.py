@@ -1,0 +1,250 @@
+"""How fast do sessions answer on this machine? Each at several batch sizes, side by side."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.common.errors import InputError, WorkError
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.evaluation.bench_plan import Group, Job, carry_out, plan
+from sskt_edge.evaluation.effort import DEFAULT, AtLeast, Effort
+from sskt_edge.evaluation.timing import Clock, Contender, Timing, timing_from_seconds
+from sskt_edge.inference.session import Session
+
+QUICK = AtLeast(seconds=1.0, runs=20)
+_STEADY = 1.3
+_PHASES = ("copy_in", "compute", "copy_out")
+
+
+class Phases(Protocol):
+    """Where the time of one run went, in seconds, by the device's own clock."""
+
+    @property
+    def copy_in(self) -> float:
+        """Images to the device."""
+
+    @property
+    def compute(self) -> float:
+        """The network."""
+
+    @property
+    def copy_out(self) -> float:
+        """Logits back."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A session of a device with memory of its own, which can tell copying from computing."""
+
+    def timed(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], Phases]:
+        """uint8 [N,H,W,3] → float32 [N,classes], and where the time went."""
+
+
+class Subject(NamedTuple):
+    """What is measured, and its name in a table."""
+
+    name: str
+    session: Session
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One subject at one batch size.
+
+    Attributes:
+        subject: what was measured.
+        batch: images a run.
+        latency: of one run, from uint8 images to float32 logits, both in the caller's memory.
+        turns: the medians of the quickest and of the slowest turn, in seconds.
+        phases: "copy_in", "compute" and "copy_out" of the same runs; empty where nothing is copied.
+    """
+
+    subject: Subject
+    batch: int
+    latency: Timing
+    turns: tuple[float, float]
+    phases: dict[str, Timing]
+
+    @property
+    def images_per_second(self) -> float:
+        """All images over all seconds, one run after the other."""
+        return self.batch / self.latency.mean
+
+    @property
+    def steady(self) -> bool:
+        """Whether the machine was equally fast all the time."""
+        return self.turns[1] <= _STEADY * self.turns[0]
+
+    @property
+    def copy(self) -> float | None:
+        """The median seconds of both copies; None where nothing is copied."""
+        return self.phases["copy_in"].p50 + self.phases["copy_out"].p50 if self.phases else None
+
+    @property
+    def compute(self) -> float | None:
+        """The median seconds of the network alone; None where the session does not tell it."""
+        return self.phases["compute"].p50 if self.phases else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        session = self.subject.session
+        return {
+            "name": self.subject.name,
+            **{name: getattr(session, name) for name in ("backend", "provider", "versions")},
+            "batch": self.batch,
+            "latency": self.latency.as_json(),
+            "turns_p50_ms": [seconds * 1e3 for seconds in self.turns],
+            "images_per_second": self.images_per_second,
+            "phases": {name: timing.as_json() for name, timing in self.phases.items()} or None,
+        }
+
+
+def bench(
+    subjects: Sequence[Subject],
+    images: npt.NDArray[np.uint8],
+    batches: Sequence[int],
+    effort: Effort = DEFAULT,
+    progress: Progress = QUIET,
+    clock: Clock = time.perf_counter,
+) -> list[Measurement]:
+    """Measure every subject at every batch size; the subjects take turns, and every run has other images.
+
+    Args:
+        subjects: what is measured; their names differ.
+        images: uint8 [N,H,W,3], any number.
+        batches: images a run.
+        effort: how much is enough.
+        progress: draws the bars.
+        clock: seconds.
+
+    Returns:
+        The measurements, in the order of the batches, then of the subjects; those that `effort` has no time for
+        are left out.
+
+    Raises:
+        InputError: no subject, two of one name, a batch that is larger than a session runs at once, or an effort
+            with less time than one run takes.
+        DataError: images of another shape than a session takes.
+        WorkError: logits that are not finite numbers: a broken network is not measured.
+    """
+    entries = entries_of(subjects, images, batches)
+    planned = plan(groups_of(entries), effort, progress, clock)
+    carry_out(planned, progress, clock)
+    return list(measurements_of(entries))
+
+
+def quick_latency(
+    subjects: Sequence[Subject],
+    images: npt.NDArray[np.uint8],
+    seconds: float = QUICK.seconds,
+    progress: Progress = QUIET,
+    clock: Clock = time.perf_counter,
+) -> dict[str, float]:
+    """The median seconds of one image for each subject's name: the same turns, for a shorter time.
+
+    Raises:
+        InputError: no subject, or two of one name.
+        DataError: images of another shape than a session takes.
+        WorkError: logits that are not finite numbers.
+    """
+    found = bench(subjects, images, [1], replace(QUICK, seconds=seconds), progress, clock)
+    return {measured.subject.name: measured.latency.p50 for measured in found}
+
+
+class Runs:
+    """The runs of one subject on ever other images."""
+
+    def __init__(self, subject: Subject, feeds: Sequence[npt.NDArray[np.uint8]]) -> None:
+        self._name, session = subject
+        self._timed = session.timed if isinstance(session, Timed) else None
+        self._run = session.run
+        self._feeds = itertools.cycle(feeds)
+        self._logits = np.empty((0, 0), dtype=np.float32)
+        self._turn: list[Phases] = []
+        self.phases: list[Phases] = []
+
+    def call(self) -> None:
+        """One run, by the session's own account of it where it gives one."""
+        if self._timed is None:
+            self._logits = self._run(next(self._feeds))
+        else:
+            self._logits, phases = self._timed(next(self._feeds))
+            self._turn.append(phases)
+
+    def after_turn(self, runs: int) -> None:
+        """Keep the phases of the last `runs`, those that count; refuse logits that are not finite."""
+        self.phases += self._turn[len(self._turn) - runs :]
+        self._turn.clear()
+        if not np.isfinite(self._logits).all():
+            raise WorkError(
+                f"{self._name} answers logits that are not finite numbers; a broken network is not measured. "
+                "See what is wrong with it: sskt-edge eval."
+            )
+
+
+class Entry(NamedTuple):
+    """A subject at one batch size, with its runs."""
+
+    subject: Subject
+    runs: Runs
+    job: Job
+
+
+def entries_of(subjects: Sequence[Subject], images: npt.NDArray[np.uint8], batches: Sequence[int]) -> list[Entry]:
+    """Every subject at every batch size, in the order of the batches; nothing is run.
+
+    Raises:
+        InputError: as `bench`.
+    """
+    _check(subjects, images, batches)
+    found = []
+    for batch in sorted(batches):
+        feeds = _feeds(images, batch)
+        for subject in subjects:
+            runs = Runs(subject, feeds)
+            found.append(Entry(subject, runs, Job(subject.name, batch, Contender(runs.call, runs.after_turn))))
+    return found
+
+
+def groups_of(entries: Sequence[Entry]) -> list[Group]:
+    """The subjects at one batch size take turns."""
+    by_batch = itertools.groupby((entry.job for entry in entries), key=lambda job: job.batch)
+    return [Group(f"batch {batch}", list(jobs)) for batch, jobs in by_batch]
+
+
+def measurements_of(entries: Sequence[Entry]) -> Iterator[Measurement]:
+    """What was measured; what had no run that counts is left out."""
+    for subject, runs, (_, batch, side) in entries:
+        if side.turns:
+            latency = timing_from_seconds(side.seconds)
+            yield Measurement(subject, batch, latency, (min(side.turns), max(side.turns)), _timings(runs.phases))
+
+
+def _timings(phases: Sequence[Phases]) -> dict[str, Timing]:
+    return {name: timing_from_seconds([getattr(one, name) for one in phases]) for name in _PHASES} if phases else {}
+
+
+def _feeds(images: npt.NDArray[np.uint8], batch: int) -> list[npt.NDArray[np.uint8]]:
+    """All images in batches of one size, from the first again where they do not suffice; two batches at least."""
+    starts = range(0, max(len(images), 2 * batch), batch)
+    return [images[np.arange(start, start + batch) % len(images)] for start in starts]
+
+
+def _check(subjects: Sequence[Subject], images: npt.NDArray[np.uint8], batches: Sequence[int]) -> None:
+    names = [subject.name for subject in subjects]
+    if not names or len(set(names)) != len(names):
+        raise InputError(f"To measure: got {', '.join(names) or 'nothing'}; expected one or more, each its own name.")
+    if len(images) == 0:
+        raise InputError("Images to measure with: got none, expected at least one.")
+    for (name, session), batch in itertools.product(subjects, batches):
+        if not 1 <= batch <= session.max_batch:
+            raise InputError(
+                f"{name}: got a batch of {batch}, expected 1 to {session.max_batch}, which is what it runs at once."
+            )

@@ -1,0 +1,237 @@
+"""How fast is a bundle on this machine: reading an image, then every precision by everything here that takes it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from sskt_edge.bundle.bundle import Bundle
+from sskt_edge.bundle.manifest import Batch
+from sskt_edge.common.errors import InputError, Interrupted
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.evaluation.bench import Measurement, Subject, entries_of, groups_of, measurements_of
+from sskt_edge.evaluation.bench_plan import Group, Job, Plan, carry_out, plan
+from sskt_edge.evaluation.effort import DEFAULT, AtLeast, Effort, Exactly
+from sskt_edge.evaluation.timing import Clock, Contender, Timing, timing_from_seconds
+from sskt_edge.images.decode import decode, to_square
+from sskt_edge.inference.open_sessions import open_sessions
+from sskt_edge.machine.conditions import Conditions, Processor, conditions
+from sskt_edge.machine.cores import kept_on_cores
+
+_JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What was measured, on what, and how.
+
+    Attributes:
+        bundle: the bundle's name.
+        before: the machine before the first run.
+        after: the machine just after the last run, still warm.
+        threads: that every session on the CPU was given.
+        kept_on: the cores that all of it was kept on, by the system's numbers; none: it was left to the system.
+        effort: how much was enough.
+        preprocessing: of one image, on one thread; None where no time was left for it.
+        measurements: in the order of the batch sizes, then of the subjects.
+        precisions: subject's name → precision of the bundle.
+        closed: what could not be opened here, and why.
+        left_out: what was opened and not measured, and why.
+        method: how it was measured, in a few sentences.
+        stopped: the signal that ended it before all was measured; 0: none.
+    """
+
+    bundle: str
+    before: Conditions
+    after: Conditions
+    threads: int
+    kept_on: tuple[int, ...]
+    effort: Effort
+    preprocessing: Timing | None
+    measurements: tuple[Measurement, ...]
+    precisions: dict[str, str]
+    closed: dict[str, str]
+    left_out: dict[str, str]
+    method: tuple[str, ...]
+    stopped: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON; times in milliseconds."""
+        return {
+            "bundle": self.bundle,
+            "before": self.before.as_json(),
+            "after": self.after.as_json(),
+            "threads": self.threads,
+            "kept_on_cores": list(self.kept_on) or None,
+            "effort": self.effort.as_json(),
+            "method": list(self.method),
+            "preprocessing": self.preprocessing and self.preprocessing.as_json(),
+            "measurements": [
+                {"precision": self.precisions[one.subject.name], **one.as_json()} for one in self.measurements
+            ],
+            "closed": self.closed,
+            "left_out": self.left_out,
+            "stopped_by_signal": self.stopped or None,
+        }
+
+
+def bench_bundle(
+    bundle: Bundle,
+    precision: str | None = None,
+    backend: str | None = None,
+    provider: str | None = None,
+    threads: int = 0,
+    trust_engines: bool = False,
+    batches: Sequence[int] = (),
+    effort: Effort = DEFAULT,
+    progress: Progress = QUIET,
+    clock: Clock = time.perf_counter,
+) -> Benchmark:
+    """Measure a bundle with its golden images. After SIGINT or SIGTERM it returns what was measured so far.
+
+    Args:
+        bundle: what to measure.
+        precision: only this one.
+        backend: only this library.
+        provider: only on this one.
+        threads: of one run on a CPU, pinned to that many cores; 0 = one for each core that this process may use, no
+            pinning.
+        trust_engines: open engines that this machine did not build.
+        batches: images a run; none: one image, and the batches that the bundle is made for.
+        effort: how much is enough.
+        progress: is told how long it will take, and draws the bars.
+        clock: seconds.
+
+    Raises:
+        InputError: what was asked for cannot be opened, or nothing can; or a batch or an effort that does not fit.
+        WorkError: logits that are not finite numbers.
+        Interrupted: a signal came before anything was measured.
+    """
+    before = conditions()
+    given = threads or usable_cores(before.processor)
+    sizes = _checked(batches, bundle.manifest.input.batch) if batches else batches_of(bundle.manifest.input.batch)
+    # The bar's own thread begins before, so that it is not kept on the cores that are measured.
+    with progress.bar(f"bench {bundle.manifest.name}", 1) as bar, kept_on_cores(threads) as cores:
+        opened, closed = open_sessions(bundle, precision, backend, provider, given, trust_engines)
+        subjects = [Subject(one.name, one.session) for one in opened]
+        images = bundle.golden().images
+        reader, entries = reading(images), entries_of(subjects, images, sizes)
+        planned = plan([Group("pre-processing", [reader]), *groups_of(entries)], effort, progress, clock)
+        progress.say(_announcement(planned, len(subjects), sizes))
+        stopped = _carry_out(planned, progress, clock)
+        bar.advance()
+    return Benchmark(
+        bundle=bundle.manifest.name,
+        before=before,
+        after=conditions(),
+        threads=given,
+        kept_on=cores,
+        effort=effort,
+        preprocessing=timing_from_seconds(reader.side.seconds) if reader.side.seconds else None,
+        measurements=tuple(measurements_of(entries)),
+        precisions={one.name: one.precision for one in opened},
+        closed=closed,
+        left_out=planned.left_out | (_unmeasured(planned) if stopped else {}),
+        method=_method(effort, given, cores, images.shape[1], len(subjects)),
+        stopped=stopped,
+    )
+
+
+def _carry_out(planned: Plan, progress: Progress, clock: Clock) -> int:
+    """Measure; the signal that ended it, or 0.
+
+    Raises:
+        Interrupted, KeyboardInterrupt: a signal came before any session was measured.
+    """
+    try:
+        carry_out(planned, progress, clock)
+    except (Interrupted, KeyboardInterrupt) as signalled:
+        if not any(job.side.turns for group in planned.groups[1:] for job in group.jobs):
+            raise
+        return signalled.signum if isinstance(signalled, Interrupted) else signal.SIGINT
+    return 0
+
+
+def _unmeasured(planned: Plan) -> dict[str, str]:
+    jobs = [job for group in planned.groups for job in group.jobs]
+    return {job.label: "stopped before its first turn ended" for job in jobs if not job.side.turns}
+
+
+def _announcement(planned: Plan, subjects: int, batches: Sequence[int]) -> str:
+    minutes, seconds = divmod(round(planned.total), 60)
+    time = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    sizes = f"batch {', '.join(map(str, batches))}"
+    return f"measuring {subjects} session{'s' if subjects > 1 else ''} at {sizes}: about {time}"
+
+
+def _checked(batches: Sequence[int], limits: Batch) -> list[int]:
+    """The sizes, each once.
+
+    Raises:
+        InputError: the bundle does not take one of them.
+    """
+    for batch in batches:
+        if not limits.min <= batch <= limits.max:
+            raise InputError(f"--batch {batch}: this bundle takes {limits.min} to {limits.max} images a run.")
+    return sorted(set(batches))
+
+
+def usable_cores(processor: Processor) -> int:
+    """The cores that this process may use; in a container no more than its share of time keeps busy."""
+    quota = processor.core_quota
+    return processor.cores if quota is None else max(1, min(processor.cores, int(quota)))
+
+
+def batches_of(batch: Batch) -> list[int]:
+    """One image, or the fewest that the network takes; the usual batch; the largest."""
+    return sorted({batch.min, batch.opt, batch.max})
+
+
+def reading(images: npt.NDArray[np.uint8]) -> Job:
+    """What it takes to read one image: decode a JPEG from memory, resize, cut. On one thread.
+
+    The files are JPEGs that Pillow makes of `images`, uint8 [N,side,side,3].
+    """
+    side = images.shape[1]
+    files = itertools.cycle([_jpeg(image) for image in images])
+    return Job("read a JPEG", 1, Contender(lambda: to_square(decode(next(files), "a JPEG of a golden image"), side)))
+
+
+def _jpeg(image: npt.NDArray[np.uint8]) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "JPEG", quality=_JPEG_QUALITY)
+    return content.getvalue()
+
+
+def _method(effort: Effort, threads: int, cores: tuple[int, ...], side: int, subjects: int) -> tuple[str, ...]:
+    turns = ", taking turns" if subjects > 1 else ""
+    kept = f"all kept on core{'s' if len(cores) > 1 else ''} {', '.join(map(str, cores))}"
+    where = kept if cores else "on which cores is left to the libraries"
+    return (
+        f"{_extent(effort)}{turns}, after a warm-up; every run has other images.",
+        f"Threads on a CPU: {threads}; {where}.",
+        "A run: uint8 pixels to float32 logits, one run after the other; images/s: all images over all of that time.",
+        "Copy and compute: by the GPU's clock, of TensorRT engines alone; ONNX Runtime's copies are within its runs.",
+        f"Reading: decode and resize in memory, one thread, JPEGs of {side} × {side} that Pillow made of the golden "
+        f"images (quality {_JPEG_QUALITY}). A camera's are larger and take longer.",
+    )
+
+
+def _extent(effort: Effort) -> str:
+    if isinstance(effort, AtLeast):
+        return (
+            f"Each at least {effort.seconds:g} s, and {effort.runs:,} runs of one image or {effort.images:,} images in "
+            "larger batches"
+        )
+    if isinstance(effort, Exactly):
+        return f"Each {effort.runs:,} run{'s' if effort.runs > 1 else ''}"
+    return f"All of it in {effort.seconds:g} s, n runs of each; a percentile is shown where n supports it"

@@ -1,0 +1,284 @@
+"""Does a bundle answer on this machine as the network did that was trained, and how right is it?
+
+Every file is run by everything here that takes it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+
+from sskt_edge.bundle.bundle import Bundle
+from sskt_edge.bundle.golden import pixel_hashes
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.printable import printable
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.common.version import __version__
+from sskt_edge.evaluation.bench import Subject, quick_latency
+from sskt_edge.evaluation.parity import Parity, compare
+from sskt_edge.evaluation.verdict import verdict
+from sskt_edge.images.class_names import spelled
+from sskt_edge.images.listing import Expected, list_classes, load
+from sskt_edge.images.parts import find_parts
+from sskt_edge.inference.open_sessions import OpenSession, OpenSessions
+from sskt_edge.inference.session import run_batches
+from sskt_edge.machine.conditions import Conditions, conditions
+from sskt_edge.tasks.metrics import Scores, cost, scores
+
+_SECONDS = 0.5  # of timing, each
+
+
+@dataclass(frozen=True, eq=False)
+class SessionResult:
+    """One precision, run by one library.
+
+    Attributes:
+        precision: its name in the bundle.
+        runner: what ran it, such as "onnxruntime-cpu".
+        versions: of the libraries that took part.
+        scores: the accuracy.
+        parity: against the trained network's logits, on the images that `Report.parity_on` names.
+        latency_ms: the median of one image; None where it was not timed.
+        reasons: why it did not pass; empty if it did.
+        undecided: what the images are too few to tell.
+    """
+
+    precision: str
+    runner: str
+    versions: dict[str, str]
+    scores: Scores
+    parity: Parity
+    latency_ms: float | None
+    reasons: list[str]
+    undecided: list[str]
+
+    @property
+    def name(self) -> str:
+        """Such as "fp32 onnxruntime-cpu"."""
+        return f"{self.precision} {self.runner}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            **vars(self),
+            "scores": self.scores.as_json(),
+            "parity": self.parity.as_json(),
+            "passed": not self.reasons,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What an evaluation found.
+
+    Attributes:
+        bundle: the bundle's name.
+        data: "golden", or the folder that was read: the images that accuracy counts.
+        parity_on: "golden", or the folder where the bundle knows images of it: the images that parity is judged on.
+        classes: the class names, for the numbers in the scores.
+        results: one for each precision and what ran it.
+        closed: what could not be opened here, and why.
+        notes: what a reader should know.
+        conditions: the machine.
+        versions: of this tool, of Python and of what reads the images; those of the libraries stand in `results`.
+    """
+
+    bundle: str
+    data: str
+    parity_on: str
+    classes: tuple[str, ...]
+    results: tuple[SessionResult, ...]
+    closed: dict[str, str]
+    notes: list[str]
+    conditions: Conditions
+    versions: dict[str, str]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that was run answers as the trained network did."""
+        return not any(result.reasons for result in self.results)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the images were enough to judge everything that was run."""
+        return not any(result.undecided for result in self.results)
+
+    @property
+    def fastest(self) -> SessionResult | None:
+        """The one that passed and takes the least time for one image."""
+        timed = [result for result in self.results if not result.reasons and result.latency_ms is not None]
+        return min(timed, key=lambda result: result.latency_ms or 0.0, default=None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            **vars(self),
+            "classes": list(self.classes),
+            "results": [result.as_json() for result in self.results],
+            "conditions": self.conditions.as_json(),
+            "fastest": self.fastest.name if self.fastest else None,
+            "passed": self.passed,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Questions:
+    """The images, and what the bundle knows of them.
+
+    Attributes:
+        data: "golden", or the folder.
+        images: uint8 [N,H,W,3].
+        labels: int64 [N].
+        known: the places of the images of which the trained network's logits are known; none: parity is judged on the
+            golden images.
+        logits: float32 [K,C], those logits.
+        whole: they are the whole test set.
+        notes: what a reader should know.
+    """
+
+    data: str
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    known: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32]
+    whole: bool
+    notes: list[str]
+
+
+def evaluate(bundle: Bundle, openings: OpenSessions, progress: Progress = QUIET) -> Report:
+    """Run the golden images by all that was opened: parity with the trained network, and their accuracy."""
+    golden = bundle.golden()
+    known = np.arange(len(golden.labels))
+    asked = _Questions("golden", golden.images, golden.labels, known, golden.logits, False, [])
+    return _report(bundle, openings, asked, progress)
+
+
+def evaluate_folder(
+    bundle: Bundle, openings: OpenSessions, data: Path, skip_bad: bool = False, progress: Progress = QUIET
+) -> Report:
+    """Run a folder of class sub-folders: its accuracy, and parity on each image of the bundle's test set in it.
+
+    Where none of its images is known, as with another JPEG decoder, parity is judged on the golden images instead.
+
+    Args:
+        bundle: what to evaluate.
+        openings: its sessions.
+        data: data/<class>/<image>, or data/test/<class>/<image>; data/val/… if test/ is missing.
+        skip_bad: leave out images that cannot be read.
+        progress: draws the bars.
+
+    Raises:
+        DataError: the folder is not of that form, cannot be listed, has other classes than the bundle or none of a
+            class's images, or an image cannot be read.
+    """
+    classes = [spelled(name) for name in bundle.manifest.classes]
+    folder, notes = _test_folder(data, classes)
+    listing = list_classes(folder, Expected(classes, "the bundle"))
+    own = np.array([classes.index(name) for name in listing.classes], dtype=np.int64)
+    side = bundle.manifest.input.height
+    loaded = load(listing, [side], skip_bad, progress, skip_by="--skip-bad")
+    asked = _questions(bundle, printable(listing.root), loaded.squares[side], own[loaded.labels])
+    asked.notes.extend([*notes, *listing.left_out.notes()])
+    asked.notes.extend(f"left out: {message}" for message in loaded.skipped)
+    return _report(bundle, openings, asked, progress)
+
+
+def _test_folder(data: Path, classes: Sequence[str]) -> tuple[Path, list[str]]:
+    """The folder whose sub-folders are the classes, and what to say of the choice."""
+    parts = find_parts(data, classes)
+    if parts is None:
+        return data, []
+    if parts.test is None:
+        raise DataError(f"{parts.lacks('no test/<class>')} Name the folder whose sub-folders are the bundle's classes.")
+    return parts.test, parts.notes()
+
+
+def _questions(bundle: Bundle, data: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> _Questions:
+    """A folder's images; those that the bundle knows are found by their pixels, the others are noted."""
+    golden = bundle.golden()
+    place = {row.tobytes(): number for number, row in enumerate(golden.test_pixels)}
+    pairs = {(row.tobytes(), int(label)) for row, label in zip(golden.test_pixels, golden.test_labels, strict=True)}
+    digests = [row.tobytes() for row in pixel_hashes(images)]
+    here = [number for number, digest in enumerate(digests) if digest in place]
+    notes = []
+    if not here:
+        notes.append(
+            f"none of the {len(images)} images is of the bundle's test set: parity is judged on the golden images"
+        )
+    elif len(here) < len(images):
+        notes.append(
+            f"{len(images) - len(here)} of {len(images)} images are not of the bundle's test set: "
+            "accuracy counts them, parity does not"
+        )
+    absent = len(place) - len({digests[number] for number in here})
+    if here and absent:
+        notes.append(f"{absent} of the {len(place)} images of the bundle's test set are not in this folder")
+    moved = sum((digests[number], int(labels[number])) not in pairs for number in here)
+    if moved:
+        notes.append(f"{moved} images have another class here than at export")
+    known = np.array(here, dtype=np.int64)
+    logits = golden.test_logits[[place[digests[number]] for number in here]]
+    return _Questions(data, images, labels, known, logits, bool(here) and not absent, notes)
+
+
+def _report(bundle: Bundle, openings: OpenSessions, asked: _Questions, progress: Progress) -> Report:
+    manifest = bundle.manifest
+    results = [_result(bundle, one, asked, progress) for one in openings.opened]
+    subjects = [
+        Subject(one.name, one.session)
+        for one, result in zip(openings.opened, results, strict=True)
+        if not result.scores.not_finite
+    ]
+    seconds = quick_latency(subjects, asked.images[:64], _SECONDS, progress) if subjects else {}
+    return Report(
+        bundle=manifest.name,
+        data=asked.data,
+        parity_on=asked.data if len(asked.known) else "golden",
+        classes=tuple(manifest.classes),
+        results=tuple(
+            replace(result, latency_ms=seconds[result.name] * 1e3) if result.name in seconds else result
+            for result in results
+        ),
+        closed=openings.closed,
+        notes=[
+            *asked.notes,
+            *bundle.notes,
+            *(f"refused at export: {name}: {why}" for name, why in manifest.refused.items()),
+        ],
+        conditions=conditions(),
+        versions=_versions(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "sskt-edge": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }
+
+
+def _result(bundle: Bundle, one: OpenSession, asked: _Questions, progress: Progress) -> SessionResult:
+    manifest = bundle.manifest
+    classes = len(manifest.classes)
+    logits = run_batches(one.session, asked.images, manifest.input.batch.opt, classes, progress)
+    found = scores(logits, asked.labels, classes)
+    expected, own, costs = asked.logits, logits[asked.known], None
+    if asked.whole:
+        costs = cost(expected, own, asked.labels[asked.known])
+    if not len(asked.known):
+        golden = bundle.golden()
+        expected, own = golden.logits, run_batches(one.session, golden.images, manifest.input.batch.opt, classes)
+    parity = compare(expected, own)
+    reasons, undecided = verdict(one.precision, one.runner.name, parity, manifest.parity, costs)
+    if not reasons and found.not_finite:
+        reasons.append(f"{found.not_finite} of {found.images} images have logits that are not finite numbers")
+    return SessionResult(one.precision, one.runner.name, one.session.versions, found, parity, None, reasons, undecided)

@@ -1,0 +1,109 @@
+"""What is on these images? The classes that a bundle holds most likely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.bundle.bundle import Bundle
+from sskt_edge.common.errors import DataError, SsktEdgeError, WorkError
+from sskt_edge.common.printable import printable
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.common.shell import command
+from sskt_edge.images.decode import read_square
+from sskt_edge.images.listing import list_images
+from sskt_edge.inference.session import Session, run_batches
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an image shows.
+
+    Attributes:
+        path: the image's file; a folder that has no images.
+        classes: the likeliest classes with their probabilities, the likeliest first; none where there is an error.
+        error: why the image has no answer.
+    """
+
+    path: Path
+    classes: tuple[tuple[str, float], ...] = ()
+    error: SsktEdgeError | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        if self.error is None:
+            return {"image": str(self.path), "classes": dict(self.classes)}
+        return {"image": str(self.path), "error": {"kind": type(self.error).__name__, "message": str(self.error)}}
+
+
+def predict(
+    bundle: Bundle, session: Session, paths: Sequence[Path], top: int = 5, progress: Progress = QUIET
+) -> list[Prediction]:
+    """For each image its `top` classes. One that cannot be read, or answered, does not keep the others from it.
+
+    Args:
+        bundle: whose classes they are.
+        session: of the bundle.
+        paths: images, and folders, in place of which stand all images below them, sorted.
+        top: how many classes.
+        progress: draws the bar "images", and says what of a folder is not taken.
+    """
+    found = _images_of(paths, progress)
+    batch = bundle.manifest.input.batch.opt
+    with progress.bar("images", len(found)) as bar:
+        # Images are read a batch at a time, so that thousands of them need no more memory than a few.
+        for start in range(0, len(found), batch):
+            part = slice(start, start + batch)
+            found[part] = _predicted(bundle, session, found[part], top)
+            bar.advance(len(found[part]))
+    return found
+
+
+def _images_of(paths: Sequence[Path], progress: Progress) -> list[Prediction]:
+    """The images to answer, and an error for each folder without any; what of a folder is not taken is said."""
+    found: list[Prediction] = []
+    for path in paths:
+        try:
+            if path.is_dir():
+                listing = list_images(path)
+                found += map(Prediction, listing.paths)
+                for note in listing.left_out.notes(f"'{printable(path)}': "):
+                    progress.say(note)
+            else:
+                found.append(Prediction(path))
+        except DataError as error:
+            found.append(Prediction(path, error=error))
+    return found
+
+
+def _predicted(bundle: Bundle, session: Session, asked: Sequence[Prediction], top: int) -> list[Prediction]:
+    """The same images in order, each with its classes or its error."""
+    shape, answers = bundle.manifest.input, list(asked)
+    images: dict[int, npt.NDArray[np.uint8]] = {}
+    for place, one in enumerate(asked):
+        try:
+            if one.error is None:
+                images[place] = read_square(one.path, shape.height)
+        except DataError as error:
+            answers[place] = Prediction(one.path, error=error)
+    if images:
+        logits = run_batches(session, np.stack(list(images.values())), shape.batch.opt, len(bundle.manifest.classes))
+        for place, row in zip(images, logits.astype(np.float64), strict=True):
+            answers[place] = _answer(bundle, asked[place].path, row, top)
+    return answers
+
+
+def _answer(bundle: Bundle, path: Path, logits: npt.NDArray[np.float64], top: int) -> Prediction:
+    """The softmax of an image's logits, float64 [C]."""
+    if not np.isfinite(logits).all():
+        check = command("eval", bundle.path)
+        return Prediction(path, error=WorkError(f"The network's answer to '{path}' is not finite. Check it: {check}"))
+    shares = np.exp(logits - logits.max())
+    shares /= shares.sum()
+    first = np.argsort(-logits, kind="stable")[:top]
+    return Prediction(path, tuple((bundle.manifest.classes[number], float(shares[number])) for number in first))

@@ -1,0 +1,93 @@
+"""Is a precision's file, run by some library, near enough to the trained network? If not, by how much?
+
+A budget for a share is judged by its 95 % interval: it holds if the whole interval is within the budget, it does not if
+the whole interval is outside, and otherwise the images are too few to tell.
+"""
+
+from __future__ import annotations
+
+import decimal
+from typing import NamedTuple
+
+from sskt_edge.evaluation.parity import Parity
+from sskt_edge.tasks.metrics import Cost, interval
+from sskt_edge.tasks.tolerances import Tolerances
+
+
+class Verdict(NamedTuple):
+    """What the images show of a file.
+
+    Attributes:
+        reasons: why it is out of tolerance; empty where that is not shown.
+        undecided: what the images are too few to tell; a file that is not out of tolerance is kept all the same.
+    """
+
+    reasons: list[str]
+    undecided: list[str]
+
+
+def verdict(precision: str, runner: str, parity: Parity, tolerances: Tolerances, cost: Cost | None = None) -> Verdict:
+    """Whether a file is within tolerance, out of it, or the images are too few to tell.
+
+    fp32 is judged by its logits, and any number of images decides. fp16 and int8 are judged by the first class, int8
+    also by what it costs in accuracy.
+
+    Args:
+        precision: "fp32", "fp16", "int8" or "int8-cpu".
+        runner: what ran it, such as "onnxruntime-cpu".
+        parity: against the trained network's logits.
+        tolerances: what is allowed.
+        cost: in accuracy, on the whole test set; else None, and the cost is not judged.
+    """
+    if parity.not_finite:
+        return Verdict([f"{parity.not_finite} of {parity.images} images have logits that are not finite numbers"], [])
+    if precision == "fp32":
+        return Verdict(_logits(runner, parity, tolerances), [])
+    kind = precision.partition("-")[0]
+    found = _classes(kind, parity, getattr(tolerances, f"{kind}_top1_agreement"))
+    if kind == "int8" and cost is not None:
+        of_cost = _cost(cost, tolerances.int8_accuracy_drop)
+        found = Verdict(found.reasons + of_cost.reasons, found.undecided + of_cost.undecided)
+    return found
+
+
+def _logits(runner: str, parity: Parity, tolerances: Tolerances) -> list[str]:
+    allowed = tolerances.fp32_allowed(runner)
+    if parity.difference <= allowed:
+        return []
+    return [
+        f"logits differ by up to {parity.max_abs:.3g}, which is {parity.difference:.3g} of the largest, allowed is "
+        f"{allowed:.3g} ({_would_pass(f'fp32_difference.{tolerances.fp32_key(runner)}', parity.difference)}); "
+        f"{len(parity.flips)} of {parity.images} images change their first class"
+    ]
+
+
+def _classes(kind: str, parity: Parity, asked: float) -> Verdict:
+    low, high = interval(parity.top1_agreement, parity.images)
+    same = (
+        f"{round(parity.top1_agreement * parity.images)} of {parity.images} images have the trained network's class, "
+        f"95 % interval {100 * low:.1f}–{100 * high:.1f} %, budget {100 * asked:.4g} %"
+    )
+    if high < asked:
+        return Verdict([f"{same} ({_would_pass(f'{kind}_top1_agreement', high, up=False)})"], [])
+    return Verdict([], [f"too few images to tell: {same}"] if low < asked else [])
+
+
+def _cost(cost: Cost, allowed: float) -> Verdict:
+    low, high = cost.interval
+    budget = f"budget {100 * allowed:.4g} point{'' if allowed == 0.01 else 's'}"
+    lower = (
+        f"on {cost.images} images accuracy is {100 * cost.drop:.2f} points lower than the trained network's, "
+        f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}, {budget}"
+    )
+    if low > allowed:
+        return Verdict([f"{lower} ({_would_pass('int8_accuracy_drop', low)})"], [])
+    return Verdict([], [f"too few images to tell: {lower}"] if high > allowed else [])
+
+
+def _would_pass(key: str, value: float, up: bool = True) -> str:
+    """The tolerance that passes, in three digits, rounded to the side that does: an argument of `sskt-edge export`."""
+    rounding = decimal.ROUND_CEILING if up else decimal.ROUND_FLOOR
+    with decimal.localcontext(decimal.Context(prec=3, rounding=rounding)):
+        rounded = float(+decimal.Decimal(str(value)))
+    return f"--set export.parity.{key}={rounded:g} would pass"

@@ -1,0 +1,1 @@
+"""Image files: which there are in a folder, and what is in one."""

@@ -1,0 +1,1 @@
+"""Running a network, by whichever library this machine has."""

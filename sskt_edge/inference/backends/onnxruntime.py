@@ -1,0 +1,239 @@
+"""An ONNX file, given as bytes, run by ONNX Runtime on the CPU, on CUDA, or on TensorRT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.bundle.onnx_wire import refuse_untrusted
+from sskt_edge.common.errors import InputError, MissingExtraError, NetworkError, WorkError
+from sskt_edge.common.packages import version_of
+from sskt_edge.inference.session import check_images, other_form, run_in_parts
+
+# TF32 is off: fp32 means fp32. TensorRT has no such switch here, so "auto" leaves it out; a source's engine that runs
+# on it is compared with torch, as all are.
+# Neither it nor CUDA has run in this project's tests yet.
+_PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
+    "cpu": ("CPUExecutionProvider", {}),
+    "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
+    "tensorrt": ("TensorrtExecutionProvider", {}),
+}
+# The lists that are tried, until one opens; what a provider of a list does not take, the next one runs. "cuda" and
+# "tensorrt" hold with their first list only: the others show whether it was the provider that did not start.
+_LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "auto": (("cuda", "cpu"), ("cpu",)),
+    "cpu": (("cpu",),),
+    "cuda": (("cuda",), ("cuda", "cpu"), ("cpu",)),
+    "tensorrt": (("tensorrt", "cuda"), ("tensorrt", "cuda", "cpu"), ("cpu",)),
+}
+_TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu12", "tensorrt-cu13")
+_ERRORS_ONLY, _FATAL_ONLY = 3, 4
+# What ONNX Runtime says where a node is left to the CPU, and that is not allowed.
+_LEFT_TO_CPU = "assigned to the default CPU EP"
+
+
+class OnnxRuntimeSession:
+    """A network that takes uint8 [N,H,W,3] and gives float32 [N,classes], with a dynamic batch.
+
+    Args:
+        content: the bytes of the ONNX file.
+        height: H of the images.
+        width: W of the images.
+        max_batch: more images than this are run in several batches.
+        provider: "cpu", "cuda", "tensorrt" (with CUDA for what it does not take), or "auto": CUDA if it is there, else
+            the CPU. "cuda" and "tensorrt" leave nothing to the CPU; "auto" may.
+        threads: threads of one run; 0 leaves it to ONNX Runtime.
+        precision: what the graph computes in, for the record.
+        fixed_batch: every run has exactly max_batch images.
+
+    Raises:
+        BundleError: the file is broken or names external data.
+        NetworkError: ONNX Runtime does not take the network, the GPU's providers leave a part of it to the CPU, or its
+            input or output has another form.
+        InputError: the provider is unknown or does not start.
+        MissingExtraError: onnxruntime, or one with that provider, is not installed.
+    """
+
+    backend = "onnxruntime"
+
+    def __init__(
+        self,
+        content: bytes,
+        height: int,
+        width: int,
+        max_batch: int,
+        *,
+        provider: str = "auto",
+        threads: int = 0,
+        precision: str = "fp32",
+        fixed_batch: bool = False,
+    ) -> None:
+        refuse_untrusted(content, "the ONNX file")
+        ort = _import()
+        self.height, self.width, self.max_batch, self.precision = height, width, max_batch, precision
+        self._fixed_batch = fixed_batch
+        self.versions = versions(provider)
+        self._session, error = _first_to_open(ort, content, threads, _lists(provider, ort.get_available_providers()))
+        # A provider that cannot start only leaves a line in the log, and the next one takes over.
+        running = self._session.get_providers()
+        self.provider = next(name for name, (long, _) in _PROVIDERS.items() if long == running[0])
+        if provider not in ("auto", self.provider):
+            raise InputError(
+                f"Provider '{provider}' is installed but does not start on this machine; available: "
+                f"{', '.join(running)}. Check the driver and the libraries that it needs (CUDA and cuDNN; "
+                f"TensorRT 10), or use provider 'cpu'."
+            ) from error
+        if error and provider != "auto":
+            raise _refused(provider, error, self._session)
+        self._input = _check_form(self._session, height, width)
+
+    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """uint8 [N,H,W,3] → float32 [N,classes].
+
+        Raises:
+            DataError: images of another type or shape.
+            NetworkError: the network answers in another form.
+            WorkError: ONNX Runtime fails.
+        """
+        check_images(images, self.height, self.width)
+        return run_in_parts(self._run, images, self.max_batch, self._fixed_batch)
+
+    def _run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        try:
+            logits = self._session.run(None, {self._input: images})[0]
+        except Exception as error:
+            raise WorkError(f"ONNX Runtime failed on {len(images)} images: {_first_line(error)}") from error
+        if logits.ndim != 2 or len(logits) != len(images):
+            raise NetworkError(f"The network answered {list(logits.shape)}, expected [{len(images)},classes].")
+        return np.asarray(logits, dtype=np.float32)
+
+
+def versions(provider: str = "cpu") -> dict[str, str]:
+    """The version of ONNX Runtime, and of TensorRT if that is the provider.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    found = {"onnxruntime": str(_import().__version__)}
+    if provider == "tensorrt":
+        found["tensorrt"] = next(filter(None, map(version_of, _TENSORRT_PACKAGES)), "of the system")
+    return found
+
+
+def providers() -> tuple[str, ...]:
+    """What this ONNX Runtime was built to run on, such as ("cuda", "cpu").
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    present = _import().get_available_providers()
+    return tuple(name for name in _PROVIDERS if _PROVIDERS[name][0] in present)
+
+
+def _import() -> ModuleType:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError(
+            "This needs onnxruntime, which is not installed. "
+            "pip install 'sskt-edge[cpu]' (or 'sskt-edge[gpu]' for CUDA, not both)."
+        ) from error
+    module: ModuleType = onnxruntime
+    return module
+
+
+def _lists(provider: str, present: list[str]) -> tuple[tuple[str, ...], ...]:
+    """The lists of providers to try, by their short names."""
+    if provider not in _LISTS:
+        raise InputError(f"Unknown provider '{provider}'. Known: {', '.join(_LISTS)}.")
+    if provider == "auto" and _PROVIDERS["cuda"][0] not in present:
+        return _LISTS["cpu"]
+    if provider != "auto" and _PROVIDERS[provider][0] not in present:
+        raise MissingExtraError(
+            f"Provider '{provider}' is not in this onnxruntime; it has: {', '.join(present)}. "
+            "pip uninstall onnxruntime; pip install 'sskt-edge[gpu]'. Or use provider 'cpu'."
+        )
+    return _LISTS[provider]
+
+
+def _first_to_open(
+    ort: ModuleType, content: bytes, threads: int, lists: Sequence[Sequence[str]]
+) -> tuple[Any, NetworkError | None]:
+    """A session on the first list of providers that opens, and why the first of all did not, if so."""
+    errors: list[NetworkError] = []
+    for names in lists:
+        try:
+            return _open(ort, content, threads, names), errors[0] if errors else None
+        except NetworkError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _open(ort: ModuleType, content: bytes, threads: int, names: Sequence[str]) -> Any:
+    """A session on these providers. Without "cpu" among them, a node that is left to the CPU is an error."""
+    options = ort.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    # Else bytes that pose as ONNX Runtime's own format would be read as that, past the check of external data.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    if "cpu" not in names:
+        options.log_severity_level = _FATAL_ONLY  # the next list says why
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    elif len(names) > 1:
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    providers = [_PROVIDERS[name] for name in names]
+    try:
+        # Its own fallback would print to stdout, and take the CPU even between two runs.
+        return ort.InferenceSession(content, options, providers=providers, enable_fallback=False)
+    except Exception as error:  # its exceptions share no base class
+        raise NetworkError(f"ONNX Runtime does not take the network: {_first_line(error)}") from error
+
+
+def _refused(provider: str, error: NetworkError, session: Any) -> NetworkError:
+    """The error for a network that the provider, which did start, does not take; `session` has the CPU's help."""
+    if _LEFT_TO_CPU not in str(error):
+        return error
+    return NetworkError(
+        f"Provider '{provider}' would leave a part of the network to the CPU{_on_cpu(session)}. Use provider 'cpu', or "
+        "'auto', which takes both; or build a TensorRT engine."
+    )
+
+
+def _on_cpu(session: Any) -> str:
+    """The kinds of nodes that run on the CPU, as ": Shape, Range"; "" where ONNX Runtime is too old to say."""
+    try:
+        parts = session.get_provider_graph_assignment_info()
+    except AttributeError:
+        return ""
+    cpu, _ = _PROVIDERS["cpu"]
+    kinds = dict.fromkeys(node.op_type for part in parts if part.ep_name == cpu for node in part.get_nodes())
+    return f": {', '.join(kinds)}" if kinds else ""
+
+
+def _check_form(session: Any, height: int, width: int) -> str:
+    """The input's name, if the network has the one form that a session takes."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    got = ", ".join(f"{it.name}: {it.type} {it.shape}" for it in (*inputs, *outputs))
+    fits = (
+        len(inputs) == len(outputs) == 1
+        and inputs[0].type == "tensor(uint8)"
+        and outputs[0].type == "tensor(float)"
+        and len(inputs[0].shape) == 4
+        and len(outputs[0].shape) in (0, 2)  # 0: ONNX Runtime does not know it
+        and not isinstance(inputs[0].shape[0], int)
+        and all(
+            not isinstance(is_, int) or is_ == must
+            for is_, must in zip(inputs[0].shape[1:], (height, width, 3), strict=True)
+        )
+    )
+    if not fits:
+        raise other_form(got, height, width)
+    return str(inputs[0].name)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

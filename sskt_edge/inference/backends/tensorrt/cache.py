@@ -1,0 +1,72 @@
+"""Engines that belong to no bundle, such as those of sources: built once for a machine, kept in the user's cache.
+
+No GPU has opened one in this project's tests yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from sskt_edge.bundle.manifest import Batch
+from sskt_edge.common.errors import BundleError
+from sskt_edge.common.files import write_atomically
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.inference.backends.tensorrt import cuda, trust
+from sskt_edge.inference.backends.tensorrt.build import build_engine
+from sskt_edge.inference.backends.tensorrt.flavours import Flavour
+from sskt_edge.inference.backends.tensorrt.sidecar import differences, parse
+
+
+def cached_engine(
+    onnx: bytes, side: int, batch: int, precision: str, flavour: Flavour, progress: Progress = QUIET
+) -> bytes:
+    """The engine of an ONNX file for batches of exactly `batch` images; from the cache where it fits this machine.
+
+    Args:
+        onnx: the file, one input uint8 [N,side,side,3].
+        side: of the images.
+        batch: images a run.
+        precision: of the graph, for the record.
+        flavour: what builds and runs it.
+        progress: draws the bar.
+
+    Raises:
+        NetworkError: TensorRT does not take the network.
+        WorkError: the build failed.
+        StorageError: the cache does not take it.
+    """
+    name = hashlib.sha256(
+        f"{hashlib.sha256(onnx).hexdigest()} {side} {batch} {precision} {flavour}".encode()
+    ).hexdigest()
+    stem = user_cache_path("sskt-edge", appauthor=False) / "engines" / name[:32]
+    plan, sidecar = stem.with_suffix(".plan"), stem.with_suffix(".json")
+    kept = _kept(plan, sidecar, flavour)
+    if kept is not None:
+        return kept
+    built = build_engine(
+        onnx,
+        height=side,
+        width=side,
+        batch=Batch(min=batch, opt=batch, max=batch),
+        network=precision,
+        flavour=flavour,
+        progress=progress,
+    )
+    trust.remember(built.sidecar.plan_sha256, progress)
+    write_atomically(plan, built.plan)
+    write_atomically(sidecar, built.sidecar.as_bytes())
+    return built.plan
+
+
+def _kept(plan: Path, sidecar: Path, flavour: Flavour) -> bytes | None:
+    """What lies in the cache, if it is what was built here, for what is here."""
+    try:
+        facts, content = parse(sidecar.read_bytes()), plan.read_bytes()
+    except (OSError, BundleError):
+        return None
+    found = hashlib.sha256(content).hexdigest()
+    fits = found == facts.plan_sha256 and trust.is_own(found) and not differences(facts, flavour, cuda.device())
+    return content if fits else None

@@ -1,0 +1,225 @@
+"""A thin layer on cuda.bindings.runtime, of CUDA 12 and 13: every return is checked, what is taken is given back.
+
+Past the question whether a GPU is there, no GPU has run this in the project's own tests yet.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.common.errors import InputError, MissingExtraError, WorkError
+from sskt_edge.machine.device import CudaGpu
+
+_NO_DEVICE = ("cudaErrorNoDevice", "cudaErrorInsufficientDriver", "cudaErrorStubLibrary")
+_WHAT_TO_DO = {
+    "cudaErrorMemoryAllocation": "It is full: end other programs that use the GPU, or build for a smaller batch.",
+    "cudaErrorNoKernelImageForDevice": "The engine is of another kind of GPU: build it again on this machine.",
+    "cudaErrorSystemDriverMismatch": "The driver was changed while it ran: restart the machine.",
+}
+_ELSE = "Start the program again; if it comes back, see what nvidia-smi (on Jetson: dmesg) says of the GPU."
+
+
+def device() -> CudaGpu | None:
+    """The GPU that CUDA takes, or None where no GPU, or no driver that is new enough, answers.
+
+    Raises:
+        MissingExtraError: cuda-bindings is not installed.
+        WorkError: CUDA fails otherwise.
+    """
+    cudart = bindings()
+    try:
+        error, count = cudart.cudaGetDeviceCount()
+    except RuntimeError:  # cuda-bindings 12.8 where no driver is installed
+        return None
+    if error.name in _NO_DEVICE or count == 0:
+        return None
+    check((error, count), "counting the GPUs")
+    number = check(cudart.cudaGetDevice(), "choosing a GPU")
+    properties = check(cudart.cudaGetDeviceProperties(number), "asking what the GPU is")
+    driver, runtime = _versions()
+    name = properties.name.partition(b"\0")[0].decode(errors="replace")
+    return CudaGpu(name, f"{properties.major}.{properties.minor}", driver, runtime)
+
+
+def need_device() -> CudaGpu:
+    """The GPU that CUDA takes.
+
+    Raises:
+        InputError: there is none, or the driver is too old.
+        MissingExtraError: cuda-bindings is not installed.
+        WorkError: CUDA fails otherwise.
+    """
+    found = device()
+    if found is not None:
+        return found
+    driver, runtime = _versions()
+    if driver == "0.0":
+        why = "no NVIDIA driver answers. Run this on a machine with an NVIDIA GPU"
+    elif int(driver.partition(".")[0]) < int(runtime.partition(".")[0]):
+        why = (
+            f"the driver runs CUDA up to {driver}, cuda-bindings is made for CUDA {runtime}. "
+            f"pip install 'cuda-bindings<{int(driver.partition('.')[0]) + 1}', or install a newer driver"
+        )
+    else:
+        why = "the driver shows no GPU. See nvidia-smi and CUDA_VISIBLE_DEVICES"
+    raise InputError(f"TensorRT engines run on an NVIDIA GPU only, and {why}; or use backend 'onnxruntime'.")
+
+
+def memory() -> tuple[int, int]:
+    """Free and total memory of the GPU in bytes.
+
+    Raises:
+        WorkError: CUDA fails.
+    """
+    free, total = check(bindings().cudaMemGetInfo(), "asking for the free memory")
+    return int(free), int(total)
+
+
+def bindings() -> ModuleType:
+    """cuda.bindings.runtime, imported.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        from cuda.bindings import runtime
+    except ImportError as error:
+        raise MissingExtraError(
+            "This needs cuda-bindings, which is not installed. pip install 'sskt-edge[rtx]' (RTX cards) or "
+            "'sskt-edge[tensorrt]' (servers); on Jetson with JetPack 6: pip install 'cuda-bindings>=12.6,<13'."
+        ) from error
+    module: ModuleType = runtime
+    return module
+
+
+def check(answer: tuple[Any, ...], doing: str) -> Any:
+    """What a call of cuda.bindings.runtime returned besides its error: None, a value, or a tuple of values.
+
+    Args:
+        answer: what the call returned: the error, then the values.
+        doing: what it was to do, for the message.
+
+    Raises:
+        WorkError: the call failed.
+    """
+    cudart = bindings()
+    error, *values = answer
+    if error != cudart.cudaError_t.cudaSuccess:
+        said = cudart.cudaGetErrorString(error)[1].decode(errors="replace")
+        raise WorkError(f"CUDA failed at {doing}: {error.name}, {said}. {_WHAT_TO_DO.get(error.name, _ELSE)}")
+    return tuple(values) if len(values) > 1 else next(iter(values), None)
+
+
+class Stream:
+    """A queue of work for the GPU, of its own: it does not wait for the default stream.
+
+    Attributes:
+        handle: its number, which is what TensorRT takes.
+    """
+
+    def __init__(self) -> None:
+        self._cudart = cudart = bindings()
+        self._stream = check(cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking), "making a stream")
+        self.handle = int(self._stream)
+
+    def copy_in(self, target: DeviceBuffer, source: PinnedBuffer, size: int) -> None:
+        """Queue a copy of the first `size` bytes to the GPU; leave `source` alone until synchronize()."""
+        kind = self._cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._copy(target.pointer, source.pointer, size, kind)
+
+    def copy_out(self, target: PinnedBuffer, source: DeviceBuffer, size: int) -> None:
+        """Queue a copy of the first `size` bytes from the GPU; read `target` after synchronize()."""
+        kind = self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._copy(target.pointer, source.pointer, size, kind)
+
+    def mark(self, event: Event) -> None:
+        """Queue `event` behind the work that is queued now."""
+        check(self._cudart.cudaEventRecord(event.raw, self._stream), "queueing an event")
+
+    def synchronize(self) -> None:
+        """Wait until everything queued is done; errors of queued work come out here."""
+        check(self._cudart.cudaStreamSynchronize(self._stream), "waiting for the GPU")
+
+    def close(self) -> None:
+        """Give the stream back."""
+        check(self._cudart.cudaStreamDestroy(self._stream), "closing a stream")
+
+    def _copy(self, target: int, source: int, size: int, kind: Any) -> None:
+        answer = self._cudart.cudaMemcpyAsync(target, source, size, kind, self._stream)
+        check(answer, f"queueing a copy of {size} bytes")
+
+
+class DeviceBuffer:
+    """`size` bytes of the GPU's memory.
+
+    Attributes:
+        pointer: where they lie.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._cudart = bindings()
+        self.pointer = int(check(self._cudart.cudaMalloc(size), f"taking {size / 2**20:.1f} MiB on the GPU"))
+
+    def close(self) -> None:
+        """Give the memory back."""
+        check(self._cudart.cudaFree(self.pointer), "giving memory of the GPU back")
+
+
+class PinnedBuffer:
+    """Page-locked memory of the host: the GPU copies from and to it without the processor.
+
+    Attributes:
+        pointer: where it lies.
+        array: a view of it; nothing may use it, or a slice of it, after close().
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+        self._cudart = cudart = bindings()
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        doing = f"taking {size / 2**20:.1f} MiB of page-locked memory"
+        self.pointer = int(check(cudart.cudaHostAlloc(size, cudart.cudaHostAllocDefault), doing))
+        raw = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(self.pointer))
+        self.array: npt.NDArray[Any] = raw.view(dtype).reshape(shape)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        del self.array
+        check(self._cudart.cudaFreeHost(self.pointer), "giving page-locked memory back")
+
+
+class Event:
+    """A mark in a stream that carries the time at which the GPU came to it."""
+
+    def __init__(self) -> None:
+        self._cudart = bindings()
+        self.raw = check(self._cudart.cudaEventCreate(), "making an event")
+
+    def seconds_since(self, earlier: Event) -> float:
+        """The GPU's time from `earlier` to here; call it after synchronize()."""
+        answer = self._cudart.cudaEventElapsedTime(earlier.raw, self.raw)
+        return float(check(answer, "reading the GPU's clock")) / 1000
+
+    def close(self) -> None:
+        """Give the event back."""
+        check(self._cudart.cudaEventDestroy(self.raw), "closing an event")
+
+
+def _versions() -> tuple[str, str]:
+    """The newest CUDA of the driver, "0.0" where there is none, and the CUDA of the bindings: "12.6", "12.9"."""
+    cudart = bindings()
+    runtime = int(check(cudart.cudaRuntimeGetVersion(), "asking for CUDA"))
+    try:
+        driver = int(check(cudart.cudaDriverGetVersion(), "asking for the driver"))
+    except RuntimeError:  # as in device()
+        driver = 0
+    return _dotted(driver), _dotted(runtime)
+
+
+def _dotted(version: int) -> str:
+    """12060 → 12.6."""
+    return f"{version // 1000}.{version % 1000 // 10}"

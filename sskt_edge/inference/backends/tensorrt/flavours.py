@@ -1,0 +1,135 @@
+"""The two libraries with one interface: TensorRT (Jetson, servers) and TensorRT for RTX (cards, and ahead of time)."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Literal
+
+from sskt_edge.common.errors import InputError, MissingExtraError, nearest
+from sskt_edge.common.packages import version_of
+
+FlavourName = Literal["tensorrt", "tensorrt_rtx"]
+
+# The packages that bring the module, any of which tells its version without loading a gigabyte of libraries.
+_PACKAGES: dict[FlavourName, tuple[str, ...]] = {
+    "tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
+    "tensorrt_rtx": ("tensorrt-rtx",),
+}
+_TITLES: dict[FlavourName, str] = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
+_OLDEST: dict[FlavourName, tuple[int, int]] = {"tensorrt": (10, 3), "tensorrt_rtx": (1, 2)}
+_INSTALL: dict[FlavourName, str] = {
+    "tensorrt": "On a server: pip install 'sskt-edge[tensorrt]'. On Jetson it comes with JetPack: make the virtual "
+    "environment with --system-site-packages.",
+    "tensorrt_rtx": "pip install 'sskt-edge[rtx]' (RTX cards, and building ahead of time on any x86-64 machine).",
+}
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """A library that is installed.
+
+    Attributes:
+        name: of its module.
+        version: as numbers, "10.3.0" or "1.7.1.116".
+    """
+
+    name: FlavourName
+    version: str
+
+    def __str__(self) -> str:
+        """Its title and version: TensorRT 10.3.0."""
+        return f"{_TITLES[self.name]} {self.version}"
+
+    def module(self) -> ModuleType:
+        """The library, imported.
+
+        Raises:
+            MissingExtraError: it does not load on this machine, or another version does.
+        """
+        module = _import(self.name)
+        loaded = _numbers(str(module.__version__))
+        if loaded != self.version:
+            raise MissingExtraError(
+                f"{self} is what its package says, but the module that loads is {loaded}: two installations "
+                f"conflict. Remove one of them. {_INSTALL[self.name]}"
+            )
+        return module
+
+
+def installed() -> tuple[Flavour, ...]:
+    """Those that are here, of whatever version; one that tells its version only when imported is imported."""
+    found = []
+    for name in _PACKAGES:
+        try:
+            found.append(_find(name))
+        except MissingExtraError:
+            continue
+    return tuple(found)
+
+
+def choose(name: str | None = None) -> Flavour:
+    """The library called `name`; without one, TensorRT where it and a GPU are, else TensorRT for RTX.
+
+    Raises:
+        InputError: no library has this name.
+        MissingExtraError: it is not installed, does not load, or is too old.
+    """
+    if name is not None and name not in _PACKAGES:
+        raise InputError(f"Unknown flavour of TensorRT '{name}'. {nearest(name, _PACKAGES)}Known: {_known()}.")
+    flavour = next(_find(known) for known in _PACKAGES if known == name) if name else _choose_for_this_machine()
+    numbers = tuple(int(number) for number in flavour.version.split("."))
+    oldest = _OLDEST[flavour.name]
+    if numbers < oldest:
+        raise MissingExtraError(
+            f"{flavour} is installed, sskt-edge needs {oldest[0]}.{oldest[1]} or newer. Upgrade it. "
+            f"{_INSTALL[flavour.name]}"
+        )
+    return flavour
+
+
+def _choose_for_this_machine() -> Flavour:
+    from sskt_edge.inference.backends.tensorrt import cuda
+
+    here = {flavour.name: flavour for flavour in installed()}
+    if not here:
+        raise MissingExtraError("Engines need a TensorRT, and none is installed. " + " ".join(_INSTALL.values()))
+    if "tensorrt" in here and cuda.device() is not None:
+        return here["tensorrt"]
+    if "tensorrt_rtx" not in here:
+        raise MissingExtraError(
+            f"{here['tensorrt']} is installed, but it builds and runs only where a GPU answers, and none does. "
+            f"To build without one: {_INSTALL['tensorrt_rtx']}"
+        )
+    return here["tensorrt_rtx"]
+
+
+def _find(name: FlavourName) -> Flavour:
+    """The library, if it is here."""
+    if find_spec(name) is None:
+        raise MissingExtraError(f"This needs {_TITLES[name]}, which is not installed. {_INSTALL[name]}")
+    told = next(filter(None, map(version_of, _PACKAGES[name])), None)
+    # JetPack's may come without the metadata of a package.
+    version = told or str(_import(name).__version__)
+    return Flavour(name, _numbers(version))
+
+
+def _import(name: FlavourName) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError) as error:  # OSError: a library of its own that does not load
+        raise MissingExtraError(
+            f"{_TITLES[name]} is here but does not load: {error}. Install it again. {_INSTALL[name]}"
+        ) from error
+
+
+def _numbers(version: str) -> str:
+    """The numbers that a version begins with: of "10.14.1.48.post1", which is the packaging's, "10.14.1.48"."""
+    return ".".join(re.findall(r"\d+", (re.match(r"\d+(\.\d+)*", version) or [""])[0])) or "0"
+
+
+def _known() -> str:
+    return ", ".join(_PACKAGES)

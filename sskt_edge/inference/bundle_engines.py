@@ -1,0 +1,222 @@
+"""The TensorRT engines of a bundle: built here from its ONNX files, opened only where they fit and are trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sskt_edge.bundle.bundle import Bundle
+from sskt_edge.bundle.manifest import ENGINES
+from sskt_edge.common.errors import BundleError, StorageError
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.common.shell import command
+from sskt_edge.inference.backends.tensorrt import cuda, flavours, trust
+from sskt_edge.inference.backends.tensorrt.build import Built, build_engine
+from sskt_edge.inference.backends.tensorrt.flavours import Flavour
+from sskt_edge.inference.backends.tensorrt.session import TensorRtSession
+from sskt_edge.inference.backends.tensorrt.sidecar import Sidecar, differences, parse
+from sskt_edge.inference.session import Session
+
+# What ONNX Runtime's CPU alone takes is nothing for TensorRT.
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+class BundleEngine(NamedTuple):
+    """An engine of a bundle: its plan's name in it, and the sidecar."""
+
+    plan: str
+    sidecar: Sidecar
+
+
+class BundleEngines(NamedTuple):
+    """The engines of a bundle, whatever machine they are for.
+
+    Attributes:
+        whole: those that are what their sidecars say.
+        broken: the plans whose sidecar is missing or broken, or is of another plan or another ONNX file → the error.
+    """
+
+    whole: list[BundleEngine]
+    broken: dict[str, BundleError]
+
+    def broken_of(self, precision: str) -> list[str]:
+        """The broken plans of a precision by their names, and those whose names tell none."""
+        named = {plan: plan.removesuffix(".plan").rpartition("-")[2] for plan in self.broken}
+        return [plan for plan, name in named.items() if name == precision or name not in PRECISIONS]
+
+
+def engines(bundle: Bundle) -> list[BundleEngine]:
+    """The engines of a bundle, whatever machine they are for.
+
+    Raises:
+        BundleError: one of them is broken.
+    """
+    whole, broken = look_at_engines(bundle)
+    for error in broken.values():
+        raise error
+    return whole
+
+
+def look_at_engines(bundle: Bundle) -> BundleEngines:
+    """The engines of a bundle, those that are broken apart."""
+    found = BundleEngines([], {})
+    for name in bundle.manifest.files:
+        if name.startswith(f"{ENGINES}/") and name.endswith(".plan"):
+            try:
+                found.whole.append(_engine(bundle, name))
+            except BundleError as error:
+                found.broken[name] = error
+    return found
+
+
+def build_engines(
+    bundle: Bundle,
+    precisions: Sequence[str] | None = None,
+    flavour: str | None = None,
+    compute_capabilities: Sequence[str] = (),
+    progress: Progress = QUIET,
+) -> tuple[Bundle, dict[str, Built]]:
+    """Build engines into a bundle, with the TensorRT that is installed; those of the same library and GPU are replaced.
+
+    Each is written as soon as it is built. What is broken of its precision in the bundle goes then.
+
+    Args:
+        bundle: where the ONNX files are, and the engines go.
+        precisions: of the engines; all that the bundle has and TensorRT takes if None.
+        flavour: which TensorRT; the one that fits this machine if left out.
+        compute_capabilities: of the GPUs to build for, where the library builds ahead of time.
+        progress: draws the bars.
+
+    Returns:
+        The bundle, opened again, and what was built.
+
+    Raises:
+        BundleError: it has no such precision, or a file is changed.
+        MissingExtraError: no TensorRT is installed.
+        NetworkError: TensorRT does not take a network; the engines before it are in the bundle.
+        WorkError: a build failed; as above.
+    """
+    chosen = flavours.choose(flavour)
+    manifest = bundle.manifest
+    wanted = [name for name in PRECISIONS if name in manifest.precisions] if precisions is None else precisions
+    built: dict[str, Built] = {}
+    records = {precision: bundle.precision(precision) for precision in wanted}
+    if others := [precision for precision in wanted if precision not in PRECISIONS]:
+        raise BundleError(f"TensorRT takes no {', '.join(others)}; it takes: {', '.join(PRECISIONS)}.")
+    for precision, record in records.items():
+        one = build_engine(
+            bundle.read(record.file),
+            height=manifest.input.height,
+            width=manifest.input.width,
+            batch=manifest.input.batch,
+            network=precision,
+            flavour=chosen,
+            compute_capabilities=compute_capabilities,
+            timing_cache=_timing_cache(bundle, chosen, precision),
+            progress=progress,
+        )
+        built[precision] = one
+        files = _files(one)
+        # Remembered first: an engine that is in no bundle yet does no harm on the list.
+        _remember([content for name, content in files.items() if name.endswith((".plan", ".timing"))], progress)
+        bundle = bundle.with_files(files, progress, _broken_files(bundle, precision))
+    return bundle, built
+
+
+def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> Session:
+    """A session of the bundle's engine for this machine.
+
+    Raises:
+        BundleError: the bundle has no engine of that precision, none that fits this machine, or none that may be
+            trusted.
+        MissingExtraError: no TensorRT is installed.
+        InputError: no GPU answers.
+    """
+    again = f"Build one here: {command('export', bundle.path, '--trt', '--precision', precision)}"
+    found = look_at_engines(bundle)
+    own = [engine for engine in found.whole if engine.sidecar.network == precision]
+    reasons = [str(found.broken[plan]) for plan in found.broken_of(precision)]
+    if not own:
+        raise BundleError(" ".join([f"'{bundle.path}' has no engine of {precision}.", *reasons, again]))
+    gpu = cuda.need_device()
+    for plan, sidecar in own:
+        flavour = next((one for one in flavours.installed() if one.name == sidecar.flavour), None)
+        faults = differences(sidecar, flavour or flavours.choose(), gpu)
+        if faults:
+            reasons.append(f"{plan}: {' '.join(faults)}")
+        elif not trust_engines and not trust.is_own(sidecar.plan_sha256):
+            reasons.append(
+                f"{plan}: it was not built by this user on this machine. An engine is a program that runs as you do; "
+                f"if you trust the maker of the bundle, use --trust-engines."
+            )
+        else:
+            shape = bundle.manifest.input
+            return TensorRtSession(
+                bundle.read(plan),
+                shape.height,
+                shape.width,
+                shape.batch.max,
+                flavour=flavour or flavours.choose(),
+                precision=precision,
+                built_by=Flavour(sidecar.flavour, sidecar.version),
+            )
+    raise BundleError(f"No engine of {precision} in '{bundle.path}' can be opened here. {' '.join(reasons)} {again}")
+
+
+def _engine(bundle: Bundle, plan: str) -> BundleEngine:
+    rebuild = command("export", bundle.path, "--trt")
+    where, again = f"'{bundle.path / plan}'", f"Build it again: {rebuild}"
+    sidecar_name = f"{plan.removesuffix('.plan')}.json"
+    if sidecar_name not in bundle.manifest.files:
+        raise BundleError(f"{where} has no sidecar. {again}")
+    sidecar = parse(bundle.read(sidecar_name), rebuild)
+    if sidecar.plan_sha256 != bundle.manifest.files[plan].sha256:
+        raise BundleError(f"{where} is not the engine that its sidecar is of. {again}")
+    record = bundle.manifest.precisions.get(sidecar.network)  # type: ignore[call-overload]
+    if record is None or sidecar.onnx_sha256 != record.sha256:
+        raise BundleError(f"{where} was built from another {sidecar.network} file than the bundle's. {again}")
+    return BundleEngine(plan, sidecar)
+
+
+def _broken_files(bundle: Bundle, precision: str) -> list[str]:
+    """All that belongs to the broken engines of a precision."""
+    stems = {plan.removesuffix(".plan") for plan in look_at_engines(bundle).broken_of(precision)}
+    return [name for name in bundle.manifest.files if name.rpartition(".")[0] in stems]
+
+
+def _remember(contents: Sequence[bytes], progress: Progress) -> None:
+    """Put them on the list of what was built here; where that cannot be written, they are good all the same."""
+    try:
+        for content in contents:
+            trust.remember(hashlib.sha256(content).hexdigest(), progress)
+    except StorageError as error:
+        progress.say(f"these engines will need --trust-engines, since the list of own ones cannot be written: {error}")
+
+
+def _files(built: Built) -> dict[str, bytes]:
+    """The files of an engine, by their names in the bundle."""
+    sidecar = built.sidecar
+    stem = _stem(sidecar.flavour, sidecar.version, sidecar.gpu, sidecar.network)
+    files = {
+        f"{stem}.plan": built.plan,
+        f"{stem}.json": sidecar.as_bytes(),
+        f"{stem}.log": built.log.encode(),
+    }
+    if built.timing_cache:
+        files[f"{stem}.timing"] = built.timing_cache
+    return files
+
+
+def _stem(flavour: str, version: str, gpu: str | None, precision: str) -> str:
+    place = re.sub(r"[^A-Za-z0-9]+", "-", gpu).strip("-").lower() if gpu else "any"
+    return f"{ENGINES}/{flavour}-{version}-{place}-{precision}"
+
+
+def _timing_cache(bundle: Bundle, flavour: Flavour, precision: str) -> bytes:
+    """What an earlier build on this machine measured; another user's cache is never given to native code."""
+    gpu = cuda.device()
+    name = f"{_stem(flavour.name, flavour.version, gpu.name if gpu else None, precision)}.timing"
+    record = bundle.manifest.files.get(name)
+    return bundle.read(name) if record is not None and trust.is_own(record.sha256) else b""

@@ -1,0 +1,99 @@
+"""The one contract of whatever turns images into logits: uint8 NHWC in, float32 out, all scaling inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.common.errors import DataError, NetworkError
+from sskt_edge.common.progress import QUIET, Progress
+
+# What the input and the output of every exported network are called.
+INPUT_NAME, OUTPUT_NAME = "images", "logits"
+
+
+class Session(Protocol):
+    """Something that turns images into logits.
+
+    Attributes:
+        backend: the library that runs the network: "onnxruntime", "openvino", "torch".
+        provider: what really runs it: "cpu", "cuda".
+        precision: what it really computes in: "fp32", "bf16", "fp16".
+        versions: the versions of the libraries that take part.
+        max_batch: how many images are run at once; larger batches are split. A session with a fixed batch fills up
+            the last part, so that every run has exactly this many.
+    """
+
+    backend: str
+    provider: str
+    precision: str
+    versions: dict[str, str]
+    max_batch: int
+
+    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """uint8 [N,H,W,3] → float32 [N,classes]."""
+
+
+def check_images(images: npt.NDArray[Any], height: int, width: int) -> None:
+    """Check that `images` are uint8 [N,height,width,3], N ≥ 1.
+
+    Raises:
+        DataError: another type or shape.
+    """
+    shape = tuple(images.shape)
+    if images.dtype != np.uint8 or len(shape) != 4 or shape[1:] != (height, width, 3) or shape[0] == 0:
+        raise DataError(
+            f"Images: got {images.dtype} {list(shape)}, expected uint8 [N,{height},{width},3] with N of at least 1. "
+            "Read them with sskt_edge.images.decode.read_square."
+        )
+
+
+def other_form(got: str, height: int, width: int) -> NetworkError:
+    """The error for a network whose input or output is not what a session takes."""
+    return NetworkError(
+        f"The network has another form: got {got or 'nothing'}; expected one input uint8 [N,{height},{width},3] and "
+        "one output float32 [N,classes], N dynamic. Put scaling and layout inside the graph and export it again."
+    )
+
+
+def run_in_parts(
+    run: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
+    images: npt.NDArray[np.uint8],
+    size: int,
+    fixed: bool,
+) -> npt.NDArray[np.float32]:
+    """Run `images` in parts of at most `size`; if `fixed`, of exactly `size`: black images fill the last one up.
+
+    uint8 [N,H,W,3] → float32 [N,classes].
+    """
+    lacking = -len(images) % size if fixed else 0
+    if lacking:
+        images = np.concatenate([images, np.zeros((lacking, *images.shape[1:]), dtype=np.uint8)])
+    parts = [run(images[at : at + size]) for at in range(0, len(images), size)]
+    logits = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return logits[: len(images) - lacking]
+
+
+def run_batches(
+    session: Session, images: npt.NDArray[np.uint8], batch: int, classes: int, progress: Progress = QUIET
+) -> npt.NDArray[np.float32]:
+    """Run all images, `batch` at a time, with a bar. uint8 [N,H,W,3] → float32 [N,classes].
+
+    Raises:
+        NetworkError: the session gives another number of classes.
+    """
+    logits = np.empty((len(images), classes), dtype=np.float32)
+    with progress.bar("inference", len(images)) as bar:
+        for start in range(0, len(images), batch):
+            part = session.run(images[start : start + batch])
+            if part.shape != logits[start : start + batch].shape:
+                raise NetworkError(
+                    f"The network answered {list(part.shape)}, expected "
+                    f"{list(logits[start : start + batch].shape)}: it has other classes. Export it again."
+                )
+            logits[start : start + batch] = part
+            bar.advance(len(part))
+    return logits

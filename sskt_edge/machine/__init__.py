@@ -1,0 +1,1 @@
+"""What this machine is: processors, GPUs, and how they are clocked."""

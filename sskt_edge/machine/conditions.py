@@ -1,0 +1,108 @@
+"""Under what conditions something is measured: the processors, how they are clocked, and the system."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sskt_edge.machine.jetson import Jetson, find_jetson
+from sskt_edge.machine.nvidia_smi import GpuState, ask_gpus
+from sskt_edge.machine.probe import number_of, text_of
+
+
+@dataclass(frozen=True)
+class Processor:
+    """The CPU. None: the system does not say.
+
+    Attributes:
+        name: of its maker; Arm has none, then that of the board.
+        cores: that this process may use.
+        core_quota: how many cores' time its container may use; None: no limit.
+        governor: what chooses the clock, such as "performance"; those of all cores if they differ.
+        clock_mhz: now, of the fastest core.
+        max_clock_mhz: that the fastest core may reach.
+    """
+
+    name: str | None
+    cores: int
+    core_quota: float | None
+    governor: str | None
+    clock_mhz: float | None
+    max_clock_mhz: float | None
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the reader of a measurement must know of the machine. None: it does not say.
+
+    Attributes:
+        system: such as "Ubuntu 22.04.5 LTS".
+        kernel: such as "5.15.148-tegra".
+        architecture: such as "x86_64" or "aarch64".
+        memory_mib: of the machine.
+        processor: the CPU.
+        gpus: all that nvidia-smi shows, CUDA's choice or not.
+        jetson: if this is one.
+        gpu_fault: why nvidia-smi shows none though it is there, or "".
+    """
+
+    system: str
+    kernel: str
+    architecture: str
+    memory_mib: float | None
+    processor: Processor
+    gpus: tuple[GpuState, ...]
+    jetson: Jetson | None
+    gpu_fault: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "gpus": [asdict(gpu) for gpu in self.gpus]}
+
+
+def conditions(root: Path = Path("/")) -> Conditions:
+    """The conditions now. It never raises; nvidia-smi is given ten seconds.
+
+    Args:
+        root: the folder that holds proc, sys, etc and var.
+    """
+    gpus, fault = ask_gpus()
+    named = re.search(r'^PRETTY_NAME="?([^"\n]+)', text_of(root / "etc/os-release") or "", re.MULTILINE)
+    memory = re.search(r"^MemTotal: *(\d+) kB", text_of(root / "proc/meminfo") or "", re.MULTILINE)
+    return Conditions(
+        system=named[1] if named else platform.system(),
+        kernel=text_of(root / "proc/sys/kernel/osrelease") or platform.release(),
+        architecture=platform.machine(),
+        memory_mib=int(memory[1]) // 1024 if memory else None,
+        processor=_processor(root),
+        gpus=gpus,
+        jetson=find_jetson(root),
+        gpu_fault=fault,
+    )
+
+
+def _processor(root: Path) -> Processor:
+    named = re.search(r"^model name\s*: *(.+)", text_of(root / "proc/cpuinfo") or "", re.MULTILINE)
+    clocks = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq"))
+    governors = {text_of(clock / "scaling_governor") for clock in clocks} - {None}
+    return Processor(
+        name=named[1] if named else text_of(root / "proc/device-tree/model") or platform.processor() or None,
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        core_quota=_quota(root),
+        governor=", ".join(sorted(map(str, governors))) or None,
+        clock_mhz=_highest(clocks, "scaling_cur_freq"),
+        max_clock_mhz=_highest(clocks, "scaling_max_freq"),
+    )
+
+
+def _highest(clocks: list[Path], name: str) -> float | None:
+    return max(filter(None, (number_of(clock / name, 1e3) for clock in clocks)), default=None)
+
+
+def _quota(root: Path) -> float | None:
+    time, _, period = (text_of(root / "sys/fs/cgroup/cpu.max") or "").partition(" ")
+    return int(time) / int(period) if time.isdigit() and period.isdigit() else None

@@ -1,0 +1,52 @@
+"""Keeping a measurement on some of the CPU's cores, so that the system does not move it between them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sskt_edge.machine.probe import number_of, text_of
+
+
+@contextmanager
+def kept_on_cores(threads: int, root: Path = Path("/")) -> Iterator[tuple[int, ...]]:
+    """Keep this thread, and those that it starts, on `threads` of the cores that it may use; restore them then.
+
+    OpenVINO looks once a process at what cores there are: a session of it that was opened earlier, or after, in the
+    same process goes by what it saw then.
+
+    Args:
+        threads: how many cores; 0 leaves all as it is.
+        root: the folder that holds sys.
+
+    Yields:
+        The cores by the system's numbers; none where the system does not let a program choose.
+    """
+    before = os.sched_getaffinity(0) if threads and hasattr(os, "sched_getaffinity") else set()
+    chosen = choose_cores(threads, before, root)
+    try:
+        if chosen:
+            os.sched_setaffinity(0, chosen)
+    except OSError:  # a sandbox that refuses it
+        chosen = ()
+    try:
+        yield chosen
+    finally:
+        if chosen:
+            os.sched_setaffinity(0, before)
+
+
+def choose_cores(threads: int, usable: Iterable[int], root: Path = Path("/")) -> tuple[int, ...]:
+    """So many of the usable ones, the fast ones first; two hyper-threads of one core only where each core has one."""
+    found, met = [], Counter[str]()
+    for number in sorted(usable):
+        cpu = root / f"sys/devices/system/cpu/cpu{number}"
+        core = text_of(cpu / "topology/thread_siblings_list") or str(number)
+        # Arm tells what a core can do, x86 how fast its clock may go.
+        speed = number_of(cpu / "cpu_capacity") or number_of(cpu / "cpufreq/cpuinfo_max_freq") or 0.0
+        found.append((met[core], -speed, number))
+        met[core] += 1
+    return tuple(sorted(number for _, _, number in sorted(found)[:threads]))

@@ -1,0 +1,1 @@
+"""What a target learns from what: one folder a method."""

@@ -1,1 +1,0 @@
-"""What runs on the device: no torch, no onnx."""

@@ -1,0 +1,115 @@
+"""How logits are kept: all of them as float16, or the k largest and the mass of the others."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.common.errors import NetworkError
+
+Arrays = dict[str, NDArray[Any]]
+_LARGEST = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """How the logits of one collection are kept.
+
+    Attributes:
+        classes: C.
+        top_k: how many of the largest logits are kept; 0 = all. See `label_format`.
+    """
+
+    classes: int
+    top_k: int = 0
+
+    def layout(self, rows: int) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+        """Name → type and shape of the arrays of `rows` rows."""
+        if not self.top_k:
+            return {"logits": (np.dtype(np.float16), (rows, self.classes))}
+        return {
+            "values": (np.dtype(np.float16), (rows, self.top_k)),
+            "places": (np.dtype(np.uint16 if self.classes <= 2**16 else np.int32), (rows, self.top_k)),
+            "tail": (np.dtype(np.float32), (rows,)),
+        }
+
+    def pack(self, logits: NDArray[np.float32]) -> Arrays:
+        """float32 [B,C] → the arrays of `layout(B)`. `tail` is the log-sum-exp of the logits that are left out.
+
+        Raises:
+            NetworkError: a logit is not finite, or too large for float16.
+        """
+        _check(logits, self.classes)
+        if not self.top_k:
+            return {"logits": logits.astype(np.float16)}
+        order = np.argpartition(-logits, self.top_k - 1)
+        places, others = order[:, : self.top_k], order[:, self.top_k :]
+        return {
+            "values": np.take_along_axis(logits, places, axis=1).astype(np.float16),
+            "places": places.astype(self.layout(0)["places"][0]),
+            "tail": _log_sum_exp(np.take_along_axis(logits, others, axis=1))[:, 0].astype(np.float32),
+        }
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """The arrays of `layout(B)` → float32 [B,C].
+
+        The mass that was left out is spread evenly over its classes, so that the softmax at T = 1 keeps it.
+        """
+        if not self.top_k:
+            return arrays["logits"].astype(np.float32)
+        each = arrays["tail"] - np.float32(np.log(self.classes - self.top_k))
+        logits = np.repeat(each[:, None], self.classes, axis=1)
+        np.put_along_axis(logits, arrays["places"].astype(np.int64), arrays["values"].astype(np.float32), axis=1)
+        return logits
+
+
+def label_format(classes: int, top_k: int) -> LabelFormat:
+    """The form that keeps `top_k` logits; with as many as there are classes, or 0, it keeps all."""
+    return LabelFormat(classes, top_k if top_k < classes else 0)
+
+
+def kl_of_top_k(logits: NDArray[np.float32], k: int, temperature: float) -> float:
+    """Mean KL(softmax(logits/T), softmax(kept/T)) in nats of keeping k logits. [N,C] → scalar.
+
+    Raises:
+        NetworkError: a logit is not finite, or too large for float16.
+    """
+    form = label_format(logits.shape[1], k)
+    whole, kept = (_log_softmax(values / temperature) for values in (logits, form.unpack(form.pack(logits))))
+    return float((np.exp(whole) * (whole - kept)).sum(axis=1).mean())
+
+
+def smallest_k(logits: NDArray[np.float32], temperature: float, limit: float) -> int:
+    """The smallest k whose `kl_of_top_k` is within the limit; C where none below C is. [N,C] → k.
+
+    Each further logit that is kept brings the KL down, so that halving the range finds it.
+    """
+    candidates = range(1, logits.shape[1])
+    return 1 + bisect.bisect_left(candidates, True, key=lambda k: kl_of_top_k(logits, k, temperature) <= limit)
+
+
+def _check(logits: NDArray[np.float32], classes: int) -> None:
+    if logits.ndim != 2 or logits.shape[1] != classes:
+        raise NetworkError(f"A source answers {list(logits.shape)}, expected [images,{classes}]: set its classes.")
+    bad = logits[~(np.abs(logits) <= _LARGEST)]
+    if len(bad):
+        raise NetworkError(
+            f"A source's logits cannot be kept: {len(bad)} of {logits.size} are not finite numbers within "
+            f"±{_LARGEST:.0f}, such as {bad[0]}. Check its weights, mean and std, or set labels.precision = 'fp32'."
+        )
+
+
+def _log_sum_exp(values: NDArray[Any]) -> NDArray[np.float64]:
+    """[B,n] → [B,1], in float64."""
+    largest = values.max(axis=1, keepdims=True).astype(np.float64)
+    total: NDArray[np.float64] = largest + np.log(np.exp(values - largest).sum(axis=1, keepdims=True))
+    return total
+
+
+def _log_softmax(values: NDArray[Any]) -> NDArray[np.float64]:
+    return values - _log_sum_exp(values)

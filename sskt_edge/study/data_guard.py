@@ -1,0 +1,65 @@
+"""What a recipe's data set holds now: a study's finished runs must have seen the same images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.bundle.golden import pixel_hashes
+from sskt_edge.common.errors import StudyError
+from sskt_edge.common.progress import Progress
+from sskt_edge.data.images import labelled_sha256, unlabelled_sha256
+from sskt_edge.data.readers import open_data
+from sskt_edge.recipe.models import DataOptions
+
+TRAINING, TEST, UNLABELLED = "the training images", "the test images", "the unlabelled images"
+
+
+def tested_sha256(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
+    """The identity of test images: their pixels' hashes uint8 [N,32] and their classes [N], in order."""
+    return hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+
+
+class DataGuard:
+    """The images of a study's data sets, read again when a run is found that was finished before, each set once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._known: dict[DataOptions, dict[str, str]] = {}
+
+    def check_unchanged(self, data: DataOptions, then: Mapping[str, str], since: str, otherwise: str) -> None:
+        """Refuse images that changed since a run was trained and tested on them.
+
+        Args:
+            data: the recipe's part.
+            then: TRAINING, TEST, UNLABELLED → the hash of what the run saw; those that are left out do not count.
+            since: what was done then, for the message.
+            otherwise: what to do if they are to stay as they are.
+
+        Raises:
+            StudyError: images changed since; they are named.
+            DataError: they are not there any more, or cannot be read.
+        """
+        now = self._known.setdefault(data, {})
+        for what, read in {TRAINING: self._training, TEST: self._test, UNLABELLED: self._unlabelled}.items():
+            if what not in then:
+                continue
+            if what not in now:
+                now[what] = read(data)
+            if now[what] != then[what]:
+                raise StudyError(f"{what[0].upper()}{what[1:]} changed since {since}. Put them back, or {otherwise}.")
+
+    def _training(self, data: DataOptions) -> str:
+        reader = open_data(data)
+        return labelled_sha256(reader.classes, *reader.training([data.image_size], self._progress))
+
+    def _test(self, data: DataOptions) -> str:
+        images = open_data(data).test([data.image_size], self._progress)
+        return tested_sha256(pixel_hashes(images.squares[data.image_size]), images.labels)
+
+    def _unlabelled(self, data: DataOptions) -> str:
+        images = open_data(data).unlabelled([data.image_size], self._progress)
+        return "none" if images is None else unlabelled_sha256(images)

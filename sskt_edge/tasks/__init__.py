@@ -1,0 +1,1 @@
+"""What labels mean: decisions, metrics, and how far an answer may be from another."""

@@ -1,0 +1,50 @@
+"""The label store of a recipe, filled before any training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sskt_edge.common.errors import Interrupted, RecipeError
+from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.training.device import choose_device
+from sskt_edge.training.inputs import open_inputs
+from sskt_edge.training.label_queries import sources_of
+from sskt_edge.training.repeatable import repeatable
+from sskt_edge.training.signals import StopRequested, StopSignal
+
+
+def fill_store(recipe: Recipe, progress: Progress = QUIET) -> dict[str, dict[str, Any]]:
+    """Fill the label store as a training of the recipe would, and train nothing.
+
+    Returns:
+        Source → "engine", "why", "views", "asked", "path".
+
+    Raises:
+        InputError: the recipe names what is not there or does not fit, or keeps no labels.
+        ParityError: no engine that the recipe allows passes the gate.
+        Interrupted: a signal came; what was asked is kept.
+        StorageError: the disk is full, or will be; what was asked is kept.
+    """
+    if not recipe.active_sources:
+        raise RecipeError("This recipe asks no source: sskt.method = 'scratch'. There is nothing to fill.")
+    if not recipe.labels.store:
+        raise RecipeError("This recipe keeps no soft labels: labels.store = false. Set it to a folder to fill one.")
+    device, stop = choose_device(recipe.train.device), StopSignal()
+    with repeatable(device):
+        sources = sources_of(recipe, open_inputs(recipe, device, progress), device, progress, stop.raise_if_set)
+        try:
+            with stop.catching():
+                choices = sources.choose(pinned={})
+                asked = sources.fill(choices, progress.say)
+        except StopRequested as request:
+            raise Interrupted(
+                "Stopped; the labels so far are kept. The same command goes on.", request.signum
+            ) from None
+    filled = {}
+    for question in sources.queries:
+        name, choice = question.source.name, choices[question.source.name]
+        told = {"engine": choice.engine.name, "why": choice.why, "views": question.views, "asked": asked[name]}
+        collection = sources.collection(question, choice)
+        filled[name] = {**told, "path": str(collection.path) if collection else None}
+    return filled

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sskt_edge.methods.sskt.network import BranchedTarget, cost, strip
+from sskt_edge.methods.sskt.transfer import LinearBranch, TransferModule
+from sskt_edge.targets.registry import TARGETS
+
+SOURCES = {"imagenet": 11, "places": 7}
+
+
+def images(model: str, batch: int = 2) -> Tensor:
+    """[batch,3,S,S], S the target's smallest."""
+    size = TARGETS[model].smallest
+    return torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def build(model: str, classes: int = 5) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return TARGETS[model].build(classes)
+
+
+def hooks_in(network: nn.Module) -> int:
+    return sum(
+        len(hooks)
+        for module in network.modules()
+        for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+    )
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.mark.parametrize("transfer_module", [True, False])
+@pytest.mark.parametrize("model", ["resnet20", "resnet18", "mobilenet_v2", "densenet121"])
+def test_branches_leave_the_primary_as_it_was(model: str, transfer_module: bool) -> None:
+    primary = build(model).eval()
+    keys = list(primary.state_dict())
+    before = {key: value.clone() for key, value in primary.state_dict().items()}
+    with torch.no_grad():
+        alone = primary(images(model))
+
+        branched = BranchedTarget(primary, TARGETS[model], SOURCES, transfer_module).eval()
+        logits, branches = branched(images(model))
+
+    assert torch.equal(logits, alone)
+    assert {name: tuple(value.shape) for name, value in branches.items()} == {"imagenet": (2, 11), "places": (2, 7)}
+    assert list(primary.state_dict()) == keys
+    assert all(torch.equal(value, before[key]) for key, value in primary.state_dict().items())
+    assert hooks_in(primary) == 0
+
+
+def test_no_hook_is_left_when_the_forward_pass_fails() -> None:
+    primary = build("resnet20")
+    branched = BranchedTarget(primary, TARGETS["resnet20"], SOURCES)
+
+    with pytest.raises(RuntimeError):
+        branched(torch.rand(2, 4, 8, 8))
+
+    assert hooks_in(primary) == 0
+
+
+def test_to_strip_is_to_take_the_very_same_module() -> None:
+    primary = build("resnet20")
+
+    assert strip(BranchedTarget(primary, TARGETS["resnet20"], SOURCES)) is primary
+
+
+def test_without_sources_there_are_no_branches() -> None:
+    primary = build("resnet20").eval()
+    branched = BranchedTarget(primary, TARGETS["resnet20"], {}).eval()
+    with torch.no_grad():
+        logits, branches = branched(images("resnet20"))
+
+        assert torch.equal(logits, primary(images("resnet20")))
+    assert branches == {}
+    assert [id(p) for p in branched.parameters()] == [id(p) for p in primary.parameters()]
+
+
+@pytest.mark.parametrize("model", ["resnet20", "resnet18", "mobilenet_v2", "densenet121"])
+def test_the_loss_of_a_transfer_module_reaches_every_stage(model: str) -> None:
+    primary = build(model)
+    # In eval mode BatchNorm is affine; in training, two images of one pixel leave it nothing to pass back.
+    branched = BranchedTarget(primary, TARGETS[model], {"imagenet": 11}).eval()
+
+    branched(images(model))[1]["imagenet"].square().sum().backward()
+
+    for path in TARGETS[model].stages:
+        touched = [p.grad for p in primary.get_submodule(path).parameters()]
+        assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in touched), path
+    assert primary.get_submodule(TARGETS[model].last_layer).weight.grad is None
+
+
+def test_each_stage_alone_gets_gradient_from_its_own_bottleneck() -> None:
+    primary = build("resnet20")
+    branched = BranchedTarget(primary, TARGETS["resnet20"], {"imagenet": 11}).eval()
+    module = branched.branches[0]
+    assert isinstance(module, TransferModule)
+    for parameter in module.bottlenecks[2].parameters():
+        nn.init.zeros_(parameter)  # what goes through the last stage is cut off
+
+    branched(images("resnet20"))[1]["imagenet"].sum().backward()
+
+    reached = {name: primary.get_submodule(name).get_parameter("0.conv1.weight").grad for name in ("layer2", "layer3")}
+    assert reached["layer2"] is not None and reached["layer2"].abs().sum() > 0
+    assert reached["layer3"] is None or reached["layer3"].abs().sum() == 0
+
+
+def test_the_loss_of_a_linear_branch_reaches_the_primary() -> None:
+    primary = build("resnet20")
+    branched = BranchedTarget(primary, TARGETS["resnet20"], {"imagenet": 11}, transfer_module=False)
+
+    branched(images("resnet20"))[1]["imagenet"].square().sum().backward()
+
+    gradient = primary.get_submodule("layer1").get_parameter("0.conv1.weight").grad
+    assert gradient is not None and gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_training_step_has_the_same_bits_each_time(dtype: torch.dtype) -> None:
+    branched = BranchedTarget(build("resnet20"), TARGETS["resnet20"], SOURCES).train()
+    batch = torch.rand(4, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+
+    def step() -> list[Tensor]:
+        network = copy.deepcopy(branched).to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+            logits, branches = network(batch)
+        sum(one.float().square().mean() for one in (logits, *branches.values())).backward()
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        assert len(gradients) == len(list(network.parameters()))
+        return gradients + list(network.buffers())
+
+    assert all(torch.equal(first, second) for first, second in zip(step(), step(), strict=True))
+
+
+@pytest.mark.parametrize("model", list(TARGETS))
+def test_a_linear_branch_takes_what_the_primary_head_takes(model: str) -> None:
+    primary = build(model, classes=5).eval()
+    branched = BranchedTarget(primary, TARGETS[model], {"imagenet": 5}, transfer_module=False).eval()
+    branch, last = branched.branches[0], primary.get_submodule(TARGETS[model].last_layer)
+    assert isinstance(branch, LinearBranch)
+    branch.linear.load_state_dict(last.state_dict())
+
+    with torch.no_grad():
+        logits, branches = branched(images(model))
+
+    # With the last layer's own weights the branch must answer as the primary does.
+    assert torch.equal(branches["imagenet"], logits)
+
+
+def test_every_source_has_its_own_branch_in_order() -> None:
+    branched = BranchedTarget(build("resnet20"), TARGETS["resnet20"], SOURCES)
+
+    assert branched.sources == ("imagenet", "places")
+    modules = [branch for branch in branched.branches if isinstance(branch, TransferModule)]
+    assert [branch.linear.out_features for branch in modules] == [11, 7]
+    one, two = ({id(p) for p in branch.parameters()} for branch in branched.branches)
+    assert not one & two
+
+
+@pytest.mark.parametrize("model", ["resnet20", "resnet18", "mobilenet_v2", "densenet121"])
+def test_transfer_modules_have_the_widths_of_the_published_code(model: str) -> None:
+    published = {"resnet20": (32, 64), "resnet18": (500, 1000), "mobilenet_v2": (160, 320), "densenet121": (256, 512)}
+    branched = BranchedTarget(build(model), TARGETS[model], {"imagenet": 11})
+    module = branched.branches[0]
+    assert isinstance(module, TransferModule)
+
+    widths = {
+        tuple(layer.out_channels for layer in bottleneck.children() if isinstance(layer, nn.Conv2d))
+        for bottleneck in module.bottlenecks
+    }
+
+    middle, out = published[model]
+    assert widths == {(middle, middle, out)}
+    assert module.linear.in_features == out
+
+
+@pytest.mark.parametrize("model", ["resnet18", "resnet34", "resnet50"])
+def test_branches_of_the_large_resnets_start_as_published(model: str) -> None:
+    """Normal, of variance 2 / (outputs × kernel area): kaiming_normal_ with fan_out, bounded by nothing."""
+    module = BranchedTarget(build(model), TARGETS[model], {"imagenet": 11}).branches[0]
+    assert isinstance(module, TransferModule)
+    convolutions = [layer for layer in module.bottlenecks.modules() if isinstance(layer, nn.Conv2d)]
+
+    assert len(convolutions) == 4 * 3
+    for layer in convolutions:
+        expected = (2 / (layer.out_channels * layer.kernel_size[0] * layer.kernel_size[1])) ** 0.5
+        assert layer.weight.std().item() == pytest.approx(expected, rel=0.03)
+        assert layer.weight.abs().max().item() > 3 * expected  # a uniform draw ends at √3 of its deviation
+
+
+@pytest.mark.parametrize("model", ["resnet20", "mobilenet_v2"])
+def test_branches_of_other_targets_start_as_torch_starts_them(model: str) -> None:
+    module = BranchedTarget(build(model), TARGETS[model], {"imagenet": 11}).branches[0]
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            bound = (layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]) ** -0.5
+            assert 0.9 * bound < layer.weight.abs().max().item() <= bound
+
+
+def test_cost_counts_by_hand() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network.append(nn.Linear(4, 5))
+
+    # 8 × 8 pixels of 4 channels, each from 3 × 3 × 3 values; then 5 × 4.
+    assert cost(network, 8) == (3 * 4 * 9 + 4 * 5 + 5, 8 * 8 * 4 * 27 + 20)
+
+
+def test_cost_of_resnet20_is_the_known_one() -> None:
+    # 32 × 32: stem 3→16; then six convolutions a stage, all of 2,359,296 but the first ones of stages 2 and 3, half.
+    stem, full = 32 * 32 * 16 * 27, 32 * 32 * 16 * 16 * 9
+    expected = stem + 6 * full + 2 * (full // 2 + 5 * full) + 64 * 10
+
+    found = cost(build("resnet20", 10), 32)
+
+    assert found.macs == expected
+    assert round(found.macs / 1e6, 1) == 40.6
+
+
+def test_cost_leaves_the_network_as_it_was() -> None:
+    network = build("resnet20").train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+
+    cost(network, 16)
+
+    assert network.training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    assert all(p.grad is None for p in network.parameters())
+
+
+def test_cost_of_a_branched_target_holds_its_branches() -> None:
+    primary = build("resnet20", 10)
+    branched = BranchedTarget(primary, TARGETS["resnet20"], {"imagenet": 11})
+    # Each bottleneck at its stage's sides s: s²·c·32, then (s/2)²·(32·32·9 + 32·64); the linear layer.
+    bottlenecks = sum(s * s * c * 32 + (s // 2) ** 2 * (32 * 32 * 9 + 32 * 64) for s, c in ((16, 16), (8, 32), (4, 64)))
+
+    apart = cost(branched, 16).macs - cost(primary, 16).macs
+
+    assert apart == bottlenecks + 64 * 11

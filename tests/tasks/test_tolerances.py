@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from sskt_edge.inference.runners import _TAKES
+from sskt_edge.tasks.tolerances import Fp32Difference, Tolerances
+
+
+def test_every_runner_has_a_tolerance_of_its_own() -> None:
+    runners = [*(runner.name for runner in _TAKES), "tensorrt-cuda"]
+    assert {Tolerances().fp32_key(runner) for runner in runners} == set(Fp32Difference.model_fields)
+
+
+def test_a_runner_is_held_to_its_own_tolerance() -> None:
+    for key in Fp32Difference.model_fields:
+        own = Tolerances.model_validate({"fp32_difference": {key: 0.123}})
+        assert own.fp32_allowed(key.replace("_", "-")) == 0.123
+        others = [own.fp32_allowed(other.replace("_", "-")) for other in Fp32Difference.model_fields if other != key]
+        assert 0.123 not in others
+
+
+def test_a_runner_without_one_gets_that_of_the_cpu() -> None:
+    own = Tolerances.model_validate({"fp32_difference": {"onnxruntime_cpu": 0.5, "onnxruntime_cuda": 0.25}})
+    assert own.fp32_allowed("torch-cpu") == 0.5
+
+
+def test_a_gpu_may_differ_ten_times_as_much() -> None:
+    allowed = Tolerances()
+    for runner in ("onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt-cuda"):
+        assert allowed.fp32_allowed(runner) == pytest.approx(10 * allowed.fp32_allowed("onnxruntime-cpu"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fp16_top1_agreement": 1.01},
+        {"int8_top1_agreement": -0.01},
+        {"int8_accuracy_drop": -0.01},
+        {"int8_accuracy_drop": float("nan")},
+        {"fp32_difference": {"onnxruntime_cpu": 0}},
+        {"fp32_difference": {"onnxruntime_cpu": float("inf")}},
+        {"fp32_difference": {"onnxruntime_gpu": 1e-3}},
+        {"fp32_difference": 1e-3},
+        {"fp32_max_abs": 1e-4},
+    ],
+)
+def test_what_is_no_tolerance_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Tolerances.model_validate(given)
+
+
+def test_the_widest_and_the_tightest_can_be_given() -> None:
+    for share in (0.0, 1.0):
+        both = Tolerances(fp16_top1_agreement=share, int8_top1_agreement=share, int8_accuracy_drop=share)
+        assert Tolerances.model_validate_json(both.model_dump_json()) == both
