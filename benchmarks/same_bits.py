@@ -81,7 +81,7 @@ SCRATCH = "sskt.method=scratch"
 MODULE = "sskt.transfer_module=true"
 # The order counts: later ones take the first as their source.
 CASES = {
-    "scratch": Case(changes=(SCRATCH,), exported="fp32,fp16,int8"),
+    "scratch": Case(changes=(SCRATCH, "data.per_class=40", "train.epochs=8"), exported="fp32,fp16,int8"),
     "one_source": Case((SMALL,)),
     "resumed": Case((SMALL,), changes=("train.epochs=8",), stopped=True),
     "not_stopped": Case((SMALL,), changes=("train.epochs=8",)),
