@@ -34,19 +34,23 @@ from sskt_edge.data.images import ImageSet
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import open_data
 from sskt_edge.data.views import ViewPolicy
-from sskt_edge.methods.sskt.losses import AuxiliaryLoss
-from sskt_edge.methods.sskt.network import BranchedTarget
+from sskt_edge.methods.learner import TaughtBy
+from sskt_edge.methods.scratch.learner import scratch_learner
+from sskt_edge.methods.scratch.options import ScratchOptions
+from sskt_edge.methods.sskt.learner import sskt_learner
+from sskt_edge.methods.sskt.options import SsktOptions
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Recipe, SourceOptions
-from sskt_edge.recipe.names import Precision
+from sskt_edge.recipe.precision import Precision
 from sskt_edge.sources.soft_labels import SoftLabels
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
 from sskt_edge.sources.zoo import open_source
-from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.targets.spec import target_spec
 from sskt_edge.training.feed import Batch, Feed
-from sskt_edge.training.loop import TrainContext, Trainer, layout
+from sskt_edge.training.learner import layout
+from sskt_edge.training.loop import SingleLabelTask, TrainContext, Trainer
 from sskt_edge.training.memory import keep_freed_memory
 
 COUNT, CLASSES, VIEWS, NATIVE = 500, 1000, 16, 160
@@ -58,7 +62,7 @@ def images_of(data: str | None, size: int) -> ImageSet:
     """500 real images, or noise: the time is the same."""
     if data:
         text = f'name="x"\n[data]\nname="imagefolder"\nroot="{data}"\nimage_size={size}\nper_class=100'
-        recipe = parse_recipe(f'{text}\n[target]\nmodel="resnet20"\n[sskt]\nmethod="scratch"')
+        recipe = parse_recipe(f'{text}\n[target]\nmodel="resnet20"\n[method]\nname="scratch"')
         return open_data(recipe.data).training([size, NATIVE], QUIET)[0]
     random = np.random.default_rng(0)
     squares = {side: random.integers(0, 256, (COUNT, side, side, 3), dtype=np.uint8) for side in (size, NATIVE)}
@@ -75,21 +79,24 @@ class Contender:
         recipe = recipe_of(model, size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            primary = TARGETS[model].build(5)
-            sources = dict.fromkeys(names, CLASSES)
-            network = BranchedTarget(primary, TARGETS[model], sources, "no TM" not in name)
-        network.to(memory_format=layout(recipe.train))
-        auxiliary = {source: AuxiliaryLoss(1.0, "ce", 1.0, "batchmean") for source in names}
-        setting = TrainContext(recipe.train, None, auxiliary, Pixels(size), CPU, precision)
+            spec, options = target_spec(model), SsktOptions(alpha=1.0, transfer_module="no TM" not in name)
+            sources = dict.fromkeys(names, TaughtBy(CLASSES))
+            learner = (
+                sskt_learner(options, spec.build(5), spec, sources)
+                if sources
+                else scratch_learner(ScratchOptions(), spec.build(5), spec, {})
+            )
+        learner.to(memory_format=layout(recipe.train))
+        context = TrainContext(recipe.train, None, SingleLabelTask(), Pixels(size), CPU, precision)
         wanted = ViewSchedule(images, LabelPlan(ViewPolicy(size, 4, None, True), 0, VIEWS, 64), recipe.train.epochs)
         self.labels = SoftLabels(wanted, {source: stored(folder / "labels", source, wanted) for source in names})
         self.feed = Feed(images, self.labels, None, size, recipe.train.batch_size, 0)
-        self.trainer = Trainer(network, setting, RunFolder(folder / name))
+        self.trainer = Trainer(learner, context, RunFolder(folder / name))
         self.epoch_number = 0
 
     def epoch(self, change: Callable[[Batch], Batch] = lambda batch: batch) -> None:
         """One epoch; `change` may do more with each batch."""
-        self.trainer.network.train()
+        self.trainer.learner.train()
         steps = self.feed.epoch(self.epoch_number)
         for step in steps:
             self.trainer.step(change(self.feed.batch(self.epoch_number, step)), len(steps))
@@ -99,7 +106,7 @@ class Contender:
 def recipe_of(model: str, size: int) -> Recipe:
     """All defaults."""
     data = f'name="x"\n[data]\nname="imagefolder"\nimage_size={size}\n[target]\nmodel="{model}"'
-    return parse_recipe(f'{data}\n[sskt]\nmethod="scratch"')
+    return parse_recipe(f'{data}\n[method]\nname="scratch"')
 
 
 def stored(store: Path, name: str, wanted: ViewSchedule):  # type: ignore[no-untyped-def]

@@ -77,16 +77,16 @@ class Case(NamedTuple):
     photographs: bool = False
 
 
-SCRATCH = "sskt.method=scratch"
-MODULE = "sskt.transfer_module=true"
+SCRATCH = "method.name=scratch"
+MODULE = "method.transfer_module=true"
 # The order counts: later ones take the first as their source.
 CASES = {
     "scratch": Case(changes=(SCRATCH, "data.per_class=40", "train.epochs=8"), exported="fp32,fp16,int8"),
     "one_source": Case((SMALL,)),
     "resumed": Case((SMALL,), changes=("train.epochs=8",), stopped=True),
     "not_stopped": Case((SMALL,), changes=("train.epochs=8",)),
-    "two_sources": Case((SMALL, PACKAGE), changes=(MODULE, "sskt.loss=kd", "sskt.temperature=2.0")),
-    "native": Case((PACKAGE,), changes=("labels.see=native", "sskt.combine=sum", MODULE)),
+    "two_sources": Case((SMALL, PACKAGE), changes=(MODULE, "method.loss=kd", "method.temperature=2.0")),
+    "native": Case((PACKAGE,), changes=("labels.see=native", "method.combine=sum", MODULE)),
     "graph": Case((ONNX,), changes=("labels.engine=onnxruntime", "labels.top_k=7")),
     "unlabelled": Case((SMALL,), changes=("data.unlabelled=rest", "data.unlabelled_ratio=0.5", "labels.views=3")),
     "best": Case((SMALL,), changes=("data.validation=0.3", "train.keep=best", "train.schedule.name=plateau")),

@@ -19,9 +19,9 @@ import torch.nn.functional as F
 
 from benchmarks.turns import serve, take_turns
 from sskt_edge.recipe.optimization import Sgd
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.spec import target_spec
 from sskt_edge.training.memory import keep_freed_memory
-from sskt_edge.training.optimizer import build_optimizer
+from sskt_edge.training.optimizers import build_optimizer
 
 DEFAULT = ("resnet20:32", "resnet20:64", "mobilenet_v2:96", "resnet18:96", "densenet121:96")
 STEPS = 10
@@ -29,7 +29,7 @@ STEPS = 10
 
 def step_of(model: str, size: int, batch: int, dtype: torch.dtype, layout: torch.memory_format) -> Callable[[], None]:
     """One training step on random images, ready to be called again and again."""
-    network = TARGETS[model].build(10).train().to(memory_format=layout)
+    network = target_spec(model).build(10).train().to(memory_format=layout)
     if dtype == torch.float32:
         optimizer: torch.optim.Optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
     else:

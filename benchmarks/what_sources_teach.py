@@ -32,7 +32,6 @@ from torch import Tensor
 
 from sskt_edge.common.progress import QUIET
 from sskt_edge.data.images import ImageSet
-from sskt_edge.methods.sskt.network import BranchedTarget
 from sskt_edge.recipe.load import load_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.training.inputs import Inputs, open_inputs
@@ -104,7 +103,7 @@ def unlabelled_folder(folder: Path, root: Path, images: ImageSet, copies: bool) 
 
 def arms(recipe: Recipe, inputs: Inputs, counts: Sequence[int], folder: Path) -> dict[str, list[str]]:
     """Name → the overrides of the recipe."""
-    found = {SCRATCH: ["sskt.method=scratch"], ALONE: ["data.unlabelled="]}
+    found = {SCRATCH: ["method.name=scratch"], ALONE: ["data.unlabelled="]}
     if inputs.unlabelled is None:
         return found
     assert recipe.data.root is not None
@@ -121,17 +120,17 @@ def arms(recipe: Recipe, inputs: Inputs, counts: Sequence[int], folder: Path) ->
 
 def branch_logits(done: Fitted, images: ImageSet) -> Tensor:
     """What the branch says of images as they are, in fp32; [N,C]."""
-    network: BranchedTarget = done.network.eval()
+    learner = done.learner.eval()
     squares: NDArray[np.uint8] = images.squares[done.recipe.data.image_size]
     with torch.inference_mode():
-        parts = [network(done.setting.pixels(torch.from_numpy(part)))[1] for part in np.array_split(squares, 16)]
+        parts = [learner(done.context.pixels(torch.from_numpy(part))).branches for part in np.array_split(squares, 16)]
     return torch.cat([next(iter(part.values())) for part in parts])
 
 
 def measured(done: Fitted, inputs: Inputs, known: Answers, asked: Answers) -> dict[str, float | None]:
     """Of one training."""
-    assert inputs.validation is not None and done.position.validation_top1 is not None
-    found: dict[str, float | None] = {"top1": done.position.validation_top1, "trained": None, "new": None}
+    assert inputs.validation is not None and done.state.validation_top1 is not None
+    found: dict[str, float | None] = {"top1": done.state.validation_top1, "trained": None, "new": None}
     if done.recipe.active_sources:
         found["trained"] = divergence(known.logits, branch_logits(done, inputs.images))
         found["new"] = divergence(asked.logits, branch_logits(done, inputs.validation))

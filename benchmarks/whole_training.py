@@ -3,7 +3,7 @@
     python -m benchmarks.whole_training --data FLOWERS [--epochs 100] [--pairs 6] [--set KEY=VALUE …]
 
 Both sides are the command as a user runs it, `sskt-edge train flowers` with one source, its transfer module and 16
-views; the other with sskt.method=scratch. They take turns, the one that begins changing from pair to pair. Printed are
+views; the other with method.name=scratch. They take turns, the one that begins changing from pair to pair. Printed are
 the seconds of each command, what of them was training and what was labels (the trial of the engines among them), the
 ratio of each pair, the median of all with its quartiles, n, and each side's peak memory.
 """
@@ -26,8 +26,8 @@ import torch
 from sskt_edge.targets.run_folder import read_run
 from sskt_edge.targets.run_layout import find_runs
 
-SIDES = {"one source": "sskt.method=sskt", "scratch": "sskt.method=scratch"}
-ALWAYS = ("data.unlabelled=", "sskt.transfer_module=true", "train.batch_size=64", "labels.store=labels")
+SIDES = {"one source": "method.name=sskt", "scratch": "method.name=scratch"}
+ALWAYS = ("data.unlabelled=", "method.transfer_module=true", "train.batch_size=64", "labels.store=labels")
 
 
 class Took(NamedTuple):

@@ -28,8 +28,8 @@ per_class = 5
 augment = { crop_padding = 1, horizontal_flip = false }
 [target]
 model = "resnet20"
-[sskt]
-method = "scratch"
+[method]
+name = "scratch"
 [labels]
 views = 1
 [train]
@@ -60,7 +60,7 @@ def tiny_run(tiny_teacher: TrainedNetwork, tmp_path_factory: pytest.TempPathFact
     """A finished run that had a branch: the teacher's run was its source."""
     source = f'sources=[{{name = "teacher", model = "run/{tiny_teacher.folder.path.as_posix()}"}}]'
     runs = tmp_path_factory.mktemp("runs")
-    return sskt_edge.train(tiny_recipe("sskt.method=sskt", source, f"labels.store={runs / 'labels'}"), runs / "runs")
+    return sskt_edge.train(tiny_recipe("method.name=sskt", source, f"labels.store={runs / 'labels'}"), runs / "runs")
 
 
 @pytest.fixture(scope="session")

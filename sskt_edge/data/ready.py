@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sskt_edge.data.image_folder import FolderReader
+from sskt_edge.catalogue.data_sets import DATA_SETS
+from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.load import load_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.paths import check_paths
@@ -35,5 +36,5 @@ def check_inputs(recipe: Recipe, recipe_file: Path | None, resumed: bool = False
         InputError: something is missing, or the images do not lie as they must. No image is opened.
     """
     check_paths(recipe, recipe_file, resumed)
-    if recipe.data.name == "imagefolder":
-        FolderReader(recipe.data)
+    if DATA_SETS[recipe.data.name].own_files:
+        open_data(recipe.data, fetch=False)

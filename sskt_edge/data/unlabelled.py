@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sskt_edge.catalogue.data_sets import DATA_SETS
 from sskt_edge.common.errors import DataError, nearest
 from sskt_edge.common.progress import Progress
 from sskt_edge.data.images import ImageSet
 from sskt_edge.images.listing import FolderListing, list_images
 from sskt_edge.recipe.models import DataOptions
 
-_KINDS = ("rest", "unlabeled")
+_KINDS = ("rest", *(entry.unlabelled for entry in DATA_SETS.values() if entry.unlabelled))
 """The values of data.unlabelled that name no folder."""
 
 

@@ -1,1 +1,1 @@
-"""What a target learns from what: one folder a method."""
+"""What a target learns from what: a folder a method, with its options (no torch) and its learner."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from sskt_edge.common.errors import closeness, is_close, nearest
+from sskt_edge.recipe.choices import TableIn
 from sskt_edge.recipe.models import Recipe
-
-# pydantic puts the kind of an optimizer or a schedule into the place of a fault; users do not.
-_KINDS = {"sgd", "adamw", "cosine", "steps", "plateau"}
 
 # Where a key takes one of two types, pydantic says what is wrong with the value as either; users want one sentence.
 _EITHER = {
@@ -21,22 +20,22 @@ _EITHER = {
 }
 
 
-def explain(error: ValidationError, where: str) -> str:
-    """One message for all that is wrong, each line with its dotted key."""
-    lines = dict.fromkeys(_explain_one(dict(fault)) for fault in error.errors())
+def explain(error: ValidationError, tree: Mapping[str, Any], where: str) -> str:
+    """One message for all that is wrong in the tables `tree`, each line with its dotted key."""
+    lines = dict.fromkeys(_explain_one(dict(fault), tree) for fault in error.errors())
     return f"'{where}' is not a valid recipe:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def _explain_one(fault: dict[str, Any]) -> str:
+def _explain_one(fault: dict[str, Any], tree: Mapping[str, Any]) -> str:
     steps = [str(step) for step in fault["loc"]]
-    place = [step for step in steps if step not in _KINDS]
-    key = ".".join(place)
+    of_table = fault["type"] == "unknown_name" and isinstance(fault["input"], dict)
+    key = ".".join([*steps, "name"] if of_table else steps)
     for either, wanted in _EITHER.items():
         if key.startswith(f"{either}.") or key == either:
             return f"{either}: {wanted}, got {fault['input']!r}."
     message: str = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        known = _keys_at(Recipe, steps[:-1])
+        known = _keys_at(steps[:-1], tree)
         near = _nearest_key(key, known)
         return f"{key}: unknown key. {near}Known here: {', '.join(known)}."
     if fault["type"] == "missing":
@@ -45,22 +44,28 @@ def _explain_one(fault: dict[str, Any]) -> str:
         options = str(fault["ctx"]["expected"])
         names = [option.strip("'") for option in options.replace(" or ", ", ").split(", ")]
         return f"{key}: unknown value '{fault['input']}'. {nearest(str(fault['input']), names)}Known: {options}."
-    if key == "" or fault["type"] == "value_error":
+    if key == "" or fault["type"] in ("value_error", "unknown_name", "table"):
         return f"{key}: {message}." if key else f"{message}."
     got = repr(fault["input"])
     return f"{key}: {message}, got {got if len(got) < 80 else got[:77] + '...'}."
 
 
-def _keys_at(model: Any, steps: Sequence[str]) -> list[str]:
-    """The keys that the model reached by `steps` knows, whatever unions and tuples stand on the way."""
-    found = [model]
+def _keys_at(steps: Sequence[str], tree: Any) -> list[str]:
+    """The keys that the table at `steps` of a recipe `tree` knows, whatever unions and tuples stand on the way."""
+    models: list[type[BaseModel]] = [Recipe]
     for step in steps:
-        if step in _KINDS:
-            found = [m for m in found if step in get_args(m.model_fields["name"].annotation)]
-        elif not step.isdigit():
-            models = [m for m in found if isinstance(m, type) and issubclass(m, BaseModel) and step in m.model_fields]
-            found = [part for m in models for part in _models_in(m.model_fields[step].annotation)]
-    return sorted({key for m in found for key in m.model_fields})
+        tree = _below(tree, step)
+        if not step.isdigit():
+            fields = [model.model_fields[step] for model in models if step in model.model_fields]
+            models = [model for field in fields for model in _models_of(field, tree)]
+    return sorted({key for model in models for key in model.model_fields})
+
+
+def _below(tree: Any, step: str) -> Any:
+    try:
+        return tree[int(step)] if isinstance(tree, list) else tree[step]
+    except (LookupError, TypeError, ValueError):
+        return None
 
 
 def _nearest_key(key: str, known: Sequence[str]) -> str:
@@ -78,12 +83,21 @@ def _dotted_keys(model: type[BaseModel], above: str = "") -> list[str]:
     """Every key of a recipe: "train.optimizer.lr"; of an array of tables, such as sources, its first element's."""
     keys = []
     for name, field in model.model_fields.items():
-        below = _models_in(field.annotation)
+        below = _models_of(field, None)
         in_array = "tuple" in str(field.annotation)
         keys += [f"{above}{name}"] if not below else []
         for part in below:
             keys += _dotted_keys(part, f"{above}{name}.0." if in_array else f"{above}{name}.")
     return list(dict.fromkeys(keys))
+
+
+def _models_of(field: FieldInfo, table: Any) -> list[type[BaseModel]]:
+    """The models of a key's table; of one that is chosen from the catalogue, that which `table` names, or all."""
+    for choice in field.metadata:
+        if isinstance(choice, TableIn):
+            chosen = choice.model_for(table) if table is not None else None
+            return [chosen] if chosen else [entry.options_model() for entry in choice.entries.values()]
+    return _models_in(field.annotation)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

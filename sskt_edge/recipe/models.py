@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName, TargetName
-from sskt_edge.recipe.optimization import AdamW, Cosine, Plateau, Sgd, Steps
+from sskt_edge.catalogue.data_sets import DATA_SETS
+from sskt_edge.catalogue.methods import METHODS
+from sskt_edge.catalogue.optimization import OPTIMIZERS, SCHEDULES
+from sskt_edge.catalogue.sources import SOURCES
+from sskt_edge.catalogue.targets import TARGETS
+from sskt_edge.recipe.choices import NameIn, TableIn, unknown
+from sskt_edge.recipe.method import MethodOptions
+from sskt_edge.recipe.optimization import Cosine, OptimizerOptions, ScheduleOptions, Sgd
 from sskt_edge.recipe.part import Part as _Part
 from sskt_edge.recipe.part import Share
 from sskt_edge.tasks.tolerances import Tolerances
@@ -45,7 +51,7 @@ class AugmentOptions(_Part):
 class DataOptions(_Part):
     """The images."""
 
-    name: DataSetName = Field(description="a data set by name, or imagefolder")
+    name: Annotated[str, NameIn(DATA_SETS)] = Field(description="a data set by name, or imagefolder")
     root: str = Field("data", description="where it lies; looked for in the current folder, then in the recipe's")
     image_size: int = Field(0, ge=0, le=1024, description="side of the target's input; 0 = the data set's own")
     per_class: int = Field(0, ge=0, description="a budget of labelled training images a class; 0 = all")
@@ -69,8 +75,8 @@ class DataOptions(_Part):
     @model_validator(mode="before")
     @classmethod
     def _own_size(cls, given: object) -> object:
-        if isinstance(given, dict) and not given.get("image_size") and str(given.get("name")) in DATA_SET_SIZES:
-            return {**given, "image_size": DATA_SET_SIZES[given["name"]]}
+        if isinstance(given, dict) and not given.get("image_size") and str(given.get("name")) in DATA_SETS:
+            return {**given, "image_size": DATA_SETS[given["name"]].size}
         return given
 
     @model_validator(mode="after")
@@ -84,7 +90,7 @@ class DataOptions(_Part):
 
     @model_validator(mode="after")
     def _unlabeled_are_stl10s(self) -> DataOptions:
-        if self.unlabelled == "unlabeled" and self.name != "stl10":
+        if self.unlabelled == "unlabeled" != DATA_SETS[self.name].unlabelled:
             raise ValueError(
                 f"unlabelled = 'unlabeled' means STL10's own unlabelled images, and name = '{self.name}' has none; "
                 f"for a folder of that name write './unlabeled'"
@@ -101,7 +107,7 @@ class DataOptions(_Part):
 class TargetOptions(_Part):
     """The compact network."""
 
-    model: TargetName = Field(description="its name: sskt-edge networks lists them")
+    model: Annotated[str, NameIn(TARGETS)] = Field(description="its name: sskt-edge networks lists them")
     weights: str | None = Field(None, description="torchvision weights to fine-tune from; the last layer is new")
     checkpoint: str | None = Field(None, description="a weights file to start from")
     last_layer: Literal["new", "kept"] = Field(
@@ -123,11 +129,7 @@ class SourceOptions(_Part):
     """A frozen heavy network that says what it sees."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="what it is called in tables and logs")
-    model: str = Field(
-        pattern=r"^((torchvision|timm|run|onnx)/.+|package/efficientnet_lite0|cifar/resnet(20|32|44|56))$",
-        description="torchvision/<name>, timm/<name>, package/efficientnet_lite0, cifar/resnet20, 32, 44 or 56, "
-        "run/<path> or onnx/<path>",
-    )
+    model: str = Field(description="where it comes from and which it is: sskt-edge networks lists the kinds")
     weights: str | None = Field(None, description="torchvision: the name of published weights, such as IMAGENET1K_V1")
     checkpoint: str | None = Field(None, description="a weights file: .pth, .pth.tar, .pt, .th or .safetensors")
     classes: int | None = Field(None, ge=2, description="how many classes a checkpoint has")
@@ -137,23 +139,19 @@ class SourceOptions(_Part):
     batchnorm: Literal["frozen", "recalibrated"] = Field(
         "frozen", description="recalibrated: statistics are computed once on the training images, then frozen"
     )
-    alpha: float | None = Field(None, ge=0, description="its weight in the loss; sskt.alpha by default")
+    alpha: float | None = Field(None, ge=0, description="its weight in the loss; method.alpha by default")
 
-
-class SsktOptions(_Part):
-    """The method."""
-
-    method: Literal["sskt", "scratch"] = Field("sskt", description="scratch: the same training without sources")
-    use: tuple[str, ...] | None = Field(None, description="names of the sources that take part; all if left out")
-    transfer_module: bool = Field(False, description="branches sum bottlenecks of every stage; else one linear layer")
-    combine: Literal["sum", "mean"] = Field("mean", description="of the stages: as the paper's text, its code")
-    loss: Literal["ce", "kd"] = Field("ce", description="equation (2) or (3)")
-    kd_reduction: Literal["batchmean", "mean"] = Field("batchmean", description="mean: over classes too")
-    # Chosen on validation images of the shipped flowers recipe; recipes/README.md has the table.
-    temperature: float = Field(1.0, gt=0, description="T of the softmax; 1 in the paper's tables")
-    alpha: float = Field(
-        3.0, ge=0, description="the weight of the auxiliary losses; 1 in the paper's tables, 0.1 in its published code"
-    )
+    @field_validator("model")
+    @classmethod
+    def _known_kind(cls, model: str) -> str:
+        kind, _, network = model.partition("/")
+        entry = SOURCES.get(kind)
+        if entry is None:
+            raise unknown(model, {entry.written: entry for entry in SOURCES.values()})
+        if not network or (entry.names is not None and network not in entry.names):
+            names = "" if entry.names is None else f": {', '.join(entry.names)}"
+            raise ValueError(f"expected {entry.written}{names}, got '{model}'")
+        return model
 
 
 class GateOptions(_Part):
@@ -205,21 +203,11 @@ class TrainOptions(_Part):
     channels_last: bool = Field(True, description="memory layout of the images")
     epochs: int = Field(100, ge=0, description="0: export target.checkpoint as it is, its last layer kept")
     batch_size: int = Field(64, ge=2, description="largest batch; an epoch is cut into even batches")
-    optimizer: Annotated[Sgd | AdamW, Field(discriminator="name")] = Sgd()
-    schedule: Annotated[Cosine | Steps | Plateau, Field(discriminator="name")] = Cosine()
+    optimizer: Annotated[OptimizerOptions, TableIn(OPTIMIZERS, "sgd")] = Sgd()
+    schedule: Annotated[ScheduleOptions, TableIn(SCHEDULES, "cosine")] = Cosine()
     seed: int = Field(0, ge=0, lt=2**32)
     keep: Literal["last", "best"] = Field("last", description="what is exported; best needs data.validation")
     validate_every: int = Field(1, ge=1, description="epochs from one validation to the next; the last has one too")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_kinds(cls, given: object) -> object:
-        """A table that gives no name means the default kind, so that --set train.optimizer.lr=0.05 stands alone."""
-        if not isinstance(given, dict):
-            return given
-        kinds = {"optimizer": "sgd", "schedule": "cosine"}
-        tables = {key: given[key] for key in kinds if isinstance(given.get(key), dict)}
-        return {**given, **{key: {"name": kinds[key], **table} for key, table in tables.items()}}
 
 
 class BatchSizes(_Part):
@@ -258,7 +246,9 @@ class Recipe(_Part):
     data: DataOptions
     target: TargetOptions
     sources: tuple[SourceOptions, ...] = ()
-    sskt: SsktOptions = SsktOptions()
+    method: Annotated[MethodOptions, TableIn(METHODS, "sskt")] = Field(
+        default_factory=lambda: MethodOptions.of("sskt"), description="what is learned from what"
+    )
     labels: LabelOptions = LabelOptions()
     train: TrainOptions = TrainOptions()
     export: ExportOptions = ExportOptions()
@@ -268,35 +258,39 @@ class Recipe(_Part):
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"sources: every source needs a name of its own, got {names}")
-        if {"primary", "total", "right"} & set(names):
-            raise ValueError("sources: 'primary', 'total' and 'right' are names of figures; call the source otherwise")
-        for name in self.sskt.use or ():
+        if {"primary", "total", "correct"} & set(names):
+            raise ValueError("sources: 'primary', 'total', 'correct' are names of figures; call the source otherwise")
+        for name in self.method.taking_part or ():
             if name not in names:
-                raise ValueError(f"sskt.use: no source is called '{name}'; sources: {names}")
-        if self.sskt.method == "sskt" and not self.active_sources:
-            raise ValueError("sskt.method = 'sskt' needs at least one [[sources]]; or set sskt.method = 'scratch'")
+                raise ValueError(f"method.sources: no source is called '{name}'; sources: {names}")
+        if self.method.asks_sources and not self.active_sources:
+            raise ValueError(
+                f"method.name = '{self.method.name}' needs at least one [[sources]]; or set method.name = 'scratch'"
+            )
         if self.train.keep == "best" and self.data.validation == 0:
             raise ValueError(
                 "train.keep = 'best' needs data.validation > 0 or 'rest': the test set never chooses a checkpoint"
             )
-        if self.train.schedule.name == "plateau" and self.data.validation == 0:
+        if self.train.schedule.needs_validation and self.data.validation == 0:
             raise ValueError(
-                "train.schedule = 'plateau' needs data.validation > 0 or 'rest': it reads the loss on validation images"
+                f"train.schedule = '{self.train.schedule.name}' needs data.validation > 0 or 'rest': it reads the loss "
+                f"on validation images"
             )
         if self.train.epochs == 0:
             self._nothing_to_train()
         return self
 
     def _nothing_to_train(self) -> None:
-        if self.target.last_layer != "kept" or self.sskt.method != "scratch" or self.train.keep != "last":
+        if self.target.last_layer != "kept" or self.method.asks_sources or self.train.keep != "last":
             raise ValueError(
                 "train.epochs = 0 trains nothing: it needs target.checkpoint with target.last_layer = 'kept', "
-                "sskt.method = 'scratch' and train.keep = 'last'"
+                "method.name = 'scratch' and train.keep = 'last'"
             )
 
     @property
     def active_sources(self) -> tuple[SourceOptions, ...]:
         """The sources that take part in this run, in the recipe's order."""
-        if self.sskt.method == "scratch":
+        if not self.method.asks_sources:
             return ()
-        return tuple(s for s in self.sources if self.sskt.use is None or s.name in self.sskt.use)
+        named = self.method.taking_part
+        return tuple(source for source in self.sources if named is None or source.name in named)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.common.printable import is_utf8, printable
 from sskt_edge.common.shell import command
@@ -33,8 +34,8 @@ model = "{target}"         # sskt-edge networks lists the others
 name = "imagenet"
 {source}
 
-[sskt]
-method = "sskt"            # "scratch" trains the same network without sources, to compare
+[method]
+name = "sskt"              # "scratch" trains the same network without sources, to compare
 transfer_module = false    # a source's branch is one linear layer; true: bottlenecks on every stage of the target
 loss = "ce"
 temperature = 1.0          # T and alpha as for the recipe flowers, which gained 4 points with data.unlabelled and
@@ -127,6 +128,7 @@ def folder_name(root: Path) -> str:
 
 def _image_size(middle: int, target: str) -> int:
     """Small enough to train in minutes; the networks made for ImageNet halve their input five times and want more."""
-    if target not in {"resnet20", "resnet32", "resnet44", "resnet56"}:
-        return 96
+    own = TARGETS[target].size
+    if own is not None:
+        return own
     return 32 if middle <= 40 else 64

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from sskt_edge.recipe.part import Part, Share
 
 
-class Sgd(Part):
+class OptimizerOptions(Part):
+    """The table train.optimizer; each optimizer has a model of its own, which adds its keys."""
+
+    name: str
+    lr: float = Field(gt=0, description="the learning rate that the schedule begins with")
+
+
+class ScheduleOptions(Part):
+    """The table train.schedule; each schedule has a model of its own, which adds its keys.
+
+    Attributes:
+        needs_validation: it reads the loss on validation images.
+    """
+
+    needs_validation: ClassVar[bool] = False
+
+    name: str
+
+
+class Sgd(OptimizerOptions):
     """Stochastic gradient descent with momentum."""
 
     name: Literal["sgd"] = "sgd"
@@ -31,26 +50,26 @@ class Sgd(Part):
         return self
 
 
-class AdamW(Part):
+class AdamW(OptimizerOptions):
     """Adam with decoupled weight decay."""
 
-    name: Literal["adamw"]
+    name: Literal["adamw"] = "adamw"
     lr: float = Field(1e-3, gt=0)
     betas: tuple[Share, Share] = (0.9, 0.999)
     weight_decay: float = Field(0.05, ge=0)
 
 
-class Cosine(Part):
+class Cosine(ScheduleOptions):
     """Half a cosine from lr to 0, step by step, after a linear warm-up."""
 
     name: Literal["cosine"] = "cosine"
     warmup_epochs: float = Field(0.0, ge=0)
 
 
-class Steps(Part):
+class Steps(ScheduleOptions):
     """lr times gamma at every milestone, given in epochs."""
 
-    name: Literal["steps"]
+    name: Literal["steps"] = "steps"
     milestones: tuple[Annotated[int, Field(ge=1)], ...]
     gamma: float = Field(0.2, gt=0, le=1)
 
@@ -61,13 +80,15 @@ class Steps(Part):
         return self
 
 
-class Plateau(Part):
+class Plateau(ScheduleOptions):
     """lr times factor when the loss on the validation images has stopped falling.
 
     The rule of torch's ReduceLROnPlateau (mode "min"). The loss is the task's cross-entropy alone, in fp32.
     """
 
-    name: Literal["plateau"]
+    needs_validation: ClassVar[bool] = True
+
+    name: Literal["plateau"] = "plateau"
     patience: int = Field(
         10,
         ge=0,

@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sskt_edge.catalogue.data_sets import DATA_SETS
+from sskt_edge.catalogue.sources import SOURCES
 from sskt_edge.common.errors import CheckpointError, DataError, InputError, NetworkError, RunError, nearest
 from sskt_edge.recipe.models import DataOptions, Recipe
 
-_KINDS_OF_UNLABELLED = ("", "rest", "unlabeled")  # these values of data.unlabelled name no folder
+_KINDS_OF_UNLABELLED = (
+    "",
+    "rest",
+    *(entry.unlabelled for entry in DATA_SETS.values() if entry.unlabelled),
+)  # these values of data.unlabelled name no folder
 _DEFAULT_ROOT = DataOptions.model_fields["root"].default
-_IN_MODEL = ("run/", "onnx/")  # a source's model may name a file or folder behind one of these
+_IN_MODEL = tuple(
+    f"{entry.name}/" for entry in SOURCES.values() if entry.is_path
+)  # a source's model may name a file or folder behind one of these
 
 
 def found_beside(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -38,7 +46,7 @@ def _paths_in(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, 
     for table, key in places:
         if not isinstance(table, dict):
             continue
-        default = _DEFAULT_ROOT if key == "root" and table.get("name") == "imagefolder" else None
+        default = _DEFAULT_ROOT if key == "root" and _has_own_files(table.get("name")) else None
         text = table.get(key, default)
         if not isinstance(text, str) or (key == "unlabelled" and text in _KINDS_OF_UNLABELLED):
             continue
@@ -59,7 +67,7 @@ def check_paths(recipe: Recipe, recipe_file: Path | None, resumed: bool = False)
         InputError: a DataError, CheckpointError, NetworkError or RunError that names the key and both places.
     """
     wanted: list[tuple[str, str, type[InputError]]] = []
-    if recipe.data.name == "imagefolder":
+    if _has_own_files(recipe.data.name):
         wanted.append(("data.root", recipe.data.root, DataError))
     if recipe.data.unlabelled not in _KINDS_OF_UNLABELLED:
         wanted.append(("data.unlabelled", recipe.data.unlabelled, DataError))
@@ -69,12 +77,16 @@ def check_paths(recipe: Recipe, recipe_file: Path | None, resumed: bool = False)
         if source.checkpoint:
             wanted.append((f"sources.{source.name}.checkpoint", source.checkpoint, CheckpointError))
         kind, _, path = source.model.partition("/")
-        if kind in ("run", "onnx"):
+        if SOURCES[kind].is_path:
             wanted.append((f"sources.{source.name}.model", path, RunError if kind == "run" else NetworkError))
     for key, text, error in wanted:
         if not Path(text).exists():
             todo = "Put it back there." if resumed else f"Correct it: --set {key}=PATH."
             raise error(f"{_missing(key, text, recipe_file)}{todo}")
+
+
+def _has_own_files(name: object) -> bool:
+    return isinstance(name, str) and name in DATA_SETS and DATA_SETS[name].own_files
 
 
 def _missing(key: str, text: str, recipe_file: Path | None) -> str:

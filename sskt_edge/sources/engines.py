@@ -19,7 +19,7 @@ from sskt_edge.inference.backends.tensorrt import flavours
 from sskt_edge.inference.backends.tensorrt import session as tensorrt_session
 from sskt_edge.inference.backends.tensorrt.cache import cached_engine
 from sskt_edge.inference.session import Session
-from sskt_edge.recipe.names import Precision
+from sskt_edge.recipe.precision import Precision
 from sskt_edge.targets.precision import bf16_instructions, has_fast_bf16
 
 

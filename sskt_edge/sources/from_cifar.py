@@ -9,7 +9,7 @@ from sskt_edge.data.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
 from sskt_edge.sources.source import TorchSource
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.spec import target_spec
 
 _SIZE = 32
 
@@ -22,6 +22,6 @@ def open_cifar(part: SourceOptions, device: torch.device) -> TorchSource:
     """
     if part.checkpoint is None:
         raise NetworkError(f"sources.{part.name}: {part.model} has no weights of its own. Give checkpoint = FILE.")
-    network = network_from_checkpoint(part, part.checkpoint, TARGETS[part.model.partition("/")[2]].build)
+    network = network_from_checkpoint(part, part.checkpoint, target_spec(part.model.partition("/")[2]).build)
     pixels = Pixels(part.input_size or _SIZE, part.mean or IMAGENET_MEAN, part.std or IMAGENET_STD)
     return TorchSource(part.name, part.model, network, pixels, device)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sskt_edge.common.errors import NetworkError
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.inference.session import check_images, run_in_parts
-from sskt_edge.recipe.names import Precision
+from sskt_edge.recipe.precision import Precision
 from sskt_edge.targets.exact import exact
 from sskt_edge.targets.precision import autocast
 

@@ -33,20 +33,20 @@ class Arm:
 
 def _scratch(recipe: Recipe) -> list[str]:
     _refuse_weights(recipe, "finetuned")
-    return ["sskt.method=scratch"]
+    return ["method.name=scratch"]
 
 
 def _sskt(recipe: Recipe) -> list[str]:
     _refuse_weights(recipe, "finetuned+sskt")
-    return ["sskt.method=sskt"]
+    return ["method.name=sskt"]
 
 
 def _finetuned(recipe: Recipe) -> list[str]:
-    return ["sskt.method=scratch", *_from_weights(recipe)]
+    return ["method.name=scratch", *_from_weights(recipe)]
 
 
 def _finetuned_sskt(recipe: Recipe) -> list[str]:
-    return ["sskt.method=sskt", *_from_weights(recipe)]
+    return ["method.name=sskt", *_from_weights(recipe)]
 
 
 def _own_weights(recipe: Recipe) -> str | None:
@@ -111,7 +111,7 @@ def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] 
 
 
 def parse_arm(text: str) -> tuple[str, list[str]]:
-    """From "T3: sskt.temperature=3 sskt.use=[1, 2]" to its name and ["sskt.temperature=3", "sskt.use=[1, 2]"].
+    """From "T3: method.temperature=3 method.alpha=1" to its name and ["method.temperature=3", "method.alpha=1"].
 
     Raises:
         StudyError: it has no name or no change.
@@ -119,7 +119,7 @@ def parse_arm(text: str) -> tuple[str, list[str]]:
     name, _, rest = text.partition(":")
     changes = _split_changes(rest)
     if not name.strip().isprintable() or not name.strip() or not changes or not all("=" in part for part in changes):
-        raise StudyError(f"--arm '{text}': expected 'NAME: KEY=VALUE KEY=VALUE', such as 'T3: sskt.temperature=3'.")
+        raise StudyError(f"--arm '{text}': expected 'NAME: KEY=VALUE KEY=VALUE', such as 'T3: method.temperature=3'.")
     return name.strip(), changes
 
 

@@ -14,7 +14,7 @@ from sskt_edge.common.printable import as_utf8
 from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.common.seal import carries_hash, unprotected
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.recipe.names import Precision
+from sskt_edge.recipe.precision import Precision
 from sskt_edge.study.arms import Arm, arms_of
 from sskt_edge.study.base import check_seeds, study_folder, study_sha256, with_train
 from sskt_edge.study.comparison import Comparison, RunFigures

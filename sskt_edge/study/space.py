@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 # The paper's figure 4, and the alpha that a recipe starts with.
-DEFAULT_SPACE = ("sskt.temperature=1,2,3", "sskt.alpha=0.1,0.5,1.0,3.0")
+DEFAULT_SPACE = ("method.temperature=1,2,3", "method.alpha=0.1,0.5,1.0,3.0")
 
 _NOT_SWEPT = {
     "name": "a name changes nothing",
@@ -122,7 +122,7 @@ def _parse_axis(text: str) -> Axis:
     key, _, listed = text.partition("=")
     key = key.strip()
     if not key or not listed.strip():
-        raise StudyError(f"--space '{text}': expected KEY=V1,V2,…, such as sskt.temperature=1,2,3.")
+        raise StudyError(f"--space '{text}': expected KEY=V1,V2,…, such as method.temperature=1,2,3.")
     if key in _NOT_SWEPT:
         raise StudyError(f"--space '{text}': {key} is not swept: {_NOT_SWEPT[key]}.")
     axis = Axis(key, tuple(_parse_values(listed)))

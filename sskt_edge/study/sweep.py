@@ -141,10 +141,12 @@ def _check_effect(recipe: Recipe, space: Space) -> None:
     if recipe.train.epochs == 0:
         raise StudyError("train.epochs = 0: nothing is trained, so there is nothing to choose. Set it to 1 or more.")
     keys = [axis.key for axis in space.axes]
-    if recipe.sskt.method == "scratch" and "sskt.method" not in keys:
+    if not recipe.method.asks_sources and "method.name" not in keys:
         for key in keys:
             if key.partition(".")[0] in ("sskt", "sources", "labels"):
-                raise StudyError(f"--space {key}: it changes nothing while sskt.method = 'scratch'. Set it to 'sskt'.")
+                raise StudyError(
+                    f"--space {key}: it changes nothing while method.name = '{recipe.method.name}'. Set it to 'sskt'."
+                )
 
 
 def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
@@ -261,7 +263,7 @@ class _Ran:
             self._progress.say(f"{what}, seed {seed}: {error}")
             trial.set_user_attr("why", str(error))
             raise optuna.TrialPruned(str(error)) from error
-        validation, accuracy = fitted.setting.validation, fitted.position.validation_top1
+        validation, accuracy = fitted.context.validation, fitted.state.validation_top1
         if validation is None or accuracy is None:
             raise StudyError(
                 f"The run '{fitted.folder.path}' has no validation accuracy. Move it elsewhere; it is trained again."

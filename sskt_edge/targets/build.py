@@ -11,7 +11,7 @@ from torchvision import models
 
 from sskt_edge.common.errors import CheckpointError, DownloadError, NetworkError, nearest
 from sskt_edge.recipe.models import TargetOptions
-from sskt_edge.targets.registry import TARGETS, TargetSpec
+from sskt_edge.targets.spec import TargetSpec, target_spec
 from sskt_edge.targets.weights import load_weights, named_as, no_pickles, read_weights
 
 
@@ -25,7 +25,7 @@ def build_target(target: TargetOptions, classes: int, seed: int) -> nn.Module:
         DownloadError: published weights could not be fetched.
         NetworkError: no published weights have that name.
     """
-    spec = TARGETS[target.model]
+    spec = target_spec(target.model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = spec.build(classes)

@@ -18,7 +18,7 @@ from sskt_edge.targets.records import read_recipe, read_record
 from sskt_edge.targets.run_layout import RunFolder
 
 
-class Cost(BaseModel):
+class NetworkCost(BaseModel):
     """Parameters, and multiply-accumulates of one image."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,8 +44,8 @@ class RunResult(BaseModel):
     kept_epoch: int
     test: Accuracy
     validation_top1: float | None
-    primary: Cost
-    branches: Cost
+    primary: NetworkCost
+    branches: NetworkCost
     primary_sha256: str
     golden_sha256: str
     skipped_images: int

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from sskt_edge.recipe.names import Precision
+from sskt_edge.recipe.precision import Precision
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:

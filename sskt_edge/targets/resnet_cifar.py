@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from sskt_edge.targets.spec import TargetSpec
 
 
 class CifarResNet(nn.Module):
@@ -66,3 +70,29 @@ class _BasicBlock(nn.Module):
 def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
     first = _BasicBlock(inputs, outputs, stride)
     return nn.Sequential(first, *(_BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
+
+
+def resnet20() -> TargetSpec:
+    """20 layers; as all of these, its stages are the three of its blocks."""
+    return _spec(20)
+
+
+def resnet32() -> TargetSpec:
+    """32 layers."""
+    return _spec(32)
+
+
+def resnet44() -> TargetSpec:
+    """44 layers."""
+    return _spec(44)
+
+
+def resnet56() -> TargetSpec:
+    """56 layers."""
+    return _spec(56)
+
+
+def _spec(depth: int) -> TargetSpec:
+    # The published code's widths: out = 64, the last stage's, middle = 32.
+    stages = {"layer1": 16, "layer2": 32, "layer3": 64}
+    return TargetSpec(partial(CifarResNet, depth), stages, "fc", "fc", transfer_width=64)

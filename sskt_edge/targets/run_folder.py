@@ -13,7 +13,7 @@ from torch import nn
 from sskt_edge.common.errors import RunError
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.targets.finished_run import FinishedRun, read_finished
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.spec import target_spec
 from sskt_edge.targets.weights import load_weights
 
 
@@ -47,7 +47,7 @@ def with_network(run: FinishedRun) -> TrainedNetwork:
     """
     content, recipe = run.weights(), run.recipe
     with torch.random.fork_rng(devices=[]):
-        network = TARGETS[recipe.target.model].build(len(run.classes))
+        network = target_spec(recipe.target.model).build(len(run.classes))
     try:
         weights = safetensors.torch.load(content)
     except SafetensorError as error:

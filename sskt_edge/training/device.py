@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sskt_edge.common.errors import RecipeError
-from sskt_edge.recipe.names import Precision
+from sskt_edge.recipe.precision import Precision
 from sskt_edge.targets.precision import autocast, has_fast_bf16
 
 # bf16 must be at least this many times as fast as fp32 to be taken, so that noise does not decide between equals.

@@ -27,7 +27,9 @@ def fill_store(recipe: Recipe, progress: Progress = QUIET) -> dict[str, dict[str
         StorageError: the disk is full, or will be; what was asked is kept.
     """
     if not recipe.active_sources:
-        raise RecipeError("This recipe asks no source: sskt.method = 'scratch'. There is nothing to fill.")
+        raise RecipeError(
+            f"This recipe asks no source: method.name = '{recipe.method.name}'. There is nothing to fill."
+        )
     if not recipe.labels.store:
         raise RecipeError("This recipe keeps no soft labels: labels.store = false. Set it to a folder to fill one.")
     device, stop = choose_device(recipe.train.device), StopSignal()

@@ -18,9 +18,10 @@ from sskt_edge.common.shell import command
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.split import rank
-from sskt_edge.methods.sskt.network import BranchedTarget, cost, strip
+from sskt_edge.methods.learner import Learner
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.targets.finished_run import Cost, RunResult
+from sskt_edge.targets.cost import network_cost
+from sskt_edge.targets.finished_run import NetworkCost, RunResult
 from sskt_edge.targets.records import write_record
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_layout import RunFolder
@@ -34,9 +35,9 @@ from sskt_edge.training.state import TrainState, load_state
 def finish(
     recipe: Recipe,
     reader: Reader,
-    network: BranchedTarget,
-    setting: TrainContext,
-    position: TrainState,
+    learner: Learner,
+    context: TrainContext,
+    state: TrainState,
     folder: RunFolder,
     progress: Progress,
 ) -> None:
@@ -46,11 +47,11 @@ def finish(
         DivergenceError: the trained network does not give finite numbers.
         StorageError: the disk does not take the files; the training's state is whole.
     """
-    seconds, label_seconds = position.seconds, position.label_seconds
+    seconds, label_seconds = state.seconds, state.label_seconds
     if recipe.train.keep == "best":
-        position = load_state(folder.best, network)
+        state = load_state(folder.best, learner)
     try:
-        golden = _record(recipe, reader, network, setting, progress)
+        golden = _record(recipe, reader, learner, context, progress)
     except DataError as error:
         raise DataError(
             f"{error} The training is done and saved. Fix the test images, then run: "
@@ -62,9 +63,9 @@ def finish(
             f"The trained network's logits are not finite for {found.not_finite} test images. "
             f"Try a lower rate, train.optimizer.lr, or train.precision = 'fp32'."
         )
-    with_branches = cost(network, recipe.data.image_size)
-    primary = strip(network)
-    alone = cost(primary, recipe.data.image_size)
+    whole = network_cost(learner, recipe.data.image_size)
+    primary = learner.strip()
+    alone = network_cost(primary, recipe.data.image_size)
     weights = {key: value.contiguous() for key, value in primary.state_dict().items()}
     primary_bytes, golden_bytes = safetensors.torch.save(weights), golden.as_bytes()
     write_atomically(folder.primary, primary_bytes)
@@ -79,11 +80,11 @@ def finish(
         unlabelled_sha256=environment.unlabelled_sha256,
         sources=environment.sources,
         kept=recipe.train.keep,
-        kept_epoch=position.epoch,
+        kept_epoch=state.epoch,
         test=Accuracy(images=found.images, top1=found.top1, top5=found.top5),
-        validation_top1=position.best_top1,
-        primary=Cost(parameters=alone.parameters, macs=alone.macs),
-        branches=Cost(parameters=with_branches.parameters - alone.parameters, macs=with_branches.macs - alone.macs),
+        validation_top1=state.best_top1,
+        primary=alone,
+        branches=NetworkCost(parameters=whole.parameters - alone.parameters, macs=whole.macs - alone.macs),
         primary_sha256=hashlib.sha256(primary_bytes).hexdigest(),
         golden_sha256=hashlib.sha256(golden_bytes).hexdigest(),
         skipped_images=len(reader.skipped),
@@ -110,19 +111,17 @@ def result_facts(result: RunResult) -> dict[str, str]:
     }
 
 
-def _record(
-    recipe: Recipe, reader: Reader, network: BranchedTarget, setting: TrainContext, progress: Progress
-) -> Golden:
+def _record(recipe: Recipe, reader: Reader, learner: Learner, context: TrainContext, progress: Progress) -> Golden:
     """The test set's logits, by the network as it was trained, its branches still on."""
     size = recipe.data.image_size
     test: ImageSet = reader.test([size], progress)
 
     def forward(images: Tensor) -> Tensor:
-        logits: Tensor = network(images)[0]
-        return logits
+        primary: Tensor = learner(images).primary
+        return primary
 
     def logits_of(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return reference_logits(network, setting.pixels, images, progress, forward)
+        return reference_logits(learner, context.pixels, images, progress, forward)
 
     # Drawn by content, so that classes mix and every export of this test set shows the same images.
     rows = np.sort(rank(test.hashes, seed=0)[: recipe.export.golden])

@@ -35,7 +35,7 @@ def sources_of(
     wanted = view_schedules(recipe, inputs)
     see = recipe.labels.see
     queries = [LabelQuery(source, inputs.sides[source.name], see, wanted, device) for source in inputs.sources]
-    return Sources(queries, wanted, recipe.labels, recipe.name, recipe.sskt.temperature, progress, between)
+    return Sources(queries, wanted, recipe.labels, recipe.name, recipe.method.label_temperature, progress, between)
 
 
 def view_schedules(recipe: Recipe, inputs: Inputs) -> tuple[ViewSchedule, ...]:

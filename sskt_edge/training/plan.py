@@ -21,8 +21,8 @@ from sskt_edge.sources.supply import Sources
 from sskt_edge.training.device import choose_device, choose_precision, trial_step
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
+from sskt_edge.training.learner import learner_of
 from sskt_edge.training.loop import trial_loss
-from sskt_edge.training.network import branched_target
 from sskt_edge.training.repeatable import repeatable
 
 _STEPS = 5
@@ -162,7 +162,9 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
         ParityError: no engine that the recipe allows passes the gate.
     """
     if not recipe.active_sources:
-        raise RecipeError("This recipe asks no source: sskt.method = 'scratch'. There is nothing to plan.")
+        raise RecipeError(
+            f"This recipe asks no source: method.name = '{recipe.method.name}'. There is nothing to plan."
+        )
     device = choose_device(recipe.train.device)
     with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
@@ -199,9 +201,9 @@ def _plan(question: LabelQuery, recipe: Recipe, sources: Sources, progress: Prog
 
 def _seconds_per_image(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress) -> float:
     """Of a training step: the quickest of some on blank images."""
-    network = branched_target(recipe, inputs, device)
-    loss = trial_loss(recipe, len(inputs.images), len(inputs.reader.classes), device)
-    step, taken = trial_step(network, loss, device), []
+    learner = learner_of(recipe, inputs, device)
+    loss = trial_loss(recipe.train, len(inputs.images), recipe.data.image_size, len(inputs.reader.classes), device)
+    step, taken = trial_step(learner, loss, device), []
     with progress.bar("time the target", _STEPS) as bar:
         precision, _ = choose_precision(recipe.train.precision, device, step)
         for _ in range(_STEPS):

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sskt_edge.common import seal
 from sskt_edge.common.errors import RunError
 from sskt_edge.common.files import write_atomically
-from sskt_edge.training.plateau import PlateauState
+from sskt_edge.training.schedules.schedule import ScheduleState
 
 _POSITION = "position"
 
@@ -24,30 +24,30 @@ class TrainState(BaseModel):
 
     Attributes:
         sums: of each loss term, times the images of its batch, over this epoch so far.
-        right: training images of this epoch so far whose class came first.
+        correct: training images of this epoch so far whose class came first.
         seconds: of training, all sessions together.
         label_seconds: of choosing engines and filling the store, in every session that came to its first step.
         scaler: the state of the loss's scaling, where fp16 needs it.
         validation_top1: validation accuracy when it was last taken.
         best_top1: of the best validation so far, and its epoch.
-        plateau: of the schedule "plateau".
+        schedule: what the schedule remembers of the validations.
     """
 
     model_config = ConfigDict(extra="forbid")
     epoch: int = 0
     step: int = 0
     sums: dict[str, float] = {}
-    right: int = 0
+    correct: int = Field(0, validation_alias=AliasChoices("correct", "right"))  # the second: in states of before
     seconds: float = 0.0
     label_seconds: float = 0.0
     scaler: dict[str, float] = {}
     validation_top1: float | None = None
     best_top1: float | None = None
     best_epoch: int | None = None
-    plateau: PlateauState = PlateauState()
+    schedule: ScheduleState = Field(ScheduleState(), validation_alias=AliasChoices("schedule", "plateau"))
 
 
-def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, position: TrainState) -> None:
+def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: TrainState) -> None:
     """Write all of it atomically.
 
     Raises:
@@ -59,7 +59,7 @@ def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer,
             if value is not None:
                 tensors[f"optimizer.{number}.{key}"] = value
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    about = {_POSITION: position.model_dump_json(), seal.KEY: seal.BLANK}
+    about = {_POSITION: state.model_dump_json(), seal.KEY: seal.BLANK}
     write_atomically(path, seal.sealed(safetensors.torch.save(plain, about)))
 
 
@@ -72,7 +72,7 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer 
     weights: dict[str, Tensor] = {}
     slots: dict[int, dict[str, Tensor]] = {}
     try:
-        position, tensors = _read(path)
+        state, tensors = _read(path)
         for name, value in tensors.items():
             part, _, key = name.partition(".")
             if part == "network":
@@ -83,12 +83,12 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer 
         network.load_state_dict(weights)
         if optimizer is not None:
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            state = {number: _laid_out(slots[number], parameters[number]) for number in slots}
-            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            restored = {number: _laid_out(slots[number], parameters[number]) for number in slots}
+            optimizer.load_state_dict({"state": restored, "param_groups": optimizer.state_dict()["param_groups"]})
     except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"The checkpoint '{path}' cannot be read: {reason}. Start the training again.") from error
-    return position
+    return state
 
 
 def _read(path: Path) -> tuple[TrainState, dict[str, Tensor]]:

@@ -17,18 +17,17 @@ from sskt_edge.common.shell import command
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.split import below_budget
-from sskt_edge.methods.sskt.losses import AuxiliaryLoss
-from sskt_edge.methods.sskt.network import BranchedTarget
+from sskt_edge.methods.learner import Learner
+from sskt_edge.recipe.method import MethodOptions
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.recipe.names import Precision
+from sskt_edge.recipe.precision import Precision
 from sskt_edge.sources.engine_selection import Choice
 from sskt_edge.sources.soft_labels import SoftLabels
 from sskt_edge.sources.supply import Sources
-from sskt_edge.targets.build import build_target
 from sskt_edge.targets.records import write_record
-from sskt_edge.targets.registry import TARGETS, check_size
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.targets.spec import check_size
 from sskt_edge.training.device import choose_device, choose_precision, trial_step
 from sskt_edge.training.environment import (
     new_environment,
@@ -44,8 +43,8 @@ from sskt_edge.training.finish import finish
 from sskt_edge.training.image_list import write_image_list
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
-from sskt_edge.training.loop import TrainContext, Trainer, layout, trial_loss
-from sskt_edge.training.network import branched_target
+from sskt_edge.training.learner import build_learner, learner_of, placed
+from sskt_edge.training.loop import SingleLabelTask, TrainContext, Trainer, trial_loss
 from sskt_edge.training.repeatable import repeatable
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
@@ -59,17 +58,17 @@ class Fitted:
     Attributes:
         recipe: as it was trained.
         reader: the data set, which still has its test images to give.
-        network: with its branches.
-        setting: what it was trained with.
-        position: where it stands, its validation accuracy among it.
+        learner: with all that the method hung on the target.
+        context: what it was trained with.
+        state: where it stands, its validation accuracy among it.
         folder: the run's, without a result yet.
     """
 
     recipe: Recipe
     reader: Reader
-    network: BranchedTarget
-    setting: TrainContext
-    position: TrainState
+    learner: Learner
+    context: TrainContext
+    state: TrainState
     folder: RunFolder
 
 
@@ -105,8 +104,8 @@ def train(
     """
     done = fit(recipe, runs, resume, progress, overrides, show_epochs=show_epochs)
     try:
-        with repeatable(done.setting.device):
-            finish(recipe, done.reader, done.network, done.setting, done.position, done.folder, progress)
+        with repeatable(done.context.device):
+            finish(recipe, done.reader, done.learner, done.context, done.state, done.folder, progress)
     except KeyboardInterrupt:
         raise Interrupted(
             "Stopped while the test images were read; the training is done and saved. "
@@ -137,11 +136,11 @@ def fit(
     stop = StopSignal()
     with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
-        network = branched_target(recipe, inputs, device)
+        learner = learner_of(recipe, inputs, device)
         sources = sources_of(recipe, inputs, device, progress, stop.raise_if_set)
         if resume is None:
             choices = sources.choose(pinned={})
-            folder = _start(recipe, inputs, network, choices, device, Path(runs), progress, overrides)
+            folder = _start(recipe, inputs, learner, choices, device, Path(runs), progress, overrides)
         else:
             folder = RunFolder(Path(resume))
             refuse_other_inputs(folder, inputs)
@@ -149,15 +148,15 @@ def fit(
         precision = read_environment(folder).precision
         if precision == "fp16" and device.type != "cuda":
             raise RunError(f"'{folder.path}' is trained in fp16 on CUDA and goes on only there; this is {device}.")
-        setting = _setting(recipe, inputs, device, precision)
-        trainer = Trainer(network, setting, folder)
+        context = _context(recipe, inputs, device, precision)
+        trainer = Trainer(learner, context, folder)
         try:
             _run(recipe, inputs, sources, choices, trainer, progress, stop, show_epochs)
         except InputError:  # such as labels.top_k, which is known to be too small when the sources are asked
             if resume is None and not folder.last.is_file():
                 shutil.rmtree(folder.path, ignore_errors=True)
             raise
-    return Fitted(recipe, inputs.reader, network, setting, trainer.position, folder)
+    return Fitted(recipe, inputs.reader, learner, context, trainer.state, folder)
 
 
 def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
@@ -168,27 +167,19 @@ def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
     """
     device = choose_device(recipe.train.device)
     untrained = recipe.target.model_copy(update={"weights": None, "checkpoint": None})
-    target = build_target(untrained, 2, recipe.train.seed)
-    network = BranchedTarget(target, TARGETS[recipe.target.model], {})
-    network.to(device=device, memory_format=layout(recipe.train))  # type: ignore[call-overload]
-    loss = trial_loss(recipe, recipe.train.batch_size, 2, device)
+    scratch = MethodOptions.of("scratch")
+    learner = placed(build_learner(untrained, scratch, {}, 2, recipe.train.seed), recipe.train, device)
+    loss = trial_loss(recipe.train, recipe.train.batch_size, recipe.data.image_size, 2, device)
     with repeatable(device), progress.bar("try precisions", 1):
-        return choose_precision(recipe.train.precision, device, trial_step(network, loss, device))[0]
+        return choose_precision(recipe.train.precision, device, trial_step(learner, loss, device))[0]
 
 
-def _setting(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision) -> TrainContext:
+def _context(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision) -> TrainContext:
     """All that the loop works with, apart from its batches."""
-    sskt = recipe.sskt
-    auxiliary = {
-        part.name: AuxiliaryLoss(
-            sskt.alpha if part.alpha is None else part.alpha, sskt.loss, sskt.temperature, sskt.kd_reduction
-        )
-        for part in recipe.active_sources
-    }
     return TrainContext(
         train=recipe.train,
         validation=inputs.validation,
-        auxiliary=auxiliary,
+        task=SingleLabelTask(),
         pixels=Pixels(recipe.data.image_size, recipe.target.mean, recipe.target.std),
         device=device,
         precision=precision,
@@ -198,7 +189,7 @@ def _setting(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Pr
 def _start(
     recipe: Recipe,
     inputs: Inputs,
-    network: BranchedTarget,
+    learner: Learner,
     choices: Mapping[str, Choice],
     device: torch.device,
     runs: Path,
@@ -206,9 +197,9 @@ def _start(
     overrides: Sequence[str],
 ) -> RunFolder:
     """Decide the precision, and make the run's folder with what is known before the first step."""
-    loss = trial_loss(recipe, len(inputs.images), len(inputs.reader.classes), device)
+    loss = trial_loss(recipe.train, len(inputs.images), recipe.data.image_size, len(inputs.reader.classes), device)
     with progress.bar("try precisions", 1):
-        precision, why = choose_precision(recipe.train.precision, device, trial_step(network, loss, device))
+        precision, why = choose_precision(recipe.train.precision, device, trial_step(learner, loss, device))
     folder = new_run_folder(runs, recipe.name)
     engines = {name: choice.engine.name for name, choice in choices.items()}
     environment = new_environment(recipe, inputs, engines, device, precision, why, overrides)
@@ -237,7 +228,7 @@ def _run(
     show_epochs: bool,
 ) -> None:
     """Ask the sources, train to the end; save when a signal comes."""
-    log = RunLog(trainer.folder, progress, trainer.position.epoch, show_epochs=show_epochs)
+    log = RunLog(trainer.folder, progress, trainer.state.epoch, show_epochs=show_epochs)
     try:
         for line in _opening(recipe, inputs, trainer.folder):
             log.say_once(line)
@@ -245,13 +236,13 @@ def _run(
             log.say(line)
         with stop.catching():
             feed = _feed(recipe, inputs, _labels(sources, choices, trainer.folder, log))
-            trainer.position.label_seconds += sources.seconds
+            trainer.state.label_seconds += sources.seconds
             trainer.run(feed, log, progress, stop)
             stop.raise_if_set()
     except StopRequested as request:
         log.say(f"stopped by signal {request.signum}; the state is saved")
         raise Interrupted(
-            f"Stopped after {trainer.position.epoch} of {recipe.train.epochs} epochs; the state is saved. "
+            f"Stopped after {trainer.state.epoch} of {recipe.train.epochs} epochs; the state is saved. "
             f"Go on with: {command('train', trainer.folder.path, '--resume')}",
             request.signum,
         ) from None
@@ -308,7 +299,7 @@ def _going_on(trainer: Trainer) -> list[str]:
     if not trainer.folder.last.is_file():
         return []
     return [
-        f"going on at epoch {trainer.position.epoch + 1}, step {trainer.position.step + 1}",
+        f"going on at epoch {trainer.state.epoch + 1}, step {trainer.state.step + 1}",
         *(
             f"not the machine that started this run, so last bits may differ: {other}"
             for other in other_machine(trainer.folder, trainer.device)

@@ -99,12 +99,13 @@ def test_a_driver_that_does_not_answer_ends_in_a_warning(tmp_path: Path) -> None
 
 
 def test_networks_lists_every_name_that_a_recipe_may_use(tmp_path: Path) -> None:
-    from typing import get_args
-
-    from sskt_edge.recipe.names import DataSetName, TargetName
-    from sskt_edge.sources.zoo import OPENERS
+    from sskt_edge.catalogue.data_sets import DATA_SETS
+    from sskt_edge.catalogue.methods import METHODS
+    from sskt_edge.catalogue.sources import SOURCES
+    from sskt_edge.catalogue.targets import TARGETS
 
     listed = json.loads(sskt_edge("networks", "--json", cwd=tmp_path).stdout)
-    assert set(listed["targets"]) == set(get_args(TargetName))
-    assert set(listed["data sets"]) == set(get_args(DataSetName))
-    assert {name.partition("/")[0] for name in listed["sources"]} == set(OPENERS)
+    assert set(listed["targets"]) == set(TARGETS)
+    assert set(listed["data sets"]) == set(DATA_SETS)
+    assert set(listed["methods"]) == set(METHODS)
+    assert {name.partition("/")[0] for name in listed["sources"]} == set(SOURCES)

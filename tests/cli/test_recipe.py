@@ -75,7 +75,7 @@ def own(tmp_path: Path) -> Path:
     recipe = tmp_path / "own.toml"
     recipe.write_text(
         f'name = "own"\ndata = {{ name = "imagefolder", root = "{tmp_path}", image_size = 16 }}\n'
-        'target = { model = "resnet20" }\nsskt = { method = "scratch" }\n'
+        'target = { model = "resnet20" }\nmethod = { name = "scratch" }\n'
     )
     return recipe
 

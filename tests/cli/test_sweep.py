@@ -9,7 +9,7 @@ from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.cli.run import Verb, sskt_edge
 from tests.training.small import text
 
-TOLD = ("--set", "train.epochs=1", "--set", "labels.views=1", "--space", "sskt.alpha=0.5,1")
+TOLD = ("--set", "train.epochs=1", "--set", "labels.views=1", "--space", "method.alpha=0.5,1")
 
 
 def test_a_sweep_ends_with_a_recipe_to_compare_and_is_there_again(

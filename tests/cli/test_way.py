@@ -145,7 +145,7 @@ def test_export_does_not_overwrite_what_is_no_bundle(here: Verb) -> None:
 
 
 def test_train_with_json_gives_the_result(place: Path, here: Verb) -> None:
-    told = ("--set", "train.epochs=1", "--set", "sskt.method=scratch", "--runs", "others")
+    told = ("--set", "train.epochs=1", "--set", "method.name=scratch", "--runs", "others")
     _, said, errors = here("train", "mine.toml", *told, "--json")
     result = json.loads(said)
     assert (place / result["run"] / "result.json").is_file()

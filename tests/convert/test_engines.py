@@ -9,6 +9,7 @@ from torch import nn
 
 from sskt_edge.bundle.manifest import Batch
 from sskt_edge.bundle.onnx_limits import refuse_costly
+from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.calibration import ranges
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
@@ -21,7 +22,7 @@ from sskt_edge.inference.backends.tensorrt.build import Built, build_engine
 from sskt_edge.recipe.models import SourceOptions as SourceRecipe
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.spec import target_spec
 
 pytest.importorskip("tensorrt_rtx")
 BATCH = Batch(min=1, opt=8, max=64)
@@ -55,7 +56,7 @@ def int8(content: bytes, side: int) -> dict[str, bytes]:
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_becomes_an_engine_in_every_precision(target: str) -> None:
     side = max(32, TARGETS[target].smallest)
-    network = lived_in(TARGETS[target].build(5))
+    network = lived_in(target_spec(target).build(5))
     fp32 = onnx_from_module(network, Pixels(side, MEAN, STD), side, BATCH.max, {})
     files = {"fp32": fp32, "fp16": fp16_from_fp32(fp32), **int8(fp32, side)}
     for precision, content in files.items():

@@ -22,11 +22,11 @@ from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.targets.finished_run import Cost, RunResult
+from sskt_edge.targets.finished_run import NetworkCost, RunResult
 from sskt_edge.targets.reference import reference_facts, reference_logits
-from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.targets.spec import target_spec
 from tests.conftest import tiny_recipe
 from tests.convert.nets import ORT, exam_of, logits_of, trained
 
@@ -41,7 +41,7 @@ def run_on(recipe: Recipe, folder: Path) -> TrainedNetwork:
     unlabelled, test = reader.unlabelled([side], QUIET), reader.test([side], QUIET)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = TARGETS[recipe.target.model].build(len(reader.classes)).eval()
+        network = target_spec(recipe.target.model).build(len(reader.classes)).eval()
     pixels = Pixels(side, recipe.target.mean, recipe.target.std)
     logits = reference_logits(network, pixels, test.squares[side])
     first = slice(0, GOLDEN)
@@ -63,8 +63,8 @@ def run_on(recipe: Recipe, folder: Path) -> TrainedNetwork:
         kept_epoch=1,
         test=Accuracy(images=len(test), top1=0.5, top5=None),
         validation_top1=None,
-        primary=Cost(parameters=1, macs=1),
-        branches=Cost(parameters=0, macs=0),
+        primary=NetworkCost(parameters=1, macs=1),
+        branches=NetworkCost(parameters=0, macs=0),
         primary_sha256="0" * 64,
         golden_sha256=hashlib.sha256(golden).hexdigest(),
         skipped_images=0,

@@ -13,14 +13,15 @@ from torch import nn
 
 from sskt_edge.bundle import onnx_limits
 from sskt_edge.bundle.onnx_wire import refuse_untrusted
+from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import WorkError
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
-from sskt_edge.methods.sskt.network import BranchedTarget, strip
 from sskt_edge.targets.reference import reference_logits
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.spec import target_spec
 from tests.convert.local_paths import local_paths_in
+from tests.methods.sskt.learners import learner_of
 
 SIDE, CLASSES, LARGEST = 32, 5, 8
 TOLD = {"sskt_edge.name": "größe", "sskt_edge.classes": '["a", "b"]'}
@@ -32,7 +33,7 @@ def network_of(model: str) -> nn.Module:
     generator = torch.Generator().manual_seed(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = TARGETS[model].build(CLASSES)
+        network = target_spec(model).build(CLASSES)
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     for layer in norms:
         layer.momentum = 1.0
@@ -145,7 +146,7 @@ def test_onnx_runtime_answers_as_torch_does_at_every_batch(model: str) -> None:
 def test_a_stripped_network_is_node_for_node_the_one_that_never_had_branches() -> None:
     network = network_of("resnet20")
     start = {key: value.clone() for key, value in network.state_dict().items()}
-    branched = BranchedTarget(network, TARGETS["resnet20"], {"imagenet": 7, "places": 3}).train()
+    branched = learner_of(network, "resnet20", {"imagenet": 7, "places": 3}).train()
     optimizer = torch.optim.SGD(branched.parameters(), lr=0.1)
     primary, branches = branched(torch.rand(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)))
     (primary.square().mean() + sum(logits.square().mean() for logits in branches.values())).backward()
@@ -153,7 +154,7 @@ def test_a_stripped_network_is_node_for_node_the_one_that_never_had_branches() -
     assert not all(torch.equal(value, start[key]) for key, value in network.state_dict().items())
     network.load_state_dict(start)  # it has trained with its branches; now the weights are again those of the other
 
-    stripped = onnx.load_from_string(onnx_from_module(strip(branched).eval(), PIXELS, SIDE, LARGEST, TOLD))
+    stripped = onnx.load_from_string(onnx_from_module(branched.strip().eval(), PIXELS, SIDE, LARGEST, TOLD))
 
     never = onnx.load_from_string(exported("resnet20"))
     assert nodes(stripped) == nodes(never)

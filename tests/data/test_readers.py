@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from typing import get_args
+import pytest
 
-from sskt_edge.data.readers import DATA_SETS, open_data
+from sskt_edge.catalogue.data_sets import DATA_SETS
+from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.models import DataOptions
-from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName
 
 
-def test_the_registry_and_the_recipe_know_the_same_names() -> None:
-    assert tuple(DATA_SETS) == get_args(DataSetName)
-    assert set(DATA_SET_SIZES) == set(DATA_SETS)
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_every_entry_names_code_that_can_be_called(name: str) -> None:
+    assert callable(DATA_SETS[name].load())
 
 
 def test_a_data_set_is_opened_by_its_name() -> None:

@@ -18,7 +18,7 @@ from sskt_edge.tasks.tolerances import Tolerances
 RUNNER = "onnxruntime-cpu"
 PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
 SETTING = re.compile(r"--set export\.parity\.(\S+)=(\S+) would pass")
-RECIPE = 'name = "x"\ndata.name = "digits"\ntarget.model = "resnet20"\nsskt.method = "scratch"'
+RECIPE = 'name = "x"\ndata.name = "digits"\ntarget.model = "resnet20"\nmethod.name = "scratch"'
 
 
 def parity_of(flips: int = 0, images: int = 100, apart: float = 0.0, scale: float = 1.0) -> Parity:

@@ -27,7 +27,7 @@ SCRATCH = """
 name = "scratch"
 data = { name = "digits" }
 target = { model = "resnet20" }
-sskt = { method = "scratch" }
+method = { name = "scratch" }
 """
 
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
-from typing import get_args
 
 import pydantic
 import pytest
 
+from sskt_edge.catalogue.data_sets import DATA_SETS
+from sskt_edge.catalogue.methods import METHODS
+from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import RecipeError
+from sskt_edge.methods.sskt.options import SsktOptions
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import DataOptions, Recipe
-from sskt_edge.recipe.names import DATA_SET_SIZES, DataSetName
 from tests.recipe.small import SCRATCH, TEXT
 
 
@@ -34,19 +36,20 @@ def test_name_data_and_target_are_enough_for_a_recipe_from_scratch() -> None:
 def test_the_method_starts_at_the_values_that_flowers_was_taught_best_with() -> None:
     recipe = parse_recipe(TEXT)
 
-    assert (recipe.sskt.alpha, recipe.sskt.temperature, recipe.sskt.loss) == (3.0, 1.0, "ce")
-    assert not recipe.sskt.transfer_module
+    assert isinstance(recipe.method, SsktOptions)
+    assert (recipe.method.alpha, recipe.method.temperature, recipe.method.loss) == (3.0, 1.0, "ce")
+    assert not recipe.method.transfer_module
     assert (recipe.labels.views, recipe.labels.see) == (16, "native")
 
 
-@pytest.mark.parametrize("name", get_args(DataSetName))
+@pytest.mark.parametrize("name", list(DATA_SETS))
 def test_an_image_size_of_0_is_the_data_sets_own(name: str) -> None:
     given, zero = (
         DataOptions.model_validate({"name": name}),
         DataOptions.model_validate({"name": name, "image_size": 0}),
     )
 
-    assert given.image_size == zero.image_size == DATA_SET_SIZES[name]
+    assert given.image_size == zero.image_size == DATA_SETS[name].size
     assert DataOptions.model_validate({"name": name, "image_size": 48}).image_size == 48
 
 
@@ -60,9 +63,9 @@ def test_a_random_resized_crop_takes_the_place_of_padding() -> None:
     ("overrides", "expected"),
     [
         ([], ["imagenet", "places365"]),
-        (['sskt.use=["places365"]'], ["places365"]),
-        (['sskt.use=["places365", "imagenet"]'], ["imagenet", "places365"]),
-        (["sskt.method=scratch"], []),
+        (['method.sources=["places365"]'], ["places365"]),
+        (['method.sources=["places365", "imagenet"]'], ["imagenet", "places365"]),
+        (["method.name=scratch"], []),
     ],
 )
 def test_the_sources_that_take_part_come_in_the_recipes_order(overrides: list[str], expected: list[str]) -> None:
@@ -83,7 +86,9 @@ def test_the_schema_is_json_that_describes_every_key() -> None:
     assert set(schema["properties"]) == set(Recipe.model_fields)
     assert set(schema["required"]) == {"name", "data", "target"}
     assert schema["additionalProperties"] is False
-    assert schema["$defs"]["Target"]["properties"]["model"]["enum"][0] == "resnet20"
+    assert schema["$defs"]["TargetOptions"]["properties"]["model"]["enum"] == list(TARGETS)
+    methods = [option["properties"]["name"]["const"] for option in schema["properties"]["method"]["anyOf"]]
+    assert methods == list(METHODS)
     references = {part["$ref"] for part in find(schema, "$ref")}
     assert references and all(reference.removeprefix("#/$defs/") in schema["$defs"] for reference in references)
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
+from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.load import parse_recipe
-from sskt_edge.recipe.names import TargetName
 from sskt_edge.recipe.new import folder_name, new_recipe
 
 
@@ -25,7 +25,7 @@ def text_for(root: str = "photos", target: str = "resnet20", **changed: Any) -> 
 
 
 @pytest.mark.parametrize("packaged", [True, False])
-@pytest.mark.parametrize("target", get_args(TargetName))
+@pytest.mark.parametrize("target", list(TARGETS))
 def test_the_text_is_a_valid_recipe_for_every_target(target: str, packaged: bool) -> None:
     recipe = parse_recipe(text_for(target=target, packaged_source=packaged))
 

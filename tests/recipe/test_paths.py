@@ -82,7 +82,7 @@ def test_what_is_missing_is_named_by_its_key(
 def test_what_is_downloaded_or_not_used_is_not_asked_for(tmp_path: Path) -> None:
     text = TEXT.replace('checkpoint = "places.pth"', 'weights = "IMAGENET1K_V1"').replace('"digits"', '"stl10"')
     check_paths(parse_recipe(text), tmp_path / "mine.toml")
-    check_paths(parse_recipe(TEXT, ["sskt.method=scratch"]), tmp_path / "mine.toml")
+    check_paths(parse_recipe(TEXT, ["method.name=scratch"]), tmp_path / "mine.toml")
 
 
 @pytest.mark.parametrize(

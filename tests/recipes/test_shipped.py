@@ -20,6 +20,7 @@ import torch
 from torchvision import models
 
 import sskt_edge
+from sskt_edge.methods.sskt.options import SsktOptions
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.optimization import Steps
 from sskt_edge.recipe.shipped import head_of, recipes_folder, shipped_recipes
@@ -87,7 +88,8 @@ def test_the_table_of_recipes_gives_the_figures_of_the_head(name: str) -> None:
 @pytest.mark.parametrize("name", PAPER)
 def test_a_recipe_of_the_paper_says_what_the_paper_says(name: str) -> None:
     recipe = sskt_edge.load_recipe(name)
-    assert (recipe.sskt.alpha, recipe.sskt.temperature, recipe.sskt.combine) == (1.0, 1.0, "mean")
+    assert isinstance(recipe.method, SsktOptions)
+    assert (recipe.method.alpha, recipe.method.temperature, recipe.method.combine) == (1.0, 1.0, "mean")
     assert (recipe.labels.views, recipe.labels.see) == ("fresh", "upsampled")
     assert [source.name for source in recipe.sources] == ["imagenet", "places365"]
     assert {source.input_size for source in recipe.sources} == {recipe.data.image_size * 7 // 3}

@@ -15,9 +15,9 @@ from sskt_edge.recipe.load import parse_recipe, recipe_sha256
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
-from sskt_edge.targets.finished_run import Cost, RunResult
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.finished_run import NetworkCost, RunResult
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.targets.spec import target_spec
 from tests.sources.small import CPU, ask, images
 
 
@@ -25,16 +25,16 @@ def write_run(path: Path) -> torch.nn.Module:
     """A finished run of an untrained resnet20 with 3 classes of 16×16 images."""
     text = (
         "name = 'tiny'\n[data]\nname = 'imagefolder'\nimage_size = 16\n"
-        "[target]\nmodel = 'resnet20'\nmean = [0.1, 0.2, 0.3]\n[sskt]\nmethod = 'scratch'\n"
+        "[target]\nmodel = 'resnet20'\nmean = [0.1, 0.2, 0.3]\n[method]\nname='scratch'\n"
     )
     recipe = parse_recipe(text)
-    network = TARGETS["resnet20"].build(3).eval()
+    network = target_spec("resnet20").build(3).eval()
     primary = save(network.state_dict())
     folder = RunFolder(path)
     path.mkdir()
     folder.recipe.write_text(tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
     folder.primary.write_bytes(primary)
-    cost = Cost(parameters=1, macs=1)
+    cost = NetworkCost(parameters=1, macs=1)
     result = RunResult(
         name="tiny",
         classes=("a", "b", "c"),

@@ -246,6 +246,6 @@ def test_it_is_said_once_when_the_sources_are_opened(tmp_path: Path) -> None:
         for name, tail in {"plain": LOGITS, "soft": SOFTMAX}.items()
     )
     said = Lines()
-    open_inputs(tiny_recipe("sskt.method=sskt", f"sources=[{sources}]"), CPU, said)
+    open_inputs(tiny_recipe("method.name=sskt", f"sources=[{sources}]"), CPU, said)
     assert [line for line in said.lines if "Softmax" in line] == said.lines
     assert len(said.lines) == 1 and said.lines[0].startswith("soft: ")

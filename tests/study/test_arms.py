@@ -7,7 +7,9 @@ import torch
 from torchvision import models
 
 from sskt_edge.common.errors import RecipeError, StudyError
+from sskt_edge.methods.sskt.options import SsktOptions
 from sskt_edge.recipe import load_recipe
+from sskt_edge.recipe.method import MethodOptions
 from sskt_edge.study.arms import arms_of, parse_arm
 from sskt_edge.targets.build import build_target
 
@@ -26,14 +28,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_scratch_and_the_method_differ_in_the_method_alone() -> None:
     scratch, sskt = arms_of(RECIPE)
     assert (scratch.name, sskt.name) == ("scratch", "sskt")
-    assert scratch.recipe == RECIPE.model_copy(update={"sskt": RECIPE.sskt.model_copy(update={"method": "scratch"})})
+    assert scratch.recipe == RECIPE.model_copy(update={"method": MethodOptions.of("scratch")})
     assert sskt.recipe == RECIPE
 
 
 def test_an_arm_is_the_recipe_with_its_changes() -> None:
-    *_, arm = arms_of(RECIPE, ["scratch"], ["T3: sskt.temperature=3 sskt.alpha=0.1"])
-    assert (arm.name, arm.changes) == ("T3", ("sskt.temperature=3", "sskt.alpha=0.1"))
-    assert (arm.recipe.sskt.temperature, arm.recipe.sskt.alpha) == (3.0, 0.1)
+    *_, arm = arms_of(RECIPE, ["scratch"], ["T3: method.temperature=3 method.alpha=0.1"])
+    assert (arm.name, arm.changes) == ("T3", ("method.temperature=3", "method.alpha=0.1"))
+    assert arm.recipe.method == SsktOptions(temperature=3.0, alpha=0.1)
     assert arm.recipe.train == RECIPE.train
 
 
@@ -42,7 +44,7 @@ def test_an_arm_is_the_recipe_with_its_changes() -> None:
     [
         ("a: x.y=1", "a", ["x.y=1"]),
         ("  two words :x.y=1   z=2 ", "two words", ["x.y=1", "z=2"]),
-        ('s: sskt.use=["a", "b"] t.u=3', "s", ['sskt.use=["a", "b"]', "t.u=3"]),
+        ('s: method.sources=["a", "b"] t.u=3', "s", ['method.sources=["a", "b"]', "t.u=3"]),
         (
             "o: train.optimizer={ name = 'adamw', lr=0.1 } e=2",
             "o",
@@ -64,11 +66,11 @@ def test_what_is_no_arm_is_refused(text: str) -> None:
 
 def test_names_are_told_apart_and_known() -> None:
     with pytest.raises(StudyError, match="Two arms are called 'sskt'"):
-        arms_of(RECIPE, further=["sskt: sskt.alpha=2"])
+        arms_of(RECIPE, further=["sskt: method.alpha=2"])
     with pytest.raises(StudyError, match="Nearest: 'finetuned'"):
         arms_of(RECIPE, ["finetune"])
     with pytest.raises(RecipeError, match="'arm a' is not a valid recipe"):
-        arms_of(RECIPE, further=["a: sskt.alpha=-1"])
+        arms_of(RECIPE, further=["a: method.alpha=-1"])
     with pytest.raises(StudyError, match="the same seeds: --seeds N"):
         arms_of(RECIPE, further=["a: train.seed=3"])
 
@@ -79,7 +81,7 @@ def test_a_finetuned_arm_starts_from_published_weights_with_a_tenth_of_the_rate(
     recipe = load_recipe("quickstart", ["target.model=mobilenet_v2", "train.optimizer.lr=0.05"])
     alone, both = arms_of(recipe, ["finetuned", "finetuned+sskt"])
     assert (alone.missing, both.missing) == ("", "")
-    assert [arm.recipe.sskt.method for arm in (alone, both)] == ["scratch", "sskt"]
+    assert [arm.recipe.method.name for arm in (alone, both)] == ["scratch", "sskt"]
     for arm in (alone, both):
         assert arm.recipe.target.weights == "IMAGENET1K_V2"
         assert arm.recipe.train.optimizer.lr == 0.005
@@ -98,7 +100,7 @@ def test_without_weights_or_net_a_finetuned_arm_says_why_and_is_never_faked(cach
 def test_a_recipe_that_starts_from_weights_is_not_called_from_scratch(start: str) -> None:
     recipe = load_recipe("quickstart", ["target.model=mobilenet_v2", start])
     alone, both = arms_of(recipe)
-    assert [(arm.name, arm.recipe.sskt.method) for arm in (alone, both)] == [
+    assert [(arm.name, arm.recipe.method.name) for arm in (alone, both)] == [
         ("finetuned", "scratch"),
         ("finetuned+sskt", "sskt"),
     ]

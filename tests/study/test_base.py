@@ -19,23 +19,23 @@ def test_a_recipe_with_nothing_laid_over_it_is_itself(name: str) -> None:
 def test_defaults_follow_what_is_laid_over() -> None:
     """The digits' own size is 32, STL10's is 96: a size that the author left open is still open."""
     recipe = load_recipe("quickstart", ["sources.0.weights='X'"])
-    changed = with_overrides(recipe, ["train.optimizer={name='adamw'}", "sskt.method=scratch"], "x")
+    changed = with_overrides(recipe, ["train.optimizer={name='adamw'}", "method.name=scratch"], "x")
     assert changed.train.optimizer.name == "adamw"
-    assert changed.sskt.method == "scratch"
+    assert changed.method.name == "scratch"
     assert changed.sources == recipe.sources
 
 
 def test_what_does_not_fit_names_whose_it_is() -> None:
     with pytest.raises(
-        RecipeError, match=r"'arm T3' is not a valid recipe:\n.*sskt\.temprature.*Nearest: 'temperature'"
+        RecipeError, match=r"'arm T3' is not a valid recipe:\n.*method\.temprature.*Nearest: 'temperature'"
     ):
-        with_overrides(load_recipe("quickstart"), ["sskt.temprature=3"], "arm T3")
+        with_overrides(load_recipe("quickstart"), ["method.temprature=3"], "arm T3")
 
 
 def test_a_seed_of_its_own_is_refused() -> None:
     refuse_seed(["train.seeds=1", "data.view_seed=2"], "--set")
     with pytest.raises(StudyError, match=r"--set train\.seed=3: .*--seeds N, --first-seed N"):
-        refuse_seed(["sskt.alpha=1", "train.seed=3"], "--set")
+        refuse_seed(["method.alpha=1", "train.seed=3"], "--set")
 
 
 def test_a_study_is_a_recipe_whatever_its_seed() -> None:

@@ -94,7 +94,7 @@ def test_a_comparison_that_was_stopped_goes_on_and_trains_nothing_twice(
     first = {run.path.name for run in find_runs(place / "runs")}
     assert len(first) == 3
     found = compare(small, range(2), folder=tmp_path)
-    arms = arms_of(small, further=["T3: sskt.temperature=3"])
+    arms = arms_of(small, further=["T3: method.temperature=3"])
     more = compare(small, range(3), arms, folder=tmp_path)
     runs = epochs_of(place / "runs")
     assert first < set(runs)

@@ -10,22 +10,27 @@ from sskt_edge.study.base import with_overrides
 from sskt_edge.study.space import DEFAULT_SPACE, parse_space, toml_of
 
 MIXED = parse_space(
-    ["sskt.temperature=1,2.5", "sskt.loss=ce,kd", 'sskt.use=["imagenet"],[]', "sskt.transfer_module=true,false"]
+    [
+        "method.temperature=1,2.5",
+        "method.loss=ce,kd",
+        'method.sources=["imagenet"],[]',
+        "method.transfer_module=true,false",
+    ]
 )
 
 
 def test_the_default_is_the_papers_figure_4_and_the_default_alpha() -> None:
     space = parse_space(DEFAULT_SPACE)
-    assert space.as_json() == {"sskt.temperature": [1, 2, 3], "sskt.alpha": [0.1, 0.5, 1.0, 3.0]}
+    assert space.as_json() == {"method.temperature": [1, 2, 3], "method.alpha": [0.1, 0.5, 1.0, 3.0]}
     assert len(space) == len(list(space.points())) == 12
 
 
 def test_values_are_toml_or_plain_strings() -> None:
     assert MIXED.as_json() == {
-        "sskt.temperature": [1, 2.5],
-        "sskt.loss": ["ce", "kd"],
-        "sskt.use": [["imagenet"], []],
-        "sskt.transfer_module": [True, False],
+        "method.temperature": [1, 2.5],
+        "method.loss": ["ce", "kd"],
+        "method.sources": [["imagenet"], []],
+        "method.transfer_module": [True, False],
     }
     assert [axis.numeric for axis in MIXED.axes] == [True, False, False, False]
 
@@ -41,10 +46,11 @@ def test_a_points_changes_reach_the_recipe() -> None:
     recipe = load_recipe("quickstart")
     for point in MIXED.points():
         values = MIXED.values(point)
-        if values["sskt.use"]:
-            sskt = with_overrides(recipe, MIXED.changes(point), "x").sskt
-            assert (sskt.temperature, sskt.loss) == (values["sskt.temperature"], values["sskt.loss"])
-            assert (list(sskt.use or ()), sskt.transfer_module) == (values["sskt.use"], values["sskt.transfer_module"])
+        if values["method.sources"]:
+            method = with_overrides(recipe, MIXED.changes(point), "x").method.model_dump(mode="json")
+            assert {f"method.{key}": value for key, value in method.items() if f"method.{key}" in values} == {
+                key: value for key, value in values.items() if key.startswith("method.")
+            }
 
 
 @pytest.mark.parametrize("value", [1, 0.1, 1e-05, True, 'a"b\\c', "ü\x7f", ["a", 1], {"name": "adamw", "lr": [0.1]}])
@@ -57,11 +63,11 @@ def test_toml_comes_back(value: Any) -> None:
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (["sskt.alpha"], "expected KEY=V1,V2"),
-        (["sskt.alpha="], "expected KEY=V1,V2"),
+        (["method.alpha"], "expected KEY=V1,V2"),
+        (["method.alpha="], "expected KEY=V1,V2"),
         (["=1,2"], "expected KEY=V1,V2"),
-        (["sskt.alpha=1,1.0"], "a value stands twice"),
-        (["sskt.alpha=1", "sskt.alpha=2"], "each key once"),
+        (["method.alpha=1,1.0"], "a value stands twice"),
+        (["method.alpha=1", "method.alpha=2"], "each key once"),
         ([], "at least one"),
         (["train.seed=1,2"], "--seeds N"),
         (["data.validation=0.1,0.2"], "the same images"),

@@ -28,7 +28,7 @@ from sskt_edge.targets.run_layout import find_runs
 from tests.study.small import epochs_of, no_test_images, no_training, recipe, stop_at_step
 from tests.training.small import text
 
-SPACE = parse_space(["sskt.alpha=0.5,1"])
+SPACE = parse_space(["method.alpha=0.5,1"])
 SHARE = "data.validation=0.1"
 
 
@@ -64,9 +64,9 @@ def test_the_objective_is_the_mean_of_the_last_epochs_validation_accuracy(swept:
     logged: dict[float, list[float]] = {0.5: [], 1.0: []}
     for run in find_runs(trials(swept)):
         last = json.loads(run.metrics.read_text().splitlines()[-1])
-        logged[load_recipe(str(run.recipe)).sskt.alpha].append(last["validation_top1"])
+        logged[load_recipe(str(run.recipe)).method.model_dump()["alpha"]].append(last["validation_top1"])
     for one in swept.tried:
-        values = logged[SPACE.values(one.point)["sskt.alpha"]]
+        values = logged[SPACE.values(one.point)["method.alpha"]]
         assert one.over_seeds is not None
         assert sorted(one.accuracies.values()) == sorted(values)
         assert one.over_seeds.mean == pytest.approx(sum(values) / 2)
@@ -78,7 +78,7 @@ def test_the_objective_is_the_mean_of_the_last_epochs_validation_accuracy(swept:
 def test_only_the_last_epoch_is_validated_where_it_alone_counts(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     for keep, validated in {"last": [2], "best": [1, 2]}.items():
         told = recipe(tiny_run.folder.path, SHARE, "train.epochs=2", f"train.keep={keep}")
-        found = sweep(told, parse_space(["sskt.alpha=0.5"]), folder=tmp_path)
+        found = sweep(told, parse_space(["method.alpha=0.5"]), folder=tmp_path)
         lines = [json.loads(line) for run in find_runs(trials(found)) for line in run.metrics.read_text().splitlines()]
         assert [line["epoch"] for line in lines if "validation_top1" in line] == validated
 
@@ -86,8 +86,8 @@ def test_only_the_last_epoch_is_validated_where_it_alone_counts(tiny_run: Traine
 def test_the_best_recipe_loads_trains_and_says_how_it_was_chosen(swept: Sweep, tmp_path: Path) -> None:
     best = load_recipe(str(swept.folder / "best.toml"))
     assert swept.best is not None
-    assert best.sskt.alpha == SPACE.values(swept.best.point)["sskt.alpha"]
-    assert best == swept.recipe.model_copy(update={"sskt": best.sskt})
+    assert best.method.model_dump()["alpha"] == SPACE.values(swept.best.point)["method.alpha"]
+    assert best == swept.recipe.model_copy(update={"method": best.method})
     text = (swept.folder / "best.toml").read_text()
     for part in ("145 validation images", "the mean over seeds [0, 1]", "2 points of 2", "sskt-edge compare"):
         assert part in text
@@ -127,7 +127,7 @@ def test_a_study_of_another_space_is_not_mixed_up(swept: Sweep, tmp_path: Path) 
     with pytest.MonkeyPatch.context() as patch, no_training(patch), pytest.raises(AssertionError):
         sweep(swept.recipe, SPACE, range(1), **told)
     with pytest.raises(StudyError, match=r"'mine' in .* has another seeds and another space\. .*--study NAME"):
-        sweep(swept.recipe, parse_space(["sskt.alpha=3,4"]), range(2), **told)
+        sweep(swept.recipe, parse_space(["method.alpha=3,4"]), range(2), **told)
 
 
 def test_a_sweep_that_was_stopped_goes_on_and_trains_nothing_twice(
@@ -151,7 +151,7 @@ def test_a_sweep_that_was_killed_goes_on_at_once(swept: Sweep, tiny_run: Trained
     """What it was trying is taken up without waiting for the storage to miss it, as its process is gone."""
     (tmp_path / "small.toml").write_text(text(tiny_run.folder.path))
     told = [f"--set={part}" for part in ("train.epochs=6", "labels.views=1", "train.device=cpu", SHARE)]
-    command = [sys.executable, "-m", "sskt_edge.cli.main", "sweep", "small.toml", "--space=sskt.alpha=0.5,1", *told]
+    command = [sys.executable, "-m", "sskt_edge.cli.main", "sweep", "small.toml", "--space=method.alpha=0.5,1", *told]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None:
         time.sleep(0.05)
@@ -179,7 +179,7 @@ def test_a_point_that_diverges_is_listed_and_the_others_go_on(tiny_run: TrainedN
 def test_what_the_budget_leaves_over_chooses_where_the_recipe_keeps_nothing(
     tiny_run: TrainedNetwork, tmp_path: Path
 ) -> None:
-    found = sweep(recipe(tiny_run.folder.path), parse_space(["sskt.alpha=1"]), folder=tmp_path)
+    found = sweep(recipe(tiny_run.folder.path), parse_space(["method.alpha=1"]), folder=tmp_path)
     assert (found.validation, found.images) == ("rest", 1438 - 60)
     assert load_recipe(str(found.folder / "best.toml")).data.validation == 0
 
@@ -187,7 +187,7 @@ def test_what_the_budget_leaves_over_chooses_where_the_recipe_keeps_nothing(
 @pytest.mark.parametrize("told", ["data.per_class=0", "data.unlabelled=rest"])
 def test_where_nothing_is_left_over_a_share_chooses(told: str, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     small = recipe(tiny_run.folder.path, told, "train.batch_size=600")
-    found = sweep(small, parse_space(["sskt.alpha=1"]), folder=tmp_path)
+    found = sweep(small, parse_space(["method.alpha=1"]), folder=tmp_path)
     assert found.validation == 0.2
     assert found.images == pytest.approx(0.2 * 1438, abs=10)
     assert load_recipe(str(found.folder / "best.toml")).data.validation == 0
@@ -222,7 +222,7 @@ def test_images_that_changed_are_not_mixed_up(which: str, tiny_run: TrainedNetwo
         ((SHARE,), {"trials": 3}, "belongs to --sampler tpe"),
         ((SHARE,), {"sampler": "tpe", "trials": 0}, "0 trials"),
         ((SHARE,), {"seeds": ()}, "0 seeds"),
-        ((SHARE, "sskt.method=scratch"), {}, r"--space sskt\.\w+: it changes nothing while sskt\.method = 'scratch'"),
+        ((SHARE, "method.name=scratch"), {}, r"--space sskt\.\w+: it changes nothing while sskt\.method = 'scratch'"),
         ((SHARE,), {"study": "a/b"}, "names a folder"),
         ((SHARE,), {"storage": "nonsense"}, "Expected an SQLAlchemy URL"),
         ((SHARE,), {"storage": "oracle+cx_oracle://host/base"}, "No module named 'cx_Oracle'.*its driver installed"),
@@ -239,16 +239,16 @@ def test_what_does_not_fit_is_refused(
 
 def test_every_point_is_checked_before_the_first_training(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"sskt\.alpha"):
-        sweep(recipe(tiny_run.folder.path, SHARE), parse_space(["sskt.alpha=1,-1"]), folder=tmp_path)
+        sweep(recipe(tiny_run.folder.path, SHARE), parse_space(["method.alpha=1,-1"]), folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("axes", "seeds"),
     [
-        (["sskt.temperature=3,1,2", "sskt.alpha=0.1,1"], (0, 1, 2)),
+        (["method.temperature=3,1,2", "method.alpha=0.1,1"], (0, 1, 2)),
         (["train.optimizer.lr=0.001,0.1,0.01"], (0,)),
-        (["sskt.loss=ce,kd", "sskt.alpha=0.1,1", 'sskt.use=["teacher"]', "labels.views=1,2"], (0, 1)),
+        (["method.loss=ce,kd", "method.alpha=0.1,1", 'method.sources=["teacher"]', "labels.views=1,2"], (0, 1)),
     ],
 )
 def test_every_sweep_can_be_drawn(axes: list[str], seeds: tuple[int, ...], swept: Sweep) -> None:

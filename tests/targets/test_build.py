@@ -9,7 +9,7 @@ import torch
 from sskt_edge.common.errors import CheckpointError, NetworkError
 from sskt_edge.recipe.models import TargetOptions
 from sskt_edge.targets.build import build_target, torchvision_weights
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.spec import target_spec
 
 
 def test_the_seed_alone_decides_the_first_weights() -> None:
@@ -37,7 +37,7 @@ def test_building_leaves_the_random_numbers_of_the_process_alone(model: str) -> 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_fine_tuning_takes_all_of_a_checkpoint_but_its_last_layer(tmp_path: Path, suffix: str) -> None:
-    trained = TARGETS["resnet20"].build(100).state_dict()
+    trained = target_spec("resnet20").build(100).state_dict()
     trained["bn1.running_mean"] += 3.0
     path = tmp_path / f"trained{suffix}"
     if suffix == ".pth":
@@ -54,7 +54,7 @@ def test_fine_tuning_takes_all_of_a_checkpoint_but_its_last_layer(tmp_path: Path
 
 
 def test_a_checkpoint_without_its_last_layer_fits_too(tmp_path: Path) -> None:
-    headless = {key: value for key, value in TARGETS["resnet20"].build(9).state_dict().items() if "fc." not in key}
+    headless = {key: value for key, value in target_spec("resnet20").build(9).state_dict().items() if "fc." not in key}
     safetensors.torch.save_file(headless, tmp_path / "headless.safetensors")
     target = TargetOptions(model="resnet20", checkpoint=str(tmp_path / "headless.safetensors"))
 
@@ -63,7 +63,7 @@ def test_a_checkpoint_without_its_last_layer_fits_too(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "deeper.safetensors"
-    safetensors.torch.save_file(TARGETS["resnet32"].build(10).state_dict(), path)
+    safetensors.torch.save_file(target_spec("resnet32").build(10).state_dict(), path)
 
     with pytest.raises(CheckpointError, match=r"deeper.safetensors' do not fit this network: .* unknown: layer1.3"):
         build_target(TargetOptions(model="resnet20", checkpoint=str(path)), 10, seed=0)

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from torchvision import models
 
 from sskt_edge.targets.depthwise import StridedDepthwise, with_fast_depthwise
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.spec import target_spec
 
 
 def test_mobilenet_trains_its_strided_depthwise_convolutions_so_and_no_other_layer_changes() -> None:
     plain = models.mobilenet_v2(weights=None, num_classes=7)
     swapped = [
         name
-        for name, module in TARGETS["mobilenet_v2"].build(7).named_modules()
+        for name, module in target_spec("mobilenet_v2").build(7).named_modules()
         if isinstance(module, StridedDepthwise)
     ]
 
@@ -26,14 +26,14 @@ def test_mobilenet_trains_its_strided_depthwise_convolutions_so_and_no_other_lay
     ]
     assert swapped == strided
     assert len(swapped) == 4
-    assert not any(isinstance(module, StridedDepthwise) for module in TARGETS["resnet18"].build(7).modules())
+    assert not any(isinstance(module, StridedDepthwise) for module in target_spec("resnet18").build(7).modules())
 
 
 def test_the_network_is_the_same_one() -> None:
     torch.manual_seed(0)
     plain = models.mobilenet_v2(weights=None, num_classes=7).eval()
     torch.manual_seed(0)
-    ours = TARGETS["mobilenet_v2"].build(7).eval()
+    ours = target_spec("mobilenet_v2").build(7).eval()
     images = torch.randn(2, 3, 64, 64)
 
     assert list(ours.state_dict()) == list(plain.state_dict())

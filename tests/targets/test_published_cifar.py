@@ -13,7 +13,7 @@ from torch import Tensor
 from sskt_edge.common.errors import CheckpointError
 from sskt_edge.recipe.models import TargetOptions
 from sskt_edge.targets.build import build_target
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.spec import target_spec
 from sskt_edge.targets.weights import read_weights
 from sskt_edge.training.train import train
 from tests.conftest import tiny_recipe
@@ -26,7 +26,7 @@ def random_weights(depth: int) -> dict[str, Tensor]:
     """Of the published names, without counters of batches, as files from before PyTorch 0.4."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        state = TARGETS[f"resnet{depth}"].build(10).state_dict()
+        state = target_spec(f"resnet{depth}").build(10).state_dict()
         for key, value in state.items():
             if "running" in key:
                 value.uniform_(0.5, 1.5)

@@ -6,11 +6,11 @@ from torch import Tensor
 
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.targets.reference import reference_logits
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.spec import target_spec
 
 
 def test_reference_logits_are_the_network_behind_its_pixels_in_eval_mode() -> None:
-    network, pixels = TARGETS["resnet20"].build(4).train(), Pixels(8)
+    network, pixels = target_spec("resnet20").build(4).train(), Pixels(8)
     images = np.random.default_rng(0).integers(0, 256, (70, 8, 8, 3), dtype=np.uint8)  # more than one batch
 
     logits = reference_logits(network, pixels, images)
@@ -22,7 +22,7 @@ def test_reference_logits_are_the_network_behind_its_pixels_in_eval_mode() -> No
 
 
 def test_reference_logits_repeat_to_the_bit_whatever_layout_the_network_came_in() -> None:
-    network, pixels = TARGETS["resnet20"].build(4), Pixels(16)
+    network, pixels = target_spec("resnet20").build(4), Pixels(16)
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
     before = reference_logits(network, pixels, images)
 
@@ -32,7 +32,7 @@ def test_reference_logits_repeat_to_the_bit_whatever_layout_the_network_came_in(
 
 
 def test_another_forward_is_asked_instead() -> None:
-    network, pixels = TARGETS["resnet20"].build(4), Pixels(8)
+    network, pixels = target_spec("resnet20").build(4), Pixels(8)
     images = np.zeros((2, 8, 8, 3), dtype=np.uint8)
 
     def doubled(planes: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ import torch
 
 from sskt_edge.common.errors import CheckpointError, RunError
 from sskt_edge.targets.reference import reference_logits
-from sskt_edge.targets.registry import TARGETS
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import find_newest_run, find_runs
+from sskt_edge.targets.spec import target_spec
 from tests.sealed import changed, of_before
 
 _FRESH_PROCESS = """
@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from sskt_edge.targets.reference import reference_logits
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.spec import target_spec
 from sskt_edge.targets.run_folder import read_run
 run = read_run(Path(sys.argv[1]))
 golden = run.golden()
@@ -61,7 +61,7 @@ def test_a_run_is_read_back_frozen_with_all_that_belongs_to_it(tiny_run: Trained
 
 
 def test_nothing_of_the_branches_lies_in_the_stripped_weights(tiny_run: TrainedNetwork) -> None:
-    bare = TARGETS["resnet20"].build(10)
+    bare = target_spec("resnet20").build(10)
 
     assert set(tiny_run.network.state_dict()) == set(bare.state_dict())
     assert tiny_run.result.primary.parameters == sum(p.numel() for p in bare.parameters())

@@ -25,7 +25,7 @@ model = "resnet20"
 [[sources]]
 name = "teacher"
 model = "run/%s"
-[sskt]
+[method]
 transfer_module = true
 alpha = 1.0
 [labels]
@@ -58,7 +58,7 @@ def stop_within_epoch(epoch: int, small: Recipe, runs: Path, monkeypatch: pytest
 
     def step(trainer: Trainer, *rest: Any) -> None:
         original(trainer, *rest)
-        if (trainer.position.epoch, trainer.position.step) == (epoch, 1):
+        if (trainer.state.epoch, trainer.state.step) == (epoch, 1):
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:

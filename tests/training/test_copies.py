@@ -22,7 +22,7 @@ TEXT = """
 name = "own"
 data = { name = "imagefolder", root = "%s", image_size = 16, augment = { crop_padding = 1 } }
 target = { model = "resnet20" }
-sskt = { method = "scratch" }
+method = { name = "scratch" }
 train = { device = "cpu", precision = "fp32", epochs = 1, batch_size = 8 }
 """
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sskt_edge.common.errors import RecipeError
-from sskt_edge.recipe.names import Precision
+from sskt_edge.recipe.precision import Precision
 from sskt_edge.training.device import choose_device, choose_precision
 
 CPU = torch.device("cpu")

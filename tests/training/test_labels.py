@@ -294,7 +294,7 @@ def test_an_engine_that_the_gate_refuses_leaves_neither_run_nor_labels(images: I
 
 
 def test_unlabelled_images_change_the_weights_and_not_from_scratch(images: Images) -> None:
-    labelled, scratch = ("data.per_class=4",), "sskt.method=scratch"
+    labelled, scratch = ("data.per_class=4",), "method.name=scratch"
     assert images.weights(*REST) != images.weights(*labelled)
     assert images.weights(*REST, scratch) == images.weights(*labelled, scratch)
 
@@ -305,7 +305,7 @@ def test_a_ratio_that_adds_no_unlabelled_image_is_refused(images: Images) -> Non
 
 
 @pytest.mark.parametrize(
-    ("change", "why"), [("sskt.method=scratch", "nothing to fill"), (ONLINE, "Set it to a folder")]
+    ("change", "why"), [("method.name=scratch", "nothing to fill"), (ONLINE, "Set it to a folder")]
 )
 def test_a_recipe_that_keeps_no_labels_has_nothing_to_fill(change: str, why: str, images: Images) -> None:
     with pytest.raises(RecipeError, match=why):

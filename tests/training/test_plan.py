@@ -122,8 +122,8 @@ def test_a_single_view_asked_anew_is_asked_once(images: Images) -> None:
 
 def test_what_cannot_be_planned_is_refused(images: Images) -> None:
     with pytest.raises(RecipeError, match=r"labels.top_k = 1 loses too much"):
-        plan_labels(images.recipe(*ONLY_TORCH, "labels.top_k=1", "sskt.temperature=0.5"))
-    with pytest.raises(RecipeError, match=r"sskt\.method = 'scratch'\. There is nothing to plan"):
-        plan_labels(images.recipe("sskt.method=scratch"))
+        plan_labels(images.recipe(*ONLY_TORCH, "labels.top_k=1", "method.temperature=0.5"))
+    with pytest.raises(RecipeError, match=r"method\.name = 'scratch'\. There is nothing to plan"):
+        plan_labels(images.recipe("method.name=scratch"))
     with pytest.raises(ParityError, match=r"onnxruntime-fp32: KL .* at most 0 allowed"):
         plan_labels(images.recipe("labels.engine=onnxruntime", "labels.gate.kl=0", "sources.0.mean=[0.1,0.2,0.3]"))

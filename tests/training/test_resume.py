@@ -271,7 +271,7 @@ def test_a_run_whose_own_recipe_was_edited_is_refused_with_the_key(file: Path) -
 
 def test_a_value_that_a_run_did_not_have_is_told(tiny_run: TrainedNetwork, file: Path) -> None:
     run = begin(file)
-    changed = recipe(tiny_run.folder.path, "sources.teacher.alpha=0.5", "sskt.method=scratch", "train.epochs=1")
+    changed = recipe(tiny_run.folder.path, "sources.teacher.alpha=0.5", "method.name=scratch", "train.epochs=1")
     with pytest.raises(RunError, match=r"sources.teacher.alpha was not set, is 0.5"):
         refuse_other_recipe(run, changed)
 

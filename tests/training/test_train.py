@@ -17,11 +17,11 @@ from torch import Tensor
 
 import sskt_edge
 from sskt_edge.common.errors import DivergenceError, NetworkError, RunError
-from sskt_edge.methods.sskt.losses import total_loss
+from sskt_edge.methods.learner import Outputs, TaskLoss
+from sskt_edge.methods.sskt.learner import SsktLearner
 from sskt_edge.recipe import load_recipe, parse_recipe, recipe_sha256
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.tasks.metrics import interval
-from sskt_edge.training import loop
 from sskt_edge.training.epoch_table import EpochTable
 from sskt_edge.training.train import train
 from tests.conftest import tiny_recipe
@@ -101,10 +101,10 @@ def test_the_same_recipe_gives_the_same_weights(trained: TrainedNetwork, tmp_pat
     [
         "train.seed=1",
         "data.view_seed=1",
-        "sskt.alpha=0.5",
-        "sskt.temperature=2",
-        "sskt.transfer_module=false",
-        "sskt.combine=sum",
+        "method.alpha=0.5",
+        "method.temperature=2",
+        "method.transfer_module=false",
+        "method.combine=sum",
         "labels.views=fresh",
         "sources.0.batchnorm=recalibrated",
     ],
@@ -127,8 +127,10 @@ def test_native_sources_see_more_than_upsampled_ones(tiny_run: TrainedNetwork, t
 
 
 def test_scratch_is_the_same_loop_without_sources(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
-    scratch = train(recipe(tiny_run.folder.path, "sskt.method=scratch"), tmp_path / "scratch")
-    weightless = train(recipe(tiny_run.folder.path, "sskt.alpha=0", "sskt.transfer_module=false"), tmp_path / "zero")
+    scratch = train(recipe(tiny_run.folder.path, "method.name=scratch"), tmp_path / "scratch")
+    weightless = train(
+        recipe(tiny_run.folder.path, "method.alpha=0", "method.transfer_module=false"), tmp_path / "zero"
+    )
     assert scratch.result.sources == {}
     assert scratch.result.branches.parameters == 0
     # A source that weighs nothing changes nothing but last bits: the branch only adds zeros to the gradients.
@@ -144,7 +146,7 @@ def test_two_sources_train_together(transfer_module: str, tiny_run: TrainedNetwo
         f"{{name='teacher', model='run/{tiny_run.folder.path}'}}]"
     )
     run = train(
-        recipe(tiny_run.folder.path, both, "train.epochs=1", f"sskt.transfer_module={transfer_module}"), tmp_path
+        recipe(tiny_run.folder.path, both, "train.epochs=1", f"method.transfer_module={transfer_module}"), tmp_path
     )
     line = metrics(run)[0]
     assert line["loss"] == pytest.approx(
@@ -158,13 +160,14 @@ def test_the_primary_learns_from_the_labelled_images_alone(
 ) -> None:
     met: list[tuple[list[int], int, int]] = []
 
-    def loss(primary: Tensor, labels: Tensor, branches: dict[str, Tensor], soft: dict[str, Tensor], how: Any) -> Any:
-        assert len(primary) == len(labels)
-        met.append((labels.tolist(), len(branches["teacher"]), len(soft["teacher"])))
-        return total_loss(primary, labels, branches, soft, how)
+    losses = SsktLearner.losses
+
+    def noted(learner: SsktLearner, outputs: Outputs, labels: Tensor, soft: dict[str, Tensor], task: TaskLoss) -> Any:
+        met.append((labels.tolist(), len(outputs.branches["teacher"]), len(soft["teacher"])))
+        return losses(learner, outputs, labels, soft, task)
 
     images = Images(tmp_path, tiny_teacher)
-    monkeypatch.setattr(loop, "total_loss", loss)
+    monkeypatch.setattr(SsktLearner, "losses", noted)
     images.weights("data.per_class=4", "data.unlabelled=rest", "data.unlabelled_ratio=1.5", "train.batch_size=4")
     assert len(met) == 3 * 2
     for epoch in range(3):

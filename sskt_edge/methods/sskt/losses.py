@@ -1,30 +1,23 @@
-"""The losses of equations (1) to (5)."""
+"""The losses of equations (2) and (3)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sskt_edge.methods.sskt.options import SsktOptions
+
 Reduction = Literal["batchmean", "mean"]
 
 
-class AuxiliaryLoss(NamedTuple):
-    """One source's term in the total loss: α and how it is computed."""
-
-    alpha: float
-    kind: Literal["ce", "kd"]
-    temperature: float
-    kd_reduction: Reduction
-
-    def __call__(self, branch: Tensor, source: Tensor) -> Tensor:
-        """Not yet times α. [B,C] logits of the branch, [B,C] logits of the source → scalar."""
-        if self.kind == "ce":
-            return soft_cross_entropy(branch, source, self.temperature)
-        return distillation(branch, source, self.temperature, self.kd_reduction)
+def auxiliary_loss(options: SsktOptions, branch: Tensor, source: Tensor) -> Tensor:
+    """One source's term in the total loss, before α. [B,C] logits of the branch, [B,C] of the source → scalar."""
+    if options.loss == "ce":
+        return soft_cross_entropy(branch, source, options.temperature)
+    return distillation(branch, source, options.temperature, options.kd_reduction)
 
 
 def soft_cross_entropy(branch: Tensor, source: Tensor, temperature: float) -> Tensor:
@@ -50,30 +43,3 @@ def distillation(branch: Tensor, source: Tensor, temperature: float, reduction: 
     if reduction == "mean":  # done here: torch warns that its own "mean" will come to be "batchmean"
         divergence = divergence / branch.shape[1]
     return temperature**2 * divergence
-
-
-def total_loss(
-    primary: Tensor,
-    labels: Tensor,
-    branches: Mapping[str, Tensor],
-    sources: Mapping[str, Tensor],
-    auxiliary: Mapping[str, AuxiliaryLoss],
-) -> dict[str, Tensor]:
-    """The cross-entropy of the task plus α times each source's loss. Equations (1) and (5).
-
-    Args:
-        primary: logits of the target, [B,K].
-        labels: int64 [B].
-        branches: source → logits of its branch, [B,C].
-        sources: source → its own logits for the same views, [B,C].
-        auxiliary: source → its loss.
-
-    Returns:
-        Scalars: "total", to be minimised; "primary"; and each source's loss by its name, before α.
-    """
-    terms = {"primary": F.cross_entropy(primary.float(), labels)}
-    terms["total"] = terms["primary"]
-    for name, loss in auxiliary.items():
-        terms[name] = loss(branches[name].float(), sources[name])
-        terms["total"] = terms["total"] + loss.alpha * terms[name]
-    return terms

@@ -7,10 +7,10 @@ from typing import Literal
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from sskt_edge.methods.sskt.losses import AuxiliaryLoss, Reduction, distillation, soft_cross_entropy, total_loss
+from sskt_edge.methods.sskt.losses import Reduction, auxiliary_loss, distillation, soft_cross_entropy
+from sskt_edge.methods.sskt.options import SsktOptions
 
 LN2, LN3, LN5 = math.log(2), math.log(3), math.log(5)
 
@@ -47,11 +47,11 @@ def test_kd_reduction_mean_divides_by_the_classes_too() -> None:
 def test_a_temperature_divides_the_logits_and_its_square_weighs_the_loss(
     kind: Literal["ce", "kd"], one: list[float]
 ) -> None:
-    loss = AuxiliaryLoss(alpha=0.5, kind=kind, temperature=3.0, kd_reduction="batchmean")
+    options = SsktOptions(loss=kind, temperature=3.0)
     expected = 9 * (one[0] + one[1]) / 2
 
     # Logits three times as large, at T = 3, give the same distributions as before.
-    assert loss(3 * BRANCH, 3 * SOURCE).item() == pytest.approx(expected, rel=1e-6)
+    assert auxiliary_loss(options, 3 * BRANCH, 3 * SOURCE).item() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
@@ -91,62 +91,3 @@ def test_distillation_stays_finite_where_a_probability_vanishes(reduction: Reduc
     source, branch = torch.tensor([[500.0, -500.0]]), torch.tensor([[-500.0, 500.0]])
 
     assert math.isfinite(distillation(branch, source, 1.0, reduction).item())
-
-
-def test_total_loss_is_the_task_plus_alpha_times_each_source() -> None:
-    primary = torch.tensor([[LN5, 0.0, 0.0], [0.0, 0.0, 0.0]])  # softmax: (5, 1, 1) / 7; (1, 1, 1) / 3
-    labels = torch.tensor([1, 2])
-    task = (math.log(7) + LN3) / 2
-    auxiliary = {
-        "places": AuxiliaryLoss(0.1, "ce", 1.0, "batchmean"),
-        "imagenet": AuxiliaryLoss(2.0, "kd", 1.0, "mean"),
-    }
-    places = sum(CROSS_ENTROPIES) / 2
-    imagenet = sum(DIVERGENCES) / 2 / 2
-
-    terms = total_loss(
-        primary,
-        labels,
-        branches={"imagenet": BRANCH, "places": BRANCH},
-        sources={"places": SOURCE, "imagenet": SOURCE},
-        auxiliary=auxiliary,
-    )
-
-    assert set(terms) == {"total", "primary", "places", "imagenet"}
-    assert terms["primary"].item() == pytest.approx(task, rel=1e-6)
-    assert terms["places"].item() == pytest.approx(places, rel=1e-6)
-    assert terms["imagenet"].item() == pytest.approx(imagenet, rel=1e-6)
-    assert terms["total"].item() == pytest.approx(task + 0.1 * places + 2.0 * imagenet, rel=1e-6)
-
-
-def test_each_branch_is_held_against_its_own_source() -> None:
-    loss = AuxiliaryLoss(1.0, "kd", 1.0, "batchmean")
-    other = -BRANCH
-    terms = total_loss(
-        torch.zeros(2, 3),
-        torch.tensor([0, 1]),
-        branches={"a": BRANCH, "b": other},
-        sources={"b": other, "a": BRANCH},
-        auxiliary={"a": loss, "b": loss},
-    )
-
-    assert terms["a"].item() == pytest.approx(0.0, abs=1e-6)
-    assert terms["b"].item() == pytest.approx(0.0, abs=1e-6)
-
-
-def test_without_sources_the_total_is_the_plain_cross_entropy() -> None:
-    primary, labels = torch.tensor([[0.3, -1.0], [2.0, 0.1]]), torch.tensor([1, 0])
-
-    terms = total_loss(primary, labels, {}, {}, {})
-
-    assert torch.equal(terms["total"], F.cross_entropy(primary, labels))
-
-
-def test_losses_are_computed_in_fp32_whatever_the_forward_pass_gave() -> None:
-    loss = AuxiliaryLoss(1.0, "ce", 1.0, "batchmean")
-    low = BRANCH.to(torch.bfloat16)
-
-    terms = total_loss(low, torch.tensor([0, 1]), {"a": low}, {"a": SOURCE}, {"a": loss})
-
-    assert {term.dtype for term in terms.values()} == {torch.float32}
-    assert torch.equal(terms["a"], soft_cross_entropy(low.float(), SOURCE, 1.0))

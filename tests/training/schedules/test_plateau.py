@@ -15,7 +15,8 @@ from sskt_edge.common.progress import QUIET
 from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.optimization import Plateau
 from sskt_edge.targets.run_folder import TrainedNetwork
-from sskt_edge.training.plateau import PlateauState, after_validation
+from sskt_edge.training.schedules.plateau import PlateauSchedule
+from sskt_edge.training.schedules.schedule import ScheduleState
 from sskt_edge.training.train import train
 from tests.training.small import recipe
 
@@ -34,10 +35,10 @@ def torchs_rates(losses: Sequence[float], rule: Plateau, base: float) -> list[fl
 
 
 def our_rates(losses: Sequence[float], rule: Plateau, base: float) -> list[float]:
-    state, rates = PlateauState(), []
+    schedule, state, rates = PlateauSchedule(rule, base), ScheduleState(), []
     for loss in losses:
-        state = PlateauState.model_validate_json(state.model_dump_json())  # as a checkpoint keeps it
-        state = after_validation(state, rule, base, loss)
+        state = ScheduleState.model_validate_json(state.model_dump_json())  # as a checkpoint keeps it
+        state = schedule.after_validation(state, loss)
         assert state.rate is not None
         rates.append(state.rate)
     return rates
@@ -78,7 +79,7 @@ def test_a_training_lowers_its_rate_by_the_validation_loss_of_the_task(
     small = recipe(
         tiny_run.folder.path,
         "train.schedule={name='plateau', patience=0, factor=0.5, threshold=0.9}",
-        *("data.per_class=3", "data.validation=0.1", "train.epochs=6", "train.validate_every=2", "sskt.alpha=5"),
+        *("data.per_class=3", "data.validation=0.1", "train.epochs=6", "train.validate_every=2", "method.alpha=5"),
     )
     run = train(small, tmp_path)
 

@@ -1,4 +1,4 @@
-"""Learning rates worked out by hand."""
+"""A step of each optimizer, worked out by hand."""
 
 from __future__ import annotations
 
@@ -6,33 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from sskt_edge.methods.sskt.network import BranchedTarget
-from sskt_edge.recipe.optimization import AdamW, Cosine, Sgd, Steps
-from sskt_edge.targets.registry import TARGETS
-from sskt_edge.training.optimizer import build_optimizer, learning_rate
-
-
-@pytest.mark.parametrize(
-    ("step", "rate"),
-    [(0, 0.1), (59 * 40 + 39, 0.1), (60 * 40, 0.02), (120 * 40, 0.004), (160 * 40, 0.0008), (200 * 40 - 1, 0.0008)],
-)
-def test_steps_follow_table_1_of_the_paper(step: int, rate: float) -> None:
-    schedule = Steps(name="steps", milestones=(60, 120, 160, 200), gamma=0.2)
-    assert learning_rate(0.1, schedule, 200, 40, step) == pytest.approx(rate)
-
-
-@pytest.mark.parametrize(("step", "rate"), [(0, 1.0), (50, 0.5), (25, 0.853553390593), (99, 0.00024671981713)])
-def test_cosine_goes_from_the_rate_to_nothing(step: int, rate: float) -> None:
-    assert learning_rate(1.0, Cosine(), 10, 10, step) == pytest.approx(rate)
-
-
-@pytest.mark.parametrize(("step", "rate"), [(0, 0.05), (19, 1.0), (20, 1.0), (60, 0.5)])
-def test_a_warm_up_rises_evenly_and_the_cosine_follows(step: int, rate: float) -> None:
-    assert learning_rate(1.0, Cosine(warmup_epochs=2), 10, 10, step) == pytest.approx(rate)
-
-
-def test_a_warm_up_as_long_as_the_training_is_no_error() -> None:
-    assert learning_rate(1.0, Cosine(warmup_epochs=50), 10, 10, 99) == pytest.approx(1.0)
+from sskt_edge.recipe.optimization import AdamW, Sgd
+from sskt_edge.targets.spec import target_spec
+from sskt_edge.training.optimizers import build_optimizer
+from tests.methods.sskt.learners import learner_of
 
 
 def test_sgd_moves_by_equation_4_with_momentum_and_decay() -> None:
@@ -77,15 +54,15 @@ def test_a_step_goes_through_memory_as_parameters_lie(given: Sgd | AdamW, transf
     for layout in (torch.contiguous_format, torch.channels_last):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            primary = TARGETS["resnet20"].build(5)
-            network = BranchedTarget(primary, TARGETS["resnet20"], {"a": 7}, transfer_module).double()
+            primary = target_spec("resnet20").build(5)
+            network = learner_of(primary, "resnet20", {"a": 7}, transfer_module).double()
             batches = torch.rand(2, 4, 3, 16, 16, dtype=torch.float64)
         network.to(memory_format=layout)
         optimizer = build_optimizer(given, network)
         for batch in batches:
-            logits, branches = network(batch.contiguous(memory_format=layout))
+            outputs = network(batch.contiguous(memory_format=layout))
             optimizer.zero_grad()
-            torch.autograd.backward(logits.sin().sum() + branches["a"].sin().sum())
+            torch.autograd.backward(outputs.primary.sin().sum() + outputs.branches["a"].sin().sum())
             optimizer.step()
         made.append(network.state_dict())
 

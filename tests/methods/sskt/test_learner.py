@@ -1,15 +1,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from sskt_edge.methods.sskt.network import BranchedTarget, cost, strip
+from sskt_edge.catalogue.targets import TARGETS
+from sskt_edge.methods.learner import Outputs, TaughtBy
+from sskt_edge.methods.sskt.learner import SsktLearner
+from sskt_edge.methods.sskt.losses import soft_cross_entropy
+from sskt_edge.methods.sskt.options import SsktOptions
 from sskt_edge.methods.sskt.transfer import LinearBranch, TransferModule
-from sskt_edge.targets.registry import TARGETS
+from sskt_edge.targets.cost import network_cost
+from sskt_edge.targets.finished_run import NetworkCost
+from sskt_edge.targets.spec import target_spec
+from sskt_edge.training.loop import SingleLabelTask
+from tests.methods.sskt.learners import learner_of
+from tests.methods.sskt.test_losses import BRANCH, CROSS_ENTROPIES, LN3, LN5, SOURCE
 
 SOURCES = {"imagenet": 11, "places": 7}
 
@@ -23,7 +34,12 @@ def images(model: str, batch: int = 2) -> Tensor:
 def build(model: str, classes: int = 5) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return TARGETS[model].build(classes)
+        return target_spec(model).build(classes)
+
+
+def answers(learner: nn.Module, batch: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+    outputs = learner(batch)
+    return outputs.primary, outputs.branches
 
 
 def hooks_in(network: nn.Module) -> int:
@@ -50,8 +66,8 @@ def test_branches_leave_the_primary_as_it_was(model: str, transfer_module: bool)
     with torch.no_grad():
         alone = primary(images(model))
 
-        branched = BranchedTarget(primary, TARGETS[model], SOURCES, transfer_module).eval()
-        logits, branches = branched(images(model))
+        branched = learner_of(primary, model, SOURCES, transfer_module).eval()
+        logits, branches = answers(branched, images(model))
 
     assert torch.equal(logits, alone)
     assert {name: tuple(value.shape) for name, value in branches.items()} == {"imagenet": (2, 11), "places": (2, 7)}
@@ -62,7 +78,7 @@ def test_branches_leave_the_primary_as_it_was(model: str, transfer_module: bool)
 
 def test_no_hook_is_left_when_the_forward_pass_fails() -> None:
     primary = build("resnet20")
-    branched = BranchedTarget(primary, TARGETS["resnet20"], SOURCES)
+    branched = learner_of(primary, "resnet20", SOURCES)
 
     with pytest.raises(RuntimeError):
         branched(torch.rand(2, 4, 8, 8))
@@ -73,14 +89,14 @@ def test_no_hook_is_left_when_the_forward_pass_fails() -> None:
 def test_to_strip_is_to_take_the_very_same_module() -> None:
     primary = build("resnet20")
 
-    assert strip(BranchedTarget(primary, TARGETS["resnet20"], SOURCES)) is primary
+    assert learner_of(primary, "resnet20", SOURCES).strip() is primary
 
 
 def test_without_sources_there_are_no_branches() -> None:
     primary = build("resnet20").eval()
-    branched = BranchedTarget(primary, TARGETS["resnet20"], {}).eval()
+    branched = learner_of(primary, "resnet20", {}).eval()
     with torch.no_grad():
-        logits, branches = branched(images("resnet20"))
+        logits, branches = answers(branched, images("resnet20"))
 
         assert torch.equal(logits, primary(images("resnet20")))
     assert branches == {}
@@ -91,25 +107,25 @@ def test_without_sources_there_are_no_branches() -> None:
 def test_the_loss_of_a_transfer_module_reaches_every_stage(model: str) -> None:
     primary = build(model)
     # In eval mode BatchNorm is affine; in training, two images of one pixel leave it nothing to pass back.
-    branched = BranchedTarget(primary, TARGETS[model], {"imagenet": 11}).eval()
+    branched = learner_of(primary, model, {"imagenet": 11}).eval()
 
-    branched(images(model))[1]["imagenet"].square().sum().backward()
+    branched(images(model)).branches["imagenet"].square().sum().backward()
 
-    for path in TARGETS[model].stages:
+    for path in target_spec(model).stages:
         touched = [p.grad for p in primary.get_submodule(path).parameters()]
         assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in touched), path
-    assert primary.get_submodule(TARGETS[model].last_layer).weight.grad is None
+    assert primary.get_submodule(target_spec(model).last_layer).weight.grad is None
 
 
 def test_each_stage_alone_gets_gradient_from_its_own_bottleneck() -> None:
     primary = build("resnet20")
-    branched = BranchedTarget(primary, TARGETS["resnet20"], {"imagenet": 11}).eval()
+    branched = learner_of(primary, "resnet20", {"imagenet": 11}).eval()
     module = branched.branches[0]
     assert isinstance(module, TransferModule)
     for parameter in module.bottlenecks[2].parameters():
         nn.init.zeros_(parameter)  # what goes through the last stage is cut off
 
-    branched(images("resnet20"))[1]["imagenet"].sum().backward()
+    branched(images("resnet20")).branches["imagenet"].sum().backward()
 
     reached = {name: primary.get_submodule(name).get_parameter("0.conv1.weight").grad for name in ("layer2", "layer3")}
     assert reached["layer2"] is not None and reached["layer2"].abs().sum() > 0
@@ -118,9 +134,9 @@ def test_each_stage_alone_gets_gradient_from_its_own_bottleneck() -> None:
 
 def test_the_loss_of_a_linear_branch_reaches_the_primary() -> None:
     primary = build("resnet20")
-    branched = BranchedTarget(primary, TARGETS["resnet20"], {"imagenet": 11}, transfer_module=False)
+    branched = learner_of(primary, "resnet20", {"imagenet": 11}, transfer_module=False)
 
-    branched(images("resnet20"))[1]["imagenet"].square().sum().backward()
+    branched(images("resnet20")).branches["imagenet"].square().sum().backward()
 
     gradient = primary.get_submodule("layer1").get_parameter("0.conv1.weight").grad
     assert gradient is not None and gradient.abs().sum() > 0
@@ -128,14 +144,14 @@ def test_the_loss_of_a_linear_branch_reaches_the_primary() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_training_step_has_the_same_bits_each_time(dtype: torch.dtype) -> None:
-    branched = BranchedTarget(build("resnet20"), TARGETS["resnet20"], SOURCES).train()
+    branched = learner_of(build("resnet20"), "resnet20", SOURCES).train()
     batch = torch.rand(4, 3, 16, 16).contiguous(memory_format=torch.channels_last)
 
     def step() -> list[Tensor]:
         network = copy.deepcopy(branched).to(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
-            logits, branches = network(batch)
-        sum(one.float().square().mean() for one in (logits, *branches.values())).backward()
+            logits, branches = answers(network, batch)
+        torch.stack([one.float().square().mean() for one in (logits, *branches.values())]).sum().backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
         assert len(gradients) == len(list(network.parameters()))
         return gradients + list(network.buffers())
@@ -146,22 +162,22 @@ def test_a_training_step_has_the_same_bits_each_time(dtype: torch.dtype) -> None
 @pytest.mark.parametrize("model", list(TARGETS))
 def test_a_linear_branch_takes_what_the_primary_head_takes(model: str) -> None:
     primary = build(model, classes=5).eval()
-    branched = BranchedTarget(primary, TARGETS[model], {"imagenet": 5}, transfer_module=False).eval()
-    branch, last = branched.branches[0], primary.get_submodule(TARGETS[model].last_layer)
+    branched = learner_of(primary, model, {"imagenet": 5}, transfer_module=False).eval()
+    branch, last = branched.branches[0], primary.get_submodule(target_spec(model).last_layer)
     assert isinstance(branch, LinearBranch)
     branch.linear.load_state_dict(last.state_dict())
 
     with torch.no_grad():
-        logits, branches = branched(images(model))
+        logits, branches = answers(branched, images(model))
 
     # With the last layer's own weights the branch must answer as the primary does.
     assert torch.equal(branches["imagenet"], logits)
 
 
 def test_every_source_has_its_own_branch_in_order() -> None:
-    branched = BranchedTarget(build("resnet20"), TARGETS["resnet20"], SOURCES)
+    branched = learner_of(build("resnet20"), "resnet20", SOURCES)
 
-    assert branched.sources == ("imagenet", "places")
+    assert tuple(branched.weights) == ("imagenet", "places")
     modules = [branch for branch in branched.branches if isinstance(branch, TransferModule)]
     assert [branch.linear.out_features for branch in modules] == [11, 7]
     one, two = ({id(p) for p in branch.parameters()} for branch in branched.branches)
@@ -171,7 +187,7 @@ def test_every_source_has_its_own_branch_in_order() -> None:
 @pytest.mark.parametrize("model", ["resnet20", "resnet18", "mobilenet_v2", "densenet121"])
 def test_transfer_modules_have_the_widths_of_the_published_code(model: str) -> None:
     published = {"resnet20": (32, 64), "resnet18": (500, 1000), "mobilenet_v2": (160, 320), "densenet121": (256, 512)}
-    branched = BranchedTarget(build(model), TARGETS[model], {"imagenet": 11})
+    branched = learner_of(build(model), model, {"imagenet": 11})
     module = branched.branches[0]
     assert isinstance(module, TransferModule)
 
@@ -188,7 +204,7 @@ def test_transfer_modules_have_the_widths_of_the_published_code(model: str) -> N
 @pytest.mark.parametrize("model", ["resnet18", "resnet34", "resnet50"])
 def test_branches_of_the_large_resnets_start_as_published(model: str) -> None:
     """Normal, of variance 2 / (outputs × kernel area): kaiming_normal_ with fan_out, bounded by nothing."""
-    module = BranchedTarget(build(model), TARGETS[model], {"imagenet": 11}).branches[0]
+    module = learner_of(build(model), model, {"imagenet": 11}).branches[0]
     assert isinstance(module, TransferModule)
     convolutions = [layer for layer in module.bottlenecks.modules() if isinstance(layer, nn.Conv2d)]
 
@@ -201,7 +217,7 @@ def test_branches_of_the_large_resnets_start_as_published(model: str) -> None:
 
 @pytest.mark.parametrize("model", ["resnet20", "mobilenet_v2"])
 def test_branches_of_other_targets_start_as_torch_starts_them(model: str) -> None:
-    module = BranchedTarget(build(model), TARGETS[model], {"imagenet": 11}).branches[0]
+    module = learner_of(build(model), model, {"imagenet": 11}).branches[0]
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             bound = (layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]) ** -0.5
@@ -213,7 +229,7 @@ def test_cost_counts_by_hand() -> None:
     network.append(nn.Linear(4, 5))
 
     # 8 × 8 pixels of 4 channels, each from 3 × 3 × 3 values; then 5 × 4.
-    assert cost(network, 8) == (3 * 4 * 9 + 4 * 5 + 5, 8 * 8 * 4 * 27 + 20)
+    assert network_cost(network, 8) == NetworkCost(parameters=3 * 4 * 9 + 4 * 5 + 5, macs=8 * 8 * 4 * 27 + 20)
 
 
 def test_cost_of_resnet20_is_the_known_one() -> None:
@@ -221,7 +237,7 @@ def test_cost_of_resnet20_is_the_known_one() -> None:
     stem, full = 32 * 32 * 16 * 27, 32 * 32 * 16 * 16 * 9
     expected = stem + 6 * full + 2 * (full // 2 + 5 * full) + 64 * 10
 
-    found = cost(build("resnet20", 10), 32)
+    found = network_cost(build("resnet20", 10), 32)
 
     assert found.macs == expected
     assert round(found.macs / 1e6, 1) == 40.6
@@ -231,7 +247,7 @@ def test_cost_leaves_the_network_as_it_was() -> None:
     network = build("resnet20").train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
 
-    cost(network, 16)
+    network_cost(network, 16)
 
     assert network.training
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
@@ -240,10 +256,67 @@ def test_cost_leaves_the_network_as_it_was() -> None:
 
 def test_cost_of_a_branched_target_holds_its_branches() -> None:
     primary = build("resnet20", 10)
-    branched = BranchedTarget(primary, TARGETS["resnet20"], {"imagenet": 11})
+    branched = learner_of(primary, "resnet20", {"imagenet": 11})
     # Each bottleneck at its stage's sides s: s²·c·32, then (s/2)²·(32·32·9 + 32·64); the linear layer.
     bottlenecks = sum(s * s * c * 32 + (s // 2) ** 2 * (32 * 32 * 9 + 32 * 64) for s, c in ((16, 16), (8, 32), (4, 64)))
 
-    apart = cost(branched, 16).macs - cost(primary, 16).macs
+    apart = network_cost(branched, 16).macs - network_cost(primary, 16).macs
 
     assert apart == bottlenecks + 64 * 11
+
+
+def terms_of(
+    primary: Tensor, labels: Tensor, branches: dict[str, Tensor], soft: dict[str, Tensor], **told: Any
+) -> dict[str, Tensor]:
+    """The terms of a learner whose sources have two classes, for answers that are given."""
+    alphas = told.pop("alphas", dict.fromkeys(branches, 1.0))
+    taught_by = {name: TaughtBy(2, alpha) for name, alpha in alphas.items()}
+    learner = SsktLearner(SsktOptions(**told), build("resnet20"), target_spec("resnet20"), taught_by)
+    return learner.losses(Outputs(primary, branches), labels, soft, SingleLabelTask())
+
+
+def test_total_loss_is_the_task_plus_alpha_times_each_source() -> None:
+    primary = torch.tensor([[LN5, 0.0, 0.0], [0.0, 0.0, 0.0]])  # softmax: (5, 1, 1) / 7; (1, 1, 1) / 3
+    task, places = (math.log(7) + LN3) / 2, sum(CROSS_ENTROPIES) / 2
+
+    terms = terms_of(
+        primary,
+        torch.tensor([1, 2]),
+        {"imagenet": BRANCH, "places": BRANCH},
+        {"places": SOURCE, "imagenet": SOURCE},
+        alphas={"places": 0.1, "imagenet": None},
+        alpha=2.0,
+    )
+
+    assert set(terms) == {"total", "primary", "places", "imagenet"}
+    assert terms["primary"].item() == pytest.approx(task, rel=1e-6)
+    assert terms["places"].item() == pytest.approx(places, rel=1e-6)
+    assert terms["total"].item() == pytest.approx(task + 0.1 * places + 2.0 * places, rel=1e-6)
+
+
+def test_each_branch_is_compared_with_its_own_source() -> None:
+    other = -BRANCH
+    terms = terms_of(
+        torch.zeros(2, 3), torch.tensor([0, 1]), {"a": BRANCH, "b": other}, {"b": other, "a": BRANCH}, loss="kd"
+    )
+
+    assert terms["a"].item() == pytest.approx(0.0, abs=1e-6)
+    assert terms["b"].item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_unlabelled_images_are_in_the_losses_of_the_sources_alone() -> None:
+    primary, labels = torch.tensor([[0.3, -1.0], [9.0, 0.1]]), torch.tensor([1])
+
+    terms = terms_of(primary, labels, {"a": BRANCH}, {"a": SOURCE})
+
+    assert torch.equal(terms["primary"], torch.nn.functional.cross_entropy(primary[:1], labels))
+    assert torch.equal(terms["a"], soft_cross_entropy(BRANCH, SOURCE, 1.0))
+
+
+def test_losses_are_computed_in_fp32_whatever_the_forward_pass_gave() -> None:
+    low = BRANCH.to(torch.bfloat16)
+
+    terms = terms_of(low, torch.tensor([0, 1]), {"a": low}, {"a": SOURCE})
+
+    assert {term.dtype for term in terms.values()} == {torch.float32}
+    assert torch.equal(terms["a"], soft_cross_entropy(low.float(), SOURCE, 1.0))

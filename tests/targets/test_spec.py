@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 import torch
 from torch import Tensor, nn
 
+from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import NetworkError
-from sskt_edge.recipe.names import TargetName
-from sskt_edge.targets.registry import TARGETS, check_size
+from sskt_edge.targets.spec import check_size, target_spec
 
 
 def traced(network: nn.Module, paths: list[str], images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -29,14 +27,10 @@ def traced(network: nn.Module, paths: list[str], images: Tensor) -> tuple[dict[s
     return outputs, copies
 
 
-def test_the_registry_and_the_recipe_know_the_same_names() -> None:
-    assert tuple(TARGETS) == get_args(TargetName)
-
-
 @pytest.mark.parametrize("name", list(TARGETS))
-def test_stages_are_where_and_as_wide_as_the_registry_says(name: str) -> None:
-    spec = TARGETS[name]
-    images = torch.rand(1, 3, spec.smallest, spec.smallest)
+def test_stages_are_where_and_as_wide_as_the_spec_says(name: str) -> None:
+    spec = target_spec(name)
+    images = torch.rand(1, 3, TARGETS[name].smallest, TARGETS[name].smallest)
 
     outputs, copies = traced(spec.build(7).eval(), list(spec.stages), images)
 
@@ -51,14 +45,14 @@ def test_stages_are_where_and_as_wide_as_the_registry_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_the_head_takes_the_pooled_feature_and_the_last_layer_gives_the_logits(name: str) -> None:
-    spec = TARGETS[name]
+    spec = target_spec(name)
     network = spec.build(7).eval()
     last = network.get_submodule(spec.last_layer)
     seen: list[Tensor] = []
     network.get_submodule(spec.head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
 
     with torch.no_grad():
-        logits = network(torch.rand(2, 3, spec.smallest, spec.smallest))
+        logits = network(torch.rand(2, 3, TARGETS[name].smallest, TARGETS[name].smallest))
 
         assert isinstance(last, nn.Linear)
         assert seen[0].shape == (2, last.in_features)
@@ -68,14 +62,14 @@ def test_the_head_takes_the_pooled_feature_and_the_last_layer_gives_the_logits(n
 
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_it_trains_at_its_smallest_size(name: str) -> None:
-    spec = TARGETS[name]
-    check_size(name, spec.smallest)
+    spec = target_spec(name)
+    check_size(name, TARGETS[name].smallest)
 
-    spec.build(3).train()(torch.rand(2, 3, spec.smallest, spec.smallest)).sum().backward()
+    spec.build(3).train()(torch.rand(2, 3, TARGETS[name].smallest, TARGETS[name].smallest)).sum().backward()
 
 
 def test_the_taps_are_those_of_the_supplement() -> None:
-    widths = {name: tuple(spec.stages.values()) for name, spec in TARGETS.items()}
+    widths = {name: tuple(target_spec(name).stages.values()) for name in TARGETS}
 
     assert widths == {
         "resnet20": (16, 32, 64),
@@ -91,7 +85,7 @@ def test_the_taps_are_those_of_the_supplement() -> None:
 
 
 def test_the_taps_of_mobilenet_are_the_ends_of_its_groups() -> None:
-    spec = TARGETS["mobilenet_v2"]
+    spec = target_spec("mobilenet_v2")
     blocks = [f"features.{number}" for number in range(19)]
 
     outputs, _ = traced(spec.build(7).eval(), blocks, torch.rand(1, 3, 32, 32))
@@ -103,7 +97,7 @@ def test_the_taps_of_mobilenet_are_the_ends_of_its_groups() -> None:
 
 
 def test_the_pooled_feature_of_mobilenet_is_taken_before_its_dropout() -> None:
-    spec = TARGETS["mobilenet_v2"]
+    spec = target_spec("mobilenet_v2")
     network = spec.build(7).train()
     seen: list[Tensor] = []
     network.get_submodule(spec.head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

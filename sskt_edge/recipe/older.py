@@ -1,0 +1,49 @@
+"""Recipes of before. Those in run folders are read as today's; a user's own is refused with what to write instead."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+Tree = dict[str, Any]
+
+
+def from_older(tree: Tree) -> Tree:
+    """The tables of a run's recipe, of whichever version, as today's; a recipe of today comes back as it is.
+
+    >>> from_older({"sskt": {"method": "scratch", "alpha": 3.0}})
+    {'method': {'name': 'scratch'}}
+    """
+    for step in (_method,):
+        tree = step(tree)
+    return tree
+
+
+def method_from_sskt(sskt: Tree) -> Tree:
+    """The table [sskt] of before → [method].
+
+    >>> method_from_sskt({"method": "sskt", "use": ["imagenet"], "alpha": 1.0})
+    {'name': 'sskt', 'sources': ['imagenet'], 'alpha': 1.0}
+    """
+    name = sskt.get("method", "sskt")
+    if name == "scratch":
+        return {"name": "scratch"}
+    renamed = {"use": "sources"}
+    return {"name": name, **{renamed.get(key, key): value for key, value in sskt.items() if key != "method"}}
+
+
+def _method(tree: Tree) -> Tree:
+    if "sskt" not in tree:
+        return tree
+    others = {key: value for key, value in tree.items() if key != "sskt"}
+    return {**others, "method": method_from_sskt(tree["sskt"])}
+
+
+def moved(tree: Tree) -> list[str]:
+    """What an author must write in place of tables and keys of before; no line for a recipe of today."""
+    lines = []
+    if "sskt" in tree:
+        table = method_from_sskt(tree["sskt"]) if isinstance(tree["sskt"], dict) else {"name": "sskt"}
+        written = "".join(f"\n    {key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())
+        lines.append(f"sskt: the table [sskt] is [method] now (--set method.KEY=VALUE). Write:\n    [method]{written}")
+    return lines

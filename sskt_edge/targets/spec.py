@@ -1,0 +1,55 @@
+"""What sskt-edge needs to know of a target network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from sskt_edge.catalogue.targets import TARGETS
+from sskt_edge.common.errors import NetworkError
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """A target, with the places where branches may hang.
+
+    Attributes:
+        build: number of classes → the network, freshly initialised.
+        stages: module path → channels of its output, from the image to the logits.
+        head: path of the module whose input is the pooled last feature [B, features].
+        last_layer: path of the linear layer that gives the logits.
+        transfer_width: output channels of a transfer module's bottlenecks; the middle ones are half of it.
+        branches_fan_out: whether the convolutions of its branches start as the published code has it for
+            ResNet18, 34 and 50: normal, scaled by their outputs (He et al., 2015); else as torch starts them.
+    """
+
+    build: Callable[[int], nn.Module]
+    stages: dict[str, int]
+    head: str
+    last_layer: str
+    transfer_width: int
+    branches_fan_out: bool = False
+
+
+def target_spec(name: str) -> TargetSpec:
+    """The spec of a target by its name in the catalogue."""
+    spec: TargetSpec = TARGETS[name].load()()
+    return spec
+
+
+def check_size(model: str, image_size: int) -> None:
+    """Refuse an image size that the target cannot take.
+
+    Raises:
+        NetworkError: the image is smaller than the target's smallest.
+    """
+    smallest = TARGETS[model].smallest
+    if image_size < smallest:
+        fits = [name for name, entry in TARGETS.items() if entry.smallest <= image_size]
+        instead = f", or take one of: {', '.join(fits)}" if fits else ""
+        raise NetworkError(
+            f"data.image_size = {image_size}: {model} needs images of at least {smallest} pixels. "
+            f"Raise data.image_size{instead}."
+        )

@@ -1,0 +1,31 @@
+"""Lower the rate when the validation loss stops falling."""
+
+from __future__ import annotations
+
+from sskt_edge.recipe.optimization import Plateau
+from sskt_edge.training.schedules.schedule import Place, Schedule, ScheduleState
+
+# torch's ReduceLROnPlateau does not lower a rate by less.
+_LEAST_STEP = 1e-8
+
+
+class PlateauSchedule(Schedule):
+    """The rule of torch's ReduceLROnPlateau: mode "min", threshold "rel", no cooldown."""
+
+    def __init__(self, options: Plateau, base: float) -> None:
+        self._options, self._base = options, base
+
+    def rate(self, place: Place, state: ScheduleState) -> float:
+        """As the validations so far have left it."""
+        del place
+        return self._base if state.rate is None else state.rate
+
+    def after_validation(self, state: ScheduleState, loss: float) -> ScheduleState:
+        """The state after one more validation; a loss that is not a number is not smaller."""
+        rule, rate = self._options, self._base if state.rate is None else state.rate
+        if loss < (float("inf") if state.best is None else state.best * (1 - rule.threshold)):
+            return ScheduleState(best=loss, bad=0, rate=rate)
+        if state.bad < rule.patience:
+            return ScheduleState(best=state.best, bad=state.bad + 1, rate=rate)
+        lower = max(rate * rule.factor, rule.min_lr)
+        return ScheduleState(best=state.best, bad=0, rate=lower if rate - lower > _LEAST_STEP else rate)
