@@ -83,7 +83,7 @@ def test_the_schema_is_json_that_describes_every_key() -> None:
     assert set(schema["properties"]) == set(Recipe.model_fields)
     assert set(schema["required"]) == {"name", "data", "target"}
     assert schema["additionalProperties"] is False
-    assert schema["$defs"]["Target"]["properties"]["model"]["enum"][0] == "resnet20"
+    assert schema["$defs"]["TargetOptions"]["properties"]["model"]["enum"][0] == "resnet20"
     references = {part["$ref"] for part in find(schema, "$ref")}
     assert references and all(reference.removeprefix("#/$defs/") in schema["$defs"] for reference in references)
 
