@@ -1,4 +1,4 @@
-"""The documentation site: `make docs`. Its source is the repository itself, so that links between pages work in both."""
+"""The site that `make docs` builds. Its source is the repository itself, so that links between pages work in both."""
 
 from __future__ import annotations
 
