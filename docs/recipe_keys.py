@@ -96,13 +96,19 @@ def _join(place: str, name: str, field: Schema) -> str:
 
 def _models_in(field: Schema, defs: Schema) -> list[Schema]:
     """The models that a field may hold, each once."""
-    found = {}
+    found = []
     for part in (field, *field.get("anyOf", ()), *field.get("oneOf", ())):
-        for ref in (part.get("$ref"), part.get("items", {}).get("$ref")):
-            model = defs[ref.rpartition("/")[2]] if ref else {}
-            if "properties" in model:
-                found[ref] = model
-    return list(found.values())
+        for schema in (part, part.get("items", {})):
+            model = _resolved(schema, defs)
+            if "properties" in model and model not in found:
+                found.append(model)
+    return found
+
+
+def _resolved(schema: Schema, defs: Schema) -> Schema:
+    """The schema itself, or the one that it refers to."""
+    ref = schema.get("$ref")
+    return defs[ref.rpartition("/")[2]] if ref else schema
 
 
 def _key(name: str, field: Schema, defs: Schema, *, required: bool) -> Key:
@@ -112,8 +118,7 @@ def _key(name: str, field: Schema, defs: Schema, *, required: bool) -> Key:
 
 def _takes(field: Schema, defs: Schema) -> str:
     """The type and range of a field, or its choices."""
-    if "$ref" in field:
-        return _takes(defs[field["$ref"].rpartition("/")[2]], defs)
+    field = _resolved(field, defs)
     if "anyOf" in field or "oneOf" in field:
         parts = [part for part in field.get("anyOf", field.get("oneOf")) if part.get("type") != "null"]
         return " or ".join(dict.fromkeys(_takes(part, defs) for part in parts))

@@ -41,6 +41,18 @@ def test_files_named_in_the_text_exist(page: Path) -> None:
     assert missing == []
 
 
+def test_files_and_names_of_the_contributors_page_are_those_of_the_package() -> None:
+    page, package = REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "sskt_edge"
+    steps = re.findall(r"^ {4}(\w+/[\w/]+\.py) +(\w+) ", text_of(page), re.MULTILINE)
+    assert len(steps) == 6
+    for file, name in steps:
+        assert re.search(rf"^(def|class) {name}\b", text_of(package / file), re.MULTILINE), f"{file}: {name}"
+    rooms = {path.name for path in package.iterdir() if path.is_dir()}
+    named = [span for span in spans(page) if span.partition("/")[0] in rooms and re.fullmatch(r"[\w/]+\.py", span)]
+    missing = [span for span in named if not (package / span).is_file()]
+    assert missing == []
+
+
 def test_every_page_of_the_readme_is_linked_from_it() -> None:
     linked = set(re.findall(r"\]\((docs/[\w-]+\.md)", text_of(README)))
     pages = {name_of(page) for page in PAGES if name_of(page).startswith("docs/")}
