@@ -26,9 +26,17 @@ class Key(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One table of a recipe, such as `[train.optimizer]`, or one kind of it."""
+    """One table of a recipe.
 
-    title: str
+    Attributes:
+        place: its dotted name, such as "train.optimizer"; of an element of an array "sources.NAME".
+        kind: the `name` that chooses this table of several in the same place; else "".
+        meaning: what it is about.
+        keys: in the order of its model.
+    """
+
+    place: str
+    kind: str
     meaning: str
     keys: tuple[Key, ...]
 
@@ -36,8 +44,8 @@ class Table(NamedTuple):
 def recipe_tables() -> list[Table]:
     """All tables of a recipe, in the order of its models.
 
-    >>> "per_class" in {key.name for table in recipe_tables() for key in table.keys if table.title == "data"}
-    True
+    >>> [table.place for table in recipe_tables()][:3]
+    ['', 'data', 'data.augment']
     """
     schema = Recipe.model_json_schema()
     return list(_tables("", "", schema, schema["$defs"]))
@@ -45,14 +53,14 @@ def recipe_tables() -> list[Table]:
 
 def recipe_keys() -> set[str]:
     """Every key as `--set` takes it: "train.optimizer.lr"; an element of an array by NAME, "sources.NAME.model"."""
-    return {_dotted(table, key.name) for table in recipe_tables() for key in table.keys}
+    return {f"{table.place}.{key.name}".lstrip(".") for table in recipe_tables() for key in table.keys}
 
 
 def as_markdown() -> str:
     """A heading and a table for each table of a recipe."""
     lines: list[str] = []
     for table in recipe_tables():
-        lines += [f"### {f'`{table.title}`' if table.title else 'At the top'}", "", *_sentences(table.meaning)]
+        lines += [f"### {_heading(table)}", "", *_sentences(table.meaning)]
         lines += ["| key | takes | default | meaning |", "|---|---|---|---|"]
         lines += [f"| `{key.name}` | {key.takes} | {key.default} | {key.meaning} |" for key in table.keys]
         lines += [""]
@@ -73,6 +81,14 @@ def setup(app: Sphinx) -> dict[str, bool]:
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
+def _heading(table: Table) -> str:
+    """The table as a recipe opens it."""
+    if not table.place:
+        return "At the top"
+    name, in_array, _ = table.place.partition(".NAME")
+    return f"`[[{name}]]`" if in_array else f"`[{name}]`" + (f', `name = "{table.kind}"`' if table.kind else "")
+
+
 def _tables(place: str, kind: str, schema: Schema, defs: Schema) -> Iterator[Table]:
     """The table of a schema, then those of the schemas within it."""
     keys, inner = [], []
@@ -82,7 +98,7 @@ def _tables(place: str, kind: str, schema: Schema, defs: Schema) -> Iterator[Tab
         if not below:
             keys.append(_key(name, field, defs, required=name in schema.get("required", ())))
     if keys:
-        yield Table(place + (f', name = "{kind}"' if kind else ""), schema.get("description", ""), tuple(keys))
+        yield Table(place, kind, schema.get("description", ""), tuple(keys))
     several = {path for path, _ in inner if sum(path == other for other, _ in inner) > 1}
     for path, model in inner:
         own = model.get("properties", {}).get("name", {}).get("const", "") if path in several else ""
@@ -145,8 +161,3 @@ def _sentences(text: str) -> list[str]:
     """The paragraphs of a docstring, without what it says of attributes."""
     paragraphs = text.partition("\nAttributes:")[0].split("\n\n")
     return [line for paragraph in paragraphs if paragraph.strip() for line in (_cell(paragraph), "")]
-
-
-def _dotted(table: Table, name: str) -> str:
-    place = table.title.partition(",")[0]
-    return f"{place}.{name}" if place else name

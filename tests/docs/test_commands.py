@@ -57,8 +57,8 @@ def set_keys(words: list[str]) -> list[str]:
 
 
 def is_key(name: str, known: set[str]) -> bool:
-    """A key, or a table of keys."""
-    return name in known or any(key.startswith(f"{name}.") for key in known)
+    """A key, a table of keys, or one within a key that takes a table."""
+    return name in known or any(key.startswith(f"{name}.") or name.startswith(f"{key}.") for key in known)
 
 
 @pytest.mark.docs

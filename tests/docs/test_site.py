@@ -48,7 +48,7 @@ def test_the_front_page_leads_to_the_first_one(site: Path) -> None:
 def test_the_site_has_every_key_and_every_public_function(site: Path) -> None:
     page = text_of(site / "docs" / "recipes.html")
     for table in recipe_tables():
-        assert all(f">{key.name}<" in page for key in table.keys), table.title
+        assert all(f">{key.name}<" in page for key in table.keys), table.place
     functions = text_of(site / "docs" / "python.html")
     assert all(f'id="sskt_edge.{name}"' in functions for name in sskt_edge.__all__ if name != "__version__")
 
