@@ -44,6 +44,8 @@ from tests.export.pages import (
     verb_of,
 )
 
+pytestmark = pytest.mark.docs
+
 README = KIT / "README.md"
 FILES = sorted(path for path in KIT.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
 # With what a file of each kind begins where its first line is for people: a page, a docstring, a comment.
