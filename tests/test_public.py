@@ -4,7 +4,6 @@ import ast
 import inspect
 import subprocess
 import sys
-import textwrap
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 import sskt_edge
 from sskt_edge.targets.run_folder import TrainedNetwork
+from tests.export.pages import blocks, is_python
 
 PACKAGE = Path(sskt_edge.__file__).parent
 LAZY = [name for name in sskt_edge.__all__ if name != "__version__"]
@@ -61,12 +61,11 @@ def test_tab_completion_shows_every_public_name() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_sample_of_the_readme_runs_where_there_is_no_int8(
+def test_the_sample_of_the_page_runs_where_there_is_no_int8(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All of it but the training, in whose place stands a run that was trained before."""
-    text = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    sample = textwrap.dedent(text.partition("## From Python\n")[2].partition("\n## ")[0])
+    (sample,) = filter(is_python, blocks(PACKAGE.parent / "docs" / "python.md"))
     (training,) = [line for line in sample.splitlines() if "sskt_edge.train(" in line]
     monkeypatch.chdir(tmp_path)
 

@@ -93,7 +93,7 @@ def train(
         show_epochs: whether it draws a line for every epoch; the run's log has one in any case.
 
     Returns:
-        The finished run: the stripped network in eval mode, with its result.
+        The finished run, with the stripped network in eval mode and its result.
 
     Raises:
         InputError: the recipe names what does not exist or does not fit; no new run is made.

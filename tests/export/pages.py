@@ -1,10 +1,15 @@
-"""The kit's pages, taken apart: their code blocks, the commands in them, and what stands between backticks."""
+"""Pages, taken apart: their code blocks, the commands in them, and what stands between backticks."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from pathlib import Path
+from typing import Any
+
+import typer
+
+from sskt_edge.cli.main import app
 
 KIT = Path(__file__).resolve().parent.parent.parent / "export"
 PAGES = sorted(KIT.rglob("*.md"))
@@ -88,4 +93,22 @@ def rows_of(page: Path, heading: str) -> list[list[str]]:
             found.pop()  # it was the head of the next table
             break
         found.append([cell.strip("| ") for cell in row])
+    return found
+
+
+def verb_of(words: list[str]) -> tuple[Any, str, list[str]]:
+    """The command of the typer app that the words call, its name, and what is left of them."""
+    command, rest = typer.main.get_command(app), list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    return command, " ".join(words[: len(words) - len(rest)]), rest
+
+
+def every_option() -> set[str]:
+    """The options of all verbs, those of groups such as `labels` among them."""
+    found, left = set(), [typer.main.get_command(app)]
+    while left:
+        command: Any = left.pop()
+        left += getattr(command, "commands", {}).values()
+        found |= {option for one in command.params for option in one.opts}
     return found

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from PIL import Image
 
 import sskt_edge
 from sskt_edge.bundle.bundle import MANIFEST
 from sskt_edge.bundle.golden import FILE_NAME as GOLDEN
 from sskt_edge.bundle.manifest import CALIBRATION_FILE
-from sskt_edge.cli.main import app
 from sskt_edge.common import errors
 from sskt_edge.convert import older_bundle
 from sskt_edge.convert.export_options import with_options
@@ -34,6 +32,7 @@ from tests.export.pages import (
     KIT,
     PAGES,
     blocks,
+    every_option,
     is_python,
     is_shell,
     name_of,
@@ -42,7 +41,10 @@ from tests.export.pages import (
     shell_lines,
     spans,
     text_of,
+    verb_of,
 )
+
+pytestmark = pytest.mark.docs
 
 README = KIT / "README.md"
 FILES = sorted(path for path in KIT.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
@@ -84,19 +86,6 @@ TENSORRT_RTX = {
     ),
     *("--includeDataTransfers", "--rtxCudaGraphStrategy", "--specializeStrategyDS", "--warmUp", "--duration"),
 }
-
-
-def verb_of(words: list[str]) -> tuple[Any, str, list[str]]:
-    """The command of the typer app that the words call, its name, and what is left of them."""
-    command, rest = typer.main.get_command(app), list(words)
-    while hasattr(command, "commands"):
-        command = command.commands[rest.pop(0)]
-    return command, " ".join(words[: len(words) - len(rest)]), rest
-
-
-def every_option() -> set[str]:
-    root: Any = typer.main.get_command(app)
-    return {option for verb in root.commands.values() for one in getattr(verb, "params", []) for option in one.opts}
 
 
 def options(words: list[str]) -> set[str]:

@@ -11,6 +11,8 @@ import pytest
 import sskt_edge
 from tests.export.pages import PAGES, name_of, rows_of
 
+pytestmark = pytest.mark.docs
+
 SOURCES = sorted(Path(sskt_edge.__file__).parent.rglob("*.py"))
 GAP = "\0"
 FAULTY = [page for page in PAGES if rows_of(page, "message")]
