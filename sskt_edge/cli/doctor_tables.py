@@ -103,7 +103,7 @@ def _gpu_rows(conditions: Conditions) -> dict[str, str]:
             _clock("SM", gpu.sm_clock_mhz, gpu.max_sm_clock_mhz),
             f"limit {gpu.power_limit_w:g} W" if gpu.power_limit_w else "",
         )
-    return rows or {"GPU": "none that nvidia-smi shows"}
+    return rows or {"GPU": "none that NVIDIA's driver shows"}
 
 
 def _clock(what: str, now: float | None, most: float | None) -> str:

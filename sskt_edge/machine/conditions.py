@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sskt_edge.machine.gpus import GpuState, ask_gpus
 from sskt_edge.machine.jetson import Jetson, find_jetson
-from sskt_edge.machine.nvidia_smi import GpuState, ask_gpus
 from sskt_edge.machine.probe import number_of, text_of
 
 
@@ -45,9 +45,9 @@ class Conditions:
         architecture: such as "x86_64" or "aarch64".
         memory_mib: of the machine.
         processor: the CPU.
-        gpus: all that nvidia-smi shows, CUDA's choice or not.
+        gpus: all that NVIDIA's driver shows, whichever CUDA takes.
         jetson: if this is one.
-        gpu_fault: why nvidia-smi shows none though it is there, or "".
+        gpu_fault: why NVIDIA's driver shows none, or not all of them, or "".
     """
 
     system: str
@@ -65,7 +65,7 @@ class Conditions:
 
 
 def conditions(root: Path = Path("/")) -> Conditions:
-    """The conditions now. It never raises; nvidia-smi is given ten seconds.
+    """The conditions now. It never raises; NVIDIA's driver is given ten seconds.
 
     Args:
         root: the folder that holds proc, sys, etc and var.

@@ -14,7 +14,7 @@ import pytest
 
 from sskt_edge.common.packages import PACKAGES, version_of
 from sskt_edge.doctor.machine import look
-from tests.machine.fake_machine import ORIN, jetson, lay_out, nvidia_smi
+from tests.machine.fake_machine import ORIN, jetson, lay_out, pynvml
 
 LOOK = """
 import json
@@ -79,8 +79,7 @@ def test_jetpacks_tensorrt_is_found_without_the_metadata_of_a_package(tmp_path: 
 
 
 def test_a_jetson_is_looked_at_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nvidia_smi(tmp_path / "bin", [ORIN])
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PYTHONPATH", str(pynvml(tmp_path / "site", [ORIN])))
     found = look(jetson(tmp_path))
     assert found.device.name == "Jetson with JetPack 6"
     assert found.gpu is not None

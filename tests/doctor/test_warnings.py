@@ -72,12 +72,12 @@ def test_a_gpu_that_is_hidden_from_cuda_is_told() -> None:
 
 def test_what_the_libraries_say_of_themselves_is_passed_on() -> None:
     sick = replace(
-        machine_of(replace(conditions_of(), gpu_fault="nvidia-smi fails: Driver/library version mismatch")),
+        machine_of(replace(conditions_of(), gpu_fault="NVIDIA's driver fails: GPU is lost")),
         tensorrt_faults=("TensorRT 8.6.2 is installed, sskt-edge needs 10.3 or newer.",),
         cuda_fault="CUDA failed at counting the GPUs",
     )
     assert [said.partition(".")[0] for said in warnings(sick)] == [
         "TensorRT 8",
-        "nvidia-smi fails: Driver/library version mismatch",
+        "NVIDIA's driver fails: GPU is lost",
         "CUDA failed at counting the GPUs",
     ]

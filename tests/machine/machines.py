@@ -8,8 +8,8 @@ from sskt_edge.common.packages import PACKAGES
 from sskt_edge.doctor.machine import Machine
 from sskt_edge.machine.conditions import Conditions, Processor
 from sskt_edge.machine.device import CudaGpu, device_of, gpu_of
+from sskt_edge.machine.gpus import GpuState
 from sskt_edge.machine.jetson import Jetson
-from sskt_edge.machine.nvidia_smi import GpuState
 
 RTX_4090 = GpuState(name="NVIDIA GeForce RTX 4090", driver="580.95.05", compute_capability="8.9")
 H100 = GpuState(name="NVIDIA H100 80GB HBM3", driver="580.95.05", compute_capability="9.0")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.machine.conditions import conditions
-from tests.machine.fake_machine import ORIN, jetson, lay_out, nvidia_smi
+from tests.machine.fake_machine import ORIN, jetson, lay_out, pynvml
 
 
 def test_this_machine_is_told_as_json_that_reads_back_the_same() -> None:
@@ -31,7 +31,7 @@ def test_cores_are_those_that_the_process_may_use() -> None:
 
 
 def test_a_machine_that_says_nothing_raises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(pynvml(tmp_path, None)))
     found = conditions(tmp_path)
     assert (found.memory_mib, found.gpus, found.jetson, found.gpu_fault) == (None, (), None, "")
     assert (found.processor.governor, found.processor.clock_mhz, found.processor.core_quota) == (None, None, None)
@@ -39,8 +39,7 @@ def test_a_machine_that_says_nothing_raises_nothing(tmp_path: Path, monkeypatch:
 
 
 def test_a_jetson_is_told_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    nvidia_smi(tmp_path / "bin", [ORIN])
+    monkeypatch.setenv("PYTHONPATH", str(pynvml(tmp_path / "site", [ORIN])))
     found = conditions(jetson(tmp_path))
     assert (found.system, found.kernel, found.memory_mib) == ("Ubuntu 22.04.5 LTS", "5.15.148-tegra", 7619)
     assert found.processor.name == "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super"
