@@ -59,7 +59,7 @@ def _machine_rows(machine: Machine) -> dict[str, str]:
     if cuda:
         answers = f"CUDA {cuda.driver} by the driver, {cuda.runtime} by cuda-bindings"
     else:
-        answers = "no GPU answers" if machine.packages["cuda-bindings"] else "cuda-bindings is not installed"
+        answers = "no GPU answers" if machine.packages.get("cuda-bindings") else "cuda-bindings is not installed"
     return {
         "device": machine.device.name,
         "system": f"{conditions.system}, kernel {conditions.kernel}, {conditions.architecture}",
@@ -115,12 +115,11 @@ def _listed(*parts: str | None) -> str:
 
 
 def _package_rows(machine: Machine) -> dict[str, str]:
-    from sskt_edge.common.packages import PACKAGES
+    from sskt_edge.common.packages import extras
 
     rows = {}
-    for extra, names in PACKAGES.items():
-        here = ", ".join(f"{name} {machine.packages[name]}" for name in names if machine.packages[name])
-        one_is_enough = extra == "onnxruntime" and machine.has_onnxruntime()
-        absent = "" if one_is_enough else ", ".join(machine.missing(extra))
+    for extra, names in extras().items():
+        here = ", ".join(f"{name} {machine.packages[name]}" for name in names if machine.packages.get(name))
+        absent = ", ".join(machine.missing(extra))
         rows[extra] = "; ".join(filter(None, (here, f"not installed: {absent}" if absent else "")))
     return rows

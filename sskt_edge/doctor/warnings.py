@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sskt_edge.common.packages import install_hint
 from sskt_edge.doctor.machine import Machine
 
 _CUDA13_ONNXRUNTIME = (1, 27)
@@ -16,14 +17,14 @@ def warnings(machine: Machine) -> list[str]:
 
 
 def _onnxruntime(machine: Machine) -> Iterator[str]:
-    version = machine.packages["onnxruntime-gpu"]
+    version = machine.packages.get("onnxruntime-gpu")
     if version is None:
         return
     again = machine.device.onnxruntime.command()
-    if machine.packages["onnxruntime"]:
+    if machine.packages.get("onnxruntime"):
         yield (
             "onnxruntime and onnxruntime-gpu are both installed; they overwrite each other's files. Keep one: "
-            f"{_SWAP} pip install 'sskt-edge[gpu]' or 'sskt-edge[cpu]'."
+            f"{_SWAP} {install_hint('gpu')} or {install_hint('cpu')}."
         )
     elif "CUDAExecutionProvider" not in machine.providers:
         yield (
@@ -45,7 +46,7 @@ def _driver(machine: Machine) -> Iterator[str]:
 
 
 def _cuda(machine: Machine) -> Iterator[str]:
-    bindings, gpu = machine.packages["cuda-bindings"], machine.gpu
+    bindings, gpu = machine.packages.get("cuda-bindings"), machine.gpu
     if machine.cuda_fault:
         yield machine.cuda_fault
     if not bindings or gpu is None or machine.cuda:

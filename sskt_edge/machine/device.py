@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sskt_edge.common.packages import install_hint
 from sskt_edge.machine.conditions import Conditions
 from sskt_edge.machine.jetson import Jetson
 
@@ -34,9 +35,7 @@ class Packages:
 
     def command(self) -> str:
         """Such as "pip install 'sskt-edge[gpu,tensorrt]'"; "" if it brings nothing."""
-        own = (f"sskt-edge[{','.join(self.extras)}]",) if self.extras else ()
-        words = [f"'{word}'" for word in own + self.others]
-        return " ".join(["pip install", *words]) if words else ""
+        return install_hint(*self.extras, others=self.others) if self.extras or self.others else ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sskt_edge.common.packages import PACKAGES, version_of
+from sskt_edge.common.packages import extras
 from sskt_edge.doctor.machine import look
 from tests.machine.fake_machine import ORIN, jetson, lay_out, pynvml
 
@@ -38,18 +38,8 @@ def installed(site: Path, name: str, version: str, module: str) -> Path:
     return lay_out(site, {f"{info}/METADATA": metadata, f"{name}/__init__.py": module})
 
 
-def test_every_extra_of_the_package_is_looked_for() -> None:
-    from importlib.metadata import requires
-
-    names = {line.split(";")[0].strip() for line in requires("sskt-edge") or [] if "extra == 'dev'" not in line}
-    wanted = {"".join(char if char.isalnum() or char == "-" else " " for char in name).split()[0] for name in names}
-    known = {name for names in PACKAGES.values() for name in names}
-    assert wanted - {"tomli"} <= known
-
-
-def test_a_version_is_told_of_what_is_installed_alone() -> None:
-    assert version_of("numpy") is not None
-    assert version_of("no-such-package-anywhere") is None
+def test_every_package_of_every_extra_is_looked_for() -> None:
+    assert set(look().packages) == {name for names in extras().values() for name in names}
 
 
 def test_a_tensorrt_whose_libraries_are_missing_is_a_fault(tmp_path: Path) -> None:

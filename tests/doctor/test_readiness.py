@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sskt_edge.common.packages import PACKAGES
+from sskt_edge.common.packages import extras
 from sskt_edge.doctor.machine import Machine
 from sskt_edge.doctor.readiness import install, verbs
 from sskt_edge.machine.conditions import Conditions
@@ -133,7 +133,7 @@ def test_no_installation_is_told_for_sources_by_tensorrt_where_there_is_no_gpu()
 
 
 def test_a_machine_with_everything_is_ready_for_everything() -> None:
-    installed = {name: "1.0" for names in PACKAGES.values() for name in names if name != "onnxruntime"}
+    installed = {name: "1.0" for names in extras().values() for name in names if name != "onnxruntime"}
     whole: Machine = machine_of(
         conditions_of("x86_64", RTX_4090),
         installed,
