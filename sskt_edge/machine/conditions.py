@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +72,10 @@ def conditions(root: Path = Path("/")) -> Conditions:
         root: the folder that holds proc, sys, etc and var.
     """
     gpus, fault = ask_gpus()
-    named = re.search(r'^PRETTY_NAME="?([^"\n]+)', text_of(root / "etc/os-release") or "", re.MULTILINE)
     memory = re.search(r"^MemTotal: *(\d+) kB", text_of(root / "proc/meminfo") or "", re.MULTILINE)
     return Conditions(
-        system=named[1] if named else platform.system(),
-        kernel=text_of(root / "proc/sys/kernel/osrelease") or platform.release(),
+        system=_system(),
+        kernel=platform.release(),
         architecture=platform.machine(),
         memory_mib=int(memory[1]) // 1024 if memory else None,
         processor=_processor(root),
@@ -83,6 +83,12 @@ def conditions(root: Path = Path("/")) -> Conditions:
         jetson=find_jetson(root),
         gpu_fault=fault,
     )
+
+
+def _system() -> str:
+    with suppress(OSError):  # no Linux, or one without the file
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    return platform.system()
 
 
 def _processor(root: Path) -> Processor:

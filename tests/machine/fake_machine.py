@@ -166,8 +166,6 @@ def jetson(root: Path, jetpack: str = "6", devfreq: str = "17000000.gpu", mode: 
         "proc/device-tree/model": "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super\0",
         "proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 62.50\nCPU implementer\t: 0x41\nCPU part\t: 0xd42\n",
         "proc/meminfo": "MemTotal:        7802536 kB\nMemFree:          512000 kB\n",
-        "proc/sys/kernel/osrelease": "5.15.148-tegra\n",
-        "etc/os-release": 'PRETTY_NAME="Ubuntu 22.04.5 LTS"\nNAME="Ubuntu"\n',
         "etc/nv_tegra_release": _RELEASES[jetpack] + "\n# KERNEL_VARIANT: oot\n",
         "etc/nvpmodel.conf": _MODES,
         f"sys/class/devfreq/{devfreq}/cur_freq": "306000000\n",
