@@ -36,7 +36,7 @@ def predict(
     session = open_session(opened, precision, backend, provider, trust_engines=trust_engines)
     found = predict_images(opened, session, images, top, progress)
     if json_:
-        show_json({"bundle": str(bundle), "notes": opened.notes, "images": [one.as_json() for one in found]})
+        show_json({"bundle": str(bundle), "notes": opened.notes, "images": found})
     else:
         show_predictions(found)
     failed = [one.error for one in found if one.error is not None]

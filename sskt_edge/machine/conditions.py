@@ -6,9 +6,8 @@ import os
 import platform
 import re
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sskt_edge.machine.gpus import GpuState, ask_gpus
 from sskt_edge.machine.jetson import Jetson, find_jetson
@@ -59,10 +58,6 @@ class Conditions:
     gpus: tuple[GpuState, ...]
     jetson: Jetson | None
     gpu_fault: str
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "gpus": [asdict(gpu) for gpu in self.gpus]}
 
 
 def conditions(root: Path = Path("/")) -> Conditions:

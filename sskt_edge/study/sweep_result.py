@@ -98,14 +98,14 @@ class Sweep:
         return said + [f"{self._named(one)} diverged: {one.why}" for one in self.tried if one.state == "diverged"]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON, accuracies as shares."""
+        """What as_json makes JSON of; accuracies as shares."""
         return {
             "name": self.recipe.name,
             "recipe_sha256": recipe_sha256(self.recipe),
-            "folder": str(self.folder),
-            "space": self.space.as_json(),
+            "folder": self.folder,
+            "space": self.space,
             "sampler": self.sampler,
-            "seeds": list(self.seeds),
+            "seeds": self.seeds,
             "precision": self.precision,
             "validation": {"share": self.validation, "images": self.images},
             "trials": [self._as_json(one) for one in self.tried],
@@ -145,7 +145,7 @@ class Sweep:
         """The text of the user's recipe with the best values; its head says how they were chosen."""
         recipe = with_overrides(self.recipe, self.space.changes(best.point), "best.toml")
         done = [one for one in self.tried if one.state == "done"]
-        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else f"the mean over seeds {list(self.seeds)}"
+        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else f"the mean over seeds {self.seeds}"
         listed = [f"{axis.key} in {', '.join(axis.texts)}" for axis in self.space.axes]
         accuracy = best.over_seeds.mean if best.over_seeds else 0.0
         head = [

@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
+from sskt_edge.common.json import as_json
 from sskt_edge.common.packages import extras
 from sskt_edge.doctor.machine import look
 from tests.machine.fake_machine import ORIN, jetson, lay_out, pynvml
 
 LOOK = """
 import json
+from sskt_edge.common.json import as_json
 from sskt_edge.doctor.machine import look
-print(json.dumps(look().as_json()))
+print(json.dumps(as_json(look())))
 """
 
 
@@ -73,7 +75,7 @@ def test_a_jetson_is_looked_at_by_its_files(tmp_path: Path, monkeypatch: pytest.
     found = look(jetson(tmp_path))
     assert found.device.name == "Jetson with JetPack 6"
     assert found.gpu is not None
-    assert json.loads(json.dumps(found.as_json()))["conditions"]["jetson"]["power_mode"] == "MAXN_SUPER"
+    assert json.loads(json.dumps(as_json(found)))["conditions"]["jetson"]["power_mode"] == "MAXN_SUPER"
 
 
 @pytest.mark.parametrize("letting_in", [True, False])

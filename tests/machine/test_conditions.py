@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sskt_edge.common.json import as_json
 from sskt_edge.machine.conditions import conditions
 from tests.machine.fake_machine import ORIN, jetson, lay_out, pynvml
 
@@ -18,7 +19,7 @@ def test_this_machine_is_told_as_json_that_reads_back_the_same() -> None:
     assert found.architecture == platform.machine()
     assert found.kernel == platform.release()
     assert found.memory_mib is None or found.memory_mib > 100
-    assert json.loads(json.dumps(found.as_json(), allow_nan=False)) == found.as_json()
+    assert json.loads(json.dumps(as_json(found), allow_nan=False)) == as_json(found)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
