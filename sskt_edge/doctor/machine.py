@@ -24,13 +24,14 @@ class Machine:
 
     Attributes:
         python: its version.
-        system_packages: this Python sees the system's packages: it is the system's, or its environment lets them in.
+        system_packages: this Python can import the system's packages, as Jetson's TensorRT is one.
         packages: name → version, None where it is not installed; those of every extra.
-        providers: that ONNX Runtime was built for, in its order; empty without it. One that is listed need not start.
-        tensorrt: the flavours of TensorRT that load and are new enough, "tensorrt", "tensorrt_rtx" → version.
-        tensorrt_faults: what is wrong with those that are there and do not.
-        gpu: that CUDA takes, else the first that the system shows, or None.
-        cuda: the GPU that CUDA takes, or None where CUDA does not answer or cuda-bindings is not installed.
+        providers: of ONNX Runtime, in its order; empty if it is not installed. A provider in the list may still fail
+            to start.
+        tensorrt: "tensorrt" and "tensorrt_rtx", if they load and are new enough → version.
+        tensorrt_faults: what is wrong with those that are installed but do not load, or are too old.
+        gpu: the GPU that CUDA uses; if CUDA does not answer, the first one that the system shows; or None.
+        cuda: the GPU that CUDA uses; None if CUDA does not answer or cuda-bindings is not installed.
         cuda_fault: how CUDA failed, or "".
         device: what kind of device this is.
         conditions: the processors, how they are clocked, and the system.

@@ -1,4 +1,4 @@
-"""What is wrong with what is installed, each with what to do."""
+"""Problems of this installation, each with what to do about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SWAP = "pip uninstall -y onnxruntime onnxruntime-gpu, then"
 
 
 def warnings(machine: Machine) -> list[str]:
-    """A sentence or two for each fault."""
+    """A sentence or two for each problem."""
     return [*_onnxruntime(machine), *machine.tensorrt_faults, *_driver(machine), *_cuda(machine)]
 
 
@@ -28,21 +28,24 @@ def _onnxruntime(machine: Machine) -> Iterator[str]:
         )
     elif "CUDAExecutionProvider" not in machine.providers:
         yield (
-            f"onnxruntime-gpu {version} has no CUDA provider; it has: {', '.join(machine.providers) or 'none'}. "
-            f"Install it again: {_SWAP} {again}."
+            f"onnxruntime-gpu {version} has no CUDA provider (available: {', '.join(machine.providers) or 'none'}). "
+            f"Reinstall it: {_SWAP} {again}."
         )
     elif machine.gpu is None:
         yield (
-            f"onnxruntime-gpu {version} is installed, but no NVIDIA GPU is visible: it uses the CPU. Install NVIDIA's "
-            f"driver (in a container: let the GPU in), or {_SWAP} {again}."
+            f"onnxruntime-gpu {version} is installed, but no NVIDIA GPU is visible, so it uses the CPU. Install "
+            f"NVIDIA's driver (in a container, give it access to the GPU), or {_SWAP} {again}."
         )
     elif machine.gpu.cuda == 12 and machine.conditions.jetson is None and _numbers(version) >= _CUDA13_ONNXRUNTIME:
         yield f"onnxruntime-gpu {version} is for CUDA 13, the driver runs CUDA 12: {_newer_driver(again)}"
 
 
 def _driver(machine: Machine) -> Iterator[str]:
-    if machine.conditions.gpu_fault:
-        yield f"{machine.conditions.gpu_fault}. If the driver was updated, restart the machine; else install it again."
+    fault = machine.conditions.gpu_fault
+    if fault.startswith("NVIDIA's driver"):
+        yield f"{fault}. If the driver was updated, restart the machine; otherwise reinstall the driver."
+    elif fault:
+        yield f"{fault}. Reinstall it: pip install --force-reinstall nvidia-ml-py."
 
 
 def _cuda(machine: Machine) -> Iterator[str]:
@@ -58,8 +61,8 @@ def _cuda(machine: Machine) -> Iterator[str]:
         yield f"{what}: {_newer_driver(older)}"
     elif not machine.cuda_fault:
         yield (
-            f"The system shows {gpu.name}, CUDA shows no GPU. See whether CUDA_VISIBLE_DEVICES hides it; in a "
-            "container, let it in."
+            f"The system shows {gpu.name}, but CUDA shows no GPU. Check whether CUDA_VISIBLE_DEVICES hides it; in a "
+            "container, give it access to the GPU."
         )
 
 

@@ -16,15 +16,15 @@ from sskt_edge.machine.probe import number_of, text_of
 
 @dataclass(frozen=True)
 class Processor:
-    """The CPU. None: the system does not say.
+    """The CPU. None: the system does not report it.
 
     Attributes:
-        name: of its maker; Arm has none, then that of the board.
-        cores: that this process may use.
+        name: the maker's name for it; on Arm, which has none, the name of the board.
+        cores: the number of cores that this process may use.
         core_quota: how many cores' time its container may use; None: no limit.
-        governor: what chooses the clock, such as "performance"; those of all cores if they differ.
-        clock_mhz: now, of the fastest core.
-        max_clock_mhz: that the fastest core may reach.
+        governor: the kernel's rule for the clock, such as "performance"; all of them if the cores differ.
+        clock_mhz: the present clock of the fastest core.
+        max_clock_mhz: the highest clock that the fastest core may have.
     """
 
     name: str | None
@@ -37,16 +37,16 @@ class Processor:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the reader of a measurement must know of the machine. None: it does not say.
+    """What the reader of a measurement must know of the machine. None: the system does not report it.
 
     Attributes:
         system: such as "Ubuntu 22.04.5 LTS".
         kernel: such as "5.15.148-tegra".
         architecture: such as "x86_64" or "aarch64".
-        memory_mib: of the machine.
+        memory_mib: the memory of the machine.
         processor: the CPU.
         gpus: all that NVIDIA's driver shows, whichever CUDA takes.
-        jetson: if this is one.
+        jetson: the Jetson that this machine is, or None.
         gpu_fault: why NVIDIA's driver shows none, or not all of them, or "".
     """
 

@@ -12,20 +12,20 @@ from sskt_edge.machine.probe import ask_python
 
 @dataclass(frozen=True)
 class GpuState:
-    """A GPU and how it was set when it was asked. None: the driver does not say.
+    """A GPU and its settings when they were read. None: the driver does not report them.
 
     Attributes:
         name: such as "NVIDIA GeForce RTX 4090".
         driver: version of the driver, such as "580.95.05".
         compute_capability: such as "8.9".
         memory_mib: all of its memory.
-        sm_clock_mhz: now; an idle GPU clocks down, so ask while it works or just after.
+        sm_clock_mhz: now; an idle GPU clocks down, so read it during the work or right after.
         max_sm_clock_mhz: that it can reach.
         memory_clock_mhz: now.
         max_memory_clock_mhz: that it can reach.
         power_limit_w: in force.
         temperature_c: now.
-        persistence: the driver stays loaded while nobody uses it.
+        persistence: the driver stays loaded while no program uses it.
     """
 
     name: str | None = None

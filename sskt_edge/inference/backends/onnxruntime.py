@@ -140,7 +140,7 @@ def _import() -> ModuleType:
     except ImportError as error:
         raise MissingExtraError(
             "This needs onnxruntime, which is not installed. "
-            f"{install_hint('cpu')} (for CUDA in its place: {install_hint('gpu')}, not both)."
+            f"{install_hint('cpu')}, or for CUDA {install_hint('gpu')}; do not install both."
         ) from error
     module: ModuleType = onnxruntime
     return module
