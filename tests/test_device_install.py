@@ -127,7 +127,7 @@ def test_what_needs_torch_says_how_to_install_it(device: Path, bundle: Bundle) -
 def test_python_sees_the_runtime_there(device: Path, bundle: Bundle) -> None:
     script = (
         "import sys, numpy, sskt_edge; b = sskt_edge.open_bundle(sys.argv[1]); "
-        "print(open_session(b).run(b.golden().images[:3]).shape, 'torch' in sys.modules)"
+        "print(sskt_edge.open_session(b).run(b.golden().images[:3]).shape, 'torch' in sys.modules)"
     )
     done = run(device, "python", "-c", script, str(bundle.path))
     assert done.stdout.split(")")[0] == "(3, 10", done.stderr

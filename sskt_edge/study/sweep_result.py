@@ -145,7 +145,7 @@ class Sweep:
         """The text of the user's recipe with the best values; its head says how they were chosen."""
         recipe = with_overrides(self.recipe, self.space.changes(best.point), "best.toml")
         done = [one for one in self.tried if one.state == "done"]
-        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else f"the mean over seeds {self.seeds}"
+        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else f"the mean over seeds {list(self.seeds)}"
         listed = [f"{axis.key} in {', '.join(axis.texts)}" for axis in self.space.axes]
         accuracy = best.over_seeds.mean if best.over_seeds else 0.0
         head = [
