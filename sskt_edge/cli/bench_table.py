@@ -10,8 +10,8 @@ from sskt_edge.common.shell import command
 from sskt_edge.evaluation.bench_bundle import Benchmark
 from sskt_edge.evaluation.timing import Timing
 from sskt_edge.machine.conditions import Conditions
+from sskt_edge.machine.gpus import GpuState
 from sskt_edge.machine.jetson import Jetson
-from sskt_edge.machine.nvidia_smi import GpuState
 
 _HEAD = ("batch", "P50", "P90", "P99", "mean", "n", "images/s", "copy", "compute")
 

@@ -47,7 +47,7 @@ def compare(
     arms = arms_of(loaded, method or (), arm or ())
     found = compare_arms(loaded, range(first_seed, first_seed + seeds), arms, studies, progress)
     if json_:
-        show_json(found.as_json())
+        show_json(found)
         raise typer.Exit(1 if found.failed else 0)
     show_study(title_of(found), tables_of(found), notes_of(found))
     elsewhere = studies if studies != Path("studies") else None

@@ -6,15 +6,15 @@ from sskt_edge.cli.output import JsonFlag, show_json
 
 
 def doctor(json_: JsonFlag = False) -> None:
-    """Show what this machine has and what each verb can do here."""
+    """Show what this machine has, and what each verb can do on it."""
     from sskt_edge.cli.doctor_tables import show_machine
     from sskt_edge.doctor.machine import look
-    from sskt_edge.doctor.readiness import install, verbs
+    from sskt_edge.doctor.readiness import install_command, verbs
     from sskt_edge.doctor.warnings import warnings
 
     machine = look()
-    abilities, command, faults = verbs(machine), install(machine), warnings(machine)
+    readiness, command, problems = verbs(machine), install_command(machine), warnings(machine)
     if json_:
-        show_json({**machine.as_json(), "verbs": abilities, "install": command or None, "warnings": faults})
+        show_json({**machine.as_json(), "verbs": readiness, "install": command or None, "warnings": problems})
     else:
-        show_machine(machine, abilities, command, faults)
+        show_machine(machine, readiness, command, problems)

@@ -13,34 +13,34 @@ if TYPE_CHECKING:
     from sskt_edge.machine.conditions import Conditions
 
 
-def show_machine(machine: Machine, abilities: Mapping[str, str], command: str, faults: Sequence[str]) -> None:
-    """Print it: the machine, the packages, the verbs, what to install, the warnings.
+def show_machine(machine: Machine, readiness: Mapping[str, str], command: str, problems: Sequence[str]) -> None:
+    """Print the machine, the packages, the verbs, what to install, and the warnings.
 
     Args:
         machine: as it was found.
-        abilities: verb → "ready …", "not here: …", or a command.
-        command: that makes this device ready for bundles, or "".
-        faults: what is wrong.
+        readiness: verb → "ready …", "not here: …", or the command that installs what it lacks.
+        command: installs what this device lacks to run bundles; "" if it lacks nothing.
+        problems: the warnings.
     """
     from sskt_edge.cli.console import Console
 
     console = Console()
     _table(console, "this machine", _machine_rows(machine))
     _table(console, "packages", _package_rows(machine))
-    commands: dict[str, list[str]] = {command: ["bundles on this device"]} if command else {}
+    commands: dict[str, list[str]] = {command: ["running bundles on this device"]} if command else {}
     states = {}
-    for verb, state in abilities.items():
+    for verb, state in readiness.items():
         if state.startswith(("ready", "not here")):
             states[verb] = state
         else:
-            states[verb] = "to be installed, see below"
+            states[verb] = "needs packages, see below"
             commands.setdefault(state, []).append(verb)
     _table(console, "verbs", states)
     for what, verbs in commands.items():
         console.print(f"\n  for {'; '.join(verbs)}:")
         console.print(f"    {what}", style="cyan")
     notes = [("note", machine.device.note, "dim")] if machine.device.note else []
-    for lead, text, style in [*(("warning", fault, "yellow") for fault in faults), *notes]:
+    for lead, text, style in [*(("warning", problem, "yellow") for problem in problems), *notes]:
         console.print(f"\n{lead}: {text}", style=style)
 
 
@@ -50,7 +50,7 @@ def _table(console: Console, title: str, rows: Mapping[str, str]) -> None:
 
 
 def _style(value: str) -> str:
-    return "green" if value.startswith("ready") else "yellow" if value.startswith("to be installed") else ""
+    return "green" if value.startswith("ready") else "yellow" if value.startswith("needs packages") else ""
 
 
 def _machine_rows(machine: Machine) -> dict[str, str]:
@@ -59,7 +59,7 @@ def _machine_rows(machine: Machine) -> dict[str, str]:
     if cuda:
         answers = f"CUDA {cuda.driver} by the driver, {cuda.runtime} by cuda-bindings"
     else:
-        answers = "no GPU answers" if machine.packages["cuda-bindings"] else "cuda-bindings is not installed"
+        answers = "no GPU answers" if machine.packages.get("cuda-bindings") else "cuda-bindings is not installed"
     return {
         "device": machine.device.name,
         "system": f"{conditions.system}, kernel {conditions.kernel}, {conditions.architecture}",
@@ -103,7 +103,7 @@ def _gpu_rows(conditions: Conditions) -> dict[str, str]:
             _clock("SM", gpu.sm_clock_mhz, gpu.max_sm_clock_mhz),
             f"limit {gpu.power_limit_w:g} W" if gpu.power_limit_w else "",
         )
-    return rows or {"GPU": "none that nvidia-smi shows"}
+    return rows or {"GPU": "none that NVIDIA's driver shows"}
 
 
 def _clock(what: str, now: float | None, most: float | None) -> str:
@@ -115,12 +115,11 @@ def _listed(*parts: str | None) -> str:
 
 
 def _package_rows(machine: Machine) -> dict[str, str]:
-    from sskt_edge.common.packages import PACKAGES
+    from sskt_edge.common.packages import extras
 
     rows = {}
-    for extra, names in PACKAGES.items():
-        here = ", ".join(f"{name} {machine.packages[name]}" for name in names if machine.packages[name])
-        one_is_enough = extra == "onnxruntime" and machine.has_onnxruntime()
-        absent = "" if one_is_enough else ", ".join(machine.missing(extra))
+    for extra, names in extras().items():
+        here = ", ".join(f"{name} {machine.packages[name]}" for name in names if machine.packages.get(name))
+        absent = ", ".join(machine.missing(extra))
         rows[extra] = "; ".join(filter(None, (here, f"not installed: {absent}" if absent else "")))
     return rows

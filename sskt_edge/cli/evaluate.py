@@ -48,7 +48,7 @@ def evaluate(
     else:
         report = evaluate_folder(opened, openings, data, skip_bad, progress)
     if json_:
-        show_json(report.as_json())
+        show_json(report)
     else:
         options = {"precision": precision, "backend": backend, "provider": provider, "threads": threads}
         show_evaluation(opened, report, {**options, "trust_engines": trust_engines})

@@ -38,7 +38,7 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
     keep_freed_memory()
     planned = plan_labels(loaded, progress)
     if json_:
-        show_json(planned.as_json())
+        show_json(planned)
     else:
         show_plan(planned, [recipe_word(recipe), *given(set=set_)])
 

@@ -26,6 +26,7 @@ from sskt_edge.cli import (
 )
 from sskt_edge.cli.output import show_error, show_json
 from sskt_edge.common.errors import Interrupted, MissingExtraError, SsktEdgeError, WorkError
+from sskt_edge.common.packages import extra_with, install_hint
 from sskt_edge.common.version import __version__
 
 app = typer.Typer(
@@ -67,13 +68,6 @@ app.add_typer(recipe.app, name="recipe")
 app.command("networks")(networks.networks)
 app.command("doctor")(doctor.doctor)
 
-# Package → the extra that brings it.
-_EXTRAS = {
-    **dict.fromkeys(("torch", "torchvision", "timm", "onnx", "onnxscript", "tensorboard", "tomli_w"), "train"),
-    **dict.fromkeys(("optuna", "sqlalchemy", "scipy", "matplotlib"), "study"),
-    "imagehash": "copies",
-}
-
 
 def main() -> NoReturn:
     """Run a verb. Exit codes: 0 done, 1 a check did not hold or the work failed, 2 wrong input, 130 and 143 signals."""
@@ -99,10 +93,10 @@ def _run() -> int:
     except (SsktEdgeError, Interrupted) as error:
         return _say(error)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        extra = extra_with((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        return _say(MissingExtraError(f"This needs {error.name}. Install it with: pip install 'sskt-edge[{extra}]'"))
+        return _say(MissingExtraError(f"This needs {error.name}. Install it with: {install_hint(extra)}"))
     except Exception as error:
         if type(error).__name__ not in {"MemoryError", "OutOfMemoryError"}:  # the second is torch's
             raise

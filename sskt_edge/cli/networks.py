@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from sskt_edge.catalogue.entry import Entry
 from sskt_edge.cli.output import JsonFlag, show_json, show_pairs
+from sskt_edge.common.packages import install_hint
 
 
 def networks(json_: JsonFlag = False) -> None:
@@ -14,10 +16,10 @@ def networks(json_: JsonFlag = False) -> None:
     from sskt_edge.cli.console import Console
 
     everything = {
-        "targets": {entry.name: entry.description for entry in TARGETS.values()},
-        "sources": {entry.written: entry.description for entry in SOURCES.values()},
-        "data sets": {entry.name: entry.description for entry in DATA_SETS.values()},
-        "methods": {entry.name: entry.description for entry in METHODS.values()},
+        "targets": {entry.name: _line(entry) for entry in TARGETS.values()},
+        "sources": {entry.written: _line(entry) for entry in SOURCES.values()},
+        "data sets": {entry.name: _line(entry) for entry in DATA_SETS.values()},
+        "methods": {entry.name: _line(entry) for entry in METHODS.values()},
     }
     if json_:
         show_json(everything)
@@ -27,3 +29,8 @@ def networks(json_: JsonFlag = False) -> None:
         console.print(title, style="bold")
         show_pairs(console, rows)
         console.print()
+
+
+def _line(entry: Entry) -> str:
+    """What an entry is, and how to install what it needs."""
+    return f"{entry.description}; {install_hint(*entry.extras)}" if entry.extras else entry.description

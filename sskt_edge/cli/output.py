@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sskt_edge.cli.streams import encodable
-from sskt_edge.common.printable import as_utf8, printable_lines
+from sskt_edge.common.json import as_json
+from sskt_edge.common.printable import printable_lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
@@ -176,24 +176,8 @@ def show_text(text: str) -> None:
 
 
 def show_json(value: Any, indent: int | None = 2) -> None:
-    """One JSON object on stdout.
-
-    JSON has no infinity, so a number that is not finite becomes null; and it has no surrogates, so a name that is not
-    UTF-8 is written with an escape for each such byte, as in every other output.
-    """
-    print(json.dumps(_plain(value), indent=indent, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_plain(key) if isinstance(key, str) else key: _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return as_utf8(value if isinstance(value, str) else str(value))
+    """One JSON object on stdout, as `as_json` makes it."""
+    print(json.dumps(as_json(value), indent=indent, allow_nan=False))
 
 
 def short_time(seconds: float) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sskt_edge.cli.output import Bars, JsonFlag, show_error, show_json
-from sskt_edge.inference.open_session import open_session
 
 
 def predict(
@@ -28,6 +27,7 @@ def predict(
     from sskt_edge.cli.predict_table import show_predictions
     from sskt_edge.common.progress import QUIET
     from sskt_edge.evaluation.predict import predict as predict_images
+    from sskt_edge.inference.open_session import open_session
 
     progress = QUIET if json_ else Bars()
     opened = open_bundle(bundle)
@@ -36,7 +36,7 @@ def predict(
     session = open_session(opened, precision, backend, provider, trust_engines=trust_engines)
     found = predict_images(opened, session, images, top, progress)
     if json_:
-        show_json({"bundle": str(bundle), "notes": opened.notes, "images": [one.as_json() for one in found]})
+        show_json({"bundle": str(bundle), "notes": opened.notes, "images": found})
     else:
         show_predictions(found)
     failed = [one.error for one in found if one.error is not None]

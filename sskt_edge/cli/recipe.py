@@ -96,7 +96,7 @@ def check(
             near = NEAR if has_near_copies() else 0
         found = check_data(loaded.data, near, QUIET if json_ else Bars())
     if json_:
-        images = {"data": found.as_json()} if found else {}
+        images = {"data": found} if found else {}
         show_json({"sha256": recipe_sha256(loaded), "recipe": loaded.model_dump(mode="json"), **images})
     else:
         rows = {
@@ -163,7 +163,7 @@ def new(
     parse_recipe(text, where=str(path))
     write_atomically(path, text.encode())
     if json_:
-        show_json({"recipe": str(path), **seen.as_json()})
+        show_json({"recipe": str(path), **vars(seen)})
         return
     test = (
         "a fifth of them held out for the test" if seen.test is None else f"{sum(seen.test.values()):,} of them to test"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from sskt_edge.common.packages import install_hint
+
 if TYPE_CHECKING:
     from sskt_edge.data.check import DataCheck
 
-TO_INSTALL = "pip install 'sskt-edge[copies]'"
+TO_INSTALL = install_hint("copies")
 
 
 def has_near_copies() -> bool:

@@ -54,7 +54,7 @@ def sweep(
     over = range(first_seed, first_seed + seeds)
     found = sweep_space(loaded, searched, over, sampler, trials, storage, study, studies, progress)
     if json_:
-        show_json(found.as_json())
+        show_json(found)
         return
     show_study(found.title(), [(found.head(), found.rows())], found.notes)
     best = found.folder / "best.toml"

@@ -1,4 +1,4 @@
-"""What a folder is that a user names where another kind is needed, and the next command with it."""
+"""The kind of a folder that a user named where another kind is needed, and the next command for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sskt_edge.common.shell import command
 
 
 def kind_of(path: Path) -> str:
-    """What it is by the names of its files: a run, a bundle, a collection or a store of labels; "" for others."""
+    """The kind of a folder by the names of its files: "run", "bundle", … or "" for any other."""
     if (path / "recipe.toml").is_file() and (path / "environment.json").is_file():
         return "run"
     if (path / "manifest.json").is_file():
@@ -20,7 +20,7 @@ def kind_of(path: Path) -> str:
 
 
 def what_it_is(path: Path) -> str:
-    """Such as "'runs/a' is a run. To export it: sskt-edge export runs/a"; "" for what is none of ours."""
+    """Such as "'runs/a' is a run. To export it: sskt-edge export runs/a"; "" for any other folder."""
     kind = kind_of(path)
     if kind == "run" and not (path / "result.json").is_file():
         return f"'{path}' is a run that is not finished. To continue it: {command('train', path, '--resume')}"

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written to a temporary name, fsynced, renamed; and their hashes."""
+"""Files that are written completely or not at all (temporary name, fsync, rename), and their hashes."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def sha256_of(path: Path) -> str:
 
 
 def read_regular(path: Path, most: int | None = None) -> bytes:
-    """The content of a regular file; of anything else, such as a pipe, nothing is waited for.
+    """The content of a regular file. Anything else, such as a pipe, is refused at once.
 
     Args:
         path: the file.
-        most: how many bytes are expected at most; one more is read, so that a longer file shows. None: all of it.
+        most: how many bytes are expected at most; one more is read, so that a longer file is noticed. None: all.
 
     Raises:
         OSError: it cannot be read, or is not a regular file; `strerror` says which.
@@ -68,7 +68,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
 
     Raises:
-        StorageError: the disk is full or does not take the file; the old file is whole.
+        StorageError: the disk is full or the file cannot be written; the old file is unchanged.
     """
     with storage_errors(path):
         new_folders = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
@@ -96,7 +96,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     An older folder at `path` is kept until the new one is complete. If the block raises, `path` stays as it was.
 
     Raises:
-        StorageError: the disk is full or does not take the files.
+        StorageError: the disk is full or the files cannot be written.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

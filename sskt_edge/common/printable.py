@@ -1,4 +1,4 @@
-r"""Names that others chose, fit to be printed: characters that a terminal would obey are shown by their escapes.
+r"""Makes foreign names safe to print: characters that a terminal would obey are replaced by their escapes.
 
 These are control characters, surrogates (of which a file's name has one for each byte that is not UTF-8) and the
 characters that embed, override or isolate a direction of writing, with which a text can look like another one (UAX #9;

@@ -1,4 +1,4 @@
-"""A file's own SHA-256, kept inside the file: a change anywhere in it is found before anything in it is believed.
+"""A file's own SHA-256, kept inside the file: a change anywhere in it is noticed before its content is used.
 
 The hash is written as `"self_sha256": "<64 hexadecimal digits>"`. It is the SHA-256 of the whole file with zeros in
 place of those digits. In JSON it is on the second line, in safetensors in the header's metadata. docs/signing.md shows
@@ -42,7 +42,7 @@ def carries_hash(content: bytes) -> bool:
 def is_sealed(content: bytes) -> bool:
     """Whether a file carries its own hash, and has it.
 
-    A file that carries none may have lost it by a change: the caller believes it only where its format had none yet.
+    A file without a hash may have lost it by a change: the caller accepts that only where the file's version had none.
 
     Raises:
         BrokenSealError: the file carries a hash, and its content has another.
@@ -86,5 +86,5 @@ def unsealed_json(content: bytes) -> tuple[Any, bool]:
 
 
 def unprotected(name: str) -> str:
-    """What a user is told of a file of an older version."""
+    """The note on a file of an older version."""
     return f"{name} was written by an older sskt-edge without a hash of its own: a change in it would not be noticed"

@@ -45,16 +45,16 @@ class DataCheck:
         return not (stops or self.copies.shared or self.copies.two_classes.count)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """What as_json makes JSON of."""
         return {
             "passed": self.passed,
             "notes": self.notes,
             "counts": self.counts,
             "unreadable": self.unreadable,
             "below_budget": self.below_budget,
-            "copies": self.copies.model_dump(),
+            "copies": self.copies,
             "near": self.near,
-            "near_copies": self.near_copies.model_dump() if self.near_copies else None,
+            "near_copies": self.near_copies,
         }
 
 

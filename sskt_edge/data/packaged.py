@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.common.errors import MissingExtraError
+from sskt_edge.common.packages import install_hint
 from sskt_edge.data.arrays import ArrayReader, Arrays, array_hashes
 from sskt_edge.data.split import content_groups, hold_out, rank
 from sskt_edge.recipe.models import DataOptions
@@ -59,6 +60,4 @@ def _fixed_split(data: DataOptions, grey: NDArray[np.uint8], given_labels: NDArr
 
 
 def _missing(name: str, package: str) -> MissingExtraError:
-    return MissingExtraError(
-        f"data.name = '{name}' needs {package}, which is not installed: pip install 'sskt-edge[demo]'"
-    )
+    return MissingExtraError(f"data.name = '{name}' needs {package}, which is not installed: {install_hint('demo')}")

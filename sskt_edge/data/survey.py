@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import statistics
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -45,10 +44,6 @@ class Survey:
     notes: tuple[str, ...]
     not_taken: str
     copies: Copies
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "root": str(self.root), "copies": self.copies.model_dump()}
 
 
 @dataclass(frozen=True)

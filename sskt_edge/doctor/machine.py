@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sskt_edge.common.errors import MissingExtraError
-from sskt_edge.common.packages import PACKAGES, version_of
+from sskt_edge.common.packages import extras, packages_of, version_of
 from sskt_edge.machine.conditions import Conditions, conditions
 from sskt_edge.machine.device import Device, Gpu, device_of, gpu_of
 
@@ -24,13 +24,14 @@ class Machine:
 
     Attributes:
         python: its version.
-        system_packages: this Python sees the system's packages: it is the system's, or its environment lets them in.
+        system_packages: this Python can import the system's packages, as Jetson's TensorRT is one.
         packages: name → version, None where it is not installed; those of every extra.
-        providers: that ONNX Runtime was built for, in its order; empty without it. One that is listed need not start.
-        tensorrt: the flavours of TensorRT that load and are new enough, "tensorrt", "tensorrt_rtx" → version.
-        tensorrt_faults: what is wrong with those that are there and do not.
-        gpu: that CUDA takes, else the first that the system shows, or None.
-        cuda: the GPU that CUDA takes, or None where CUDA does not answer or cuda-bindings is not installed.
+        providers: of ONNX Runtime, in its order; empty if it is not installed. A provider in the list may still fail
+            to start.
+        tensorrt: "tensorrt" and "tensorrt_rtx", if they load and are new enough → version.
+        tensorrt_faults: what is wrong with those that are installed but do not load, or are too old.
+        gpu: the GPU that CUDA uses; if CUDA does not answer, the first one that the system shows; or None.
+        cuda: the GPU that CUDA uses; None if CUDA does not answer or cuda-bindings is not installed.
         cuda_fault: how CUDA failed, or "".
         device: what kind of device this is.
         conditions: the processors, how they are clocked, and the system.
@@ -50,15 +51,15 @@ class Machine:
 
     def missing(self, extra: str) -> list[str]:
         """The packages of an extra that are not installed."""
-        return [name for name in PACKAGES[extra] if self.packages[name] is None]
+        return [name for name in packages_of(extra) if self.packages.get(name) is None]
 
     def has_onnxruntime(self) -> bool:
-        """Either of its packages is installed."""
-        return len(self.missing("onnxruntime")) < len(PACKAGES["onnxruntime"])
+        """Either of the extras that bring it is installed."""
+        return not self.missing("cpu") or not self.missing("gpu")
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "conditions": self.conditions.as_json(), "device": self.device.name}
+        """What as_json makes JSON of."""
+        return {**vars(self), "device": self.device.name}
 
 
 def look(root: Path = Path("/")) -> Machine:
@@ -70,13 +71,13 @@ def look(root: Path = Path("/")) -> Machine:
     found = conditions(root)
     cuda, cuda_fault = _cuda()
     gpu = gpu_of(found, cuda)
-    packages = {name: version_of(name) for names in PACKAGES.values() for name in names}
+    packages = {name: version_of(name) for names in extras().values() for name in names}
     tensorrt, tensorrt_faults = _tensorrt()
     return Machine(
         python=platform.python_version(),
         system_packages=_sees_system_packages(),
         # JetPack's may come without the metadata of a package.
-        packages={**packages, "tensorrt": packages["tensorrt"] or tensorrt.get("tensorrt")},
+        packages={**packages, "tensorrt": packages.get("tensorrt") or tensorrt.get("tensorrt")},
         providers=_providers(),
         tensorrt=tensorrt,
         tensorrt_faults=tensorrt_faults,

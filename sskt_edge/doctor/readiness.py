@@ -1,4 +1,4 @@
-"""What each verb can do on a machine, or the command that makes it so."""
+"""What each verb can do on a machine, or the command that makes it ready."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _JETPACK = "sudo apt install nvidia-jetpack"
 
 
 def verbs(machine: Machine) -> dict[str, str]:
-    """Verbs → "ready" and for what, "not here: " and why, or the command that makes them ready."""
+    """Verbs → "ready …", "not here: …" with the reason, or the command that installs what they lack."""
     training = _command(machine, "train", "onnxruntime")
     build = _build(machine)
     return {
@@ -31,8 +31,8 @@ def verbs(machine: Machine) -> dict[str, str]:
     }
 
 
-def install(machine: Machine) -> str:
-    """The command that brings what bundles run by on this device and is missing; "" if nothing is."""
+def install_command(machine: Machine) -> str:
+    """The command that installs what this device lacks to run bundles; "" if it lacks nothing."""
     runtime = _lacking(machine, "onnxruntime")
     if _run(machine).startswith((_READY, "not here")):
         return runtime.command()
@@ -40,7 +40,7 @@ def install(machine: Machine) -> str:
 
 
 def _lacking(machine: Machine, *extras: str) -> Packages:
-    """What is missing of these extras; "onnxruntime" is the one of two that fits the device."""
+    """The packages that these extras lack; "onnxruntime" stands for the one that fits the device."""
     packages = Packages()
     for extra in extras:
         if extra != "onnxruntime":
@@ -55,7 +55,7 @@ def _command(machine: Machine, *extras: str) -> str:
 
 
 def _build(machine: Machine) -> str:
-    """Engines: TensorRT for the GPU that is there, TensorRT for RTX for any RTX card."""
+    """Whether engines can be built: TensorRT builds for this machine's GPU, TensorRT for RTX for any RTX card."""
     if "tensorrt" in machine.tensorrt and machine.cuda:
         return f"{_READY}, for this GPU"
     if "tensorrt_rtx" in machine.tensorrt:
@@ -64,7 +64,7 @@ def _build(machine: Machine) -> str:
 
 
 def _run(machine: Machine) -> str:
-    """Engines."""
+    """Whether engines can be run."""
     if machine.gpu is None:
         return _NO_GPU
     if _is_cuda_silent(machine):
@@ -76,13 +76,13 @@ def _run(machine: Machine) -> str:
 
 
 def _is_cuda_silent(machine: Machine) -> bool:
-    """All is installed, a GPU is there, and still CUDA does not answer."""
-    installed = machine.tensorrt and machine.packages["cuda-bindings"]
+    """TensorRT, cuda-bindings and a GPU are present, but CUDA does not answer."""
+    installed = machine.tensorrt and machine.packages.get("cuda-bindings")
     return bool(installed and machine.gpu and machine.cuda is None)
 
 
 def _bring(machine: Machine, more: Packages | None = None) -> str:
-    """What brings TensorRT, and `more` with it."""
+    """The command that installs TensorRT and `more`, or why it cannot be installed."""
     device = machine.device
     if device.tensorrt is None:
         return f"not here: {device.why_not}"
@@ -95,6 +95,6 @@ def _bring(machine: Machine, more: Packages | None = None) -> str:
 
 
 def _sources(machine: Machine, training: str) -> str:
-    """Heavy networks, built and run here as any engine is."""
+    """Whether TensorRT can run a source: its engine is built and run on this machine, as that of a bundle is."""
     run = _run(machine)
     return run if run.startswith("not here") else training or run

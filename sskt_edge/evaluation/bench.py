@@ -93,16 +93,16 @@ class Measurement:
         return self.phases["compute"].p50 if self.phases else None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """What as_json makes JSON of."""
         session = self.subject.session
         return {
             "name": self.subject.name,
             **{name: getattr(session, name) for name in ("backend", "provider", "versions")},
             "batch": self.batch,
-            "latency": self.latency.as_json(),
+            "latency": self.latency,
             "turns_p50_ms": [seconds * 1e3 for seconds in self.turns],
             "images_per_second": self.images_per_second,
-            "phases": {name: timing.as_json() for name, timing in self.phases.items()} or None,
+            "phases": self.phases or None,
         }
 
 

@@ -65,16 +65,16 @@ class Benchmark:
     stopped: int
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON; times in milliseconds."""
+        """What as_json makes JSON of; times in milliseconds."""
         return {
             "bundle": self.bundle,
-            "before": self.before.as_json(),
-            "after": self.after.as_json(),
+            "before": self.before,
+            "after": self.after,
             "threads": self.threads,
-            "kept_on_cores": list(self.kept_on) or None,
-            "effort": self.effort.as_json(),
-            "method": list(self.method),
-            "preprocessing": self.preprocessing and self.preprocessing.as_json(),
+            "kept_on_cores": self.kept_on or None,
+            "effort": self.effort,
+            "method": self.method,
+            "preprocessing": self.preprocessing,
             "measurements": [
                 {"precision": self.precisions[one.subject.name], **one.as_json()} for one in self.measurements
             ],

@@ -21,10 +21,6 @@ class Within:
         if not 0 < self.seconds < math.inf:
             raise InputError(f"Time to measure: got {self.seconds} s, expected more than 0.")
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"seconds": self.seconds}
-
 
 @dataclass(frozen=True)
 class Exactly:
@@ -36,10 +32,6 @@ class Exactly:
         """Refuse no run."""
         if self.runs < 1:
             raise InputError(f"Runs to measure: got {self.runs}, expected 1 or more.")
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"runs": self.runs}
 
 
 @dataclass(frozen=True)
@@ -61,7 +53,7 @@ class AtLeast:
         return Budget(self.seconds, self.runs if batch == 1 else math.ceil(self.images / batch))
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """What as_json makes JSON of."""
         return {"at_least": {"seconds": self.seconds, "runs_of_one_image": self.runs, "images": self.images}}
 
 

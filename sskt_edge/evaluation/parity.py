@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -38,18 +37,6 @@ class Parity:
     def difference(self) -> float:
         """The largest difference of a logit, as a share of `scale`: the fp32 tolerance that would pass."""
         return self.max_abs / self.scale
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON; inf becomes None."""
-        return {
-            "images": self.images,
-            "max_abs": self.max_abs if math.isfinite(self.max_abs) else None,
-            "mean_abs": self.mean_abs if math.isfinite(self.mean_abs) else None,
-            "top1_agreement": self.top1_agreement,
-            "flips": list(self.flips),
-            "scale": self.scale,
-            "not_finite": self.not_finite,
-        }
 
 
 def compare(reference: Logits, other: Logits) -> Parity:

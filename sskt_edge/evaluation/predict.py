@@ -35,10 +35,10 @@ class Prediction:
     error: SsktEdgeError | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """What as_json makes JSON of."""
         if self.error is None:
-            return {"image": str(self.path), "classes": dict(self.classes)}
-        return {"image": str(self.path), "error": {"kind": type(self.error).__name__, "message": str(self.error)}}
+            return {"image": self.path, "classes": dict(self.classes)}
+        return {"image": self.path, "error": {"kind": type(self.error).__name__, "message": self.error}}
 
 
 def predict(

@@ -60,7 +60,7 @@ class Timing:
     p99: float | None
 
     def as_json(self) -> dict[str, float | None]:
-        """Plain values for JSON, times in milliseconds."""
+        """What as_json makes JSON of; times in milliseconds."""
         times = {name: getattr(self, name) for name in ("mean", "p50", "p90", "p99")}
         return {"n": self.n, **{f"{name}_ms": None if it is None else it * 1e3 for name, it in times.items()}}
 

@@ -5,26 +5,26 @@ from __future__ import annotations
 import os
 import platform
 import re
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from sskt_edge.machine.gpus import GpuState, ask_gpus
 from sskt_edge.machine.jetson import Jetson, find_jetson
-from sskt_edge.machine.nvidia_smi import GpuState, ask_gpus
 from sskt_edge.machine.probe import number_of, text_of
 
 
 @dataclass(frozen=True)
 class Processor:
-    """The CPU. None: the system does not say.
+    """The CPU. None: the system does not report it.
 
     Attributes:
-        name: of its maker; Arm has none, then that of the board.
-        cores: that this process may use.
+        name: the maker's name for it; on Arm, which has none, the name of the board.
+        cores: the number of cores that this process may use.
         core_quota: how many cores' time its container may use; None: no limit.
-        governor: what chooses the clock, such as "performance"; those of all cores if they differ.
-        clock_mhz: now, of the fastest core.
-        max_clock_mhz: that the fastest core may reach.
+        governor: the kernel's rule for the clock, such as "performance"; all of them if the cores differ.
+        clock_mhz: the present clock of the fastest core.
+        max_clock_mhz: the highest clock that the fastest core may have.
     """
 
     name: str | None
@@ -37,17 +37,17 @@ class Processor:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the reader of a measurement must know of the machine. None: it does not say.
+    """What the reader of a measurement must know of the machine. None: the system does not report it.
 
     Attributes:
         system: such as "Ubuntu 22.04.5 LTS".
         kernel: such as "5.15.148-tegra".
         architecture: such as "x86_64" or "aarch64".
-        memory_mib: of the machine.
+        memory_mib: the memory of the machine.
         processor: the CPU.
-        gpus: all that nvidia-smi shows, CUDA's choice or not.
-        jetson: if this is one.
-        gpu_fault: why nvidia-smi shows none though it is there, or "".
+        gpus: all that NVIDIA's driver shows, whichever CUDA takes.
+        jetson: the Jetson that this machine is, or None.
+        gpu_fault: why NVIDIA's driver shows none, or not all of them, or "".
     """
 
     system: str
@@ -59,23 +59,18 @@ class Conditions:
     jetson: Jetson | None
     gpu_fault: str
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "gpus": [asdict(gpu) for gpu in self.gpus]}
-
 
 def conditions(root: Path = Path("/")) -> Conditions:
-    """The conditions now. It never raises; nvidia-smi is given ten seconds.
+    """The conditions now. It never raises; NVIDIA's driver is given ten seconds.
 
     Args:
         root: the folder that holds proc, sys, etc and var.
     """
     gpus, fault = ask_gpus()
-    named = re.search(r'^PRETTY_NAME="?([^"\n]+)', text_of(root / "etc/os-release") or "", re.MULTILINE)
     memory = re.search(r"^MemTotal: *(\d+) kB", text_of(root / "proc/meminfo") or "", re.MULTILINE)
     return Conditions(
-        system=named[1] if named else platform.system(),
-        kernel=text_of(root / "proc/sys/kernel/osrelease") or platform.release(),
+        system=_system(),
+        kernel=platform.release(),
         architecture=platform.machine(),
         memory_mib=int(memory[1]) // 1024 if memory else None,
         processor=_processor(root),
@@ -83,6 +78,12 @@ def conditions(root: Path = Path("/")) -> Conditions:
         jetson=find_jetson(root),
         gpu_fault=fault,
     )
+
+
+def _system() -> str:
+    with suppress(OSError):  # no Linux, or one without the file
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    return platform.system()
 
 
 def _processor(root: Path) -> Processor:

@@ -1,4 +1,4 @@
-"""Keeping a measurement on some of the CPU's cores, so that the system does not move it between them."""
+"""Keeping a measurement on some of the CPU's cores, so that the system does not move it to others."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sskt_edge.machine.probe import number_of, text_of
 def kept_on_cores(threads: int, root: Path = Path("/")) -> Iterator[tuple[int, ...]]:
     """Keep this thread, and those that it starts, on `threads` of the cores that it may use; restore them then.
 
-    OpenVINO looks once a process at what cores there are: a session of it that was opened earlier, or after, in the
-    same process goes by what it saw then.
+    OpenVINO looks at the available cores once in a process: a session of it that is opened later in the same process
+    still uses what it saw first.
 
     Args:
         threads: how many cores; 0 leaves all as it is.
@@ -40,7 +40,7 @@ def kept_on_cores(threads: int, root: Path = Path("/")) -> Iterator[tuple[int, .
 
 
 def choose_cores(threads: int, usable: Iterable[int], root: Path = Path("/")) -> tuple[int, ...]:
-    """So many of the usable ones, the fast ones first; two hyper-threads of one core only where each core has one."""
+    """The best `threads` of the usable cores: fast ones first, the second hyper-thread of a core last."""
     found, met = [], Counter[str]()
     for number in sorted(usable):
         cpu = root / f"sys/devices/system/cpu/cpu{number}"

@@ -1,9 +1,10 @@
-"""What kind of device this is, and what to install on it. Not yet run on a Jetson, an Arm board or with a GPU."""
+"""The kind of this device, and what to install on it. Not yet run on a Jetson, on an Arm board or with a GPU."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sskt_edge.common.packages import install_hint
 from sskt_edge.machine.conditions import Conditions
 from sskt_edge.machine.jetson import Jetson
 
@@ -18,7 +19,7 @@ _RTX_CAPABILITIES = ("7.5", "8.6", "8.9", "12.0", "12.1")
 
 @dataclass(frozen=True)
 class Packages:
-    """What one `pip install` brings.
+    """What one `pip install` installs.
 
     Attributes:
         extras: of sskt-edge.
@@ -34,9 +35,7 @@ class Packages:
 
     def command(self) -> str:
         """Such as "pip install 'sskt-edge[gpu,tensorrt]'"; "" if it brings nothing."""
-        own = (f"sskt-edge[{','.join(self.extras)}]",) if self.extras else ()
-        words = [f"'{word}'" for word in own + self.others]
-        return " ".join(["pip install", *words]) if words else ""
+        return install_hint(*self.extras, others=self.others) if self.extras or self.others else ""
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,11 @@ class Device:
 
     Attributes:
         name: such as "Jetson with JetPack 6".
-        onnxruntime: what brings ONNX Runtime.
-        tensorrt: what brings TensorRT; None where there is none to be had.
-        why_not: then, what stands in its way.
+        onnxruntime: the packages of ONNX Runtime.
+        tensorrt: the packages of TensorRT; None if it cannot be installed.
+        why_not: the reason in that case.
         system_tensorrt: TensorRT is a package of the system, for the system's Python.
-        note: what else there is to know of installing here, or "".
+        note: a further remark on the installation, or "".
     """
 
     name: str
@@ -62,7 +61,7 @@ class Device:
 
 @dataclass(frozen=True)
 class CudaGpu:
-    """The GPU that CUDA takes.
+    """The GPU that CUDA uses.
 
     Attributes:
         name: such as "Orin" or "NVIDIA GeForce RTX 4090".
@@ -93,10 +92,10 @@ class Gpu:
 
 
 _CPU = Packages(("cpu",))
-_ARM = "ONNX Runtime takes the CPU, TensorRT the GPU; onnxruntime-gpu for Arm needs Python 3.11 or newer."
+_ARM = "ONNX Runtime uses the CPU and TensorRT the GPU; onnxruntime-gpu for Arm needs Python 3.11 or newer."
 _JETSON_BINDINGS = {"6": "cuda-bindings>=12.6,<13", "7": "cuda-bindings>=13,<14"}
 _JETSON_NOTES = {
-    "6": "ONNX Runtime takes the CPU, TensorRT the GPU. For ONNX Runtime on the GPU, in the place of the extra cpu: "
+    "6": "ONNX Runtime uses the CPU and TensorRT the GPU. For ONNX Runtime on the GPU, replace the extra cpu by: "
     "pip install onnxruntime-gpu --index-url https://pypi.jetson-ai-lab.io/jp6/cu126"
 }
 
@@ -107,7 +106,7 @@ def runs_rtx(compute_capability: str | None) -> bool:
 
 
 def gpu_of(conditions: Conditions, cuda: CudaGpu | None = None) -> Gpu | None:
-    """The GPU that CUDA takes; where CUDA does not answer, the first that the system shows; or None."""
+    """The GPU that CUDA uses; if CUDA does not answer, the first one that the system shows; or None."""
     if cuda:
         return Gpu(cuda.name, cuda.compute_capability, int(cuda.driver.partition(".")[0]))
     first, jetson = next(iter(conditions.gpus), None), conditions.jetson
@@ -118,7 +117,7 @@ def gpu_of(conditions: Conditions, cuda: CudaGpu | None = None) -> Gpu | None:
 
 
 def device_of(conditions: Conditions, gpu: Gpu | None) -> Device:
-    """What kind of device this is."""
+    """The kind of this device."""
     if conditions.jetson:
         return _jetson(conditions.jetson)
     arm = conditions.architecture in ("aarch64", "arm64")
@@ -144,7 +143,7 @@ def _jetson(jetson: Jetson) -> Device:
 
 
 def _card(name: str, gpu: Gpu, extra: str, for_cuda12: str) -> Device:
-    """A card in an x86-64 machine: the newest packages are for CUDA 13, so an older driver takes older ones."""
+    """A card in an x86-64 machine. The newest packages are for CUDA 13; an older driver needs older packages."""
     if _is_before_turing(gpu.compute_capability or ""):
         return Device(name, Packages(("gpu",)), None, "TensorRT needs a GPU of compute capability 7.5 or newer")
     if gpu.cuda == _OLDER:

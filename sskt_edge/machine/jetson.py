@@ -1,4 +1,4 @@
-"""What a Jetson is and how it is clocked, from its own files. Not yet run on a Jetson."""
+"""The model of a Jetson and its clocks, as its own files report them. Not yet run on a Jetson."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GPUS = ("*.gpu", "*.ga10b", "*.gv11b", "*.gp10b", "gpu-gpc-*")
 
 @dataclass(frozen=True)
 class Jetson:
-    """A Jetson and how it was set when it was asked. None: its files do not say.
+    """A Jetson and its settings when they were read. None: its files do not say.
 
     Attributes:
         model: such as "NVIDIA Jetson Orin Nano Developer Kit".

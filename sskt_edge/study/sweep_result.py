@@ -98,14 +98,14 @@ class Sweep:
         return said + [f"{self._named(one)} diverged: {one.why}" for one in self.tried if one.state == "diverged"]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON, accuracies as shares."""
+        """What as_json makes JSON of; accuracies as shares."""
         return {
             "name": self.recipe.name,
             "recipe_sha256": recipe_sha256(self.recipe),
-            "folder": str(self.folder),
-            "space": self.space.as_json(),
+            "folder": self.folder,
+            "space": self.space,
             "sampler": self.sampler,
-            "seeds": list(self.seeds),
+            "seeds": self.seeds,
             "precision": self.precision,
             "validation": {"share": self.validation, "images": self.images},
             "trials": [self._as_json(one) for one in self.tried],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -124,7 +124,7 @@ class Plan:
         return sum(plan.asked_anew / plan.speed for plan in self.sources)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """What as_json makes JSON of."""
         return {
             "epochs": self.epochs,
             "images_per_epoch": self.images,
@@ -145,7 +145,7 @@ class Plan:
                     "seconds_to_open": plan.opening,
                     "bytes": plan.bytes,
                     "path": plan.path,
-                    "engines": {verdict.engine.name: asdict(verdict) for verdict in plan.verdicts},
+                    "engines": {verdict.engine.name: verdict for verdict in plan.verdicts},
                 }
                 for plan in self.sources
             },

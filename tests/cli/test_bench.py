@@ -14,8 +14,8 @@ from sskt_edge.cli.bench_table import show_benchmark
 from sskt_edge.evaluation.bench_bundle import bench_bundle
 from sskt_edge.evaluation.effort import Exactly
 from sskt_edge.evaluation.timing import timing_from_seconds
+from sskt_edge.machine.gpus import GpuState
 from sskt_edge.machine.jetson import Jetson
-from sskt_edge.machine.nvidia_smi import GpuState
 from tests.bundle import tiny
 from tests.cli.run import Verb, sskt_edge
 from tests.sealed import of_before

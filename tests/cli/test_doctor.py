@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.cli.run import sskt_edge
-from tests.machine.fake_machine import H100, RTX_4090, nvidia_smi, program
+from tests.machine.fake_machine import H100, RTX_4090, pynvml
 
 HIDING = """
 from importlib import metadata
@@ -23,7 +22,8 @@ metadata.version = version
 
 
 def test_doctor_finds_every_verb_ready_here_but_those_that_need_a_gpu(tmp_path: Path) -> None:
-    machine = json.loads(sskt_edge("doctor", "--json", cwd=tmp_path, PATH=str(tmp_path)).stdout)
+    hiding = pynvml(tmp_path / "site", None)
+    machine = json.loads(sskt_edge("doctor", "--json", cwd=tmp_path, PYTHONPATH=str(hiding)).stdout)
     by_tensorrt = {verb for verb, state in machine["verbs"].items() if not state.startswith("ready")}
     assert by_tensorrt <= {"sources by TensorRT", "eval, bench, predict by TensorRT"}
     assert machine["install"] is None
@@ -68,9 +68,8 @@ def test_both_onnxruntimes_at_once_are_a_warning_with_what_to_do(tmp_path: Path)
 
 
 def test_a_driver_that_is_too_old_is_told_with_what_to_install(tmp_path: Path) -> None:
-    nvidia_smi(tmp_path, [H100 | {"driver_version": "550.54.14"}])
-    path = os.pathsep.join((str(tmp_path), os.environ["PATH"]))
-    done = sskt_edge("doctor", "--json", cwd=tmp_path, PATH=path, CUDA_VISIBLE_DEVICES="")
+    site = pynvml(tmp_path / "site", [H100 | {"DriverVersion": "550.54.14"}])
+    done = sskt_edge("doctor", "--json", cwd=tmp_path, PYTHONPATH=str(site), CUDA_VISIBLE_DEVICES="")
     machine = json.loads(done.stdout)
     assert machine["device"] == "x86-64 server with an NVIDIA GPU, CUDA 12"
     assert any("the driver runs CUDA 12: install NVIDIA's driver 580.65" in said for said in machine["warnings"])
@@ -79,21 +78,17 @@ def test_a_driver_that_is_too_old_is_told_with_what_to_install(tmp_path: Path) -
 
 @pytest.mark.parametrize("columns", ["80", "200"])
 def test_commands_stand_whole_on_a_line_of_their_own(tmp_path: Path, columns: str) -> None:
-    nvidia_smi(tmp_path, [RTX_4090 | {"driver_version": "550.54.14"}])
-    hiding = without(tmp_path / "site", "onnxruntime", "cuda-bindings")
-    path = os.pathsep.join((str(tmp_path), os.environ["PATH"]))
-    done = sskt_edge("doctor", cwd=tmp_path, PATH=path, COLUMNS=columns, PYTHONPATH=hiding)
+    site = pynvml(tmp_path / "site", [RTX_4090 | {"DriverVersion": "550.54.14"}])
+    without(site, "onnxruntime", "cuda-bindings")
+    done = sskt_edge("doctor", cwd=tmp_path, COLUMNS=columns, PYTHONPATH=str(site))
     assert done.returncode == 0, done.stderr
     command = "pip install 'onnxruntime-gpu<1.27' 'tensorrt-rtx-cu12>=1.2' 'cuda-bindings>=12.6,<13'"
     assert command in [line.strip() for line in done.stdout.splitlines()]
 
 
 def test_a_driver_that_does_not_answer_ends_in_a_warning(tmp_path: Path) -> None:
-    program(
-        tmp_path, "nvidia-smi", "#!/bin/sh\necho Failed to initialize NVML: Driver/library version mismatch\nexit 18\n"
-    )
-    path = os.pathsep.join((str(tmp_path), os.environ["PATH"]))
-    done = sskt_edge("doctor", cwd=tmp_path, PATH=path)
+    site = pynvml(tmp_path / "site", "Driver/library version mismatch")
+    done = sskt_edge("doctor", cwd=tmp_path, PYTHONPATH=str(site))
     assert done.returncode == 0
     assert "Driver/library version mismatch. If the driver was updated, restart the machine" in done.stdout
 

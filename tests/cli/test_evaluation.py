@@ -11,7 +11,7 @@ from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.cli.evaluation import show_evaluation
 from sskt_edge.evaluation.evaluate import Report, evaluate
 from sskt_edge.inference.open_sessions import open_sessions
-from sskt_edge.machine.nvidia_smi import GpuState
+from sskt_edge.machine.gpus import GpuState
 from tests.bundle.tiny import write_bundle
 from tests.cli.run import sskt_edge
 

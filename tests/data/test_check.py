@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from sskt_edge.common.json import as_json
 from sskt_edge.common.progress import QUIET
 from sskt_edge.data.check import check_data
 from tests.data.small import folder_data, write_classes
@@ -57,7 +58,7 @@ def test_near_copies_are_listed_and_pass(split: Path) -> None:
     assert found.near_copies is not None
     assert found.near_copies.shared[0].examples == (("test/dog/other.bmp", "train/dog/002.png"),)
     assert found.passed
-    assert json.loads(json.dumps(found.as_json()))["near_copies"]["shared"][0]["count"] == 1
+    assert json.loads(json.dumps(as_json(found)))["near_copies"]["shared"][0]["count"] == 1
 
 
 def test_unreadable_images_of_every_part_are_told_and_pass_where_they_are_skipped(split: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from sskt_edge.common.errors import DataError
+from sskt_edge.common.json import as_json
 from sskt_edge.data.survey import survey
 from tests.data.small import write_classes
 
@@ -63,7 +64,7 @@ def test_a_class_without_a_readable_image_is_an_error(tmp_path: Path) -> None:
 def test_what_was_seen_goes_into_json(tmp_path: Path) -> None:
     seen = survey(write_classes(tmp_path / "own", {"cat": 3, "dog": 2}))
 
-    assert json.loads(json.dumps(seen.as_json()))["train"] == {"cat": 3, "dog": 2}
+    assert json.loads(json.dumps(as_json(seen)))["train"] == {"cat": 3, "dog": 2}
 
 
 def test_copies_in_both_parts_and_in_two_classes_are_told(tmp_path: Path) -> None:

@@ -28,13 +28,13 @@ def test_a_sound_machine_has_no_warning() -> None:
 
 def test_onnxruntime_gpu_without_its_provider_is_to_be_installed_again() -> None:
     server = machine_of(conditions_of("x86_64", H100), {"onnxruntime-gpu": "1.31.1"}, providers=CUDA[1:])
-    assert "has no CUDA provider; it has: CPUExecutionProvider" in only(server)
+    assert "has no CUDA provider (available: CPUExecutionProvider)" in only(server)
     assert f"{SWAP} 'sskt-edge[gpu]'" in only(server)
 
 
 def test_onnxruntime_gpu_without_a_gpu_takes_the_cpu() -> None:
     said = only(machine_of(conditions_of(), {"onnxruntime-gpu": "1.31.1"}, providers=CUDA))
-    assert "no NVIDIA GPU is visible: it uses the CPU" in said
+    assert "no NVIDIA GPU is visible" in said
     assert f"{SWAP} 'sskt-edge[cpu]'" in said
 
 
@@ -66,18 +66,23 @@ def test_a_driver_that_is_older_than_the_bindings_is_told(conditions: object, bi
 
 def test_a_gpu_that_is_hidden_from_cuda_is_told() -> None:
     said = only(machine_of(conditions_of("x86_64", H100), {"cuda-bindings": "13.5.0"}))
-    assert "The system shows NVIDIA H100 80GB HBM3, CUDA shows no GPU." in said
+    assert "The system shows NVIDIA H100 80GB HBM3, but CUDA shows no GPU." in said
     assert "CUDA_VISIBLE_DEVICES" in said
 
 
 def test_what_the_libraries_say_of_themselves_is_passed_on() -> None:
     sick = replace(
-        machine_of(replace(conditions_of(), gpu_fault="nvidia-smi fails: Driver/library version mismatch")),
+        machine_of(replace(conditions_of(), gpu_fault="NVIDIA's driver fails: GPU is lost")),
         tensorrt_faults=("TensorRT 8.6.2 is installed, sskt-edge needs 10.3 or newer.",),
         cuda_fault="CUDA failed at counting the GPUs",
     )
     assert [said.partition(".")[0] for said in warnings(sick)] == [
         "TensorRT 8",
-        "nvidia-smi fails: Driver/library version mismatch",
+        "NVIDIA's driver fails: GPU is lost",
         "CUDA failed at counting the GPUs",
     ]
+
+
+def test_bindings_of_nvml_that_are_broken_are_to_be_installed_again() -> None:
+    said = only(machine_of(replace(conditions_of(), gpu_fault="nvidia-ml-py does not work: cut off")))
+    assert "pip install --force-reinstall nvidia-ml-py" in said and "driver" not in said

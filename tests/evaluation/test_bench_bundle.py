@@ -15,6 +15,7 @@ import pytest
 from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.bundle.manifest import Batch
 from sskt_edge.common.errors import InputError, Interrupted
+from sskt_edge.common.json import as_json
 from sskt_edge.evaluation import bench_bundle as module
 from sskt_edge.evaluation.bench_bundle import batches_of, bench_bundle, reading, usable_cores
 from sskt_edge.evaluation.effort import Exactly
@@ -62,7 +63,7 @@ def test_every_precision_is_measured_by_all_that_takes_it(tmp_path: Path) -> Non
 
     ways = ["fp32 onnxruntime-cpu", "fp32 openvino-cpu", "int8-cpu onnxruntime-cpu"]
     assert [one.subject.name for one in found.measurements] == ways * 3
-    assert [one["precision"] for one in found.as_json()["measurements"]] == ["fp32", "fp32", "int8-cpu"] * 3
+    assert [one["precision"] for one in as_json(found)["measurements"]] == ["fp32", "fp32", "int8-cpu"] * 3
 
 
 def test_one_way_alone_can_be_asked_for(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_threads_that_are_told_are_kept_on_as_many_cores(
     assert found.before.processor.cores == found.after.processor.cores == len(before)
     said = f"all kept on core {found.kept_on[0]}." if threads else "is left to the libraries."
     assert found.method[1].endswith(said)
-    assert found.as_json()["kept_on_cores"] == (list(found.kept_on) or None)
+    assert as_json(found)["kept_on_cores"] == (list(found.kept_on) or None)
 
 
 # OpenVINO looks once a process at what cores there are, hence one of its own. The last core, since the first is what
@@ -207,7 +208,7 @@ def test_a_signal_keeps_what_was_measured(
     monkeypatch.setattr(OnnxRuntimeSession, "run", running)
     found = bench_bundle(bundle, backend="onnxruntime", provider="cpu", effort=Exactly(3))
 
-    assert found.stopped == found.as_json()["stopped_by_signal"] == number
+    assert found.stopped == as_json(found)["stopped_by_signal"] == number
     assert [(one.batch, one.latency.n) for one in found.measurements] == [(1, 3)]
     assert list(found.left_out) == [f"fp32 onnxruntime-cpu, batch {batch}" for batch in (4, 5)]
 
@@ -231,7 +232,7 @@ def test_batches_that_are_asked_for_are_measured_and_no_others(bundle: Bundle) -
 def test_the_report_is_json(bundle: Bundle) -> None:
     found = bench_bundle(bundle, backend="onnxruntime", effort=ONCE)
 
-    said = json.loads(json.dumps(found.as_json()))
+    said = json.loads(json.dumps(as_json(found)))
 
     assert said["bundle"] == "tiny"
     assert set(said) == {

@@ -13,6 +13,7 @@ from PIL import Image
 
 from sskt_edge.bundle.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.common.errors import DataError
+from sskt_edge.common.json import as_json
 from sskt_edge.evaluation.evaluate import Report, SessionResult, evaluate, evaluate_folder
 from sskt_edge.inference.open_sessions import open_sessions
 from tests.bundle.tiny import WEIGHT, coloured, tiny_golden, tiny_model, write_bundle
@@ -48,12 +49,12 @@ def test_the_network_that_was_exported_passes(bundle_path: Path) -> None:
 
 def test_a_manifest_without_its_own_hash_is_noted(bundle_path: Path) -> None:
     of_before(bundle_path / "manifest.json", schema_version=2)
-    (note,) = on_golden(open_bundle(bundle_path)).as_json()["notes"]
+    (note,) = as_json(on_golden(open_bundle(bundle_path)))["notes"]
     assert "manifest.json" in note and "without a hash" in note
 
 
 def test_a_report_is_plain_json(bundle_path: Path) -> None:
-    plain = json.loads(json.dumps(on_golden(open_bundle(bundle_path)).as_json(), allow_nan=False))
+    plain = json.loads(json.dumps(as_json(on_golden(open_bundle(bundle_path))), allow_nan=False))
     assert plain["passed"] is True and plain["bundle"] == "tiny" and plain["data"] == "golden"
     (result,) = plain["results"]
     assert (result["runner"], result["precision"], result["passed"]) == ("onnxruntime-cpu", "fp32", True)
@@ -132,7 +133,7 @@ def test_a_folder_of_unknown_images_is_judged_by_the_golden_ones(bundle_path: Pa
     assert report.passed and (only(report).scores.images, only(report).scores.top1) == (3, 1.0)
     assert only(report).parity.images == 6 and only(report).parity.max_abs < 1e-5
     assert (report.data, report.parity_on) == (str(unknown), "golden")
-    assert report.as_json()["parity_on"] == "golden"
+    assert as_json(report)["parity_on"] == "golden"
     assert report.notes == [
         "none of the 3 images is of the bundle's test set: parity is judged on the golden images",
     ]

@@ -15,7 +15,7 @@ from sskt_edge.inference.backends.tensorrt.flavours import Flavour
 from sskt_edge.inference.open_sessions import open_sessions
 from sskt_edge.machine.conditions import conditions
 from sskt_edge.machine.device import CudaGpu
-from sskt_edge.machine.nvidia_smi import GpuState
+from sskt_edge.machine.gpus import GpuState
 from tests.bundle.tiny import tiny_onnx, write_bundle
 from tests.sealed import changed
 

@@ -1,49 +1,117 @@
-"""Machines that are not here, laid out as the files that their kernel shows and the programs that answer on them."""
+"""Machines that are not here: the files that their kernel shows, the libraries and programs that answer on them."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-# What nvidia-smi said on such machines; a field that is missing is one that it does not know.
-RTX_4090 = {
-    "name": "NVIDIA GeForce RTX 4090",
-    "driver_version": "580.95.05",
-    "memory.total": "24564",
-    "compute_cap": "8.9",
-    "clocks.sm": "210",
-    "clocks.max.sm": "3105",
-    "clocks.mem": "405",
-    "clocks.max.mem": "10501",
-    "power.limit": "450.00",
-    "temperature.gpu": "38",
-    "persistence_mode": "Disabled",
+# What NVML answers on such machines, by its function and the kind of clock; what is missing is not supported.
+RTX_4090: dict[str, Any] = {
+    "Name": "NVIDIA GeForce RTX 4090",
+    "DriverVersion": "580.95.05",
+    "CudaComputeCapability": [8, 9],
+    "MemoryInfo": 24564 << 20,
+    "ClockInfo 1": 210,
+    "MaxClockInfo 1": 3105,
+    "ClockInfo 2": 405,
+    "MaxClockInfo 2": 10501,
+    "PowerManagementLimit": 450_000,
+    "Temperature 0": 38,
+    "PersistenceMode": 0,
 }
-H100 = RTX_4090 | {
-    "name": "NVIDIA H100 80GB HBM3",
-    "compute_cap": "9.0",
-    "memory.total": "81559",
-    "persistence_mode": "Enabled",
+H100: dict[str, Any] = RTX_4090 | {
+    "Name": "NVIDIA H100 80GB HBM3",
+    "CudaComputeCapability": [9, 0],
+    "MemoryInfo": 81559 << 20,
+    "PersistenceMode": 1,
 }
-ORIN = dict.fromkeys(RTX_4090, "[N/A]") | {
-    "name": "Orin (nvgpu)",
-    "driver_version": "540.4.0",
-    "compute_cap": "8.7",
-    "memory.total": "[Not Supported]",
-}
+ORIN: dict[str, Any] = {"Name": "Orin (nvgpu)", "DriverVersion": "540.4.0", "CudaComputeCapability": [8, 7]}
 
-_NVIDIA_SMI = """#!{python}
-import json, sys
+_PYNVML = """
+import json
+from types import SimpleNamespace
+
 gpus = json.loads({gpus!r})
-fields = sys.argv[1].removeprefix("--query-gpu=").split(",")
-for field in fields:
-    if any(field not in gpu for gpu in gpus):
-        print(f'Field "{{field}}" is not a valid field to query.\\n')
-        sys.exit(2)
-for gpu in gpus:
-    print(", ".join(gpu[field] for field in fields))
+NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
+
+
+class NVMLError(Exception):
+    pass
+
+
+class NVMLError_LibraryNotFound(NVMLError):
+    pass
+
+
+class NVMLError_NoPermission(NVMLError):
+    pass
+
+
+class NVMLError_NotSupported(NVMLError):
+    pass
+
+
+def nvmlInit():
+    if gpus is None:
+        raise NVMLError_LibraryNotFound("NVML Shared Library Not Found")
+    if isinstance(gpus, str):
+        raise NVMLError(gpus)
+
+
+def nvmlDeviceGetCount():
+    return len(gpus)
+
+
+def nvmlDeviceGetHandleByIndex(index):
+    if gpus[index] == "given to others":
+        raise NVMLError_NoPermission("Insufficient Permissions")
+    if isinstance(gpus[index], str):
+        raise NVMLError(gpus[index])
+    return gpus[index]
+
+
+def answer(gpu, question):
+    if question not in gpu:
+        raise NVMLError_NotSupported("Not Supported")
+    return gpu[question]
+
+
+def nvmlSystemGetDriverVersion():
+    return answer(gpus[0], "DriverVersion")
+
+
+def nvmlDeviceGetName(handle):
+    return answer(handle, "Name")
+
+
+def nvmlDeviceGetCudaComputeCapability(handle):
+    return answer(handle, "CudaComputeCapability")
+
+
+def nvmlDeviceGetMemoryInfo(handle):
+    return SimpleNamespace(total=answer(handle, "MemoryInfo"))
+
+
+def nvmlDeviceGetClockInfo(handle, type):
+    return answer(handle, f"ClockInfo {{type}}")
+
+
+def nvmlDeviceGetMaxClockInfo(handle, type):
+    return answer(handle, f"MaxClockInfo {{type}}")
+
+
+def nvmlDeviceGetPowerManagementLimit(handle):
+    return answer(handle, "PowerManagementLimit")
+
+
+def nvmlDeviceGetTemperature(handle, sensor):
+    return answer(handle, f"Temperature {{sensor}}")
+
+
+def nvmlDeviceGetPersistenceMode(handle):
+    return answer(handle, "PersistenceMode")
 """
 
 _RELEASES = {
@@ -71,10 +139,16 @@ def program(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def nvidia_smi(folder: Path, gpus: Sequence[Mapping[str, str]]) -> Path:
-    """An nvidia-smi that answers as the real one does: by field, and not at all if it does not know one."""
-    text = _NVIDIA_SMI.format(python=sys.executable, gpus=json.dumps(list(gpus)))
-    return program(folder, "nvidia-smi", text)
+def pynvml(folder: Path, gpus: Sequence[Mapping[str, Any] | str] | str | None) -> Path:
+    """A module pynvml in `folder`, which belongs on PYTHONPATH, that answers as NVIDIA's does.
+
+    Args:
+        folder: where it is put.
+        gpus: of the machine; a text in place of one is why it does not answer. Or why the driver does not answer, or
+            None where NVML is not installed.
+    """
+    lay_out(folder, {"pynvml.py": _PYNVML.format(gpus=json.dumps(gpus))})
+    return folder
 
 
 def lay_out(root: Path, files: Mapping[str, str]) -> Path:
@@ -92,8 +166,6 @@ def jetson(root: Path, jetpack: str = "6", devfreq: str = "17000000.gpu", mode: 
         "proc/device-tree/model": "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super\0",
         "proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 62.50\nCPU implementer\t: 0x41\nCPU part\t: 0xd42\n",
         "proc/meminfo": "MemTotal:        7802536 kB\nMemFree:          512000 kB\n",
-        "proc/sys/kernel/osrelease": "5.15.148-tegra\n",
-        "etc/os-release": 'PRETTY_NAME="Ubuntu 22.04.5 LTS"\nNAME="Ubuntu"\n',
         "etc/nv_tegra_release": _RELEASES[jetpack] + "\n# KERNEL_VARIANT: oot\n",
         "etc/nvpmodel.conf": _MODES,
         f"sys/class/devfreq/{devfreq}/cur_freq": "306000000\n",

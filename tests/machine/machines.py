@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sskt_edge.common.packages import PACKAGES
+from sskt_edge.common.packages import extras, packages_of
 from sskt_edge.doctor.machine import Machine
 from sskt_edge.machine.conditions import Conditions, Processor
 from sskt_edge.machine.device import CudaGpu, device_of, gpu_of
+from sskt_edge.machine.gpus import GpuState
 from sskt_edge.machine.jetson import Jetson
-from sskt_edge.machine.nvidia_smi import GpuState
 
 RTX_4090 = GpuState(name="NVIDIA GeForce RTX 4090", driver="580.95.05", compute_capability="8.9")
 H100 = GpuState(name="NVIDIA H100 80GB HBM3", driver="580.95.05", compute_capability="9.0")
-TRAIN = dict.fromkeys(PACKAGES["train"], "1.0")
+TRAIN = dict.fromkeys(packages_of("train"), "1.0")
 
 
 def conditions_of(architecture: str = "x86_64", *gpus: GpuState, jetpack: str | None = None) -> Conditions:
@@ -47,7 +47,7 @@ def machine_of(
     return Machine(
         python="3.10.12",
         system_packages=system_packages,
-        packages={name: (installed or {}).get(name) for names in PACKAGES.values() for name in names},
+        packages={name: (installed or {}).get(name) for names in extras().values() for name in names},
         providers=providers,
         tensorrt=dict(tensorrt or {}),
         tensorrt_faults=(),

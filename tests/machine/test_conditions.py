@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from sskt_edge.common.json import as_json
 from sskt_edge.machine.conditions import conditions
-from tests.machine.fake_machine import ORIN, jetson, lay_out, nvidia_smi
+from tests.machine.fake_machine import ORIN, jetson, lay_out, pynvml
 
 
 def test_this_machine_is_told_as_json_that_reads_back_the_same() -> None:
     found = conditions()
     assert found.architecture == platform.machine()
+    assert found.kernel == platform.release()
     assert found.memory_mib is None or found.memory_mib > 100
-    assert json.loads(json.dumps(found.as_json(), allow_nan=False)) == found.as_json()
+    assert json.loads(json.dumps(as_json(found), allow_nan=False)) == as_json(found)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
@@ -31,7 +33,7 @@ def test_cores_are_those_that_the_process_may_use() -> None:
 
 
 def test_a_machine_that_says_nothing_raises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(pynvml(tmp_path, None)))
     found = conditions(tmp_path)
     assert (found.memory_mib, found.gpus, found.jetson, found.gpu_fault) == (None, (), None, "")
     assert (found.processor.governor, found.processor.clock_mhz, found.processor.core_quota) == (None, None, None)
@@ -39,10 +41,9 @@ def test_a_machine_that_says_nothing_raises_nothing(tmp_path: Path, monkeypatch:
 
 
 def test_a_jetson_is_told_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    nvidia_smi(tmp_path / "bin", [ORIN])
+    monkeypatch.setenv("PYTHONPATH", str(pynvml(tmp_path / "site", [ORIN])))
     found = conditions(jetson(tmp_path))
-    assert (found.system, found.kernel, found.memory_mib) == ("Ubuntu 22.04.5 LTS", "5.15.148-tegra", 7619)
+    assert found.memory_mib == 7619
     assert found.processor.name == "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super"
     assert (found.processor.governor, found.processor.clock_mhz, found.processor.max_clock_mhz) == (
         "schedutil",
@@ -67,3 +68,16 @@ def test_a_containers_share_of_the_cores_is_told(tmp_path: Path, limit: str, quo
 def test_an_x86_processor_has_its_makers_name(tmp_path: Path) -> None:
     cpuinfo = "processor\t: 0\nmodel name\t: AMD EPYC 9654 96-Core Processor\n\nprocessor\t: 1\nmodel name\t: another\n"
     assert conditions(lay_out(tmp_path, {"proc/cpuinfo": cpuinfo})).processor.name == "AMD EPYC 9654 96-Core Processor"
+
+
+@pytest.mark.skipif(not Path("/etc/os-release").is_file(), reason="this system has no os-release")
+def test_the_system_is_called_as_it_calls_itself() -> None:
+    assert f'PRETTY_NAME="{conditions().system}"' in Path("/etc/os-release").read_text()
+
+
+def test_a_system_without_os_release_is_called_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> dict[str, str]:
+        raise OSError("Unable to read files /etc/os-release, /usr/lib/os-release")
+
+    monkeypatch.setattr(platform, "freedesktop_os_release", none)
+    assert conditions().system == platform.system()

@@ -8,7 +8,7 @@ import pytest
 
 from sskt_edge.machine.conditions import Conditions
 from sskt_edge.machine.device import CudaGpu, Packages, device_of, gpu_of
-from sskt_edge.machine.nvidia_smi import GpuState
+from sskt_edge.machine.gpus import GpuState
 from tests.machine.machines import H100, RTX_4090, conditions_of
 
 CUDA_12 = "'cuda-bindings>=12.6,<13'"

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from sskt_edge.common.errors import Interrupted, RunError, StudyError
+from sskt_edge.common.json import as_json
 from sskt_edge.data.arrays import ArrayReader
 from sskt_edge.recipe import load_recipe
 from sskt_edge.study.arms import arms_of
@@ -59,7 +60,7 @@ def test_the_table_is_what_the_runs_say(compared: Comparison) -> None:
 
 def test_the_files_are_the_comparison(compared: Comparison) -> None:
     json_, markdown = written(compared)
-    assert json.loads(json_) == json.loads(json.dumps(compared.as_json()))
+    assert json.loads(json_) == json.loads(json.dumps(as_json(compared)))
     assert markdown.decode() == markdown_of(compared)
     assert (compared.folder / "compare.png").read_bytes().startswith(b"\x89PNG")
 

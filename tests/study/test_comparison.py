@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from sskt_edge.common.errors import StudyError
+from sskt_edge.common.json import as_json
 from sskt_edge.recipe import load_recipe
 from sskt_edge.study.arms import Arm
 from sskt_edge.study.comparison import Comparison, RunFigures
@@ -75,7 +76,7 @@ def test_markdown_and_json_hold_every_seed() -> None:
     assert "| 0 | 50.00 | 55.00 (+5.00) |" in text
     assert "| 1 | 60.00 | – |" in text
     assert "| a | 2 | 55.00 | 7.07 | 100 | 10 | 1,000 |" in text
-    values = json.loads(json.dumps(found.as_json()))
+    values = json.loads(json.dumps(as_json(found)))
     assert [run["accuracy"] for run in values["arms"][0]["runs"]] == [0.5, 0.6]
     assert (values["arms"][0]["mean"], values["arms"][1]["sd"]) == (pytest.approx(0.55), None)
     assert values["against"]["arms"][0]["differences"] == [{"seed": 0, "difference": pytest.approx(0.05)}]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sskt_edge.common.errors import DataError
+from sskt_edge.common.json import as_json
 from sskt_edge.tasks.metrics import Cost, confusion, cost, per_class, predictions, scores, top_k
 
 # Answers by hand: 0, 2, 1, 0.
@@ -53,7 +54,7 @@ def test_top5_needs_more_than_five_classes() -> None:
 
 
 def test_scores_are_plain_json() -> None:
-    found = scores(np.pad(LOGITS, ((0, 0), (0, 1))), LABELS, 4).as_json()
+    found = as_json(scores(np.pad(LOGITS, ((0, 0), (0, 1))), LABELS, 4))
     assert json.loads(json.dumps(found, allow_nan=False))["per_class"] == [1.0, 0.5, 0.0, None]
 
 
@@ -61,7 +62,7 @@ def test_many_classes_cost_no_matrix_of_them() -> None:
     logits = np.zeros((2, 200_000), dtype=np.float32)  # the matrix would take 320 GB
     found = scores(logits, np.array([0, 1]), 200_000)
     assert found.per_class[:2].tolist() == [1.0, 0.0]
-    assert found.as_json()["confusion"] is None
+    assert as_json(found)["confusion"] is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.common.errors import ParityError, RecipeError
+from sskt_edge.common.json import as_json
 from sskt_edge.sources.engine_selection import Choice
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.gate import GateVerdict
@@ -88,7 +89,7 @@ def test_planning_writes_nothing_and_its_figures_fit_together(
     assert (plan.epochs, plan.images) == (4, 20)
     assert plan.filling == part.missing / part.speed
     assert plan.online_epoch == pytest.approx(plan.stored_epoch + part.asked_anew / 4 / part.speed)
-    seconds = json.loads(json.dumps(plan.as_json()))["seconds"]
+    seconds = json.loads(json.dumps(as_json(plan)))["seconds"]
     assert part.opening == part.verdicts[0].seconds_to_open > 0
     assert seconds["training_stored"] == pytest.approx(part.opening + plan.filling + 4 * plan.stored_epoch)
     assert seconds["training_online"] == pytest.approx(part.opening + 4 * plan.online_epoch)

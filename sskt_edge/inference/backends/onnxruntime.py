@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sskt_edge.bundle.onnx_wire import refuse_untrusted
 from sskt_edge.common.errors import InputError, MissingExtraError, NetworkError, WorkError
-from sskt_edge.common.packages import version_of
+from sskt_edge.common.packages import install_hint, version_of
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
 # TF32 is off: fp32 means fp32. TensorRT has no such switch here, so "auto" leaves it out; a source's engine that runs
@@ -140,7 +140,7 @@ def _import() -> ModuleType:
     except ImportError as error:
         raise MissingExtraError(
             "This needs onnxruntime, which is not installed. "
-            "pip install 'sskt-edge[cpu]' (or 'sskt-edge[gpu]' for CUDA, not both)."
+            f"{install_hint('cpu')}, or for CUDA {install_hint('gpu')}; do not install both."
         ) from error
     module: ModuleType = onnxruntime
     return module
@@ -155,7 +155,7 @@ def _lists(provider: str, present: list[str]) -> tuple[tuple[str, ...], ...]:
     if provider != "auto" and _PROVIDERS[provider][0] not in present:
         raise MissingExtraError(
             f"Provider '{provider}' is not in this onnxruntime; it has: {', '.join(present)}. "
-            "pip uninstall onnxruntime; pip install 'sskt-edge[gpu]'. Or use provider 'cpu'."
+            f"pip uninstall onnxruntime; {install_hint('gpu')}. Or use provider 'cpu'."
         )
     return _LISTS[provider]
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sskt_edge.bundle.onnx_wire import refuse_untrusted
 from sskt_edge.common.errors import InputError, MissingExtraError, NetworkError, SsktEdgeError, WorkError
+from sskt_edge.common.packages import install_hint
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
 # Left to itself OpenVINO computes in bf16 wherever the CPU can, fp32 graphs too.
@@ -120,9 +121,7 @@ def _import() -> ModuleType:
         with _hidden(_TELEMETRY):
             import openvino
     except ImportError as error:
-        raise MissingExtraError(
-            "This needs openvino, which is not installed. pip install 'sskt-edge[openvino]'."
-        ) from error
+        raise MissingExtraError(f"This needs openvino, which is not installed. {install_hint('openvino')}.") from error
     module: ModuleType = openvino
     return module
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.common.errors import InputError, MissingExtraError, WorkError
+from sskt_edge.common.packages import install_hint
 from sskt_edge.machine.device import CudaGpu
 
 _NO_DEVICE = ("cudaErrorNoDevice", "cudaErrorInsufficientDriver", "cudaErrorStubLibrary")
@@ -90,8 +91,9 @@ def bindings() -> ModuleType:
         from cuda.bindings import runtime
     except ImportError as error:
         raise MissingExtraError(
-            "This needs cuda-bindings, which is not installed. pip install 'sskt-edge[rtx]' (RTX cards) or "
-            "'sskt-edge[tensorrt]' (servers); on Jetson with JetPack 6: pip install 'cuda-bindings>=12.6,<13'."
+            f"This needs cuda-bindings, which is not installed. {install_hint('rtx')} (RTX cards) or "
+            f"{install_hint('tensorrt')} (servers); on Jetson with JetPack 6: "
+            f"{install_hint(others=['cuda-bindings>=12.6,<13'])}."
         ) from error
     module: ModuleType = runtime
     return module

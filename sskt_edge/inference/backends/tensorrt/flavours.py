@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Literal
 
 from sskt_edge.common.errors import InputError, MissingExtraError, nearest
-from sskt_edge.common.packages import version_of
+from sskt_edge.common.packages import install_hint, version_of
 
 FlavourName = Literal["tensorrt", "tensorrt_rtx"]
 
@@ -22,9 +22,9 @@ _PACKAGES: dict[FlavourName, tuple[str, ...]] = {
 _TITLES: dict[FlavourName, str] = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
 _OLDEST: dict[FlavourName, tuple[int, int]] = {"tensorrt": (10, 3), "tensorrt_rtx": (1, 2)}
 _INSTALL: dict[FlavourName, str] = {
-    "tensorrt": "On a server: pip install 'sskt-edge[tensorrt]'. On Jetson it comes with JetPack: make the virtual "
+    "tensorrt": f"On a server: {install_hint('tensorrt')}. On Jetson it comes with JetPack: make the virtual "
     "environment with --system-site-packages.",
-    "tensorrt_rtx": "pip install 'sskt-edge[rtx]' (RTX cards, and building ahead of time on any x86-64 machine).",
+    "tensorrt_rtx": f"{install_hint('rtx')} (RTX cards, and building ahead of time on any x86-64 machine).",
 }
 
 
