@@ -92,12 +92,12 @@ def requirement(*extras: str) -> str:
 
 
 def install_hint(*extras: str, others: Sequence[str] = ()) -> str:
-    """The command that installs these extras, and other requirements with them.
+    """The command that installs these extras, and other requirements with them; without either, sskt-edge alone.
 
     >>> install_hint("train", "cpu")
     "pip install 'sskt-edge[train,cpu]'"
     >>> install_hint(others=["cuda-bindings>=12.6,<13"])
     "pip install 'cuda-bindings>=12.6,<13'"
     """
-    words = [requirement(*extras)] if extras else []
+    words = [requirement(*extras)] if extras or not others else []
     return " ".join(["pip install", *(f"'{word}'" for word in (*words, *others))])

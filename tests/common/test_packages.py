@@ -82,6 +82,7 @@ def test_a_version_is_told_of_what_is_installed_alone() -> None:
 
 def test_extras_and_other_requirements_are_one_command() -> None:
     assert install_hint("cpu", others=("tensorrt>=10",)) == "pip install 'sskt-edge[cpu]' 'tensorrt>=10'"
+    assert install_hint() == "pip install 'sskt-edge'"
 
 
 def test_the_examples_of_the_docstrings_hold() -> None:
