@@ -144,7 +144,7 @@ def _check_effect(recipe: Recipe, space: Space) -> None:
     keys = [axis.key for axis in space.axes]
     if not recipe.method.asks_sources and "method.name" not in keys:
         for key in keys:
-            if key.partition(".")[0] in ("sskt", "sources", "labels"):
+            if key.partition(".")[0] in ("method", "sources", "labels"):
                 raise StudyError(
                     f"--space {key}: it changes nothing while method.name = '{recipe.method.name}'. Set it to 'sskt'."
                 )

@@ -222,7 +222,7 @@ def test_images_that_changed_are_not_mixed_up(which: str, tiny_run: TrainedNetwo
         ((SHARE,), {"trials": 3}, "belongs to --sampler tpe"),
         ((SHARE,), {"sampler": "tpe", "trials": 0}, "0 trials"),
         ((SHARE,), {"seeds": ()}, "0 seeds"),
-        ((SHARE, "method.name=scratch"), {}, r"--space sskt\.\w+: it changes nothing while sskt\.method = 'scratch'"),
+        ((SHARE, "method.name=scratch"), {}, r"--space method\.\w+: it changes nothing while method\.name = 'scratch'"),
         ((SHARE,), {"study": "a/b"}, "names a folder"),
         ((SHARE,), {"storage": "nonsense"}, "Expected an SQLAlchemy URL"),
         ((SHARE,), {"storage": "oracle+cx_oracle://host/base"}, "No module named 'cx_Oracle'.*its driver installed"),
@@ -238,7 +238,7 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_every_point_is_checked_before_the_first_training(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"sskt\.alpha"):
+    with pytest.raises(RecipeError, match=r"method\.alpha"):
         sweep(recipe(tiny_run.folder.path, SHARE), parse_space(["method.alpha=1,-1"]), folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 

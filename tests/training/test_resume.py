@@ -183,7 +183,7 @@ def file(tiny_run: TrainedNetwork, tmp_path: Path) -> Path:
     path.write_text(
         text(tiny_run.folder.path)
         .replace("epochs = 3", "epochs = 1")
-        .replace("transfer_module = true", 'method = "scratch"')
+        .replace("[method]\ntransfer_module = true\nalpha = 1.0", '[method]\nname = "scratch"')
     )
     return path
 
