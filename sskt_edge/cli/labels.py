@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, recipe_word, short_bytes, short_time, show, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, recipe_word, show, show_json
 from sskt_edge.common.shell import command
+from sskt_edge.common.text import short_bytes, short_time
 
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection

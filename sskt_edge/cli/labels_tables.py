@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sskt_edge.cli.output import given, short_bytes, short_time, show
+from sskt_edge.cli.output import given, show
 from sskt_edge.common.shell import command
+from sskt_edge.common.text import short_bytes, short_time
 
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sskt_edge.common.text import short_bytes, short_time
 from sskt_edge.sources.engine_selection import Choice
 from sskt_edge.sources.fill_record import fill_records
 from sskt_edge.sources.label_query import LabelQuery
@@ -23,8 +24,8 @@ def notices(question: LabelQuery, choice: Choice, collection: Collection, store:
     changed = _other_conditions(name, collection, store) if collection.rows == 0 else _new(question, collection)
     cost = f"{missing:,} of {views:,} views to ask of {choice.engine.name} ({choice.why})"
     speed = _speed(choice, collection)
-    time = f", about {_short_time(missing / speed)}" if speed else ""
-    size = _short_bytes(missing * collection.row_bytes)
+    time = f", about {short_time(missing / speed)}" if speed else ""
+    size = short_bytes(missing * collection.row_bytes)
     return [*(f"{name}: {line}" for line in changed), f"{name}: {cost}{time}, {size} in '{collection.path}'"]
 
 
@@ -84,11 +85,3 @@ def _speed(choice: Choice, collection: Collection) -> float | None:
 def _first(items: list[str], between: str) -> str:
     more = f" and {len(items) - _MOST_NAMES} more" if len(items) > _MOST_NAMES else ""
     return between.join(items[:_MOST_NAMES]) + more
-
-
-def _short_time(seconds: float) -> str:
-    return f"{max(seconds, 1):.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def _short_bytes(count: int) -> str:
-    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"

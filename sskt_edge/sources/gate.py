@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from sskt_edge.common.errors import SsktEdgeError
 from sskt_edge.common.progress import Progress
+from sskt_edge.common.text import first_line
 from sskt_edge.recipe.models import GateOptions
 from sskt_edge.sources.engines import SourceEngine
 from sskt_edge.sources.source import Source
+from sskt_edge.tasks.softmax import log_softmax
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class _Trial:
 
 def divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """KL(softmax(reference), softmax(logits)) at T = 1, in nats; infinite if not finite. [N,C], [N,C] → [N]."""
-    expected, given = _log_softmax(reference), _log_softmax(logits)
+    expected, given = log_softmax(reference), log_softmax(logits)
     apart = (np.exp(expected) * (expected - given)).sum(axis=1)
     finite = np.isfinite(reference).all(axis=1) & np.isfinite(logits).all(axis=1)
     return np.where(finite, np.maximum(apart, 0.0), math.inf)
@@ -179,13 +181,6 @@ def _too_far(kl: float, agreeing: float, gate: GateOptions) -> list[str]:
     return reasons
 
 
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore"):
-        shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_softmax: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return log_softmax
-
-
 def _reason(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text if isinstance(error, SsktEdgeError) else f"{type(error).__name__}: {text.splitlines()[0]}"
+    """The whole message of an error of this package; of any other, its class and first line."""
+    return str(error) if isinstance(error, SsktEdgeError) else f"{type(error).__name__}: {first_line(error)}"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from sskt_edge.common.errors import NetworkError
+from sskt_edge.tasks.softmax import log_softmax
 
 # Nodes that pass on what they are given, in another form; none of them changes its order.
 _FORMS = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout", "Cast")
@@ -130,10 +131,8 @@ def _cut(model: onnx.ModelProto, outputs: set[str]) -> onnx.ModelProto:
 
 def _check_cut(logits: NDArray[np.float32], answers: NDArray[np.float32], where: str) -> None:
     """Check that softmax of the logits over the classes is what the network answered. [4,C], [4,C]."""
-    if logits.shape == answers.shape:
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        if np.abs(powers / powers.sum(axis=1, keepdims=True) - answers).max() <= _NEAR:
-            return
+    if logits.shape == answers.shape and np.abs(np.exp(log_softmax(logits)) - answers).max() <= _NEAR:
+        return
     raise NetworkError(
         f"'{where}' ends in a Softmax that is not over its {answers.shape[1]} classes, so it has no logits of them. "
         f"Export the network without its Softmax, with one output float [B,classes]."

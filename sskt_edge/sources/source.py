@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sskt_edge.common.errors import NetworkError
+from sskt_edge.common.text import first_line
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.inference.session import Session
@@ -92,7 +93,7 @@ class TorchSource:
             raise NetworkError(f"Source '{name}': {error}") from error
         except (RuntimeError, ValueError, AssertionError) as error:  # each library's way to refuse a size
             raise NetworkError(
-                f"Source '{name}' does not take images of side {pixels.size}: {_first_line(error)}. "
+                f"Source '{name}' does not take images of side {pixels.size}: {first_line(error)}. "
                 f"Leave out input_size, or set it to the network's own."
             ) from error
 
@@ -132,7 +133,7 @@ class TorchSource:
                 self._exported[key] = onnx_from_module(network.cpu(), pixels.cpu(), side, _ANY_BATCH, {})
             except Exception as error:  # the exporter's own, and whatever the network meets in it
                 raise NetworkError(
-                    f"Source '{self.name}' cannot be exported to ONNX: {_first_line(error)}. "
+                    f"Source '{self.name}' cannot be exported to ONNX: {first_line(error)}. "
                     f"Take the engine that needs no export: labels.engine = 'torch'."
                 ) from error
         return self._exported[key]
@@ -150,7 +151,3 @@ def _weights_sha256(network: nn.Module) -> str:
         digest.update(f"{key} {value.dtype} {tuple(value.shape)} ".encode())
         digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -55,7 +55,7 @@ def test_new_images_are_named_and_the_time_is_that_of_the_last_measurement(store
     named, cost = said(question(small_source(), wanted(image_set(COUNT + 5))), store)
     assert named == "small: no labels yet of 5 of 15 images: train[10], train[11], train[12] and 2 more"
     assert cost.startswith("small: 10 of 30 views to ask")
-    assert "about 100 s" in cost
+    assert "about 1 min 40 s" in cost
 
 
 def test_a_changed_image_is_named(store: LabelStore) -> None:

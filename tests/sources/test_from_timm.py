@@ -70,7 +70,7 @@ def test_named_weights_are_torchvisions() -> None:
 OFFLINE = """
 import torch
 from sskt_edge.common.errors import DownloadError
-from sskt_edge.recipe.models import Source
+from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.zoo import open_source
 for name in ("test_resnet", "test_vit", "test_efficientnet"):
     try:

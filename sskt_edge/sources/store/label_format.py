@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.common.errors import NetworkError
+from sskt_edge.tasks.softmax import log_softmax, log_sum_exp
 
 Arrays = dict[str, NDArray[Any]]
 _LARGEST = float(np.finfo(np.float16).max)
@@ -52,7 +53,7 @@ class LabelFormat:
         return {
             "values": np.take_along_axis(logits, places, axis=1).astype(np.float16),
             "places": places.astype(self.layout(0)["places"][0]),
-            "tail": _log_sum_exp(np.take_along_axis(logits, others, axis=1))[:, 0].astype(np.float32),
+            "tail": log_sum_exp(np.take_along_axis(logits, others, axis=1))[:, 0].astype(np.float32),
         }
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -80,7 +81,7 @@ def kl_of_top_k(logits: NDArray[np.float32], k: int, temperature: float) -> floa
         NetworkError: a logit is not finite, or too large for float16.
     """
     form = label_format(logits.shape[1], k)
-    whole, kept = (_log_softmax(values / temperature) for values in (logits, form.unpack(form.pack(logits))))
+    whole, kept = (log_softmax(values / temperature) for values in (logits, form.unpack(form.pack(logits))))
     return float((np.exp(whole) * (whole - kept)).sum(axis=1).mean())
 
 
@@ -102,14 +103,3 @@ def _check(logits: NDArray[np.float32], classes: int) -> None:
             f"A source's logits cannot be kept: {len(bad)} of {logits.size} are not finite numbers within "
             f"±{_LARGEST:.0f}, such as {bad[0]}. Check its weights, mean and std, or set labels.precision = 'fp32'."
         )
-
-
-def _log_sum_exp(values: NDArray[Any]) -> NDArray[np.float64]:
-    """[B,n] → [B,1], in float64."""
-    largest = values.max(axis=1, keepdims=True).astype(np.float64)
-    total: NDArray[np.float64] = largest + np.log(np.exp(values - largest).sum(axis=1, keepdims=True))
-    return total
-
-
-def _log_softmax(values: NDArray[Any]) -> NDArray[np.float64]:
-    return values - _log_sum_exp(values)

@@ -1,0 +1,41 @@
+"""One thing that a recipe may name, and where its code is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Known without importing anything heavy.
+
+    Attributes:
+        name: what a recipe calls it.
+        description: one line for `sskt-edge networks` and for messages.
+        code: where it is, "package.module:attribute".
+        extras: of sskt-edge, that bring the packages it needs beyond those of the verb.
+    """
+
+    name: str
+    description: str
+    code: str
+    extras: tuple[str, ...] = ()
+
+    def load(self) -> Any:
+        """Import its code.
+
+        >>> Entry("pi", "a number", "math:pi").load()
+        3.141592653589793
+
+        Raises:
+            ModuleNotFoundError: a package that it needs is not installed.
+        """
+        return loaded(self.code)
+
+
+def loaded(code: str) -> Any:
+    """The attribute that "package.module:attribute" names, imported."""
+    module, _, attribute = code.partition(":")
+    return getattr(import_module(module), attribute)
