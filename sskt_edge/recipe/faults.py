@@ -45,7 +45,7 @@ def _explain_one(fault: dict[str, Any]) -> str:
         options = str(fault["ctx"]["expected"])
         names = [option.strip("'") for option in options.replace(" or ", ", ").split(", ")]
         return f"{key}: unknown value '{fault['input']}'. {nearest(str(fault['input']), names)}Known: {options}."
-    if key == "" or fault["type"] == "value_error":
+    if key == "" or fault["type"] in ("value_error", "unknown_name"):
         return f"{key}: {message}." if key else f"{message}."
     got = repr(fault["input"])
     return f"{key}: {message}, got {got if len(got) < 80 else got[:77] + '...'}."

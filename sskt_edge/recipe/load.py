@@ -16,6 +16,7 @@ from sskt_edge.common.errors import RecipeError
 from sskt_edge.common.printable import is_utf8, printable
 from sskt_edge.recipe.faults import explain
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.older import from_older, moved
 from sskt_edge.recipe.paths import found_beside
 from sskt_edge.recipe.shipped import find_recipe
 
@@ -47,12 +48,21 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def run_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe.toml of a run: every value that it was trained with, its paths as they stand there.
+    """The recipe.toml of a run, of whichever version: the values that it was trained with, its paths as they are there.
 
     Raises:
         RecipeError: as load_recipe.
     """
-    return parse_recipe(read_text(path), overrides, where=str(path))
+    return parse_run_recipe(read_text(path), overrides, where=str(path))
+
+
+def parse_run_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe.toml") -> Recipe:
+    """Check the text of a run's recipe.toml, of whichever version.
+
+    Raises:
+        RecipeError: as load_recipe.
+    """
+    return apply_overrides(from_older(read_toml(text, where)), overrides, where)
 
 
 def read_text(path: Path) -> str:
@@ -114,6 +124,8 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[str], where: str) 
     for override in overrides:
         _set_value(tree, override)
     _refuse_odd(tree, where)
+    if lines := moved(tree):
+        raise RecipeError(f"'{where}' is written for an older sskt-edge:\n" + "\n".join(f"  {line}" for line in lines))
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:

@@ -32,6 +32,7 @@ model = "{target}"         # sskt-edge networks lists the others
 [[sources]]
 name = "imagenet"
 {source}
+view = "native"            # it is shown the images at their own resolution
 
 [sskt]
 method = "sskt"            # "scratch" trains the same network without sources, to compare
@@ -43,7 +44,6 @@ alpha = 3.0
 
 [labels]
 views = 16                 # of each image; the sources see each view once, whatever the number of epochs
-see = "native"             # sources see the images at their own resolution
 
 [train]
 epochs = {epochs}

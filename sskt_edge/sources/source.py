@@ -51,8 +51,8 @@ class Source(Protocol):
     def engines(self) -> tuple[SourceEngine, ...]:
         """Those that can run it here; the first is the reference that the others are compared with."""
 
-    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
-        """A session that takes uint8 [N,side,side,3] and runs batches of exactly `batch` images, the last filled up."""
+    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+        """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images, the last filled up."""
 
 
 class TorchSource:
@@ -106,8 +106,8 @@ class TorchSource:
         """Those that can run it here, torch in fp32 first."""
         return engines_here(ENGINES["torch-fp32"], self.device)
 
-    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
-        """A session that takes uint8 [N,side,side,3] and runs batches of exactly `batch` images, the last filled up.
+    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+        """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images, the last filled up.
 
         The batch norms' statistics are those of now; a session is opened again after recalibration.
 
@@ -116,21 +116,21 @@ class TorchSource:
             MissingExtraError: the engine's library is not installed.
         """
         if engine.backend != "torch":
-            return open_onnx_session(self.onnx(side), engine, self.device, side, batch)
-        session = TorchSession(self.network, self.pixels, self.device, side, batch, engine.precision)
+            return open_onnx_session(self.onnx(size), engine, self.device, size, batch)
+        session = TorchSession(self.network, self.pixels, self.device, size, batch, engine.precision)
         return checked(session, engine, self.device)
 
     def forward(self, images: NDArray[np.uint8]) -> Tensor:
         """uint8 [B,S,S,3] → what the network gives, on the device, in fp32."""
         return forward(self.network, self.pixels, self.device, images)
 
-    def onnx(self, side: int) -> bytes:
-        """The network as it is now, with its preprocessing, for images of a side."""
-        key = self.identity, side
+    def onnx(self, size: int) -> bytes:
+        """The network as it is now, with its preprocessing, for images of a size."""
+        key = self.identity, size
         if key not in self._exported:
             network, pixels = copy.deepcopy((self.network, self.pixels))
             try:
-                self._exported[key] = onnx_from_module(network.cpu(), pixels.cpu(), side, _ANY_BATCH, {})
+                self._exported[key] = onnx_from_module(network.cpu(), pixels.cpu(), size, _ANY_BATCH, {})
             except Exception as error:  # the exporter's own, and whatever the network meets in it
                 raise NetworkError(
                     f"Source '{self.name}' cannot be exported to ONNX: {first_line(error)}. "

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from sskt_edge.common import seal
 from sskt_edge.common.errors import RunError
 from sskt_edge.common.files import read_regular, write_atomically
-from sskt_edge.recipe.load import parse_recipe, run_recipe
+from sskt_edge.recipe.load import parse_run_recipe, run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.run_layout import RunFolder
 
@@ -79,4 +79,4 @@ def read_recipe(folder: RunFolder, sha256: str | None) -> Recipe:
             f"'{folder.recipe}' was changed after the run was started: its SHA-256 differs. Put the original back, or "
             "train again; export takes other values by --set."
         )
-    return parse_recipe(content.decode(), where=str(folder.recipe))
+    return parse_run_recipe(content.decode(), where=str(folder.recipe))

@@ -26,6 +26,7 @@ from sskt_edge.data.copies import Copies
 from sskt_edge.recipe.load import apply_overrides, recipe_sha256, run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
+from sskt_edge.recipe.older import from_older
 from sskt_edge.targets.records import read_recipe, read_record
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.image_list import changed_images
@@ -166,7 +167,7 @@ def _recipe_then(environment: Environment) -> Recipe | None:
     if environment.recipe is None:
         return None
     with contextlib.suppress(RecipeError):
-        return apply_overrides(dict(environment.recipe), (), "environment.json")
+        return apply_overrides(from_older(dict(environment.recipe)), (), "environment.json")
     return None
 
 

@@ -12,7 +12,7 @@ import torch
 
 from sskt_edge.common.errors import DivergenceError, InputError, Interrupted, RunError
 from sskt_edge.common.files import write_atomically
-from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.common.progress import QUIET, Progress, Stoppable
 from sskt_edge.common.shell import command
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import Reader
@@ -21,9 +21,9 @@ from sskt_edge.methods.sskt.losses import AuxiliaryLoss
 from sskt_edge.methods.sskt.network import BranchedTarget
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.names import Precision
-from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.soft_labels import SoftLabels
-from sskt_edge.sources.supply import Sources
+from sskt_edge.sources.sources import Sources
 from sskt_edge.targets.build import build_target
 from sskt_edge.targets.records import write_record
 from sskt_edge.targets.registry import TARGETS, check_size
@@ -138,7 +138,7 @@ def fit(
     with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
         network = branched_target(recipe, inputs, device)
-        sources = sources_of(recipe, inputs, device, progress, stop.raise_if_set)
+        sources = sources_of(recipe, inputs, device, Stoppable(progress, stop.raise_if_set))
         if resume is None:
             choices = sources.choose(pinned={})
             folder = _start(recipe, inputs, network, choices, device, Path(runs), progress, overrides)
@@ -199,7 +199,7 @@ def _start(
     recipe: Recipe,
     inputs: Inputs,
     network: BranchedTarget,
-    choices: Mapping[str, Choice],
+    choices: Mapping[str, EngineChoice],
     device: torch.device,
     runs: Path,
     progress: Progress,
@@ -230,7 +230,7 @@ def _run(
     recipe: Recipe,
     inputs: Inputs,
     sources: Sources,
-    choices: Mapping[str, Choice],
+    choices: Mapping[str, EngineChoice],
     trainer: Trainer,
     progress: Progress,
     stop: StopSignal,
@@ -262,7 +262,9 @@ def _run(
         log.close()
 
 
-def _labels(sources: Sources, choices: Mapping[str, Choice], folder: RunFolder, log: RunLog) -> Sequence[SoftLabels]:
+def _labels(
+    sources: Sources, choices: Mapping[str, EngineChoice], folder: RunFolder, log: RunLog
+) -> Sequence[SoftLabels]:
     """The soft labels; a signal that comes while they are asked leaves no state, but a store."""
     try:
         return sources.labels(choices, log.say_once)

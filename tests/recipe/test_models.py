@@ -36,7 +36,7 @@ def test_the_method_starts_at_the_values_that_flowers_was_taught_best_with() -> 
 
     assert (recipe.sskt.alpha, recipe.sskt.temperature, recipe.sskt.loss) == (3.0, 1.0, "ce")
     assert not recipe.sskt.transfer_module
-    assert (recipe.labels.views, recipe.labels.see) == (16, "native")
+    assert (recipe.labels.views, recipe.sources[0].view) == (16, "native")
 
 
 @pytest.mark.parametrize("name", get_args(DataSetName))
@@ -83,7 +83,7 @@ def test_the_schema_is_json_that_describes_every_key() -> None:
     assert set(schema["properties"]) == set(Recipe.model_fields)
     assert set(schema["required"]) == {"name", "data", "target"}
     assert schema["additionalProperties"] is False
-    assert schema["$defs"]["Target"]["properties"]["model"]["enum"][0] == "resnet20"
+    assert schema["$defs"]["TargetOptions"]["properties"]["model"]["enum"][0] == "resnet20"
     references = {part["$ref"] for part in find(schema, "$ref")}
     assert references and all(reference.removeprefix("#/$defs/") in schema["$defs"] for reference in references)
 

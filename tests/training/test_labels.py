@@ -53,7 +53,7 @@ def rows(images: Images) -> int:
         ("labels.views=fresh",),
         ("train.batch_size=5",),
         ("train.batch_size=16",),
-        ("labels.see=upsampled", "sources.0.batchnorm=recalibrated"),
+        ("sources.0.view=upsampled", "sources.0.batchnorm=recalibrated"),
         ("labels.top_k=9",),
         REST,
         (*REST, "labels.views=fresh", "data.unlabelled_ratio=2.5"),

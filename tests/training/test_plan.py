@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.common.errors import ParityError, RecipeError
-from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.store.store import LabelStore
@@ -27,12 +27,14 @@ def images(tiny_teacher: TrainedNetwork, tmp_path: Path) -> Images:
     return Images(tmp_path, tiny_teacher)
 
 
-def source_plan(speed: float, views: int, missing: int, asked_anew: int) -> SourcePlan:
+def source_plan(speed: float, views: int, missing: int, asked_online: int) -> SourcePlan:
     verdicts = (
         GateVerdict(TORCH, "cpu", speed / 4, 0.0, 1.0, 1.0, 0.8, True, "the reference", 0.1),
         GateVerdict(ONNX, "cpu", speed, 0.0, 1.0, 1.0, 0.8, True, "", 0.1),
     )
-    return SourcePlan(f"s{speed}", verdicts, Choice(ONNX, "a test", verdicts), views, missing, asked_anew, 0, None)
+    return SourcePlan(
+        f"s{speed}", verdicts, EngineChoice(ONNX, "a test", verdicts), views, missing, asked_online, 0, None
+    )
 
 
 def test_a_store_of_sixteen_views_has_paid_after_sixteen_epochs() -> None:
@@ -82,12 +84,12 @@ def test_planning_writes_nothing_and_its_figures_fit_together(
     assert [verdict.engine for verdict in part.verdicts] == [TORCH]
     assert part.speed == part.verdicts[0].images_per_second > 0
     # Ten labelled images in four epochs; six others, of which ten are met in an epoch: 40 in 7 passes.
-    assert part.asked_anew == 10 * 4 + 6 * 7
+    assert part.asked_online == 10 * 4 + 6 * 7
     assert part.views == part.missing <= 10 * 2 + 6 * 2
     assert part.bytes == part.missing * (16 + 2 * 10)
     assert (plan.epochs, plan.images) == (4, 20)
     assert plan.filling == part.missing / part.speed
-    assert plan.online_epoch == pytest.approx(plan.stored_epoch + part.asked_anew / 4 / part.speed)
+    assert plan.online_epoch == pytest.approx(plan.stored_epoch + part.asked_online / 4 / part.speed)
     seconds = json.loads(json.dumps(plan.as_json()))["seconds"]
     assert part.opening == part.verdicts[0].seconds_to_open > 0
     assert seconds["training_stored"] == pytest.approx(part.opening + plan.filling + 4 * plan.stored_epoch)
@@ -114,9 +116,9 @@ def test_few_views_are_planned_for_the_reference_though_others_are_measured(imag
     assert (part.path, part.bytes, part.missing) == (None, 0, part.views)
 
 
-def test_a_single_view_asked_anew_is_asked_once(images: Images) -> None:
+def test_a_single_view_without_a_store_is_asked_once(images: Images) -> None:
     plan = plan_labels(images.recipe(*ONLY_TORCH, "labels.views=1", "train.epochs=8"))
-    assert plan.sources[0].asked_anew == plan.sources[0].missing == 16
+    assert plan.sources[0].asked_online == plan.sources[0].missing == 16
     assert plan.break_even == 1  # and kept from then on: the store costs what the first epoch would
 
 

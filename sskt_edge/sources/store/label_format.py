@@ -23,11 +23,16 @@ class LabelFormat:
 
     Attributes:
         classes: C.
-        top_k: how many of the largest logits are kept; 0 = all. See `label_format`.
+        top_k: how many of the largest logits are kept, fewer than there are classes; 0 = all.
     """
 
     classes: int
     top_k: int = 0
+
+    @classmethod
+    def of(cls, classes: int, top_k: int) -> LabelFormat:
+        """The format that keeps `top_k` logits; with as many as there are classes, or 0, it keeps all."""
+        return cls(classes, top_k if top_k < classes else 0)
 
     def layout(self, rows: int) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
         """Name → type and shape of the arrays of `rows` rows."""
@@ -69,19 +74,15 @@ class LabelFormat:
         return logits
 
 
-def label_format(classes: int, top_k: int) -> LabelFormat:
-    """The form that keeps `top_k` logits; with as many as there are classes, or 0, it keeps all."""
-    return LabelFormat(classes, top_k if top_k < classes else 0)
-
-
 def kl_of_top_k(logits: NDArray[np.float32], k: int, temperature: float) -> float:
     """Mean KL(softmax(logits/T), softmax(kept/T)) in nats of keeping k logits. [N,C] → scalar.
 
     Raises:
         NetworkError: a logit is not finite, or too large for float16.
     """
-    form = label_format(logits.shape[1], k)
-    whole, kept = (log_softmax(values / temperature) for values in (logits, form.unpack(form.pack(logits))))
+    label_format = LabelFormat.of(logits.shape[1], k)
+    kept_logits = label_format.unpack(label_format.pack(logits))
+    whole, kept = (log_softmax(values / temperature) for values in (logits, kept_logits))
     return float((np.exp(whole) * (whole - kept)).sum(axis=1).mean())
 
 

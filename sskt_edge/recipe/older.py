@@ -1,0 +1,45 @@
+"""Recipes of before. Those in run folders are read as today's; a user's own is refused with what to write instead."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+Tree = dict[str, Any]
+
+
+def from_older(tree: Tree) -> Tree:
+    """The tables of a run's recipe, of whichever version, as today's; a recipe of today comes back as it is.
+
+    >>> from_older({"sources": [{"name": "imagenet"}], "labels": {"views": 4, "see": "upsampled"}})
+    {'sources': [{'name': 'imagenet', 'view': 'upsampled'}], 'labels': {'views': 4}}
+    """
+    for step in (_view,):
+        tree = step(tree)
+    return tree
+
+
+def _view(tree: Tree) -> Tree:
+    """What the sources are shown was one key, labels.see, for all of them."""
+    labels, sources = tree.get("labels"), tree.get("sources", [])
+    if not isinstance(labels, dict) or "see" not in labels or not isinstance(sources, list):
+        return tree
+    view = labels["see"]
+    return {
+        **tree,
+        "sources": [{**part, "view": view} if isinstance(part, dict) else part for part in sources],
+        "labels": {key: value for key, value in labels.items() if key != "see"},
+    }
+
+
+def moved(tree: Tree) -> list[str]:
+    """What an author must write in place of tables and keys of before; no line for a recipe of today."""
+    lines = []
+    labels = tree.get("labels")
+    if isinstance(labels, dict) and "see" in labels:
+        view = json.dumps(labels["see"], ensure_ascii=False)
+        lines.append(
+            f"labels.see: each source has a view of its own now (--set sources.NAME.view=VIEW). Leave labels.see out, "
+            f"and write view = {view} in each [[sources]]."
+        )
+    return lines
