@@ -94,5 +94,5 @@ def test_every_process_that_is_started_gets_the_switches() -> None:
     env = {key: value for key, value in os.environ.items() if key not in SWITCHES}
     done = subprocess.run([sys.executable, "-c", code, child], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.split() == list(SWITCHES.values())
-    readme = Path(__file__).parents[1] / "README.md"
+    readme = Path(__file__).parents[2] / "README.md"
     assert all(f"`{name}`" in readme.read_text(encoding="utf-8") for name in SWITCHES)

@@ -106,16 +106,16 @@ def test_a_network_of_bytes_gets_resized_bytes(tmp_path: Path) -> None:
 def test_a_fixed_batch_takes_any_number_of_images(tmp_path: Path, kind: str, number: int) -> None:
     shots = images(number, 12)
     if kind == "FLOAT":
-        source, wanted = of_floats(write(tmp_path / "n.onnx", shape=[4, 3, 12, 12])), expected(shots)
+        source, logits = of_floats(write(tmp_path / "n.onnx", shape=[4, 3, 12, 12])), expected(shots)
     else:
         source = opened(write(tmp_path / "n.onnx", kind=kind, shape=[4, 12, 12, 3]))
-        wanted = expected(shots, mean=(0, 0, 0), std=(1 / 255,) * 3)
-    np.testing.assert_allclose(answers(source, shots), wanted, rtol=1e-4, atol=1e-3)
+        logits = expected(shots, mean=(0, 0, 0), std=(1 / 255,) * 3)
+    np.testing.assert_allclose(answers(source, shots), logits, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("side", [12, 20])
 @pytest.mark.parametrize(
-    "form",
+    "network",
     [
         {},
         {"kind": "UINT8", "shape": ["B", 12, 12, 3]},
@@ -127,9 +127,9 @@ def test_a_fixed_batch_takes_any_number_of_images(tmp_path: Path, kind: str, num
     ],
     ids=["floats", "bytes", "fixed batch", "bytes, fixed batch", "two outputs", "old", "any size"],
 )
-def test_every_engine_answers_as_onnxruntime_does(tmp_path: Path, form: dict[str, Any], side: int) -> None:
-    model = write(tmp_path / "n.onnx", **form)
-    source = opened(model) if "kind" in form else of_floats(model, input_size=12)
+def test_every_engine_answers_as_onnxruntime_does(tmp_path: Path, network: dict[str, Any], side: int) -> None:
+    model = write(tmp_path / "n.onnx", **network)
+    source = opened(model) if "kind" in network else of_floats(model, input_size=12)
     expected, others = answers(source, images(6, side)), source.engines()[1:]
     assert source.engines()[0].name == "onnxruntime-fp32"
     assert all(engine.backend == "openvino" for engine in others)
@@ -210,7 +210,7 @@ def test_other_classes_than_the_recipe_says_name_both_numbers(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "form",
+    "network",
     [
         {"kind": "FLOAT16"},
         {"shape": ["B", 1, 12, 12]},
@@ -219,9 +219,9 @@ def test_other_classes_than_the_recipe_says_name_both_numbers(tmp_path: Path) ->
         {"declared": ["B", 4, 1]},
     ],
 )
-def test_another_form_is_refused_and_named(tmp_path: Path, form: dict[str, Any]) -> None:
+def test_another_form_is_refused_and_named(tmp_path: Path, network: dict[str, Any]) -> None:
     with pytest.raises(NetworkError, match=r"got in: \w+ \[.*expected one input, uint8 \[B,S,S,3\] or float"):
-        of_floats(write(tmp_path / "n.onnx", **form))
+        of_floats(write(tmp_path / "n.onnx", **network))
 
 
 @pytest.mark.parametrize("kind", ["FLOAT", "UINT8"])

@@ -1,4 +1,4 @@
-"""Which views a training wants: each slot has one, and views that are equal are wanted once."""
+"""Which views a training needs labels of: each slot has one, and views that are equal are needed once."""
 
 from __future__ import annotations
 

@@ -97,14 +97,14 @@ def test_planning_writes_nothing_and_its_figures_fit_together(
 
 
 def test_a_plan_is_what_a_fill_does(images: Images) -> None:
-    told = (*ONLY_TORCH, "labels.views=fresh")
-    (before,) = plan_labels(images.recipe(*told)).sources
-    filled = fill_store(images.recipe(*told))["teacher"]
+    overrides = (*ONLY_TORCH, "labels.views=fresh")
+    (before,) = plan_labels(images.recipe(*overrides)).sources
+    filled = fill_store(images.recipe(*overrides))["teacher"]
     (collection,) = LabelStore(images.store).collections()
     assert (filled["engine"], filled["why"]) == (before.choice.engine.name, before.choice.why)
     assert filled["asked"] == filled["views"] == before.missing == before.views == collection.rows
     assert filled["path"] == before.path == str(collection.path)
-    (after,) = plan_labels(images.recipe(*told)).sources
+    (after,) = plan_labels(images.recipe(*overrides)).sources
     assert (after.missing, after.bytes, after.choice.why) == (0, 0, "the store has its labels")
 
 

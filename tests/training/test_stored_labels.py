@@ -47,7 +47,7 @@ def rows(images: Images) -> int:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "overrides",
     [
         (),
         ("labels.views=fresh",),
@@ -60,14 +60,14 @@ def rows(images: Images) -> int:
     ],
     ids=" ".join,
 )
-def test_stored_labels_give_the_weights_of_labels_asked_anew(told: tuple[str, ...], images: Images) -> None:
-    online = images.weights(*told, ONLINE)
+def test_stored_labels_give_the_weights_of_labels_asked_again(overrides: tuple[str, ...], images: Images) -> None:
+    online = images.weights(*overrides, ONLINE)
     assert not images.store.exists()
-    assert images.weights(*told) == online  # fills
-    assert images.weights(*told) == online  # reads
+    assert images.weights(*overrides) == online  # fills
+    assert images.weights(*overrides) == online  # reads
 
 
-def test_two_sources_stored_give_the_weights_of_two_asked_anew(
+def test_two_sources_stored_give_the_weights_of_two_asked_again(
     images: Images, tiny_teacher: TrainedNetwork, tiny_run: TrainedNetwork
 ) -> None:
     paths = [run.folder.path for run in (tiny_teacher, tiny_run)]
@@ -136,7 +136,7 @@ def test_other_views_cost_only_those_that_are_new(images: Images) -> None:
     assert "teacher: other views than before: flip False then, True now" in heard.lines
 
 
-def test_a_changed_source_is_named_and_asked_anew(images: Images, tiny_run: TrainedNetwork) -> None:
+def test_a_changed_source_is_named_and_asked_again(images: Images, tiny_run: TrainedNetwork) -> None:
     fill_store(images.recipe())
     for change, difference in (
         (f"sources.0.model=run/{tiny_run.folder.path}", "source.weights: "),
@@ -151,8 +151,8 @@ def test_a_changed_source_is_named_and_asked_anew(images: Images, tiny_run: Trai
 
 def test_fresh_views_that_repeat_are_asked_once(images: Images, asked: Asked) -> None:
     """Padding 1 and a flip make 3 · 3 · 2 views of an image."""
-    told = ("labels.views=fresh", "train.epochs=200", "labels.batch_size=32")
-    assert fill_store(images.recipe(*told))["teacher"]["asked"] == rows(images) == 16 * 18
+    overrides = ("labels.views=fresh", "train.epochs=200", "labels.batch_size=32")
+    assert fill_store(images.recipe(*overrides))["teacher"]["asked"] == rows(images) == 16 * 18
     assert asked.batches == TIMED + 16 * 18 // 32
 
 
@@ -250,14 +250,14 @@ def test_a_disk_that_damages_whatever_is_written_ends_with_a_message(images: Ima
 
 @pytest.mark.parametrize("store", ["", ONLINE])
 def test_too_small_a_top_k_leaves_no_run_and_the_smallest_that_passes_trains(store: str, images: Images) -> None:
-    told = [store] if store else []
+    overrides = [store] if store else []
     with pytest.raises(RecipeError, match=r"labels\.top_k = 1 .* smallest that passes is \d of 10") as error:
-        images.weights("labels.top_k=1", *told)
+        images.weights("labels.top_k=1", *overrides)
     assert list(images.runs.iterdir()) == []
     enough = str(error.value).partition("passes is ")[2].partition(" ")[0]
-    images.weights(f"labels.top_k={enough}", *told)
+    images.weights(f"labels.top_k={enough}", *overrides)
     with pytest.raises(RecipeError, match=rf"labels\.top_k = {int(enough) - 1} "):
-        images.weights(f"labels.top_k={int(enough) - 1}", *told)
+        images.weights(f"labels.top_k={int(enough) - 1}", *overrides)
 
 
 def test_openvino_serves_a_training(images: Images) -> None:
