@@ -46,7 +46,7 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
 
 @app.command("fill")
 def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
-    """Ask the sources for every label that a training will want and the store lacks. Goes on where it was stopped."""
+    """Ask the sources for every label that a training needs and the store lacks. Goes on where it was stopped."""
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked
 

@@ -1,6 +1,9 @@
-"""Short texts for messages and tables: an error's first line, times, counts, sizes."""
+"""Short texts for messages and tables: an error's first line, the first of many names, times, counts, sizes."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import islice
 
 
 def first_line(error: BaseException) -> str:
@@ -10,6 +13,16 @@ def first_line(error: BaseException) -> str:
     ('no such layer', 'KeyError')
     """
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def first_of(items: Collection[str], most: int, separator: str = ", ") -> str:
+    """The first `most` items, and how many more there are.
+
+    >>> first_of(["a", "b", "c", "d"], 2), first_of(["a", "b"], 2)
+    ('a, b and 2 more', 'a, b')
+    """
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return separator.join(islice(items, most)) + more
 
 
 def short_time(seconds: float) -> str:

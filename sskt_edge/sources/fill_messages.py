@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sskt_edge.common.text import short_bytes, short_time
+from sskt_edge.common.text import first_of, short_bytes, short_time
 from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.fill_record import fill_records
 from sskt_edge.sources.label_query import LabelQuery
@@ -34,7 +34,7 @@ def _other_conditions(name: str, collection: Collection, store: LabelStore) -> l
     near = store.nearest(collection.facts, collection.top_k)
     if near is not None:
         other, differences = near
-        return [f"the labels in '{other.path.name}' do not serve: {_first(differences, '; ')}"]
+        return [f"the labels in '{other.path.name}' do not serve: {first_of(differences, _MOST_NAMES, '; ')}"]
     return _another_model(name, collection, store)
 
 
@@ -63,7 +63,7 @@ def _new(query: LabelQuery, collection: Collection) -> list[str]:
         known = np.unique(rows[~collection.missing(schedule.keys)])
         new = [schedule.images.names[row] for row in np.setdiff1d(rows, known)]
         if 0 < len(new) < len(schedule.images):
-            lines.append(f"no labels yet of {len(new)} of {len(schedule.images)} images: {_first(new, ', ')}")
+            lines.append(f"no labels yet of {len(new)} of {len(schedule.images)} images: {first_of(new, _MOST_NAMES)}")
     return lines
 
 
@@ -81,8 +81,3 @@ def _speed(choice: EngineChoice, collection: Collection) -> float | None:
         return choice.images_per_second
     known = [record.images_per_second for record in fill_records(collection) if record.images_per_second]
     return known[-1] if known else None
-
-
-def _first(items: list[str], separator: str) -> str:
-    more = f" and {len(items) - _MOST_NAMES} more" if len(items) > _MOST_NAMES else ""
-    return separator.join(items[:_MOST_NAMES]) + more

@@ -58,9 +58,9 @@ class OnnxLogits:
         }[self.taken_from]
 
 
-def probes(side: int) -> NDArray[np.uint8]:
-    """Images that tell probabilities from logits: black, white, noise, faint noise. uint8 [4,side,side,3]."""
-    noise = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+def probes(size: int) -> NDArray[np.uint8]:
+    """Images that tell probabilities from logits: black, white, noise, faint noise. uint8 [4,size,size,3]."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     faint = noise[1] // 8 + 112
     return np.stack([np.zeros_like(faint), np.full_like(faint, 255), noise[0], faint])
 

@@ -36,7 +36,7 @@ class SourcePlan:
         name: the source's.
         verdicts: speed and gate of the reference, and of every other engine that the recipe allows.
         choice: what a training would take.
-        views: different views that the training wants labels of.
+        views: different views that the training needs labels of.
         missing: those that the store lacks.
         asked_online: views that a training without a store asks, the same view again and again.
         bytes: what the missing ones will take on the disk.

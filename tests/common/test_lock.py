@@ -127,7 +127,7 @@ def test_a_lock_that_is_removed_at_the_end_is_still_held_by_one_alone(tmp_path: 
     assert not lock.exists()
 
 
-def test_the_lock_of_a_killed_process_is_removed_and_one_that_is_held_stays(tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_removed_and_a_held_one_stays(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     with start(HOLD, lock) as other:
         assert other.stdout and other.stdout.readline() == "held\n"

@@ -48,7 +48,7 @@ def test_a_line_is_said_once() -> None:
     assert kept.lines == ["a folder is not used", "seed 0: 70%", "seed 1: 70%"]
 
 
-def test_a_stop_is_met_by_the_first_bar_that_opens_or_advances_and_the_step_counts() -> None:
+def test_a_bar_that_opens_or_advances_stops_and_its_step_counts() -> None:
     count, asked_to_stop = Count(), False
 
     def check() -> None:

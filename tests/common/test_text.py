@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sskt_edge.common.text import first_line, short_bytes, short_count, short_time
+from sskt_edge.common.text import first_line, first_of, short_bytes, short_count, short_time
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(3.24, "3.2 s"), (60, "1 min 0 s"), (135.9, "2 min 15 s")])
@@ -29,3 +29,11 @@ def test_sizes_are_short(count: float, said: str) -> None:
 )
 def test_an_error_is_one_line_that_is_never_empty(error: Exception, said: str) -> None:
     assert first_line(error) == said
+
+
+def test_of_many_names_the_first_are_told_and_how_many_more_there_are() -> None:
+    names = [f"n{number}" for number in range(1200)]
+
+    assert first_of(names, 2) == "n0, n1 and 1,198 more"
+    assert first_of(names[:2], 2, "; ") == "n0; n1"
+    assert first_of([], 2) == ""

@@ -16,7 +16,7 @@ def source(net: nn.Module | None = None) -> TorchSource:
     return TorchSource("small", "test/small", net or network(), Pixels(32), CPU)
 
 
-def test_the_statistics_become_those_of_the_images_and_nothing_else_changes() -> None:
+def test_the_statistics_become_those_of_the_images_and_nothing_else() -> None:
     asked, shots = source(), images(10)
     before = {key: value.clone() for key, value in asked.network.state_dict().items()}
     recalibrate(asked, [shots])

@@ -58,16 +58,14 @@ def test_few_views_are_asked_of_the_reference_and_nothing_is_tried(whole: TorchS
     assert source.batches == []
 
 
-def test_the_only_engine_that_the_recipe_allows_is_not_tried_if_it_is_the_reference(whole: TorchSource) -> None:
+def test_the_reference_is_not_tried_if_the_recipe_allows_no_other(whole: TorchSource) -> None:
     source = Counted(whole)
     choice = chosen(label_query(source, view_schedule(MANY)), rules(backend="torch", precision="fp32"))
     assert (choice.engine, choice.why) == (TORCH, "as the recipe says")
     assert source.batches == []
 
 
-def test_the_speed_of_an_engine_that_needs_no_trial_is_measured_by_a_batch_before_much_is_asked(
-    whole: TorchSource, tmp_path: Path
-) -> None:
+def test_an_engine_without_a_trial_is_timed_before_much_is_asked(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole), LabelStore(tmp_path)
     alone = rules(backend="torch", precision="fp32")
     little = chosen(label_query(source, view_schedule(image_set(BATCH))), alone, store)
@@ -124,9 +122,7 @@ def test_a_named_engine_that_the_gate_refuses_is_an_error_with_its_figures(whole
         chosen(query, rules(backend="onnxruntime"))
 
 
-def test_an_engine_that_the_store_has_labels_of_is_kept_though_another_is_faster(
-    whole: TorchSource, tmp_path: Path
-) -> None:
+def test_an_engine_with_stored_labels_is_kept_though_another_is_faster(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {TORCH: slow}), LabelStore(tmp_path)
     query, given = label_query(source, view_schedule(MANY)), rules()
     measured = chosen(query, given)
@@ -157,9 +153,7 @@ def judged(engine: SourceEngine) -> EngineChoice:
     return EngineChoice(engine, "a test", (GateVerdict(engine, "cpu", 50.0, 0.0, 1.0, 1.0, 1.0, True, "", 0.0),), 50.0)
 
 
-def test_more_views_of_the_same_images_are_asked_of_the_engine_that_the_store_has(
-    whole: TorchSource, tmp_path: Path
-) -> None:
+def test_more_views_of_the_same_images_are_asked_of_the_same_engine(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {ONNX: slow}), LabelStore(tmp_path)
     one_view = label_query(source, view_schedule(image_set(60), views=1, passes=60))
     filled(one_view, judged(ONNX), store)
@@ -170,9 +164,7 @@ def test_more_views_of_the_same_images_are_asked_of_the_engine_that_the_store_ha
     assert source.batches == []
 
 
-def test_a_filling_that_was_stopped_early_binds_to_the_engine_that_was_judged_for_it(
-    whole: TorchSource, tmp_path: Path
-) -> None:
+def test_a_filling_that_was_stopped_early_binds_to_its_judged_engine(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {ONNX: slow}), LabelStore(tmp_path)
     query = label_query(source, view_schedule(MANY))
     collection = query.collection(store, ONNX)
@@ -184,9 +176,7 @@ def test_a_filling_that_was_stopped_early_binds_to_the_engine_that_was_judged_fo
     assert source.batches == []
 
 
-def test_an_engine_that_has_a_part_is_not_left_for_one_that_a_trial_finds_a_little_faster(
-    whole: TorchSource, tmp_path: Path
-) -> None:
+def test_an_engine_with_a_part_is_not_left_for_one_a_little_faster(whole: TorchSource, tmp_path: Path) -> None:
     query, store = label_query(whole, view_schedule(MANY)), LabelStore(tmp_path)
     few = label_query(whole, view_schedule(image_set(50)))
     filled(few, judged(ONNX), store)
@@ -247,7 +237,7 @@ def test_an_engine_in_the_store_is_held_against_the_limits_of_now(whole: TorchSo
         chosen(query, rules(backend="onnxruntime", kl=0, agreement=0), store)
 
 
-def test_what_was_judged_before_near_ties_were_told_is_judged_anew(whole: TorchSource, tmp_path: Path) -> None:
+def test_what_was_judged_before_near_ties_were_recorded_is_judged_again(whole: TorchSource, tmp_path: Path) -> None:
     query, given, store = label_query(whole), rules(backend="onnxruntime"), LabelStore(tmp_path)
     filled(query, chosen(query, given, store), store)
     assert chosen(query, given, store).verdict is None

@@ -135,7 +135,7 @@ def test_opening_draws_no_random_number_and_leaves_the_environment(source: Torch
     assert dict(os.environ) == environment
 
 
-def test_a_recalibrated_source_is_exported_anew() -> None:
+def test_a_recalibrated_source_is_exported_again() -> None:
     asked = TorchSource("small", "test/small", network(), Pixels(32), CPU)
     frozen = answers(asked, images(), ONNX)
     recalibrate(asked, [images()])
@@ -151,7 +151,7 @@ class _Branching(nn.Module):
         return planes.mean((2, 3)) if planes.sum() > 0 else planes.amax((2, 3))
 
 
-def test_a_network_that_cannot_be_exported_says_which_engine_needs_no_export() -> None:
+def test_a_failed_export_says_which_engine_needs_none() -> None:
     asked = TorchSource("small", "test/small", _Branching(), Pixels(32), CPU)
     assert answers(asked, images()).shape == (4, 3)
     with pytest.raises(NetworkError, match=r"'small' cannot be exported to ONNX: .*labels\.engine = 'torch'") as caught:

@@ -102,7 +102,7 @@ def test_what_was_asked_before_an_interrupt_is_kept(tmp_path: Path) -> None:
     assert len(source.batches) == -(-query.views // BATCH)
 
 
-def test_what_another_process_asks_meanwhile_is_waited_for_and_not_asked_again(tmp_path: Path) -> None:
+def test_what_another_process_asks_is_waited_for_and_not_asked_again(tmp_path: Path) -> None:
     source, other = Counted(small_source()), small_source()
     query, heard = label_query(source), Heard()
     theirs = collection_of(query, tmp_path)
@@ -156,7 +156,7 @@ def test_labels_that_do_not_fit_the_disk_together_are_refused(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_logits_that_are_no_numbers_are_refused_and_nothing_of_them_is_kept(tmp_path: Path) -> None:
+def test_logits_that_are_not_finite_are_refused_and_not_kept(tmp_path: Path) -> None:
     source = small_source()
     source.network.get_parameter("6.bias").data.fill_(float("nan"))
     with pytest.raises(NetworkError, match="cannot be kept"):
@@ -186,7 +186,7 @@ def test_too_small_a_top_k_is_refused_with_the_smallest_that_passes(tmp_path: Pa
     assert collection_of(query, tmp_path).key != collection_of(replace(query, top_k=enough), tmp_path).key
 
 
-def test_a_top_k_is_judged_anew_at_another_temperature_though_nothing_is_missing(tmp_path: Path) -> None:
+def test_a_top_k_is_judged_again_at_another_temperature(tmp_path: Path) -> None:
     source = telling()
     query = label_query(source)
     logits = np.concatenate([source.open(TORCH, SIZE, BATCH).run(batch) for batch in query.sample()])
@@ -240,7 +240,7 @@ class _CheapSession:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fill_that_is_killed_thirty_times_loses_no_more_than_a_shard_each_time(tmp_path: Path) -> None:
+def test_a_kill_costs_no_more_than_a_shard(tmp_path: Path) -> None:
     """The real fill, with shards of 16 labels; what a kill costs is what was asked and is not stored."""
     query, shard = label_query(Cheap(Counted(small_source()), tmp_path / "asked"), view_schedule(image_set(400))), 16
     moments, kills, number = random.Random(0), 0, 0

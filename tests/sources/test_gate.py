@@ -90,7 +90,7 @@ def test_kl_is_torchs() -> None:
     assert kl == pytest.approx(F.kl_div(given, expected, reduction="batchmean", log_target=True).item(), rel=1e-4)
 
 
-def test_agreement_forgives_only_a_class_that_the_reference_holds_for_as_likely() -> None:
+def test_agreement_forgives_only_a_class_that_the_reference_finds_likely() -> None:
     likely = np.log(np.array([0.5, 0.41, 0.09], dtype=np.float32))  # 0.41 / 0.5 is just above four fifths
     unlikely = np.log(np.array([0.5, 0.39, 0.11], dtype=np.float32))
     first, second, third = 10 * np.eye(3, dtype=np.float32)
@@ -219,7 +219,7 @@ def test_other_classes_than_the_references_are_refused(healthy: TorchSource) -> 
     assert "answers [32, 4], the reference [32, 5]" in verdict.why
 
 
-def test_an_engine_that_does_not_open_is_a_verdict_and_the_others_are_still_tried(
+def test_an_engine_that_does_not_open_is_a_verdict_and_others_are_tried(
     healthy: TorchSource,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -21,7 +21,7 @@ def source(
 
 
 @pytest.mark.parametrize("side", [16, 32, 50])
-def test_logits_are_those_of_the_network_on_the_normalised_and_resized_images(side: int) -> None:
+def test_logits_are_the_networks_on_normalised_and_resized_images(side: int) -> None:
     net, shots = network().eval(), images(size=side)
     mean, std = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.4, 0.5, 0.6])
     planes = torch.from_numpy(shots).permute(0, 3, 1, 2).float()
@@ -86,7 +86,7 @@ def test_the_identity_is_of_what_a_source_is_not_of_what_it_is_called() -> None:
     assert all(len(identity) == 64 for identity in identities)
 
 
-def test_the_facts_name_all_that_the_identity_is_of_and_json_can_write_them() -> None:
+def test_the_facts_are_json_and_name_all_that_the_identity_is_of() -> None:
     facts = source(mean=(0.1, 0.2, 0.3)).facts
     assert set(facts) == {"model", "weights", "input_size", "mean", "std", "batchnorm"}
     assert (facts["model"], facts["input_size"], facts["batchnorm"]) == ("test/small", 32, "frozen")

@@ -48,7 +48,7 @@ def test_every_place_has_the_key_of_its_view() -> None:
             assert (schedule.keys[one] == schedule.keys[other]) == (of_image[one] == of_image[other])
 
 
-def test_fresh_views_of_a_small_policy_repeat_and_are_wanted_once() -> None:
+def test_fresh_views_of_a_small_policy_repeat_and_are_needed_once() -> None:
     """Padding 1 and a flip make 3 · 3 · 2 views of an image."""
     images, policy = image_set(3), ViewPolicy(SIZE, padding=1, flip=True)
     schedule = ViewSchedule(images, LabelPlan(policy, 0, "fresh", 4), passes=200)
@@ -73,13 +73,13 @@ def test_a_last_turn_that_meets_some_images_wants_those_alone(views: int | str) 
     assert np.concatenate([schedule.slots_of(number) for number in range(3)]).tolist() == slots.tolist()
 
 
-def test_a_view_that_was_met_before_is_wanted_whole_whatever_the_last_turn_meets() -> None:
+def test_a_view_number_that_was_met_before_has_a_slot_for_every_image() -> None:
     whole = view_schedule(views=2, passes=3)
     schedule = replace(whole, last=np.array([4]))
     assert (schedule.keys == whole.keys).all()
 
 
-def test_the_same_image_twice_is_wanted_once() -> None:
+def test_the_same_image_twice_is_needed_once() -> None:
     twice = image_set(2)
     same = type(twice)(
         {side: np.repeat(square[:1], 2, axis=0) for side, square in twice.squares.items()},

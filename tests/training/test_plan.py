@@ -108,7 +108,7 @@ def test_a_plan_is_what_a_fill_does(images: Images) -> None:
     assert (after.missing, after.bytes, after.choice.why) == (0, 0, "the store has its labels")
 
 
-def test_few_views_are_planned_for_the_reference_though_others_are_measured(images: Images) -> None:
+def test_few_views_are_planned_for_the_reference(images: Images) -> None:
     plan = plan_labels(images.recipe("labels.store=false", "labels.gate={kl=10, agreement=0}"))
     (part,) = plan.sources
     assert (part.choice.engine, part.choice.why) == (TORCH, "too few views to try others for")

@@ -100,7 +100,7 @@ def test_another_training_seed_asks_nothing(images: Images, asked: Asked) -> Non
     assert asked.batches == 0
 
 
-def test_a_store_that_another_run_filled_serves_more_epochs_views_and_images(images: Images, asked: Asked) -> None:
+def test_a_store_of_another_run_serves_more_epochs_views_and_images(images: Images, asked: Asked) -> None:
     more = ("train.epochs=4", "labels.views=3", "train.seed=3")
     online = images.weights(*more, ONLINE)
     images.weights("data.per_class=5")
@@ -169,9 +169,7 @@ def test_a_fill_that_is_interrupted_keeps_its_labels_and_goes_on(images: Images,
     assert stored == images.weights(ONLINE)
 
 
-def test_a_training_that_is_interrupted_while_it_fills_goes_on_to_the_same_weights(
-    images: Images, asked: Asked
-) -> None:
+def test_a_training_interrupted_while_it_fills_ends_in_the_same_weights(images: Images, asked: Asked) -> None:
     online, asked.batches, asked.interrupt_at = images.weights(ONLINE), 0, TIMED + 2
     shutil.rmtree(images.runs)
     heard = Heard()
@@ -189,7 +187,7 @@ def test_a_training_that_is_interrupted_while_it_fills_goes_on_to_the_same_weigh
     assert asked.batches == TIMED + -(-rows(images) // 4)
 
 
-def test_a_training_whose_store_is_pruned_meanwhile_asks_the_same_engine_again(
+def test_a_training_whose_store_is_pruned_asks_the_same_engine_again(
     images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = ("labels.engine=onnxruntime", "labels.gate={kl=10, agreement=0}")
@@ -249,7 +247,7 @@ def test_a_disk_that_damages_whatever_is_written_ends_with_a_message(images: Ima
 
 
 @pytest.mark.parametrize("store", ["", ONLINE])
-def test_too_small_a_top_k_leaves_no_run_and_the_smallest_that_passes_trains(store: str, images: Images) -> None:
+def test_too_small_a_top_k_leaves_no_run_and_the_named_one_trains(store: str, images: Images) -> None:
     overrides = [store] if store else []
     with pytest.raises(RecipeError, match=r"labels\.top_k = 1 .* smallest that passes is \d of 10") as error:
         images.weights("labels.top_k=1", *overrides)
@@ -269,7 +267,7 @@ def test_openvino_serves_a_training(images: Images) -> None:
     assert collection.rows == 16
 
 
-def test_labels_of_a_library_that_was_removed_serve_a_training_whose_record_names_it(
+def test_labels_of_a_removed_library_serve_a_training_and_are_named(
     images: Images, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("openvino")

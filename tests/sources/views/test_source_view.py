@@ -19,7 +19,7 @@ from tests.sources.queries import SIZE, view_schedule
     ("input_size", "own", "target", "size"),
     [(224, 160, 64, 160), (224, 500, 64, 224), (224, 32, 32, 32), (32, 500, 64, 32), (224, 8, 32, 32)],
 )
-def test_native_squares_have_what_the_source_can_use_and_the_images_can_give(
+def test_native_is_what_the_source_can_use_and_the_images_can_give(
     input_size: int, own: int, target: int, size: int
 ) -> None:
     assert source_view("native", input_size, own, target).size == size
