@@ -69,12 +69,12 @@ class EngineSelector:
             pinned: the name of the engine that a training was started with; no other is taken then.
 
         Raises:
-            InputError: no engine that the recipe allows, or that the training was started with, is there.
+            InputError: no engine that the recipe allows, or that the training was started with, runs here.
             ParityError: those that the recipe allows are refused by the gate.
         """
         if pinned:
             return self._as_the_run_began(pinned)
-        allowed = self.allowed()
+        allowed = self._allowed()
         without = self._without_trial(allowed)
         if without is not None:
             return self._timed(without)
@@ -91,26 +91,13 @@ class EngineSelector:
         Raises:
             InputError, ParityError: as choose.
         """
-        allowed = self.allowed()
+        allowed = self._allowed()
         verdicts = self._try(allowed)
         choice = self._without_trial(allowed)
         runs = [verdict.engine for verdict in verdicts if verdict.images_per_second > 0]
         if choice is None or (choice.engine not in runs and choice.stored is None):
             choice = self.fastest(verdicts, allowed)
         return replace(choice, verdicts=tuple(verdicts))
-
-    def allowed(self) -> tuple[SourceEngine, ...]:
-        """The engines that are there and that the recipe allows, the reference first if it is one of them.
-
-        Raises:
-            MissingExtraError: the recipe names a library that is not installed.
-            NetworkError: it names a precision that this machine has not.
-            RecipeError: there is none for another reason.
-        """
-        allowed = tuple(filter(self._rules.allow, self._query.source.engines()))
-        if not allowed:
-            raise self._no_engine()
-        return allowed
 
     def fastest(self, verdicts: Sequence[GateVerdict], allowed: Sequence[SourceEngine]) -> EngineChoice:
         """The fastest engine that passed, or one that has a part of the labels if no other would be clearly sooner.
@@ -193,7 +180,7 @@ class EngineSelector:
         """The engine of this name.
 
         Raises:
-            RunError: it is not there any more.
+            RunError: it does not run here any more.
         """
         engines = self._query.source.engines()
         for engine in engines:
@@ -204,8 +191,21 @@ class EngineSelector:
             f"Install it again (sskt-edge doctor says how), or start a new run without --resume."
         )
 
+    def _allowed(self) -> tuple[SourceEngine, ...]:
+        """The engines that run here and that the recipe allows, the reference first if it is one of them.
+
+        Raises:
+            MissingExtraError: the recipe names a library that is not installed.
+            NetworkError: it names a precision that this machine has not.
+            RecipeError: there is none for another reason.
+        """
+        allowed = tuple(filter(self._rules.allow, self._query.source.engines()))
+        if not allowed:
+            raise self._no_engine()
+        return allowed
+
     def _no_engine(self) -> InputError:
-        """Why none of the engines that the recipe allows is there."""
+        """Why none of the engines that the recipe allows runs here."""
         allowed = [engine for engine in ENGINES.values() if self._rules.allow(engine)]
         reasons: list[InputError] = []
         for engine in allowed:
