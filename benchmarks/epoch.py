@@ -88,8 +88,8 @@ class Contender:
             )
         learner.to(memory_format=layout(recipe.train))
         context = TrainContext(recipe.train, None, SingleLabelTask(), Pixels(size), CPU, precision)
-        wanted = ViewSchedule(images, LabelPlan(ViewPolicy(size, 4, None, True), 0, VIEWS, 64), recipe.train.epochs)
-        self.labels = SoftLabels(wanted, {source: stored(folder / "labels", source, wanted) for source in names})
+        schedule = ViewSchedule(images, LabelPlan(ViewPolicy(size, 4, None, True), 0, VIEWS, 64), recipe.train.epochs)
+        self.labels = SoftLabels(schedule, {source: stored(folder / "labels", source, schedule) for source in names})
         self.feed = Feed(images, self.labels, None, size, recipe.train.batch_size, 0)
         self.trainer = Trainer(learner, context, RunFolder(folder / name))
         self.epoch_number = 0
@@ -109,16 +109,16 @@ def recipe_of(model: str, size: int) -> Recipe:
     return parse_recipe(f'{data}\n[method]\nname="scratch"')
 
 
-def stored(store: Path, name: str, wanted: ViewSchedule):  # type: ignore[no-untyped-def]
+def stored(store: Path, name: str, schedule: ViewSchedule):  # type: ignore[no-untyped-def]
     """Labels on the disk; what they say does not matter here."""
     collection = LabelStore(store).collection({"model": name}, CLASSES)
-    keys = wanted.keys[wanted.distinct]
+    keys = schedule.keys[schedule.distinct]
     if collection.missing(keys).any():
         random = np.random.default_rng(0)
         with collection.held(), collection.writer({}) as writer:
             for part in np.array_split(keys, 16):
                 writer.add(part, random.standard_normal((len(part), CLASSES), dtype=np.float32))
-    opened = collection.open(wanted.keys)
+    opened = collection.open(schedule.keys)
     assert opened is not None
     return opened
 

@@ -41,7 +41,6 @@ per_class = 6
 model = "resnet20"
 [labels]
 views = 2
-see = "upsampled"
 engine = "torch"
 precision = "fp32"
 batch_size = 16
@@ -54,9 +53,9 @@ precision = "fp32"
 golden = 20
 calibration = 20
 """
-SMALL = '[[sources]]\nname = "small"\nmodel = "run/{runs}/scratch"\n'
-PACKAGE = '[[sources]]\nname = "imagenet"\nmodel = "package/efficientnet_lite0"\n'
-ONNX = '[[sources]]\nname = "graph"\nmodel = "onnx/{bundles}/scratch/model.onnx"\n'
+SMALL = '[[sources]]\nname = "small"\nmodel = "run/{runs}/scratch"\nview = "upsampled"\n'
+PACKAGE = '[[sources]]\nname = "imagenet"\nmodel = "package/efficientnet_lite0"\nview = "upsampled"\n'
+ONNX = '[[sources]]\nname = "graph"\nmodel = "onnx/{bundles}/scratch/model.onnx"\nview = "upsampled"\n'
 
 
 class Case(NamedTuple):
@@ -86,7 +85,7 @@ CASES = {
     "resumed": Case((SMALL,), changes=("train.epochs=8",), stopped=True),
     "not_stopped": Case((SMALL,), changes=("train.epochs=8",)),
     "two_sources": Case((SMALL, PACKAGE), changes=(MODULE, "method.loss=kd", "method.temperature=2.0")),
-    "native": Case((PACKAGE,), changes=("labels.see=native", "method.combine=sum", MODULE)),
+    "native": Case((PACKAGE,), changes=("sources.imagenet.view=native", "method.combine=sum", MODULE)),
     "graph": Case((ONNX,), changes=("labels.engine=onnxruntime", "labels.top_k=7")),
     "unlabelled": Case((SMALL,), changes=("data.unlabelled=rest", "data.unlabelled_ratio=0.5", "labels.views=3")),
     "best": Case((SMALL,), changes=("data.validation=0.3", "train.keep=best", "train.schedule.name=plateau")),
@@ -123,7 +122,7 @@ CASES = {
             "data.name=imagefolder",
             "data.root={data}",
             "data.image_size=64",
-            "labels.see=native",
+            "sources.imagenet.view=native",
             "data.unlabelled=rest",
             "data.unlabelled_ratio=1.0",
         ),

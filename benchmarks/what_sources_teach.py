@@ -53,9 +53,9 @@ class Answers(NamedTuple):
 def answers(inputs: Inputs, recipe: Recipe, images: ImageSet) -> Answers:
     """Asked in torch fp32."""
     (source,) = inputs.sources
-    side = inputs.sides[source.name]
-    session = source.open(source.engines()[0], side, recipe.labels.batch_size)
-    return Answers(torch.from_numpy(session.run(images.squares[side])), torch.from_numpy(images.labels))
+    size = inputs.source_views[source.name].size
+    session = source.open(source.engines()[0], size, recipe.labels.batch_size)
+    return Answers(torch.from_numpy(session.run(images.squares[size])), torch.from_numpy(images.labels))
 
 
 def divergence(source: Tensor, branch: Tensor) -> float:
@@ -173,7 +173,8 @@ def main() -> None:
     base = [f"data.root={told.data}", f"labels.store={told.store}", *BASE, *told.set]
     recipe = load_recipe(RECIPE, base)
     inputs = open_inputs(recipe, CPU, QUIET)
-    as_seen = inputs.reader.training([*inputs.sides.values()], QUIET)  # validation images have the first side alone
+    sizes = [view.size for view in inputs.source_views.values()]
+    as_seen = inputs.reader.training(sizes, QUIET)  # validation images have the first size alone
     known, asked = (answers(inputs, recipe, images) for images in as_seen if images is not None)
     mean = known.logits.softmax(1).mean(0, keepdim=True).log()
     print(f"{len(known.labels)} labelled images, {len(asked.labels)} for validation")

@@ -8,9 +8,10 @@ from types import MappingProxyType
 from sskt_edge.bundle.bundle import Bundle
 from sskt_edge.cli.confusion import show_confusion
 from sskt_edge.cli.console import Console
-from sskt_edge.cli.output import given, short_count, show
+from sskt_edge.cli.output import given, show
 from sskt_edge.cli.precision_table import by_sentence, rows_from_report, show_precisions
 from sskt_edge.common.shell import command
+from sskt_edge.common.text import short_count
 from sskt_edge.evaluation.evaluate import Report, SessionResult
 from sskt_edge.machine.device import gpu_of
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, short_time
+from sskt_edge.cli.output import Bars, JsonFlag
+from sskt_edge.common.text import short_time
 
 
 def export(

@@ -13,6 +13,7 @@ from sskt_edge.common.errors import InputError
 from sskt_edge.common.progress import Progress
 from sskt_edge.common.seal import unprotected
 from sskt_edge.common.shell import command
+from sskt_edge.common.text import first_of
 from sskt_edge.inference.backends.tensorrt import flavours
 
 if TYPE_CHECKING:
@@ -143,8 +144,7 @@ def _calibrations(bundle: Bundle) -> dict[str, str]:
     for precision, record in bundle.manifest.precisions.items():
         if (found := record.calibration) is not None:
             kept = f"{len(found.kept)} of {found.layers} layers in fp32" if found.kept else f"all {found.layers} layers"
-            names = ", ".join(found.kept[:_MOST_LAYERS]) + (", …" if len(found.kept) > _MOST_LAYERS else "")
-            which = f": {names}" if found.kept else ""
+            which = f": {first_of(found.kept, _MOST_LAYERS)}" if found.kept else ""
             rows[precision] = f"{kept}{which}; {found.method} of {found.images:,} training images"
     return rows
 

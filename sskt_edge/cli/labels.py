@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, recipe_word, short_bytes, short_time, show, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, recipe_word, show, show_json
 from sskt_edge.common.shell import command
+from sskt_edge.common.text import short_bytes, short_time
 
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection
@@ -45,7 +46,7 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
 
 @app.command("fill")
 def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
-    """Ask the sources for every label that a training will want and the store lacks. Goes on where it was stopped."""
+    """Ask the sources for every label that a training needs and the store lacks. Goes on where it was stopped."""
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sskt_edge.cli.output import given, short_bytes, short_time, show
+from sskt_edge.cli.output import given, show
 from sskt_edge.common.shell import command
+from sskt_edge.common.text import short_bytes, short_time
 
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection
@@ -81,7 +82,7 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
             "labels": f"{one.rows:,}, {short_bytes(one.bytes)}, used {_ago(one.used)}",
             "asked by": f"{facts['engine']} on {facts['device']}, {facts['sees']} px",
             "kept": f"the {one.top_k} largest of {one.classes} logits" if one.top_k else f"all {one.classes} logits",
-            "for": ", ".join(dict.fromkeys(f"{told.recipe} ({told.source})" for told in fill_records(one))),
+            "for": ", ".join(dict.fromkeys(f"{record.recipe} ({record.source})" for record in fill_records(one))),
         }
         if not facts["protected"]:
             rows["note"] = unprotected("its manifest.json") + ", until labels are added"

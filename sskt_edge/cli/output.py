@@ -16,6 +16,7 @@ import typer
 from sskt_edge.cli.streams import encodable
 from sskt_edge.common.json import as_json
 from sskt_edge.common.printable import printable_lines
+from sskt_edge.common.text import short_time
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
@@ -178,27 +179,3 @@ def show_text(text: str) -> None:
 def show_json(value: Any, indent: int | None = 2) -> None:
     """One JSON object on stdout, as `as_json` makes it."""
     print(json.dumps(as_json(value), indent=indent, allow_nan=False))
-
-
-def short_time(seconds: float) -> str:
-    """3.2 → "3.2 s", 135 → "2 min 15 s"."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
-
-
-def short_count(count: float) -> str:
-    """272474 → "0.27 M", 41000000 → "41.0 M", 900 → "900"."""
-    for limit, unit in ((1e9, "G"), (1e5, "M")):
-        if count >= limit:
-            scaled = count / (1e9 if unit == "G" else 1e6)
-            return f"{scaled:.2f} {unit}" if scaled < 10 else f"{scaled:.1f} {unit}"
-    return f"{count:,.0f}"
-
-
-def short_bytes(count: float) -> str:
-    """16400000 → "16.4 MB", 2000 → "2 kB"."""
-    for limit, unit in ((1e9, "GB"), (1e6, "MB")):
-        if count >= limit:
-            return f"{count / limit:.1f} {unit}"
-    return f"{count / 1e3:.0f} kB"

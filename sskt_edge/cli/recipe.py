@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +19,7 @@ from sskt_edge.cli.output import (
     show_text,
 )
 from sskt_edge.common.shell import command
+from sskt_edge.common.text import first_of
 
 app = typer.Typer(help="List, show, check and start recipes.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -170,7 +169,8 @@ def new(
     )
     rows = {
         "images": f"{sum(counts.values()):,}, {test}",
-        "classes": f"{len(counts)}, of {min(counts.values()):,} to {max(counts.values()):,} images: {_first(counts)}",
+        "classes": f"{len(counts)}, of {min(counts.values()):,} to {max(counts.values()):,} images: "
+        f"{first_of(counts, _MOST_CLASSES)}",
         "short sides": f"{seen.short_sides[0]} to {seen.short_sides[2]} pixels, median {seen.short_sides[1]}",
     }
     if seen.notes:
@@ -182,9 +182,3 @@ def new(
     if copies := seen.copies.harmful():
         rows["copies"] = "\n".join(copies)
     show(f"wrote {path}", rows, [command("train", path)])
-
-
-def _first(classes: Collection[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(classes) - _MOST_CLASSES:,} more" if len(classes) > _MOST_CLASSES else ""
-    return ", ".join(islice(classes, _MOST_CLASSES)) + more

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, short_count, short_time, show, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, show, show_json
 from sskt_edge.common.shell import command
+from sskt_edge.common.text import short_count, short_time
 
 
 def train(

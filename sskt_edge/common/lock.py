@@ -7,13 +7,13 @@ import platform
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sskt_edge.common.errors import StorageError
 from sskt_edge.common.files import storage_errors
-from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.common.progress import QUIET, Progress, Stoppable
 
 _HOLDER = b"process "  # with what a lock's file begins
 _SECONDS = 0.1  # between two looks at a lock that another process holds
@@ -34,27 +34,21 @@ else:
 
 
 @contextmanager
-def locked(
-    path: Path,
-    doing: str,
-    progress: Progress,
-    meanwhile: Callable[[], None] = lambda: None,
-    remove: bool = False,
-) -> Iterator[None]:
-    """Hold the lock at `path`. While another process holds it, name it, wait, and call `meanwhile` again and again.
+def locked(path: Path, doing: str, progress: Progress, remove: bool = False) -> Iterator[None]:
+    """Hold the lock at `path`. While another process holds it, name it and wait.
 
     Args:
         path: of the lock's file.
         doing: what its holder does, for the sentence "Waiting for process 7 on host, which …".
-        progress: is told which process is waited for.
-        meanwhile: called while waiting, so that a signal can end it.
+        progress: is told which process is waited for. Its bar goes on by 0 again and again meanwhile: a bar that
+            raises ends the waiting.
         remove: leave no file behind.
 
     Raises:
         StorageError: the folder does not take the file, something else stands in its place, or its file system knows no
             locks.
     """
-    descriptor = _held_descriptor(path, doing, progress, meanwhile)
+    descriptor = _held_descriptor(path, doing, progress)
     try:
         yield
     finally:
@@ -64,9 +58,8 @@ def locked(
         os.close(descriptor)
 
 
-def _held_descriptor(path: Path, doing: str, progress: Progress, meanwhile: Callable[[], None]) -> int:
+def _held_descriptor(path: Path, doing: str, progress: Progress) -> int:
     """The file at `path`, open and locked; another one may have been put there, or none, while it was waited for."""
-    said = ""
     while True:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,20 +67,34 @@ def _held_descriptor(path: Path, doing: str, progress: Progress, meanwhile: Call
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             _refuse_another_file(descriptor, path)
-            while not _taken(descriptor, path):
-                with suppress(FileNotFoundError):
-                    holder = path.read_text(encoding="utf-8", errors="replace")
-                    if holder not in ("", said):
-                        progress.say(f"Waiting for {holder}, which {doing}.")
-                        said = holder
-                meanwhile()
-                time.sleep(_SECONDS)
+            if not _taken(descriptor, path):
+                _wait(descriptor, path, doing, progress)
             if _is_at(descriptor, path):
                 return descriptor
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _wait(descriptor: int, path: Path, doing: str, progress: Progress) -> None:
+    """Wait until the lock is this process's, and say which process holds it."""
+    said = _name_holder(path, doing, progress, "")
+    with progress.bar("wait for another process", 1) as bar:
+        while not _taken(descriptor, path):
+            bar.advance(0)
+            time.sleep(_SECONDS)
+            said = _name_holder(path, doing, progress, said)
+
+
+def _name_holder(path: Path, doing: str, progress: Progress, said: str) -> str:
+    """Say which process holds the lock, unless that is what was `said` before; the process."""
+    with suppress(FileNotFoundError):
+        holder = path.read_text(encoding="utf-8", errors="replace")
+        if holder not in ("", said):
+            progress.say(f"Waiting for {holder}, which {doing}.")
+            return holder
+    return said
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -108,7 +115,7 @@ def is_held(path: Path) -> bool:
         raise _HeldError
 
     try:
-        with locked(path, "", QUIET, give_up):
+        with locked(path, "", Stoppable(QUIET, give_up)):
             return False
     except _HeldError:
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -11,7 +11,7 @@ class Bar(Protocol):
     """One piece of work that advances."""
 
     def advance(self, steps: int = 1) -> None:
-        """`steps` more of the total are done."""
+        """`steps` more of the total are done; 0 says that the work goes on."""
 
     def note(self, text: str) -> None:
         """Show a short text next to the bar (a loss, an accuracy)."""
@@ -77,6 +77,54 @@ class SaidOnce:
         if line not in self._said:
             self._said.add(line)
             self._progress.say(line)
+
+
+class Stoppable:
+    """Progress at which work can be stopped: its bars check for that when they open and whenever they advance.
+
+    Work keeps what it has done before it advances its bar, so that nothing is lost.
+
+    Args:
+        progress: shows the bars and lines.
+        check: raises if the work is to stop.
+
+    >>> def stop() -> None:
+    ...     raise KeyboardInterrupt
+    >>> try:
+    ...     with Stoppable(QUIET, stop).bar("work", 2):
+    ...         print("never reached")
+    ... except KeyboardInterrupt:
+    ...     print("stopped")
+    stopped
+    """
+
+    def __init__(self, progress: Progress, check: Callable[[], None]) -> None:
+        self._progress, self._check = progress, check
+
+    @contextmanager
+    def bar(self, what: str, total: int) -> Iterator[Bar]:
+        """A bar as ever, unless the work is to stop."""
+        self._check()
+        with self._progress.bar(what, total) as bar:
+            yield _StoppableBar(bar, self._check)
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self._progress.say(line)
+
+
+class _StoppableBar:
+    def __init__(self, bar: Bar, check: Callable[[], None]) -> None:
+        self._bar, self._check = bar, check
+
+    def advance(self, steps: int = 1) -> None:
+        """Advance the bar; then raise if the work is to stop."""
+        self._bar.advance(steps)
+        self._check()
+
+    def note(self, text: str) -> None:
+        """Show a short text next to the bar."""
+        self._bar.note(text)
 
 
 QUIET: Progress = Quiet()

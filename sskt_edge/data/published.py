@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sskt_edge.common.errors import DataError, StorageError
 from sskt_edge.common.files import is_full
+from sskt_edge.common.text import first_line
 from sskt_edge.data.arrays import ArrayReader, Arrays
 from sskt_edge.recipe.models import DataOptions
 
@@ -110,7 +111,7 @@ def _found(data: DataOptions, kind: Any, fetch: bool, **part: Any) -> Any:
             ) from error
         if made and root.is_dir() and not any(root.iterdir()):  # torchvision makes it before it has anything to put in
             root.rmdir()
-        raise _absent(data, f"they could not be fetched: {str(error).splitlines()[0]}") from error
+        raise _absent(data, f"they could not be fetched: {first_line(error)}") from error
 
 
 def _absent(data: DataOptions, why: str) -> DataError:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from sskt_edge.common.printable import printable
+from sskt_edge.common.text import first_of
 from sskt_edge.images.formats import remedy
 
 _MOST_ENDINGS = 4
@@ -45,9 +46,8 @@ class LeftOut:
         parts = [f"{self.endings[ending]:,} {ending} ({remedy(ending)})" for ending in known]
         others = Counter({ending: count for ending, count in self.endings.items() if not remedy(ending)})
         if others:
-            first = [printable(ending) or "without an ending" for ending, _ in others.most_common(_MOST_ENDINGS)]
-            more = ", …" if len(others) > _MOST_ENDINGS else ""
-            parts.append(f"{_counted(others.total(), 'other file')} ({', '.join(first)}{more})")
+            named = [printable(ending) or "without an ending" for ending, _ in others.most_common()]
+            parts.append(f"{_counted(others.total(), 'other file')} ({first_of(named, _MOST_ENDINGS)})")
         if self.outside:
             parts.append(f"{_counted(self.outside, 'image')} outside the class folders")
         if self.hidden:
@@ -64,8 +64,7 @@ class LeftOut:
 
 
 def _named(names: Counter[str]) -> str:
-    first = [f"'{printable(name)}'" for name, _ in names.most_common(_MOST_NAMES)]
-    return ", ".join(first) + (", …" if len(names) > _MOST_NAMES else "")
+    return first_of([f"'{printable(name)}'" for name, _ in names.most_common()], _MOST_NAMES)
 
 
 def _counted(count: int, what: str) -> str:

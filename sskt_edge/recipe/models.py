@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from sskt_edge.catalogue.data_sets import DATA_SETS
 from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.catalogue.optimization import OPTIMIZERS, SCHEDULES
+from sskt_edge.catalogue.source_views import SOURCE_VIEWS
 from sskt_edge.catalogue.sources import SOURCES
 from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.recipe.choices import NameIn, TableIn, unknown
@@ -139,6 +140,10 @@ class SourceOptions(_Part):
     batchnorm: Literal["frozen", "recalibrated"] = Field(
         "frozen", description="recalibrated: statistics are computed once on the training images, then frozen"
     )
+    view: Annotated[str, NameIn(SOURCE_VIEWS)] = Field(
+        "native",
+        description="native: it is shown the region at the image's own resolution; upsampled: the target's pixels",
+    )
     alpha: float | None = Field(None, ge=0, description="its weight in the loss; method.alpha by default")
 
     @field_validator("model")
@@ -174,9 +179,6 @@ class LabelOptions(_Part):
 
     views: Annotated[int, Field(ge=1, strict=True)] | Literal["fresh"] = Field(
         16, description="how many views an image has, taken in turn; fresh: a new one every epoch"
-    )
-    see: Literal["native", "upsampled"] = Field(
-        "native", description="sources see the region at the image's own resolution, or the target's pixels upsampled"
     )
     batch_size: int = Field(64, ge=1, description="images that a source gets at once; fixed, so that labels are exact")
     store: str | Literal[False] = Field(

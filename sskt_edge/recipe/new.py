@@ -34,6 +34,7 @@ model = "{target}"         # sskt-edge networks lists the others
 [[sources]]
 name = "imagenet"
 {source}
+view = "native"            # it is shown the images at their own resolution
 
 [method]
 name = "sskt"              # "scratch" trains the same network without sources, to compare
@@ -45,7 +46,6 @@ alpha = 3.0
 
 [labels]
 views = 16                 # of each image; the sources see each view once, whatever the number of epochs
-see = "native"             # sources see the images at their own resolution
 
 [train]
 epochs = {epochs}

@@ -13,8 +13,10 @@ def from_older(tree: Tree) -> Tree:
 
     >>> from_older({"sskt": {"method": "scratch", "alpha": 3.0}})
     {'method': {'name': 'scratch'}}
+    >>> from_older({"sources": [{"name": "imagenet"}], "labels": {"views": 4, "see": "upsampled"}})
+    {'sources': [{'name': 'imagenet', 'view': 'upsampled'}], 'labels': {'views': 4}}
     """
-    for step in (_method,):
+    for step in (_method, _view):
         tree = step(tree)
     return tree
 
@@ -39,6 +41,19 @@ def _method(tree: Tree) -> Tree:
     return {**others, "method": method_from_sskt(tree["sskt"])}
 
 
+def _view(tree: Tree) -> Tree:
+    """What the sources are shown was one key, labels.see, for all of them."""
+    labels, sources = tree.get("labels"), tree.get("sources", [])
+    if not isinstance(labels, dict) or "see" not in labels or not isinstance(sources, list):
+        return tree
+    view = labels["see"]
+    return {
+        **tree,
+        "sources": [{**part, "view": view} if isinstance(part, dict) else part for part in sources],
+        "labels": {key: value for key, value in labels.items() if key != "see"},
+    }
+
+
 def moved(tree: Tree) -> list[str]:
     """What an author must write in place of tables and keys of before; no line for a recipe of today."""
     lines = []
@@ -46,4 +61,11 @@ def moved(tree: Tree) -> list[str]:
         table = method_from_sskt(tree["sskt"]) if isinstance(tree["sskt"], dict) else {"name": "sskt"}
         written = "".join(f"\n    {key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())
         lines.append(f"sskt: the table [sskt] is [method] now (--set method.KEY=VALUE). Write:\n    [method]{written}")
+    labels = tree.get("labels")
+    if isinstance(labels, dict) and "see" in labels:
+        view = json.dumps(labels["see"], ensure_ascii=False)
+        lines.append(
+            f"labels.see: each source has a view of its own now (--set sources.NAME.view=VIEW). Leave labels.see out, "
+            f"and write view = {view} in each [[sources]]."
+        )
     return lines

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sskt_edge.common.errors import InputError, ParityError, RecipeError, RunError
 from sskt_edge.common.progress import Progress
-from sskt_edge.recipe.models import LabelOptions
+from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.engines import ENGINES, SourceEngine, engine_facts
 from sskt_edge.sources.fill_record import fill_records
 from sskt_edge.sources.gate import GateVerdict, try_engines
 from sskt_edge.sources.label_query import GATE_VIEWS, LabelQuery
-from sskt_edge.sources.source import Source
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
-from sskt_edge.sources.stored_engine import (
-    MOST_UNJUDGED,
-    complete_of_absent_engine,
-    is_meant,
-    may_be_kept,
-    stored_engine,
-)
+from sskt_edge.sources.stored_engines import MOST_UNJUDGED, StoredEngines
 
 # A trial takes the time of about half as many views by the reference; it should not take longer than what it saves.
 _FEW = MOST_UNJUDGED
@@ -32,7 +25,7 @@ _CLEARLY = 1.25
 
 
 @dataclass(frozen=True)
-class Choice:
+class EngineChoice:
     """By which engine a source is asked.
 
     Attributes:
@@ -55,192 +48,188 @@ class Choice:
         return next((verdict for verdict in self.verdicts if verdict.engine == self.engine), None)
 
 
-def choose(
-    question: LabelQuery,
-    labels: LabelOptions,
-    store: LabelStore | None,
-    pinned: str | None,
-    progress: Progress,
-    between: Callable[[], None],
-) -> Choice:
-    """Choose the engine of a source.
+class EngineSelector:
+    """Chooses by which engine a source is asked.
 
     Args:
-        question: what is asked.
-        labels: the recipe's part: which engines may be taken, and the gate's limits.
-        store: what is known already.
-        pinned: the name of the engine that a training was started with; no other is taken then.
-        progress: shows the trial.
-        between: called before each batch.
-
-    Raises:
-        InputError: no engine that the recipe allows, or that the training was started with, is there.
-        ParityError: those that the recipe allows are refused by the gate.
+        query: what the source is asked.
+        rules: which engines the recipe allows, and the gate's limits.
+        store: where labels are kept; None if they are not.
+        progress: shows the trials.
     """
-    if pinned:
-        return _as_the_run_began(question, labels, store, pinned, progress, between)
-    allowed = allowed_engines(question, labels)
-    without = choice_without_trial(question, labels, store, allowed)
-    if without is not None:
-        return _timed(without, question, labels, store, progress, between)
-    are = "is" if len(allowed) == 1 else "are"
-    progress.say(
-        f"{question.source.name}: up to {question.views:,} views to ask; {_names(allowed)} {are} tried on "
-        f"{GATE_VIEWS} of them first"
-    )
-    return fastest_choice(question, labels, measure(question, allowed, labels, progress, between), allowed, store)
 
+    def __init__(self, query: LabelQuery, rules: EngineRules, store: LabelStore | None, progress: Progress) -> None:
+        self._query, self._rules, self._store, self._progress = query, rules, store, progress
+        self._stored = None if store is None else StoredEngines(query, rules, store)
 
-def _as_the_run_began(
-    question: LabelQuery,
-    labels: LabelOptions,
-    store: LabelStore | None,
-    pinned: str,
-    progress: Progress,
-    between: Callable[[], None],
-) -> Choice:
-    """The engine of a resumed run; it is judged again where it has more to ask, perhaps on another machine."""
-    why = "as the run began"
-    absent = None if store is None else complete_of_absent_engine(question, labels, store)
-    if absent is not None and absent.engine.name == pinned:
-        return Choice(absent.engine, why, stored=absent.collection)
-    engine = _pinned_engine(question.source, pinned)
-    if engine == question.source.engines()[0]:
-        return Choice(engine, why)
-    if store is not None:
-        collection = question.collection(store, engine, labels.top_k)
-        if question.missing(collection) == 0 or may_be_kept(collection, question, engine, labels):
-            return Choice(engine, why)
-    return replace(
-        fastest_choice(question, labels, measure(question, [engine], labels, progress, between), [engine]), why=why
-    )
+    def choose(self, pinned: str | None = None) -> EngineChoice:
+        """Choose the engine.
 
+        Args:
+            pinned: the name of the engine that a training was started with; no other is taken then.
 
-def _timed(
-    choice: Choice,
-    question: LabelQuery,
-    labels: LabelOptions,
-    store: LabelStore | None,
-    progress: Progress,
-    between: Callable[[], None],
-) -> Choice:
-    """The choice with its speed, measured on one batch, if much is to be stored and its speed is unknown.
+        Raises:
+            InputError: no engine that the recipe allows, or that the training was started with, runs here.
+            ParityError: those that the recipe allows are refused by the gate.
+        """
+        if pinned:
+            return self._as_the_run_began(pinned)
+        allowed = self._allowed()
+        without = self._without_trial(allowed)
+        if without is not None:
+            return self._timed(without)
+        are = "is" if len(allowed) == 1 else "are"
+        self._progress.say(
+            f"{self._query.source.name}: up to {self._query.views:,} views to ask; {_names(allowed)} {are} tried on "
+            f"{GATE_VIEWS} of them first"
+        )
+        return self.fastest(self._try(allowed), allowed)
 
-    The gate has not judged the engine by that, so no verdict is kept.
-    """
-    if store is None or choice.stored is not None:
-        return choice
-    collection = question.collection(store, choice.engine, labels.top_k)
-    is_known = any(told.images_per_second for told in fill_records(collection))
-    if is_known or question.missing(collection) <= _SHORT * labels.batch_size:
-        return choice
-    batch = question.sample()[:1]
-    (verdict,) = try_engines(question.source, [choice.engine], question.side, batch, labels.gate, progress, between)
-    return replace(choice, images_per_second=verdict.images_per_second or None)
+    def survey(self) -> EngineChoice:
+        """What `choose` would take, with a verdict on every engine that the recipe allows.
 
+        Raises:
+            InputError, ParityError: as choose.
+        """
+        allowed = self._allowed()
+        verdicts = self._try(allowed)
+        choice = self._without_trial(allowed)
+        runs = [verdict.engine for verdict in verdicts if verdict.images_per_second > 0]
+        if choice is None or (choice.engine not in runs and choice.stored is None):
+            choice = self.fastest(verdicts, allowed)
+        return replace(choice, verdicts=tuple(verdicts))
 
-def choice_without_trial(
-    question: LabelQuery, labels: LabelOptions, store: LabelStore | None, allowed: Sequence[SourceEngine]
-) -> Choice | None:
-    """The engine that needs no trial: the store has its labels, it is the only one, or little is left to ask."""
-    kept = None if store is None else stored_engine(question, labels, store, allowed)
-    if kept is not None:
-        why = "the store has a part of its labels" if kept.missing else "the store has its labels"
-        return Choice(kept.engine, why, stored=None if kept.engine in allowed else kept.collection)
-    if allowed[0] == question.source.engines()[0]:
-        if len(allowed) == 1:
-            free = labels.engine == labels.precision == "auto"
-            return Choice(allowed[0], "the only engine here" if free else "as the recipe says")
-        if question.views <= _FEW:
-            return Choice(allowed[0], "too few views to try others for")
-    return None
+    def fastest(self, verdicts: Sequence[GateVerdict], allowed: Sequence[SourceEngine]) -> EngineChoice:
+        """The fastest engine that passed, or one that has a part of the labels if no other would be clearly sooner.
 
+        Args:
+            verdicts: the reference's first.
+            allowed: the engines that may be taken.
 
-def allowed_engines(question: LabelQuery, labels: LabelOptions) -> tuple[SourceEngine, ...]:
-    """The engines that are there and that the recipe allows, the reference first if it is one of them.
+        Raises:
+            ParityError: none did.
+        """
+        passed = [verdict for verdict in verdicts if verdict.passed and verdict.engine in allowed]
+        if not passed:
+            raise ParityError(self._refused(verdicts))
+        fastest = max(passed, key=lambda verdict: verdict.images_per_second)
+        if self._store is not None:
+            missing = {v.engine: self._query.missing(self._query.collection(self._store, v.engine)) for v in passed}
+            seconds = {v.engine: missing[v.engine] / v.images_per_second for v in passed}
+            started = [verdict for verdict in passed if missing[verdict.engine] < self._query.views]
+            first = min(started, key=lambda verdict: seconds[verdict.engine], default=fastest)
+            if first != fastest and seconds[first.engine] <= _CLEARLY * seconds[fastest.engine]:
+                why = "the store has a part of its labels, and no engine would be clearly sooner"
+                return EngineChoice(first.engine, why, tuple(verdicts), first.images_per_second)
+        return EngineChoice(fastest.engine, _compared(fastest, verdicts), tuple(verdicts), fastest.images_per_second)
 
-    Raises:
-        MissingExtraError: the recipe names a library that is not installed.
-        NetworkError: it names a precision that this machine has not.
-        RecipeError: there is none for another reason.
-    """
-    allowed = tuple(engine for engine in question.source.engines() if is_meant(engine, labels))
-    if not allowed:
-        raise _no_engine(question, labels, [engine for engine in ENGINES.values() if is_meant(engine, labels)])
-    return allowed
+    def _as_the_run_began(self, pinned: str) -> EngineChoice:
+        """The engine of a resumed run; it is judged again where it has more to ask, perhaps on another machine."""
+        query, why = self._query, "as the run began"
+        absent = None if self._stored is None else self._stored.absent()
+        if absent is not None and absent.engine.name == pinned:
+            return EngineChoice(absent.engine, why, stored=absent.collection)
+        engine = self._pinned_engine(pinned)
+        if engine == query.source.engines()[0]:
+            return EngineChoice(engine, why)
+        if self._store is not None and self._stored is not None:
+            collection = query.collection(self._store, engine)
+            if query.missing(collection) == 0 or self._stored.may_be_kept(engine, collection):
+                return EngineChoice(engine, why)
+        return replace(self.fastest(self._try([engine]), [engine]), why=why)
 
+    def _without_trial(self, allowed: Sequence[SourceEngine]) -> EngineChoice | None:
+        """The engine that needs no trial: the store has its labels, it is the only one, or little is left to ask."""
+        stored = None if self._stored is None else self._stored.best(allowed)
+        if stored is not None:
+            why = "the store has a part of its labels" if stored.missing else "the store has its labels"
+            return EngineChoice(stored.engine, why, stored=None if stored.engine in allowed else stored.collection)
+        if allowed[0] == self._query.source.engines()[0]:
+            if len(allowed) == 1:
+                return EngineChoice(
+                    allowed[0], "the only engine here" if self._rules.allow_all else "as the recipe says"
+                )
+            if self._query.views <= _FEW:
+                return EngineChoice(allowed[0], "too few views to try others for")
+        return None
 
-def _no_engine(question: LabelQuery, labels: LabelOptions, meant: Sequence[SourceEngine]) -> InputError:
-    """Why none of the engines that the recipe means is there."""
-    reasons: list[InputError] = []
-    for engine in meant:
-        try:
-            engine_facts(engine, question.device)
-        except InputError as error:  # not installed, or not in this precision
-            reasons.append(error)
-    if meant and len(reasons) == len(meant):
-        return reasons[0]
-    return RecipeError(
-        f"Source '{question.source.name}' cannot be asked with labels.engine = '{labels.engine}' and "
-        f"labels.precision = '{labels.precision}' here. Its engines are {_names(question.source.engines())}. Set one "
-        f"of the two keys to 'auto'."
-    )
+    def _timed(self, choice: EngineChoice) -> EngineChoice:
+        """The choice with its speed, measured on one batch, if much is to be stored and its speed is unknown.
 
+        The gate has not judged the engine by that, so no verdict is kept.
+        """
+        query = self._query
+        if self._store is None or choice.stored is not None:
+            return choice
+        collection = query.collection(self._store, choice.engine)
+        is_known = any(record.images_per_second for record in fill_records(collection))
+        if is_known or query.missing(collection) <= _SHORT * query.batch_size:
+            return choice
+        one_batch = query.sample()[:1]
+        (verdict,) = try_engines(query.source, [choice.engine], one_batch, self._rules.gate, self._progress)
+        return replace(choice, images_per_second=verdict.images_per_second or None)
 
-def _pinned_engine(source: Source, name: str) -> SourceEngine:
-    """The engine of this name.
+    def _try(self, engines: Sequence[SourceEngine]) -> list[GateVerdict]:
+        """Speed of the reference and of `engines` on real views, and what the gate says of each."""
+        source = self._query.source
+        reference = source.engines()[0]
+        tried = [reference, *(engine for engine in engines if engine != reference)]
+        return try_engines(source, tried, self._query.sample(), self._rules.gate, self._progress)
 
-    Raises:
-        RunError: it is not there any more.
-    """
-    there = source.engines()
-    for engine in there:
-        if engine.name == name:
-            return engine
-    raise RunError(
-        f"The run asked source '{source.name}' by {name}, but this machine has only {_names(there)}. Install it again "
-        f"(sskt-edge doctor says how), or start a new run without --resume."
-    )
+    def _pinned_engine(self, name: str) -> SourceEngine:
+        """The engine of this name.
 
+        Raises:
+            RunError: it does not run here any more.
+        """
+        engines = self._query.source.engines()
+        for engine in engines:
+            if engine.name == name:
+                return engine
+        raise RunError(
+            f"The run asked source '{self._query.source.name}' by {name}, but this machine has only {_names(engines)}. "
+            f"Install it again (sskt-edge doctor says how), or start a new run without --resume."
+        )
 
-def measure(
-    question: LabelQuery,
-    engines: Sequence[SourceEngine],
-    labels: LabelOptions,
-    progress: Progress,
-    between: Callable[[], None],
-) -> list[GateVerdict]:
-    """Speed of the reference and of `engines` on real views, and what the gate says of each."""
-    reference = question.source.engines()[0]
-    tried = [reference, *(engine for engine in engines if engine != reference)]
-    return try_engines(question.source, tried, question.side, question.sample(), labels.gate, progress, between)
+    def _allowed(self) -> tuple[SourceEngine, ...]:
+        """The engines that run here and that the recipe allows, the reference first if it is one of them.
 
+        Raises:
+            MissingExtraError: the recipe names a library that is not installed.
+            NetworkError: it names a precision that this machine has not.
+            RecipeError: there is none for another reason.
+        """
+        allowed = tuple(filter(self._rules.allow, self._query.source.engines()))
+        if not allowed:
+            raise self._no_engine()
+        return allowed
 
-def fastest_choice(
-    question: LabelQuery,
-    labels: LabelOptions,
-    verdicts: Sequence[GateVerdict],
-    allowed: Sequence[SourceEngine],
-    store: LabelStore | None = None,
-) -> Choice:
-    """The fastest of the allowed engines that passed; one that has a part of the labels if no other is clearly sooner.
+    def _no_engine(self) -> InputError:
+        """Why none of the engines that the recipe allows runs here."""
+        allowed = [engine for engine in ENGINES.values() if self._rules.allow(engine)]
+        reasons: list[InputError] = []
+        for engine in allowed:
+            try:
+                engine_facts(engine, self._query.device)
+            except InputError as error:  # not installed, or not in this precision
+                reasons.append(error)
+        if allowed and len(reasons) == len(allowed):
+            return reasons[0]
+        source, rules = self._query.source, self._rules
+        return RecipeError(
+            f"Source '{source.name}' cannot be asked with labels.engine = '{rules.backend}' and "
+            f"labels.precision = '{rules.precision}' here. Its engines are {_names(source.engines())}. Set one "
+            f"of the two keys to 'auto'."
+        )
 
-    Raises:
-        ParityError: none did.
-    """
-    passed = [verdict for verdict in verdicts if verdict.passed and verdict.engine in allowed]
-    if not passed:
-        raise ParityError(_refused(question.source.name, verdicts, labels))
-    fastest = max(passed, key=lambda verdict: verdict.images_per_second)
-    if store is not None:
-        missing = {v.engine: question.missing(question.collection(store, v.engine, labels.top_k)) for v in passed}
-        started = [verdict for verdict in passed if missing[verdict.engine] < question.views]
-        seconds = {verdict.engine: missing[verdict.engine] / verdict.images_per_second for verdict in passed}
-        first = min(started, key=lambda verdict: seconds[verdict.engine], default=fastest)
-        if first != fastest and seconds[first.engine] <= _CLEARLY * seconds[fastest.engine]:
-            why = "the store has a part of its labels, and no engine would be clearly sooner"
-            return Choice(first.engine, why, tuple(verdicts), first.images_per_second)
-    return Choice(fastest.engine, _compared(fastest, verdicts), tuple(verdicts), fastest.images_per_second)
+    def _refused(self, verdicts: Sequence[GateVerdict]) -> str:
+        gate = self._rules.gate
+        reasons = "; ".join(f"{verdict.engine.name}: {verdict.why}" for verdict in verdicts if not verdict.passed)
+        return (
+            f"Source '{self._query.source.name}': no engine that the recipe allows passes the gate (KL at most "
+            f"{gate.kl:g}, agreement at least {gate.agreement:.1%}). {reasons}. Set labels.engine and labels.precision "
+            f"to 'auto', or widen labels.gate."
+        )
 
 
 def _compared(fastest: GateVerdict, verdicts: Sequence[GateVerdict]) -> str:
@@ -251,15 +240,6 @@ def _compared(fastest: GateVerdict, verdicts: Sequence[GateVerdict]) -> str:
     return (
         f"the fastest that passes the gate: {fastest.images_per_second:.0f} images/s, {faster:.1f} × "
         f"{reference.engine.name}; KL {fastest.kl:.4f}, {fastest.agreement:.1%} agree"
-    )
-
-
-def _refused(name: str, verdicts: Sequence[GateVerdict], labels: LabelOptions) -> str:
-    told = "; ".join(f"{verdict.engine.name}: {verdict.why}" for verdict in verdicts if not verdict.passed)
-    return (
-        f"Source '{name}': no engine that the recipe allows passes the gate (KL at most {labels.gate.kl:g}, agreement "
-        f"at least {labels.gate.agreement:.1%}). {told}. Set labels.engine and labels.precision to 'auto', or widen "
-        f"labels.gate."
     )
 
 

@@ -107,9 +107,9 @@ def engine_facts(engine: SourceEngine, device: torch.device) -> dict[str, Any]:
 
 def engine_named_in(facts: object) -> SourceEngine | None:
     """The engine that the "engine" of a label's facts tells of, here or not; None if it is unknown here."""
-    told = facts if isinstance(facts, dict) else {}
-    provider = "tensorrt" if (told.get("backend"), told.get("provider")) == ("onnxruntime", "tensorrt") else ""
-    named = (told.get("backend"), told.get("precision"), provider)
+    known = facts if isinstance(facts, dict) else {}
+    provider = "tensorrt" if (known.get("backend"), known.get("provider")) == ("onnxruntime", "tensorrt") else ""
+    named = (known.get("backend"), known.get("precision"), provider)
     return next((it for it in ENGINES.values() if (it.backend, it.precision, it.provider) == named), None)
 
 
@@ -119,14 +119,14 @@ def processor_of(engine: SourceEngine, facts: dict[str, Any], device: torch.devi
     return None if provider in _GPU and device.type != "cuda" else _processor(engine, provider, device)
 
 
-def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device, side: int, batch: int) -> Session:
+def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device, size: int, batch: int) -> Session:
     """A session of an engine that runs ONNX files, with as many threads as torch has.
 
     Args:
-        content: the ONNX file, taking uint8 [N,side,side,3].
+        content: the ONNX file, taking uint8 [N,size,size,3].
         engine: what runs it.
         device: where the training around it runs.
-        side: of the images.
+        size: side of the images.
         batch: of every run, exactly.
 
     Raises:
@@ -136,11 +136,11 @@ def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device
     """
     facts = engine_facts(engine, device)
     if engine.backend == "tensorrt":
-        return checked(_tensorrt_session(content, engine, side, batch), engine, device)
+        return checked(_tensorrt_session(content, engine, size, batch), engine, device)
     session = BACKENDS[engine.backend](
         content,
-        side,
-        side,
+        size,
+        size,
         batch,
         provider=facts["provider"],
         threads=torch.get_num_threads(),
@@ -150,12 +150,12 @@ def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device
     return checked(session, engine, device)
 
 
-def _tensorrt_session(content: bytes, engine: SourceEngine, side: int, batch: int) -> Session:
+def _tensorrt_session(content: bytes, engine: SourceEngine, size: int, batch: int) -> Session:
     """A session of an engine that is built here, or was: from the ONNX file in fp32, or from its twin in fp16."""
     flavour = flavours.choose()
     onnx = fp16_from_fp32(content) if engine.precision == "fp16" else content
-    plan = cached_engine(onnx, side, batch, engine.precision, flavour)
-    return tensorrt_session.TensorRtSession(plan, side, side, batch, flavour=flavour, precision=engine.precision)
+    plan = cached_engine(onnx, size, batch, engine.precision, flavour)
+    return tensorrt_session.TensorRtSession(plan, size, size, batch, flavour=flavour, precision=engine.precision)
 
 
 def checked(session: Session, engine: SourceEngine, device: torch.device) -> Session:
@@ -215,9 +215,9 @@ def _processor(engine: SourceEngine, provider: str, device: torch.device) -> str
     """What of the processor decides a label's last bits: a GPU's name; of a CPU such as "x86_64 AVX512 AMX"."""
     if provider in _GPU:
         return torch.cuda.get_device_name(device)
-    told = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
+    words = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
     if engine.precision == "bf16":
-        told += bf16_instructions()
+        words += bf16_instructions()
     if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):  # torch's and OpenVINO's convolutions obey it
-        told.append(f"at most {limit}")
-    return " ".join(told)
+        words.append(f"at most {limit}")
+    return " ".join(words)

@@ -1,4 +1,4 @@
-"""What a user is told before a store is filled: what is new, what changed since, and what it will cost."""
+"""What a user is record before a store is filled: what is new, what changed since, and what it will cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.common.text import first_of, short_bytes, short_time
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.fill_record import fill_records
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.store.collection import Collection
@@ -15,16 +16,16 @@ from sskt_edge.sources.store.store import LabelStore
 _MOST_NAMES = 3
 
 
-def notices(question: LabelQuery, choice: Choice, collection: Collection, store: LabelStore) -> list[str]:
-    """One line each, the last about the cost."""
-    name, missing, views = question.source.name, question.missing(collection), question.views
+def fill_messages(query: LabelQuery, choice: EngineChoice, collection: Collection, store: LabelStore) -> list[str]:
+    """What changed since the store was last filled, one line each; the last line says what the filling will cost."""
+    name, missing, views = query.source.name, query.missing(collection), query.views
     if missing == 0:
         return [f"{name}: all {views:,} labels are in '{collection.path}' ({choice.engine.name})"]
-    changed = _other_conditions(name, collection, store) if collection.rows == 0 else _new(question, collection)
+    changed = _other_conditions(name, collection, store) if collection.rows == 0 else _new(query, collection)
     cost = f"{missing:,} of {views:,} views to ask of {choice.engine.name} ({choice.why})"
     speed = _speed(choice, collection)
-    time = f", about {_short_time(missing / speed)}" if speed else ""
-    size = _short_bytes(missing * collection.row_bytes)
+    time = f", about {short_time(missing / speed)}" if speed else ""
+    size = short_bytes(missing * collection.row_bytes)
     return [*(f"{name}: {line}" for line in changed), f"{name}: {cost}{time}, {size} in '{collection.path}'"]
 
 
@@ -33,13 +34,14 @@ def _other_conditions(name: str, collection: Collection, store: LabelStore) -> l
     near = store.nearest(collection.facts, collection.top_k)
     if near is not None:
         other, differences = near
-        return [f"the labels in '{other.path.name}' do not serve: {_first(differences, '; ')}"]
+        return [f"the labels in '{other.path.name}' do not serve: {first_of(differences, _MOST_NAMES, '; ')}"]
     return _another_model(name, collection, store)
 
 
 def _another_model(name: str, collection: Collection, store: LabelStore) -> list[str]:
     """What a source of this name was when it was last asked."""
-    asked = [one for one in store.collections(skip_broken=True) if name in [told.source for told in fill_records(one)]]
+    collections = store.collections(skip_broken=True)
+    asked = [one for one in collections if name in [record.source for record in fill_records(one)]]
     if not asked:
         return []
     last = max(asked, key=lambda one: one.used)
@@ -49,19 +51,19 @@ def _another_model(name: str, collection: Collection, store: LabelStore) -> list
     ]
 
 
-def _new(question: LabelQuery, collection: Collection) -> list[str]:
+def _new(query: LabelQuery, collection: Collection) -> list[str]:
     """Which kind of view the collection has not met; else, which images."""
-    now = question.wanted[0].plan.views_as_json()
-    differences = [_differences(told.views, now) for told in fill_records(collection)]
+    now = query.schedules[0].plan.views_as_json()
+    differences = [_differences(record.views, now) for record in fill_records(collection)]
     if differences and all(differences):
         return [f"other views than before: {'; '.join(differences[-1])}"]
     lines = []
-    for wanted in question.wanted:
-        rows = wanted.rows(np.arange(len(wanted.keys)))
-        known = np.unique(rows[~collection.missing(wanted.keys)])
-        new = [wanted.images.names[row] for row in np.setdiff1d(rows, known)]
-        if 0 < len(new) < len(wanted.images):
-            lines.append(f"no labels yet of {len(new)} of {len(wanted.images)} images: {_first(new, ', ')}")
+    for schedule in query.schedules:
+        rows = schedule.rows(np.arange(len(schedule.keys)))
+        known = np.unique(rows[~collection.missing(schedule.keys)])
+        new = [schedule.images.names[row] for row in np.setdiff1d(rows, known)]
+        if 0 < len(new) < len(schedule.images):
+            lines.append(f"no labels yet of {len(new)} of {len(schedule.images)} images: {first_of(new, _MOST_NAMES)}")
     return lines
 
 
@@ -73,22 +75,9 @@ def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return [f"{key} {then.get(key)} then, {now[key]} now" for key in differ]
 
 
-def _speed(choice: Choice, collection: Collection) -> float | None:
+def _speed(choice: EngineChoice, collection: Collection) -> float | None:
     """Images a second: as just measured, else as when the collection was begun."""
     if choice.images_per_second is not None:
         return choice.images_per_second
-    known = [told.images_per_second for told in fill_records(collection) if told.images_per_second]
+    known = [record.images_per_second for record in fill_records(collection) if record.images_per_second]
     return known[-1] if known else None
-
-
-def _first(items: list[str], between: str) -> str:
-    more = f" and {len(items) - _MOST_NAMES} more" if len(items) > _MOST_NAMES else ""
-    return between.join(items[:_MOST_NAMES]) + more
-
-
-def _short_time(seconds: float) -> str:
-    return f"{max(seconds, 1):.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def _short_bytes(count: int) -> str:
-    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"

@@ -16,7 +16,7 @@ class GateRecord(BaseModel):
     kl: float
     same: float = 0.0
     agreement: float
-    near_tie: float = 0.0  # stores of before do not say it: as if it had been none, which passes no gate
+    near_tie: float = 0.0  # an older store does not say it: as if it had been none, which passes no gate
 
 
 class FillRecord(BaseModel):
@@ -27,7 +27,7 @@ class FillRecord(BaseModel):
         source: what it calls the source.
         views: which views of an image; see `LabelPlan.views_as_json`.
         images: how many.
-        images_sha256: which; see `LabelQuery.images_sha256`. Stores of before do not say it.
+        images_sha256: which; see `LabelQuery.images_sha256`. An older store does not say it.
         temperature: at which top_k was judged.
         threads: torch's.
         images_per_second: the engine's, if it was measured.
@@ -47,7 +47,7 @@ class FillRecord(BaseModel):
 
 
 def fill_records(collection: Collection) -> list[FillRecord]:
-    """What each filling of a collection said, the first one first; an entry that cannot be read is left out."""
+    """The records of a collection, the first filling's first; one that cannot be read is left out."""
     found = []
     for fill in collection.fills:
         try:

@@ -17,19 +17,19 @@ from sskt_edge.data.pixels import Pixels
 from sskt_edge.inference.session import Session
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.engines import ENGINES, SourceEngine, engines_here, open_onnx_session
-from sskt_edge.sources.onnx_logits import Logits, logits_of, probes
-from sskt_edge.sources.onnx_pixels import OnnxForm, onnx_form, onnx_with_pixels
+from sskt_edge.sources.onnx_logits import OnnxLogits, logits_of, probes
+from sskt_edge.sources.onnx_pixels import OnnxInput, onnx_input_of, onnx_with_pixels
 from sskt_edge.sources.source import identity_of
 
 
 class OnnxSource:
-    """An ONNX network, which gets the preprocessing that it lacks for each side of images.
+    """An ONNX network, which gets the preprocessing that it lacks for each size of images.
 
     Args:
         name: what the recipe calls it.
         sha256: of the file, in hex.
         logits: the network.
-        form: what it takes.
+        onnx_input: what it takes.
         size: side of its input.
         pixels: mean and std of a network that takes floats; None for one that takes bytes.
         device: where it runs: on CUDA if onnxruntime has it and the device is CUDA, else on the CPU.
@@ -39,15 +39,15 @@ class OnnxSource:
         self,
         name: str,
         sha256: str,
-        logits: Logits,
-        form: OnnxForm,
+        logits: OnnxLogits,
+        onnx_input: OnnxInput,
         size: int,
         pixels: Pixels | None,
         device: torch.device,
     ) -> None:
         self.name, self.input_size, self.device = name, size, device
         self.classes, self.remark = logits.classes, logits.remark
-        self._model, self._form, self._pixels = logits.model, form, pixels
+        self._model, self._onnx_input, self._pixels = logits.model, onnx_input, pixels
         self._prepared: dict[int, bytes] = {}
         self.facts: dict[str, Any] = {
             "model": "onnx",
@@ -69,8 +69,8 @@ class OnnxSource:
         here = engines_here(ENGINES["onnxruntime-fp32"], self.device)
         return tuple(engine for engine in here if engine.backend != "torch")
 
-    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
-        """A session that takes uint8 [N,side,side,3]; a file with a fixed batch runs that one, whatever is asked.
+    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+        """A session that takes uint8 [N,size,size,3]; a file with a fixed batch runs that one, whatever is asked.
 
         Raises:
             NetworkError: the engine does not take the network in its precision, or is torch.
@@ -78,9 +78,9 @@ class OnnxSource:
         """
         if engine.backend == "torch":
             raise NetworkError(f"Source '{self.name}' is an ONNX file, which torch does not run. Take onnxruntime.")
-        if side not in self._prepared:
-            self._prepared[side] = _prepared(self._model, self._form, side, self.input_size, self._pixels)
-        return open_onnx_session(self._prepared[side], engine, self.device, side, self._form.batch or batch)
+        if size not in self._prepared:
+            self._prepared[size] = _prepared(self._model, self._onnx_input, size, self.input_size, self._pixels)
+        return open_onnx_session(self._prepared[size], engine, self.device, size, self._onnx_input.batch or batch)
 
 
 def open_onnx(part: SourceOptions, device: torch.device) -> OnnxSource:
@@ -96,39 +96,43 @@ def open_onnx(part: SourceOptions, device: torch.device) -> OnnxSource:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's, by whichever of its implementations
         raise CheckpointError(f"'{path}' is not a complete ONNX file: {error}. Fetch it again.") from error
-    form = onnx_form(model, str(path))
-    size = _size(part, form)
-    pixels = _pixels(part, form, size)
+    onnx_input = onnx_input_of(model, str(path))
+    size = _size(part, onnx_input)
+    pixels = _pixels(part, onnx_input, size)
 
-    def ask(network: onnx.ModelProto) -> NDArray[np.float32]:
+    def answers_of(network: onnx.ModelProto) -> NDArray[np.float32]:
         images, engine = probes(size), ENGINES["onnxruntime-fp32"]
-        prepared = _prepared(network, form, size, size, pixels)
-        return open_onnx_session(prepared, engine, device, size, form.batch or len(images)).run(images)
+        prepared = _prepared(network, onnx_input, size, size, pixels)
+        return open_onnx_session(prepared, engine, device, size, onnx_input.batch or len(images)).run(images)
 
-    logits = logits_of(model, ask, str(path))
-    return OnnxSource(part.name, hashlib.sha256(content).hexdigest(), logits, form, size, pixels, device)
-
-
-def _prepared(model: onnx.ModelProto, form: OnnxForm, side: int, size: int, pixels: Pixels | None) -> bytes:
-    """The file that a session takes for images of a side."""
-    as_it_is = form.takes_bytes and side == size and form.batch is None and len(model.graph.output) == 1
-    return bytes(model.SerializeToString()) if as_it_is else onnx_with_pixels(model, form, side, size, pixels)
+    logits = logits_of(model, answers_of, str(path))
+    return OnnxSource(part.name, hashlib.sha256(content).hexdigest(), logits, onnx_input, size, pixels, device)
 
 
-def _size(part: SourceOptions, form: OnnxForm) -> int:
+def _prepared(
+    model: onnx.ModelProto, takes: OnnxInput, image_size: int, input_size: int, pixels: Pixels | None
+) -> bytes:
+    """The file that a session takes for images of a size."""
+    as_it_is = takes.takes_bytes and image_size == input_size and takes.batch is None and len(model.graph.output) == 1
+    return (
+        bytes(model.SerializeToString()) if as_it_is else onnx_with_pixels(model, takes, image_size, input_size, pixels)
+    )
+
+
+def _size(part: SourceOptions, takes: OnnxInput) -> int:
     """The side of the input: the file's own, or the recipe's where the file takes any."""
-    if form.size is None and part.input_size is None:
+    if takes.size is None and part.input_size is None:
         raise RecipeError(f"sources.{part.name}.input_size is needed: the ONNX file takes images of any size.")
-    if form.size and part.input_size not in (None, form.size):
+    if takes.size and part.input_size not in (None, takes.size):
         raise RecipeError(
-            f"sources.{part.name}.input_size = {part.input_size}, but the ONNX file takes {form.size}. Leave it out."
+            f"sources.{part.name}.input_size = {part.input_size}, but the ONNX file takes {takes.size}. Leave it out."
         )
-    return form.size or int(part.input_size or 0)
+    return takes.size or int(part.input_size or 0)
 
 
-def _pixels(part: SourceOptions, form: OnnxForm, size: int) -> Pixels | None:
+def _pixels(part: SourceOptions, takes: OnnxInput, size: int) -> Pixels | None:
     """The preprocessing that the file lacks."""
-    if form.takes_bytes:
+    if takes.takes_bytes:
         if part.mean or part.std:
             raise RecipeError(
                 f"sources.{part.name}: the ONNX file takes uint8 and normalises by itself. Leave out mean and std."

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sskt_edge.common.errors import CheckpointError, DownloadError, NetworkError, nearest
+from sskt_edge.common.text import first_line
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
@@ -58,9 +59,8 @@ def _fetch(name: str) -> nn.Module:
             f"Remove it from the cache."
         ) from error
     except Exception as error:  # the hub's client and its HTTP library share no base class
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DownloadError(
-            f"timm's weights of '{name}' are not on this machine and could not be fetched: {reason} "
+            f"timm's weights of '{name}' are not on this machine and could not be fetched: {first_line(error)} "
             f"Check the connection, or fetch the weights elsewhere and name them as checkpoint = FILE in the recipe."
         ) from error
     return network

@@ -1,10 +1,10 @@
-"""The gate: an engine may ask a source's questions only if it answers as the source's reference does."""
+"""The gate: an engine may run a source only if it answers as the source's reference does."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from sskt_edge.common.errors import SsktEdgeError
 from sskt_edge.common.progress import Progress
+from sskt_edge.common.text import first_line
 from sskt_edge.recipe.models import GateOptions
 from sskt_edge.sources.engines import SourceEngine
 from sskt_edge.sources.source import Source
+from sskt_edge.tasks.softmax import log_softmax
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class _Trial:
 
 def divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """KL(softmax(reference), softmax(logits)) at T = 1, in nats; infinite if not finite. [N,C], [N,C] → [N]."""
-    expected, given = _log_softmax(reference), _log_softmax(logits)
+    expected, given = log_softmax(reference), log_softmax(logits)
     apart = (np.exp(expected) * (expected - given)).sum(axis=1)
     finite = np.isfinite(reference).all(axis=1) & np.isfinite(logits).all(axis=1)
     return np.where(finite, np.maximum(apart, 0.0), math.inf)
@@ -81,53 +83,47 @@ def agreement(reference: NDArray[np.float32], logits: NDArray[np.float32], near_
 def try_engines(
     source: Source,
     engines: Sequence[SourceEngine],
-    side: int,
     batches: Sequence[NDArray[np.uint8]],
     gate: GateOptions,
     progress: Progress,
-    between_batches: Callable[[], None],
 ) -> list[GateVerdict]:
     """A verdict on each of `engines`, in their order. One that fails gets a verdict that says why.
 
     Args:
         source: the source that is asked.
         engines: the first is the reference, which passes if it runs.
-        side: of the images.
-        batches: uint8 [B,side,side,3] each, all of one size; real views, since noise says little of real ones.
+        batches: uint8 [B,size,size,3] each, all alike; real views, since noise says little of real ones.
         gate: the recipe's limits.
-        progress: shows the trial.
-        between_batches: called before each batch, so that a trial can be interrupted.
+        progress: shows each trial.
     """
     reference, verdicts = None, []
-    with progress.bar(f"{source.name}, try engines", len(engines)) as bar:
-        for engine in engines:
-            bar.note(engine.name)
-            trial = _try(source, engine, side, batches, between_batches)
-            if engine == engines[0]:
-                reference = trial.logits
-            verdicts.append(_judge(engine, trial, reference, engine == engines[0], gate))
-            bar.advance()
+    for engine in engines:
+        trial = _try(source, engine, batches, progress)
+        if engine == engines[0]:
+            reference = trial.logits
+        verdicts.append(_judge(engine, trial, reference, engine == engines[0], gate))
     return verdicts
 
 
 def _try(
     source: Source,
     engine: SourceEngine,
-    side: int,
     batches: Sequence[NDArray[np.uint8]],
-    between_batches: Callable[[], None],
+    progress: Progress,
 ) -> _Trial:
     """Open the engine and run every batch; a single one twice, since the first run is not timed."""
+    runs = batches if len(batches) > 1 else (*batches, *batches)
+    answers, seconds = [], []
     start = time.perf_counter()
     try:
-        session = source.open(engine, side, len(batches[0]))
-        opened = time.perf_counter() - start
-        answers, seconds = [], []
-        for batch in batches if len(batches) > 1 else (*batches, *batches):
-            between_batches()
-            start = time.perf_counter()
-            answers.append(session.run(batch))
-            seconds.append(time.perf_counter() - start)
+        with progress.bar(f"{source.name}, try {engine.name}", len(runs)) as bar:
+            session = source.open(engine, batches[0].shape[1], len(batches[0]))
+            opened = time.perf_counter() - start
+            for batch in runs:
+                start = time.perf_counter()
+                answers.append(session.run(batch))
+                seconds.append(time.perf_counter() - start)
+                bar.advance()
     except Exception as error:  # each library has its own, and out of memory; the others may still do
         return _Trial(failure=_reason(error))
     speed = len(batches[0]) / float(np.median(seconds[1:]))
@@ -179,13 +175,6 @@ def _too_far(kl: float, agreeing: float, gate: GateOptions) -> list[str]:
     return reasons
 
 
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore"):
-        shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_softmax: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return log_softmax
-
-
 def _reason(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text if isinstance(error, SsktEdgeError) else f"{type(error).__name__}: {text.splitlines()[0]}"
+    """The whole message of an error of this package; of any other, its class and first line."""
+    return str(error) if isinstance(error, SsktEdgeError) else f"{type(error).__name__}: {first_line(error)}"

@@ -1,4 +1,4 @@
-"""The question that a source is asked: which views, seen how; with what a label of it depends on."""
+"""What a source is asked: which views, shown in which way; with all that a label of it depends on."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import torch
 from numpy.typing import NDArray
 
 from sskt_edge.common.packages import version_of
+from sskt_edge.inference.session import Session
 from sskt_edge.sources.engines import SourceEngine, engine_facts
 from sskt_edge.sources.query_source import view_batch
 from sskt_edge.sources.source import Source
 from sskt_edge.sources.store.collection import Collection
+from sskt_edge.sources.store.label_format import LabelFormat
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.view_schedule import ViewSchedule
+from sskt_edge.sources.views.source_view import SourceView
 
 # An engine is compared with torch on this many views: fewer would leave the share of equal classes to chance.
 GATE_VIEWS = 256
-# Changes with how views are cut and resized before a source sees them.
-_CUT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -30,61 +31,80 @@ class LabelQuery:
 
     Attributes:
         source: the source that is asked.
-        side: of the squares that it sees.
-        see: "native" or "upsampled".
-        wanted: the labelled images' views, and the unlabelled ones' if there are any.
+        source_view: how it is shown a view.
+        schedules: the labelled images' views, and the unlabelled ones' if there are any.
         device: where torch runs.
+        top_k: how many of its logits are kept; 0 = all.
     """
 
     source: Source
-    side: int
-    see: str
-    wanted: tuple[ViewSchedule, ...]
+    source_view: SourceView
+    schedules: tuple[ViewSchedule, ...]
     device: torch.device
+    top_k: int = 0
+
+    @property
+    def batch_size(self) -> int:
+        """How many images the source gets at once."""
+        return self.schedules[0].plan.batch_size
+
+    @property
+    def label_format(self) -> LabelFormat:
+        """How its logits are kept."""
+        return LabelFormat.of(self.source.classes, self.top_k)
 
     def facts(self, engine: SourceEngine) -> dict[str, Any]:
         """All that a label depends on, apart from the image's content and the view."""
-        plan = self.wanted[0].plan
         return {
             "model": self.source.facts["model"],
             "source": dict(self.source.facts),
             "engine": engine_facts(engine, self.device),
-            "sees": {"how": self.see, "square": self.side, "view_side": plan.policy.side, "cut": _CUT_VERSION},
-            "batch": plan.batch_size,
+            "sees": self.source_view.facts(),
+            "batch": self.batch_size,
             "pillow": version_of("pillow"),
         }
 
-    def collection(self, store: LabelStore, engine: SourceEngine, top_k: int) -> Collection:
-        """Where the store keeps what this engine says."""
-        return store.collection(self.facts(engine), self.source.classes, top_k)
+    def open(self, engine: SourceEngine) -> Session:
+        """The source, ready to be asked by an engine.
+
+        Raises:
+            InputError: the engine does not run here, or not this source.
+        """
+        return self.source.open(engine, self.source_view.size, self.batch_size)
+
+    def collection(self, store: LabelStore, engine: SourceEngine) -> Collection:
+        """Where the store keeps what the source says by this engine."""
+        return store.collection(self.facts(engine), self.source.classes, self.top_k)
 
     def missing(self, collection: Collection) -> int:
         """How many views are not in the collection yet, each counted once."""
-        return sum(int(collection.missing(wanted.keys[wanted.distinct]).sum()) for wanted in self.wanted)
+        return sum(int(collection.missing(part.keys[part.distinct]).sum()) for part in self.schedules)
 
     @property
     def images_sha256(self) -> str:
         """SHA-256, in hex, of the images that the views are of, in whatever order."""
-        hashes = sorted(row.tobytes() for wanted in self.wanted for row in wanted.images.hashes)
+        hashes = sorted(row.tobytes() for part in self.schedules for row in part.images.hashes)
         return hashlib.sha256(b"".join(hashes)).hexdigest()
 
     def known_images(self, collection: Collection) -> float:
         """The share of the images that the collection has a label of, whichever view it is."""
         known = 0
-        for wanted in self.wanted:
-            rows = wanted.rows(np.arange(len(wanted.keys)))
-            known += len(np.unique(rows[~collection.missing(wanted.keys)]))
-        return known / sum(len(wanted.images) for wanted in self.wanted)
+        for part in self.schedules:
+            rows = part.rows(np.arange(len(part.keys)))
+            known += len(np.unique(rows[~collection.missing(part.keys)]))
+        return known / sum(len(part.images) for part in self.schedules)
 
     @property
     def views(self) -> int:
         """How many different views there are."""
-        return sum(len(wanted.distinct) for wanted in self.wanted)
+        return sum(len(part.distinct) for part in self.schedules)
 
     def sample(self) -> list[NDArray[np.uint8]]:
-        """Real views, evenly from all of the labelled images, in full batches of uint8 [batch,side,side,3]."""
-        wanted, size = self.wanted[0], self.wanted[0].plan.batch_size
-        count = -(-min(GATE_VIEWS, len(wanted.distinct)) // size) * size
-        spread = np.linspace(0, len(wanted.distinct) - 1, min(count, len(wanted.distinct))).astype(np.intp)
-        places = np.resize(wanted.distinct[spread], count)
-        return [view_batch(self.side, wanted, places[at : at + size]) for at in range(0, count, size)]
+        """Real views, evenly from all of the labelled images, in full batches of uint8 [batch,size,size,3]."""
+        labelled, batch_size = self.schedules[0], self.batch_size
+        count = -(-min(GATE_VIEWS, len(labelled.distinct)) // batch_size) * batch_size
+        spread = np.linspace(0, len(labelled.distinct) - 1, min(count, len(labelled.distinct))).astype(np.intp)
+        slots = np.resize(labelled.distinct[spread], count)
+        return [
+            view_batch(self.source_view, labelled, slots[at : at + batch_size]) for at in range(0, count, batch_size)
+        ]

@@ -2,68 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.common.progress import Progress
 from sskt_edge.inference.session import Session
-from sskt_edge.sources.query_source import ask
-from sskt_edge.sources.store.label_format import Arrays, LabelFormat
+from sskt_edge.sources.label_query import LabelQuery
+from sskt_edge.sources.query_source import query_source
+from sskt_edge.sources.store.label_format import Arrays
 from sskt_edge.sources.view_schedule import ViewSchedule
 
 
-def views_asked(wanted: ViewSchedule) -> int:
+def views_asked(schedule: ViewSchedule) -> int:
     """How many views a whole training asks a source about by `OnlineLogits`."""
-    turns = 1 if wanted.numbers == 1 else wanted.turns
-    return sum(len(wanted.places_of(turn % wanted.numbers)) for turn in range(turns))
+    passes = 1 if schedule.numbers == 1 else schedule.passes
+    return sum(len(schedule.slots_of(number % schedule.numbers)) for number in range(passes))
 
 
 class OnlineLogits:
-    """A source's logits of wanted views, in the store's form, so that they are those of the store to the bit.
+    """A source's logits of the views of a schedule, in the store's format, so that they are the store's to the bit.
 
     A view number is asked for as a whole, over all images in their order, so that what a training's batches are cannot
     change a bit.
+
+    Args:
+        query: the source, and how it is shown a view.
+        session: the source, opened.
+        schedule: one of the query's.
+        progress: shows each asking.
     """
 
-    def __init__(
-        self,
-        name: str,
-        session: Session,
-        side: int,
-        form: LabelFormat,
-        wanted: ViewSchedule,
-        progress: Progress,
-        between: Callable[[], None],
-    ) -> None:
-        """Ask `session` about squares of `side`; `between` is called before each batch."""
-        self._name, self._session, self._side, self._form, self._wanted = name, session, side, form, wanted
-        self._progress, self._between = progress, between
+    def __init__(self, query: LabelQuery, session: Session, schedule: ViewSchedule, progress: Progress) -> None:
+        self._query, self._session, self._schedule, self._progress = query, session, schedule, progress
+        self._format = query.label_format
         self._kept: dict[int, Arrays] = {}
 
-    def read(self, places: NDArray[np.intp]) -> NDArray[np.float32]:
+    def read(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
         """[B] → float32 [B,C].
 
         Raises:
             NetworkError: a logit is not finite, or too large for float16.
         """
-        numbers, within = np.divmod(places, len(self._wanted.images))
+        numbers, within = np.divmod(slots, len(self._schedule.images))
         # A batch of unlabelled images may hold the end of one pass and the start of the next.
         self._kept = {int(number): self._of(int(number)) for number in np.unique(numbers)}
-        read = np.empty((len(places), self._form.classes), dtype=np.float32)
+        read = np.empty((len(slots), self._format.classes), dtype=np.float32)
         for number, arrays in self._kept.items():
             here = numbers == number
-            read[here] = self._form.unpack({name: array[within[here]] for name, array in arrays.items()})
+            read[here] = self._format.unpack({name: array[within[here]] for name, array in arrays.items()})
         return read
 
     def _of(self, number: int) -> Arrays:
-        """The packed logits of a view number, of every image that has a place there."""
+        """The packed logits of a view number, of every image that has a slot there."""
         if number in self._kept:
             return self._kept[number]
-        places, packed = self._wanted.places_of(number), []
-        with self._progress.bar(f"ask {self._name}, view {number + 1}", len(places)) as bar:
-            for part, logits in ask(self._session, self._side, self._wanted, places, self._between):
-                packed.append(self._form.pack(logits))
+        slots, packed = self._schedule.slots_of(number), []
+        with self._progress.bar(f"ask {self._query.source.name}, view {number + 1}", len(slots)) as bar:
+            for part, logits in query_source(self._session, self._query.source_view, self._schedule, slots):
+                packed.append(self._format.pack(logits))
                 bar.advance(len(part))
         return {name: np.concatenate([arrays[name] for arrays in packed]) for name in packed[0]}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from sskt_edge.common.errors import NetworkError
+from sskt_edge.tasks.softmax import log_softmax
 
 # Nodes that pass on what they are given, in another form; none of them changes its order.
 _FORMS = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout", "Cast")
@@ -30,11 +31,11 @@ _LOGARITHM = "sskt_edge_log"
 # What the facts of a source say of its logits.
 CUT, LOGARITHM = "input of the last Softmax", "logarithm of the answers"
 
-Ask = Callable[[onnx.ModelProto], NDArray[np.float32]]
+Answers = Callable[[onnx.ModelProto], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
-class Logits:
+class OnnxLogits:
     """A network whose first output is logits.
 
     Attributes:
@@ -57,25 +58,25 @@ class Logits:
         }[self.taken_from]
 
 
-def probes(side: int) -> NDArray[np.uint8]:
-    """Images that tell probabilities from logits: black, white, noise, faint noise. uint8 [4,side,side,3]."""
-    noise = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+def probes(size: int) -> NDArray[np.uint8]:
+    """Images that tell probabilities from logits: black, white, noise, faint noise. uint8 [4,size,size,3]."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     faint = noise[1] // 8 + 112
     return np.stack([np.zeros_like(faint), np.full_like(faint, 255), noise[0], faint])
 
 
-def logits_of(model: onnx.ModelProto, ask: Ask, where: str) -> Logits:
+def logits_of(model: onnx.ModelProto, answers_of: Answers, where: str) -> OnnxLogits:
     """The network with logits as its first output; the same one if it has them, or log-probabilities, already.
 
     Args:
         model: the network; it is not changed.
-        ask: what a network with the same input answers to `probes`. ModelProto → float32 [4,classes].
+        answers_of: what a network with the same input answers to `probes`. ModelProto → float32 [4,classes].
         where: the file's name, for messages.
 
     Raises:
         NetworkError: its answers are probabilities from which the logits cannot be had exactly.
     """
-    answers = ask(model)
+    answers = answers_of(model)
     classes = answers.shape[1]
     tail = _tail(model.graph)
     kinds = [node.op_type for node in tail]
@@ -86,8 +87,8 @@ def logits_of(model: onnx.ModelProto, ask: Ask, where: str) -> Logits:
         )
     if kinds and kinds[-1] == "Softmax":
         cut = _cut(model, {node.output[0] for node in tail if node.op_type in ("Softmax", *_OF_PROBABILITIES)})
-        _check_cut(ask(cut), np.exp(answers) if "Log" in kinds else answers, where)
-        return Logits(cut, classes, CUT)
+        _check_cut(answers_of(cut), np.exp(answers) if "Log" in kinds else answers, where)
+        return OnnxLogits(cut, classes, CUT)
     if not _are_probabilities(answers):
         if classes > 1 and answers.min() >= 0 and answers.max() <= 1:
             raise NetworkError(
@@ -95,13 +96,13 @@ def logits_of(model: onnx.ModelProto, ask: Ask, where: str) -> Logits:
                 f"for each class by itself, of which softmax makes no soft labels. Export the network without it, or "
                 f"name another source."
             )
-        return Logits(model, classes)
+        return OnnxLogits(model, classes)
     if answers.min() < _SMALLEST or (answers == answers.astype(np.float16)).all():
         raise NetworkError(
             f"'{where}' answers in probabilities, and they are rounded too much to take their logarithm (to 0, or to "
             f"half precision). Export the network without its softmax."
         )
-    return Logits(_with_logarithm(model), classes, LOGARITHM)
+    return OnnxLogits(_with_logarithm(model), classes, LOGARITHM)
 
 
 def _tail(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
@@ -130,10 +131,8 @@ def _cut(model: onnx.ModelProto, outputs: set[str]) -> onnx.ModelProto:
 
 def _check_cut(logits: NDArray[np.float32], answers: NDArray[np.float32], where: str) -> None:
     """Check that softmax of the logits over the classes is what the network answered. [4,C], [4,C]."""
-    if logits.shape == answers.shape:
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        if np.abs(powers / powers.sum(axis=1, keepdims=True) - answers).max() <= _NEAR:
-            return
+    if logits.shape == answers.shape and np.abs(np.exp(log_softmax(logits)) - answers).max() <= _NEAR:
+        return
     raise NetworkError(
         f"'{where}' ends in a Softmax that is not over its {answers.shape[1]} classes, so it has no logits of them. "
         f"Export the network without its Softmax, with one output float [B,classes]."

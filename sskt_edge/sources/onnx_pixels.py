@@ -20,7 +20,7 @@ _MOST_PIXELS = 1 << 27  # of one batch: more would take gigabytes at the first r
 
 
 @dataclass(frozen=True)
-class OnnxForm:
+class OnnxInput:
     """What an ONNX network takes.
 
     Attributes:
@@ -36,7 +36,7 @@ class OnnxForm:
     batch: int | None
 
 
-def onnx_form(model: onnx.ModelProto, where: str) -> OnnxForm:
+def onnx_input_of(model: onnx.ModelProto, where: str) -> OnnxInput:
     """What the network takes.
 
     Raises:
@@ -52,9 +52,9 @@ def onnx_form(model: onnx.ModelProto, where: str) -> OnnxForm:
             (TensorProto.FLOAT, False, 1, (2, 3)),
         ):
             if kind == takes and len(shape) == 4 and shape[channels] == 3 and shape[sides[0]] == shape[sides[1]]:
-                form = OnnxForm(inputs[0].name, takes_bytes, shape[sides[0]], shape[0])
-                _refuse_too_large(form, where)
-                return form
+                onnx_input = OnnxInput(inputs[0].name, takes_bytes, shape[sides[0]], shape[0])
+                _refuse_too_large(onnx_input, where)
+                return onnx_input
     got = "; ".join(_written(value) for value in (*inputs, *model.graph.output)) or "nothing"
     raise NetworkError(
         f"'{where}': got {got}; expected one input, uint8 [B,S,S,3] or float [B,3,S,S], and logits, float [B,classes], "
@@ -62,25 +62,27 @@ def onnx_form(model: onnx.ModelProto, where: str) -> OnnxForm:
     )
 
 
-def _refuse_too_large(form: OnnxForm, where: str) -> None:
+def _refuse_too_large(takes: OnnxInput, where: str) -> None:
     """Refuse an input that would take all of the memory when the network is first run."""
-    side, batch = form.size or 1, form.batch or 1
+    side, batch = takes.size or 1, takes.batch or 1
     if side > _LARGEST_SIDE or batch > _LARGEST_BATCH or batch * side**2 > _MOST_PIXELS:
         raise NetworkError(
-            f"'{where}': its input has side {form.size or 'any'} and batch {form.batch or 'any'}; expected a side of "
+            f"'{where}': its input has side {takes.size or 'any'} and batch {takes.batch or 'any'}; expected a side of "
             f"at most {_LARGEST_SIDE}, a batch of at most {_LARGEST_BATCH}, and {_MOST_PIXELS:,} pixels in a batch. "
             f"Export the network with a smaller input, or for batches of any size."
         )
 
 
-def onnx_with_pixels(model: onnx.ModelProto, form: OnnxForm, side: int, size: int, pixels: Pixels | None) -> bytes:
-    """The network with its first output alone, taking uint8 [N,side,side,3] with a symbolic N.
+def onnx_with_pixels(
+    model: onnx.ModelProto, takes: OnnxInput, image_size: int, input_size: int, pixels: Pixels | None
+) -> bytes:
+    """The network with its first output alone, taking uint8 [N,image_size,image_size,3] with a symbolic N.
 
     Args:
         model: the network; it is not changed.
-        form: what it takes.
-        side: of the images that come.
-        size: of the network's own input; resized to as Pixels resizes.
+        takes: its input.
+        image_size: side of the images that come.
+        input_size: side of the network's own input; images are resized to it as Pixels resizes them.
         pixels: mean and std of a network that takes floats; None for one that takes bytes.
 
     Raises:
@@ -90,40 +92,40 @@ def onnx_with_pixels(model: onnx.ModelProto, form: OnnxForm, side: int, size: in
     changed.CopyFrom(model)
     graph = changed.graph
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
-    if side != size and opset < _RESIZE_OPSET:
+    if image_size != input_size and opset < _RESIZE_OPSET:
         raise NetworkError(
-            f"This ONNX file has opset {opset}; to resize images from {side} to {size} inside it needs "
-            f"{_RESIZE_OPSET}. Export it again, or set labels.see = 'native', which resizes outside."
+            f"This ONNX file has opset {opset}; to resize images from {image_size} to {input_size} inside it needs "
+            f"{_RESIZE_OPSET}. Export it again, or set sources.NAME.view = 'native', which resizes outside."
         )
-    nodes = _nodes(form.input, side, size, pixels)
+    nodes = _nodes(takes.input, image_size, input_size, pixels)
     own = list(graph.node)
     del graph.node[:], graph.output[1:], graph.value_info[:]
     graph.node.extend([*nodes, *own])
     graph.output[0].type.tensor_type.ClearField("shape")
-    images = helper.make_tensor_value_info(f"{_PREFIX}_images", TensorProto.UINT8, ["N", side, side, 3])
-    place = next(at for at, value in enumerate(graph.input) if value.name == form.input)
+    images = helper.make_tensor_value_info(f"{_PREFIX}_images", TensorProto.UINT8, ["N", image_size, image_size, 3])
+    place = next(at for at, value in enumerate(graph.input) if value.name == takes.input)
     graph.input[place].CopyFrom(images)
     return bytes(changed.SerializeToString())
 
 
-def _nodes(output: str, side: int, size: int, pixels: Pixels | None) -> list[onnx.NodeProto]:
+def _nodes(output: str, image_size: int, input_size: int, pixels: Pixels | None) -> list[onnx.NodeProto]:
     """The nodes from the images to the network's own input."""
     chain = _Chain(f"{_PREFIX}_images")
-    if side != size or pixels is not None:
+    if image_size != input_size or pixels is not None:
         chain.add("Cast", to=TensorProto.FLOAT)
         chain.add("Transpose", perm=[0, 3, 1, 2])
-    if side != size:
+    if image_size != input_size:
         # Scales would lose a pixel to rounding, so the sizes are given, of which the batch's is known only when run.
         start = chain.last
         chain.add("Shape")
         chain.add("Slice", chain.constant(np.array([0])), chain.constant(np.array([1])))
-        chain.add("Concat", chain.constant(np.array([3, size, size])), axis=0)
+        chain.add("Concat", chain.constant(np.array([3, input_size, input_size])), axis=0)
         sizes, chain.last = chain.last, start
         chain.add("Resize", "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel")
     if pixels is not None:
         chain.add("Mul", chain.constant(pixels.scale.numpy()))
         chain.add("Add", chain.constant(pixels.shift.numpy()))
-    elif side != size:
+    elif image_size != input_size:
         chain.add("Round")
         chain.add("Transpose", perm=[0, 2, 3, 1])
         chain.add("Cast", to=TensorProto.UINT8)

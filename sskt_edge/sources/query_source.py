@@ -1,37 +1,35 @@
-"""A source asked about wanted views, in batches that are always full."""
+"""A source is asked about views, in batches that are always full."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.data.cut import cut_views
 from sskt_edge.inference.session import Session
 from sskt_edge.sources.view_schedule import ViewSchedule
+from sskt_edge.sources.views.source_view import SourceView
 
 
-def ask(
-    session: Session, side: int, wanted: ViewSchedule, places: NDArray[np.intp], between: Callable[[], None]
+def query_source(
+    session: Session, source_view: SourceView, schedule: ViewSchedule, slots: NDArray[np.intp]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    """Yield (places [b], logits float32 [b,C]) until all places are asked.
+    """Yield (slots [b], logits float32 [b,C]) until all slots are answered.
 
     Args:
-        session: the source; it takes uint8 [batch,side,side,3].
-        side: of the squares that it sees.
-        wanted: whose views.
-        places: which of them.
-        between: called before each batch, so that long passes can be interrupted.
+        session: the source; it takes uint8 [batch,size,size,3].
+        source_view: how it is shown a view.
+        schedule: whose views.
+        slots: which of them.
     """
-    size = wanted.plan.batch_size
-    for start in range(0, len(places), size):
-        between()
-        part = places[start : start + size]
-        yield part, session.run(view_batch(side, wanted, np.resize(part, size)))[: len(part)]
+    batch_size = schedule.plan.batch_size
+    for start in range(0, len(slots), batch_size):
+        part = slots[start : start + batch_size]
+        full = np.resize(part, batch_size)
+        yield part, session.run(view_batch(source_view, schedule, full))[: len(part)]
 
 
-def view_batch(side: int, wanted: ViewSchedule, places: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """[B] → uint8 [B,side,side,3]: the views at these places as a source sees them."""
-    rows = wanted.rows(places)
-    return cut_views(wanted.images.squares[side], rows, wanted.views(places), wanted.plan.policy.side)
+def view_batch(source_view: SourceView, schedule: ViewSchedule, slots: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """[B] → uint8 [B,size,size,3]: the views in these slots as a source is shown them."""
+    return source_view.batch(schedule.images, schedule.rows(slots), schedule.views(slots))

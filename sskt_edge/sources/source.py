@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sskt_edge.common.errors import NetworkError
+from sskt_edge.common.text import first_line
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.inference.session import Session
@@ -50,8 +51,8 @@ class Source(Protocol):
     def engines(self) -> tuple[SourceEngine, ...]:
         """Those that can run it here; the first is the reference that the others are compared with."""
 
-    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
-        """A session that takes uint8 [N,side,side,3] and runs batches of exactly `batch` images, the last filled up."""
+    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+        """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images, the last filled up."""
 
 
 class TorchSource:
@@ -92,7 +93,7 @@ class TorchSource:
             raise NetworkError(f"Source '{name}': {error}") from error
         except (RuntimeError, ValueError, AssertionError) as error:  # each library's way to refuse a size
             raise NetworkError(
-                f"Source '{name}' does not take images of side {pixels.size}: {_first_line(error)}. "
+                f"Source '{name}' does not take images of side {pixels.size}: {first_line(error)}. "
                 f"Leave out input_size, or set it to the network's own."
             ) from error
 
@@ -105,8 +106,8 @@ class TorchSource:
         """Those that can run it here, torch in fp32 first."""
         return engines_here(ENGINES["torch-fp32"], self.device)
 
-    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
-        """A session that takes uint8 [N,side,side,3] and runs batches of exactly `batch` images, the last filled up.
+    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+        """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images, the last filled up.
 
         The batch norms' statistics are those of now; a session is opened again after recalibration.
 
@@ -115,24 +116,24 @@ class TorchSource:
             MissingExtraError: the engine's library is not installed.
         """
         if engine.backend != "torch":
-            return open_onnx_session(self.onnx(side), engine, self.device, side, batch)
-        session = TorchSession(self.network, self.pixels, self.device, side, batch, engine.precision)
+            return open_onnx_session(self.onnx(size), engine, self.device, size, batch)
+        session = TorchSession(self.network, self.pixels, self.device, size, batch, engine.precision)
         return checked(session, engine, self.device)
 
     def forward(self, images: NDArray[np.uint8]) -> Tensor:
         """uint8 [B,S,S,3] → what the network gives, on the device, in fp32."""
         return forward(self.network, self.pixels, self.device, images)
 
-    def onnx(self, side: int) -> bytes:
-        """The network as it is now, with its preprocessing, for images of a side."""
-        key = self.identity, side
+    def onnx(self, size: int) -> bytes:
+        """The network as it is now, with its preprocessing, for images of a size."""
+        key = self.identity, size
         if key not in self._exported:
             network, pixels = copy.deepcopy((self.network, self.pixels))
             try:
-                self._exported[key] = onnx_from_module(network.cpu(), pixels.cpu(), side, _ANY_BATCH, {})
+                self._exported[key] = onnx_from_module(network.cpu(), pixels.cpu(), size, _ANY_BATCH, {})
             except Exception as error:  # the exporter's own, and whatever the network meets in it
                 raise NetworkError(
-                    f"Source '{self.name}' cannot be exported to ONNX: {_first_line(error)}. "
+                    f"Source '{self.name}' cannot be exported to ONNX: {first_line(error)}. "
                     f"Take the engine that needs no export: labels.engine = 'torch'."
                 ) from error
         return self._exported[key]
@@ -150,7 +151,3 @@ def _weights_sha256(network: nn.Module) -> str:
         digest.update(f"{key} {value.dtype} {tuple(value.shape)} ".encode())
         digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

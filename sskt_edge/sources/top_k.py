@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from sskt_edge.common.errors import RecipeError
@@ -16,38 +14,31 @@ from sskt_edge.sources.store.label_format import kl_of_top_k, smallest_k
 TOP_K_LIMIT = 0.01
 
 
-def check_top_k(
-    question: LabelQuery,
-    session: Session,
-    top_k: int,
-    temperature: float,
-    progress: Progress,
-    between: Callable[[], None],
-) -> None:
-    """Ask about a sample of the views, refuse `top_k` if too much is lost, and else say how much is.
+def check_top_k(query: LabelQuery, session: Session, temperature: float, progress: Progress) -> None:
+    """Ask about a sample of the views, refuse the query's top_k if too much is lost, and else say how much is.
 
     Args:
-        question: the source and its views.
+        query: the source and its views; its top_k is smaller than the number of its classes.
         session: the source.
-        top_k: how many logits are kept, fewer than it has classes.
         temperature: T of the training.
         progress: is told what is lost.
-        between: called before each batch.
 
     Raises:
         RecipeError: too much is lost; the smallest k that passes is named.
     """
-    answers = []
-    for batch in question.sample():
-        between()
-        answers.append(session.run(batch))
+    name, top_k = query.source.name, query.top_k
+    answers, sample = [], query.sample()
+    with progress.bar(f"{name}, top_k", len(sample)) as bar:
+        for batch in sample:
+            answers.append(session.run(batch))
+            bar.advance()
     logits = np.concatenate(answers)
     lost = kl_of_top_k(logits, top_k, temperature)
     if lost > TOP_K_LIMIT:
         enough = smallest_k(logits, temperature, TOP_K_LIMIT)
         raise RecipeError(
-            f"labels.top_k = {top_k} loses too much of the answers of '{question.source.name}': a KL of {lost:.3f} at "
+            f"labels.top_k = {top_k} loses too much of the answers of '{name}': a KL of {lost:.3f} at "
             f"T = {temperature:g} (at most {TOP_K_LIMIT}). The smallest that passes is {enough} of {logits.shape[1]}; "
             f"0 keeps all."
         )
-    progress.say(f"{question.source.name}: top_k = {top_k} loses a KL of {lost:.4f} at T = {temperature:g}")
+    progress.say(f"{name}: top_k = {top_k} loses a KL of {lost:.4f} at T = {temperature:g}")

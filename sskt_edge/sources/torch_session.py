@@ -28,7 +28,7 @@ class TorchSession:
         network: in eval mode, on the device, channels_last.
         pixels: its preprocessing, on the device.
         device: where it runs.
-        side: of the images.
+        size: side of the images.
         max_batch: of every run, exactly; rounded up to a multiple of 16.
         precision: of the forward pass.
     """
@@ -40,24 +40,24 @@ class TorchSession:
         network: nn.Module,
         pixels: Pixels,
         device: torch.device,
-        side: int,
+        size: int,
         max_batch: int,
         precision: Precision = "fp32",
     ) -> None:
-        self._network, self._pixels, self._device, self._side = network, pixels, device, side
+        self._network, self._pixels, self._device, self._size = network, pixels, device, size
         self.max_batch = -(-max_batch // _MULTIPLE) * _MULTIPLE
         self.provider, self.precision = device.type, str(precision)
         self._autocast: Precision = precision
         self.versions = {"torch": str(torch.__version__)}
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 [N,side,side,3] → float32 [N,classes].
+        """uint8 [N,size,size,3] → float32 [N,classes].
 
         Raises:
             DataError: images of another type or shape.
             NetworkError: the network gives anything but [N,classes].
         """
-        check_images(images, self._side, self._side)
+        check_images(images, self._size, self._size)
         return run_in_parts(self._run, images, self.max_batch, fixed=True)
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

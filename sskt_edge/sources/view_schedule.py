@@ -1,4 +1,4 @@
-"""Which views of which images a training needs soft labels of."""
+"""Which views of which images a training needs soft labels of, and when it meets them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sskt_edge.sources.store.keys import view_keys
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """What the sources are asked.
+    """Which views of an image the sources are asked about.
 
     Attributes:
         policy: how views differ from their image.
@@ -40,58 +40,58 @@ class LabelPlan:
 
 @dataclass(frozen=True)
 class ViewSchedule:
-    """The views of a set of images that a training meets, each at a place: view number times images, plus row.
+    """The views of a set of images that a training meets, each in a slot: view number times images, plus row.
 
-    A last turn that does not meet all images has places for those alone that it meets, unless its view number has been
+    A last pass that does not meet all images has slots for those alone that it meets, unless its view number has been
     met before.
 
     Attributes:
         images: N of them.
         plan: which views.
-        turns: how many times a training meets every image.
-        last: the rows that it meets in the last turn, ascending; None: all. [L].
+        passes: how many times a training meets every image.
+        last: the rows that it meets in the last pass, ascending; None: all. [L].
     """
 
     images: ImageSet
     plan: LabelPlan
-    turns: int
+    passes: int
     last: NDArray[np.intp] | None = None
 
     @property
     def numbers(self) -> int:
         """How many views an image has; some may be equal."""
-        return self.turns if self.plan.views == "fresh" else min(self.plan.views, self.turns)
+        return self.passes if self.plan.views == "fresh" else min(self.plan.views, self.passes)
 
     @cached_property
-    def _cut(self) -> tuple[int, NDArray[np.intp]]:
-        """The first place of the last view number, and the rows that have a place there."""
-        last = None if self.turns > self.numbers else self.last  # else the number was met before, by all images
+    def _end(self) -> tuple[int, NDArray[np.intp]]:
+        """The first slot of the last view number, and the rows that have a slot there."""
+        last = None if self.passes > self.numbers else self.last  # else the number was met before, by all images
         return (self.numbers - 1) * len(self.images), np.arange(len(self.images)) if last is None else last
 
-    def places(self, turns: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The places of images met in some turns. [B], [B] → [B]."""
-        places = (turns % self.numbers) * len(self.images) + rows
-        first, present = self._cut
-        return np.where(places < first, places, first + np.searchsorted(present, rows))
+    def slots(self, passes: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The slots of images that are met in some passes. [B], [B] → [B]."""
+        slots = (passes % self.numbers) * len(self.images) + rows
+        first, present = self._end
+        return np.where(slots < first, slots, first + np.searchsorted(present, rows))
 
-    def places_of(self, number: int) -> NDArray[np.intp]:
-        """All places of a view number, in the order of their rows."""
-        first, present = self._cut
+    def slots_of(self, number: int) -> NDArray[np.intp]:
+        """All slots of a view number, in the order of their rows."""
+        first, present = self._end
         start = number * len(self.images)
         return np.arange(start, start + (len(present) if start == first else len(self.images)))
 
-    def rows(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The images at some places. [B] → [B]."""
-        first, present = self._cut
-        rows = places % len(self.images)
-        at_the_end = places >= first
-        rows[at_the_end] = present[places[at_the_end] - first]
+    def rows(self, slots: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The images in some slots. [B] → [B]."""
+        first, present = self._end
+        rows = slots % len(self.images)
+        at_the_end = slots >= first
+        rows[at_the_end] = present[slots[at_the_end] - first]
         return rows
 
-    def views(self, places: NDArray[np.intp]) -> NDArray[np.int32]:
+    def views(self, slots: NDArray[np.intp]) -> NDArray[np.int32]:
         """[B] → int32 [B,5]: which region of the image is seen."""
-        numbers, rows = places // len(self.images), self.rows(places)
-        views = np.empty((len(places), 5), dtype=np.int32)
+        numbers, rows = slots // len(self.images), self.rows(slots)
+        views = np.empty((len(slots), 5), dtype=np.int32)
         for number in np.unique(numbers):
             here = numbers == number
             views[here] = draw_views(self.images.hashes[rows[here]], self.plan.policy, self.plan.seed, int(number))
@@ -99,15 +99,15 @@ class ViewSchedule:
 
     @cached_property
     def keys(self) -> NDArray[Any]:
-        """S16, one a place: what the store calls the view there."""
+        """S16, one a slot: what the store calls the view there."""
         plan, keys = self.plan, []
         for number in range(self.numbers):
-            hashes = self.images.hashes[self.rows(self.places_of(number))]
+            hashes = self.images.hashes[self.rows(self.slots_of(number))]
             keys.append(view_keys(hashes, draw_views(hashes, plan.policy, plan.seed, number)))
         return np.concatenate(keys)
 
     @cached_property
     def distinct(self) -> NDArray[np.intp]:
-        """The places whose view has not been at an earlier one, ascending."""
+        """The slots whose view is in no earlier slot, ascending."""
         first = np.unique(self.keys, return_index=True)[1]
         return np.sort(first)

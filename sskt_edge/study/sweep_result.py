@@ -11,6 +11,7 @@ from typing import Any
 import tomli_w
 
 from sskt_edge.common.shell import command
+from sskt_edge.common.text import first_of
 from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.base import as_written, with_overrides
@@ -92,9 +93,8 @@ class Sweep:
                 f"with sskt-edge compare."
             )
         if self.unfinished:
-            named = "; ".join(self._named(one) for one in self.unfinished[:3])
-            more = f" and {len(self.unfinished) - 3} more" if len(self.unfinished) > 3 else ""
-            said.append(f"Not done yet: {named}{more}. The same command goes on with them, or shows what others found.")
+            named = first_of([self._named(one) for one in self.unfinished], 3, "; ")
+            said.append(f"Not done yet: {named}. The same command goes on with them, or shows what others found.")
         return said + [f"{self._named(one)} diverged: {one.why}" for one in self.tried if one.state == "diverged"]
 
     def as_json(self) -> dict[str, Any]:

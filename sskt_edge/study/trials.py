@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sskt_edge.common.errors import StorageError, StudyError
 from sskt_edge.common.lock import is_held, locked
 from sskt_edge.common.progress import QUIET
+from sskt_edge.common.text import first_line
 from sskt_edge.study.space import Point, Space
 
 # A machine that is silent for this many seconds is gone, and another takes up its trial.
@@ -125,7 +126,7 @@ def open_trials(
                 _refuse_other_facts(study, facts, storage)
                 yield Trials(study, space, file.parent, worker)
         except (SQLAlchemyError, StorageInternalError) as error:
-            raise StorageError(f"The storage '{shown(storage)}' failed: {_first_line(error)}.") from error
+            raise StorageError(f"The storage '{shown(storage)}' failed: {first_line(error).rstrip('.')}.") from error
         finally:
             opened.remove_session()
             opened.engine.dispose()
@@ -151,7 +152,7 @@ def _open_storage(storage: str) -> optuna.storages.RDBStorage:
                 continue
             why = error.__cause__ if isinstance(error.__cause__, ImportError) else error  # which module is missing
             raise StudyError(
-                f"Cannot open the storage of trials: {_first_line(why)}. Expected an SQLAlchemy URL such as "
+                f"Cannot open the storage of trials: {first_line(why).rstrip('.')}. Expected an SQLAlchemy URL such as "
                 f"sqlite:///sweep.db or postgresql://user@host/base, with its driver installed."
             ) from error
     raise AssertionError("the last try returns or raises")
@@ -180,10 +181,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         optuna.logging.set_verbosity(before)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def accuracies_of(trial: FrozenTrial, seeds: Sequence[int]) -> dict[int, float]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from sskt_edge.common.errors import CheckpointError, DownloadError, NetworkError, nearest
+from sskt_edge.common.text import first_line
 from sskt_edge.recipe.models import TargetOptions
 from sskt_edge.targets.spec import TargetSpec, target_spec
 from sskt_edge.targets.weights import load_weights, named_as, no_pickles, read_weights
@@ -79,7 +80,7 @@ def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
                 f"The cached file of {weights} in '{torch.hub.get_dir()}' holds another network's weights. "
                 f"Remove it, and it is fetched again."
             ) from error
-        why = str(error).splitlines()[0]
+        why = first_line(error)
         where = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         raise DownloadError(
             f"The weights {weights} are not on this machine and could not be fetched from {weights.url}: {why}. "

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sskt_edge.common.errors import CheckpointError
+from sskt_edge.common.text import first_line
 
 # Where training scripts put the weights inside a checkpoint, and what wrappers prepend to their names.
 _INSIDE = ("state_dict", "model", "model_state_dict")
@@ -100,7 +101,7 @@ def no_pickles() -> Iterator[None]:
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"Weights that were fetched earlier were not opened: reading them could run code that they carry. "
-            f"Remove them from '{torch.hub.get_dir()}/checkpoints'. ({str(error).splitlines()[0]})"
+            f"Remove them from '{torch.hub.get_dir()}/checkpoints'. ({first_line(error)})"
         ) from error
     finally:
         for key, value in before.items():
@@ -124,11 +125,10 @@ def _read_torch(path: Path) -> Any:
         raise CheckpointError(
             f"'{path}' was not opened: it is not a plain weights file, and reading it could run code that it carries. "
             f"If you trust it, save its state dict alone where you do: torch.save(model.state_dict(), FILE). "
-            f"({str(error).splitlines()[0]})"
+            f"({first_line(error)})"
         ) from error
     except Exception as error:  # torch's reader meets a broken file with any kind of exception
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"'{path}' is not a whole weights file: {reason}. Fetch it again.") from error
+        raise CheckpointError(f"'{path}' is not a whole weights file: {first_line(error)}. Fetch it again.") from error
 
 
 def _items(tree: Any) -> list[tuple[Any, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sskt_edge.common.errors import Interrupted, RecipeError
-from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.common.progress import QUIET, Progress, Stoppable
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.training.device import choose_device
 from sskt_edge.training.inputs import open_inputs
@@ -33,8 +33,9 @@ def fill_store(recipe: Recipe, progress: Progress = QUIET) -> dict[str, dict[str
     if not recipe.labels.store:
         raise RecipeError("This recipe keeps no soft labels: labels.store = false. Set it to a folder to fill one.")
     device, stop = choose_device(recipe.train.device), StopSignal()
+    progress = Stoppable(progress, stop.raise_if_set)
     with repeatable(device):
-        sources = sources_of(recipe, open_inputs(recipe, device, progress), device, progress, stop.raise_if_set)
+        sources = sources_of(recipe, open_inputs(recipe, device, progress), device, progress)
         try:
             with stop.catching():
                 choices = sources.choose(pinned={})
@@ -44,9 +45,14 @@ def fill_store(recipe: Recipe, progress: Progress = QUIET) -> dict[str, dict[str
                 "Stopped; the labels so far are kept. The same command goes on.", request.signum
             ) from None
     filled = {}
-    for question in sources.queries:
-        name, choice = question.source.name, choices[question.source.name]
-        told = {"engine": choice.engine.name, "why": choice.why, "views": question.views, "asked": asked[name]}
-        collection = sources.collection(question, choice)
-        filled[name] = {**told, "path": str(collection.path) if collection else None}
+    for query in sources.queries:
+        name, choice = query.source.name, choices[query.source.name]
+        collection = sources.collection(query, choice)
+        filled[name] = {
+            "engine": choice.engine.name,
+            "why": choice.why,
+            "views": query.views,
+            "asked": asked[name],
+            "path": str(collection.path) if collection else None,
+        }
     return filled

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sskt_edge.common.files import write_atomically
+from sskt_edge.common.text import first_of
 from sskt_edge.data.images import ImageSet
 
 _DIGITS = 16  # of a hash: enough to tell two contents of one name apart
@@ -56,14 +57,10 @@ def changed_images(path: Path, parts: Mapping[str, ImageSet], classes: Sequence[
         "removed": [name for name in before if name not in both],
         "added": [name for name in now if name not in both],
     }
-    return ", ".join(f"{len(names):,} {what} ({_first(names)})" for what, names in found.items() if names)
+    return ", ".join(f"{len(names):,} {what} ({first_of(names, _SHOWN)})" for what, names in found.items() if names)
 
 
 def _files(images: ImageSet, classes: Sequence[str]) -> Iterator[tuple[str, _File]]:
     for name, label, digest in zip(images.names, images.labels.tolist(), images.hashes, strict=True):
         plain = name.replace("\t", " ").replace("\n", " ")
         yield plain, _File(classes[label] if label >= 0 else "", digest.tobytes().hex()[:_DIGITS])
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

@@ -16,8 +16,8 @@ from sskt_edge.data.images import ImageSet, labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import Reader, open_data
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.sources.batchnorm import recalibrate
-from sskt_edge.sources.soft_labels import native_side
 from sskt_edge.sources.source import Source, TorchSource
+from sskt_edge.sources.views.source_view import SourceView, source_view
 from sskt_edge.sources.zoo import open_source
 
 
@@ -27,11 +27,11 @@ class Inputs:
 
     Attributes:
         reader: the data set, which still has the test images to give.
-        images: the training images, with the target's square and each source's.
+        images: the training images, in the target's size and in each source view's.
         validation: with the target's square, or None.
         unlabelled: images for the auxiliary losses alone, or None.
         sources: those that take part.
-        sides: source → the side of the square that it sees.
+        source_views: source → how it is shown a view.
         copies: images that are in two parts or in two classes.
     """
 
@@ -40,7 +40,7 @@ class Inputs:
     validation: ImageSet | None
     unlabelled: ImageSet | None
     sources: tuple[Source, ...]
-    sides: dict[str, int]
+    source_views: dict[str, SourceView]
     copies: Copies
 
     @property
@@ -67,9 +67,11 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     reader = open_data(recipe.data)
     sources = _open_sources(recipe, device, progress)
     size = recipe.data.image_size
-    native = recipe.labels.see == "native"
-    sides = {s.name: native_side(s.input_size, reader.own_side, size) if native else size for s in sources}
-    needed = list(dict.fromkeys([size, *sides.values()]))
+    source_views = {
+        part.name: source_view(part.view, source.input_size, reader.own_side, size)
+        for part, source in zip(recipe.active_sources, sources, strict=True)
+    }
+    needed = list(dict.fromkeys([size, *(view.size for view in source_views.values())]))
     images, validation = reader.training(needed, progress)
     if len(images) < 2:
         raise DataError(f"data: {len(images)} training image; BatchNorm needs at least two. Add images.")
@@ -79,9 +81,9 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     for part, source in zip(recipe.active_sources, sources, strict=True):
         # An ONNX source with recalibration was refused when it was opened.
         if part.batchnorm == "recalibrated" and isinstance(source, TorchSource):
-            squares = images.squares[sides[source.name]]
+            squares = images.squares[source_views[source.name].size]
             recalibrate(source, _in_batches(squares, recipe.labels.batch_size, source.name, progress))
-    return Inputs(reader, images, validation, unlabelled, sources, sides, copies)
+    return Inputs(reader, images, validation, unlabelled, sources, source_views, copies)
 
 
 def _open_sources(recipe: Recipe, device: torch.device, progress: Progress) -> tuple[Source, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -11,31 +12,34 @@ from sskt_edge.common.progress import Progress
 from sskt_edge.data.batches import joining, unlabelled_passes
 from sskt_edge.data.views import ViewPolicy
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.label_query import LabelQuery
-from sskt_edge.sources.supply import Sources
+from sskt_edge.sources.sources import Sources
+from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
 from sskt_edge.training.inputs import Inputs
 
 
-def sources_of(
-    recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress, between: Callable[[], None]
-) -> Sources:
-    """The sources of a recipe, with the views that its training wants of them.
+def sources_of(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress) -> Sources:
+    """The sources of a recipe, with the views that its training needs labels of.
 
     Args:
         recipe: what is trained.
         inputs: its images and sources.
         device: where torch runs.
-        progress: shows bars.
-        between: called before each batch of a source and while another process is waited for.
+        progress: shows bars; one that raises stops the asking, and what was asked is kept.
 
     Raises:
         RecipeError: as view_schedules; or labels.store is a file.
     """
-    wanted = view_schedules(recipe, inputs)
-    see = recipe.labels.see
-    queries = [LabelQuery(source, inputs.sides[source.name], see, wanted, device) for source in inputs.sources]
-    return Sources(queries, wanted, recipe.labels, recipe.name, recipe.method.label_temperature, progress, between)
+    labels, schedules = recipe.labels, view_schedules(recipe, inputs)
+    queries = [
+        LabelQuery(source, inputs.source_views[source.name], schedules, device, labels.top_k)
+        for source in inputs.sources
+    ]
+    rules = EngineRules(labels.engine, labels.precision, labels.gate)
+    store = _label_store(labels.store)
+    return Sources(queries, schedules, rules, store, recipe.name, recipe.method.label_temperature, progress)
 
 
 def view_schedules(recipe: Recipe, inputs: Inputs) -> tuple[ViewSchedule, ...]:
@@ -61,3 +65,17 @@ def view_schedules(recipe: Recipe, inputs: Inputs) -> tuple[ViewSchedule, ...]:
         )
     passes, last = unlabelled_passes(len(inputs.unlabelled), per_epoch, recipe.train.seed, recipe.train.epochs)
     return labelled, ViewSchedule(inputs.unlabelled, plan, passes, last)
+
+
+def _label_store(name: str | Literal[False]) -> LabelStore | None:
+    """Where labels are kept, if anywhere.
+
+    Raises:
+        RecipeError: a file has that name.
+    """
+    if not name:
+        return None
+    path = Path(name)
+    if path.exists() and not path.is_dir():
+        raise RecipeError(f"labels.store = '{name}' is a file. Name a folder: --set labels.store=FOLDER.")
+    return LabelStore(path)

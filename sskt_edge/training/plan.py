@@ -13,11 +13,11 @@ from sskt_edge.common.errors import RecipeError
 from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.data.batches import joining
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.sources.engine_selection import Choice, allowed_engines, choice_without_trial, fastest_choice, measure
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.online import views_asked
-from sskt_edge.sources.supply import Sources
+from sskt_edge.sources.sources import Sources
 from sskt_edge.training.device import choose_device, choose_precision, trial_step
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
@@ -36,19 +36,19 @@ class SourcePlan:
         name: the source's.
         verdicts: speed and gate of the reference, and of every other engine that the recipe allows.
         choice: what a training would take.
-        views: different views that the training wants labels of.
+        views: different views that the training needs labels of.
         missing: those that the store lacks.
-        asked_anew: views that a training without a store asks, the same view again and again.
+        asked_online: views that a training without a store asks, the same view again and again.
         bytes: what the missing ones will take on the disk.
         path: where they will lie; None without a store.
     """
 
     name: str
     verdicts: tuple[GateVerdict, ...]
-    choice: Choice
+    choice: EngineChoice
     views: int
     missing: int
-    asked_anew: int
+    asked_online: int
     bytes: int
     path: str | None
 
@@ -121,7 +121,7 @@ class Plan:
     @property
     def _asking(self) -> float:
         """Seconds in which a whole training without a store asks the sources."""
-        return sum(plan.asked_anew / plan.speed for plan in self.sources)
+        return sum(plan.asked_online / plan.speed for plan in self.sources)
 
     def as_json(self) -> dict[str, Any]:
         """What as_json makes JSON of."""
@@ -168,32 +168,27 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
     device = choose_device(recipe.train.device)
     with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
-        sources = sources_of(recipe, inputs, device, progress, lambda: None)
-        plans = tuple(_plan(question, recipe, sources, progress) for question in sources.queries)
+        sources = sources_of(recipe, inputs, device, progress)
+        plans = tuple(_plan(query, sources) for query in sources.queries)
         unlabelled = recipe.data.unlabelled_ratio if inputs.unlabelled is not None else 0.0
         images = len(inputs.images) + sum(joining(len(inputs.images), recipe.train.batch_size, unlabelled))
         seconds = images * _seconds_per_image(recipe, inputs, device, progress)
-    asking = 1 if sources.wanted[0].numbers == 1 else recipe.train.epochs
+    asking = 1 if sources.schedules[0].numbers == 1 else recipe.train.epochs
     return Plan(plans, recipe.train.epochs, asking, images, seconds)
 
 
-def _plan(question: LabelQuery, recipe: Recipe, sources: Sources, progress: Progress) -> SourcePlan:
-    allowed = allowed_engines(question, recipe.labels)
-    verdicts = measure(question, allowed, recipe.labels, progress, lambda: None)
-    choice = choice_without_trial(question, recipe.labels, sources.store, allowed)
-    runs = [verdict.engine for verdict in verdicts if verdict.images_per_second > 0]
-    if choice is None or (choice.engine not in runs and choice.stored is None):
-        choice = fastest_choice(question, recipe.labels, verdicts, allowed, sources.store)
-    sources.check_top_k(question, choice)
-    collection = sources.collection(question, choice)
-    missing = question.views if collection is None else question.missing(collection)
+def _plan(query: LabelQuery, sources: Sources) -> SourcePlan:
+    choice = sources.selector(query).survey()
+    sources.check_top_k(query, choice)
+    collection = sources.collection(query, choice)
+    missing = query.views if collection is None else query.missing(collection)
     return SourcePlan(
-        name=question.source.name,
-        verdicts=tuple(verdicts),
+        name=query.source.name,
+        verdicts=choice.verdicts,
         choice=choice,
-        views=question.views,
+        views=query.views,
         missing=missing,
-        asked_anew=sum(views_asked(wanted) for wanted in question.wanted),
+        asked_online=sum(views_asked(schedule) for schedule in query.schedules),
         bytes=0 if collection is None else missing * collection.row_bytes,
         path=None if collection is None else str(collection.path),
     )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sskt_edge.common import seal
 from sskt_edge.common.errors import RunError
 from sskt_edge.common.files import write_atomically
+from sskt_edge.common.text import first_line
 from sskt_edge.training.schedules.schedule import ScheduleState
 
 _POSITION = "position"
@@ -86,8 +87,9 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer 
             restored = {number: _laid_out(slots[number], parameters[number]) for number in slots}
             optimizer.load_state_dict({"state": restored, "param_groups": optimizer.state_dict()["param_groups"]})
     except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(f"The checkpoint '{path}' cannot be read: {reason}. Start the training again.") from error
+        raise RunError(
+            f"The checkpoint '{path}' cannot be read: {first_line(error)}. Start the training again."
+        ) from error
     return state
 
 

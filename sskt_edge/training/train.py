@@ -12,7 +12,7 @@ import torch
 
 from sskt_edge.common.errors import DivergenceError, InputError, Interrupted, RunError
 from sskt_edge.common.files import write_atomically
-from sskt_edge.common.progress import QUIET, Progress
+from sskt_edge.common.progress import QUIET, Progress, Stoppable
 from sskt_edge.common.shell import command
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import Reader
@@ -21,9 +21,9 @@ from sskt_edge.methods.learner import Learner
 from sskt_edge.recipe.method import MethodOptions
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.precision import Precision
-from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.soft_labels import SoftLabels
-from sskt_edge.sources.supply import Sources
+from sskt_edge.sources.sources import Sources
 from sskt_edge.targets.records import write_record
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder
@@ -137,7 +137,7 @@ def fit(
     with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
         learner = learner_of(recipe, inputs, device)
-        sources = sources_of(recipe, inputs, device, progress, stop.raise_if_set)
+        sources = sources_of(recipe, inputs, device, Stoppable(progress, stop.raise_if_set))
         if resume is None:
             choices = sources.choose(pinned={})
             folder = _start(recipe, inputs, learner, choices, device, Path(runs), progress, overrides)
@@ -190,7 +190,7 @@ def _start(
     recipe: Recipe,
     inputs: Inputs,
     learner: Learner,
-    choices: Mapping[str, Choice],
+    choices: Mapping[str, EngineChoice],
     device: torch.device,
     runs: Path,
     progress: Progress,
@@ -221,7 +221,7 @@ def _run(
     recipe: Recipe,
     inputs: Inputs,
     sources: Sources,
-    choices: Mapping[str, Choice],
+    choices: Mapping[str, EngineChoice],
     trainer: Trainer,
     progress: Progress,
     stop: StopSignal,
@@ -253,7 +253,9 @@ def _run(
         log.close()
 
 
-def _labels(sources: Sources, choices: Mapping[str, Choice], folder: RunFolder, log: RunLog) -> Sequence[SoftLabels]:
+def _labels(
+    sources: Sources, choices: Mapping[str, EngineChoice], folder: RunFolder, log: RunLog
+) -> Sequence[SoftLabels]:
     """The soft labels; a signal that comes while they are asked leaves no state, but a store."""
     try:
         return sources.labels(choices, log.say_once)

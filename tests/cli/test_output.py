@@ -12,22 +12,9 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.cli import output
-from sskt_edge.cli.output import short_count, short_time
 from sskt_edge.cli.precision_table import Row, show_precisions
 from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.training.small import text
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(3.24, "3.2 s"), (60, "1 min 0 s"), (135.9, "2 min 15 s")])
-def test_times_are_short(seconds: float, said: str) -> None:
-    assert short_time(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("count", "said"), [(900, "900"), (269_722, "0.27 M"), (40_600_000, "40.6 M"), (4_100_000_000, "4.10 G")]
-)
-def test_counts_are_short(count: float, said: str) -> None:
-    assert short_count(count) == said
 
 
 def test_a_log_gets_a_line_now_and_then_with_the_time_left(

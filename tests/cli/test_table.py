@@ -34,7 +34,7 @@ from sskt_edge.evaluation.predict import Prediction
 from sskt_edge.evaluation.timing import timing_from_seconds
 from sskt_edge.inference.open_session import open_session
 from sskt_edge.machine.conditions import conditions
-from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.engines import SourceEngine
 from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.tasks.metrics import scores
@@ -93,7 +93,9 @@ def plan(_: Path) -> Shown:
     )
     other = dataclasses.replace(reference, engine=SourceEngine("onnxruntime", "fp16"), passed=False, why=f"{LONG} " * 3)
     sources = [
-        SourcePlan(name, (reference, other), Choice(reference.engine, LONG), 100, 10, 100, 12345, f"labels/{name}")
+        SourcePlan(
+            name, (reference, other), EngineChoice(reference.engine, LONG), 100, 10, 100, 12345, f"labels/{name}"
+        )
         for name in NAMES
     ]
     made = Plan(tuple(sources), 100, 1, 16, 1.0)

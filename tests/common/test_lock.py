@@ -7,12 +7,12 @@ import pytest
 
 from sskt_edge.common.errors import Interrupted, StorageError
 from sskt_edge.common.lock import is_held, locked, remove_if_free
-from sskt_edge.common.progress import QUIET
+from sskt_edge.common.progress import QUIET, Stoppable
 from tests.sources.store.small import Heard, start
 
 HOLD = """
 from sskt_edge.common.lock import locked
-with locked(Path(sys.argv[1]), "works", Quiet(), lambda: None):
+with locked(Path(sys.argv[1]), "works", Quiet()):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -29,7 +29,7 @@ def test_a_second_process_waits_and_says_for_whom(tmp_path: Path) -> None:
             if looks == 3:
                 other.communicate("\n")
 
-        with locked(tmp_path / "lock", "works", heard, meanwhile):
+        with locked(tmp_path / "lock", "works", Stoppable(heard, meanwhile)):
             assert looks >= 3 and other.returncode == 0
     assert len(heard.lines) == 1 and heard.lines[0].startswith(f"Waiting for process {other.pid} on ")
 
@@ -37,7 +37,7 @@ def test_a_second_process_waits_and_says_for_whom(tmp_path: Path) -> None:
 def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     with start(HOLD, tmp_path / "lock") as other:
         assert other.stdout and other.stdout.readline() == "held\n"
-        with locked(tmp_path / "lock", "works", QUIET, other.kill):
+        with locked(tmp_path / "lock", "works", Stoppable(QUIET, other.kill)):
             assert other.wait() < 0 or os.name == "nt"
 
 
@@ -53,17 +53,17 @@ def test_a_signal_ends_the_waiting(tmp_path: Path) -> None:
     def interrupt() -> None:
         raise Interrupted("stopped", 2)
 
-    lock = tmp_path / "lock"
-    with locked(lock, "works", QUIET, interrupt), pytest.raises(Interrupted), locked(lock, "works", QUIET, interrupt):
+    lock, stopped = tmp_path / "lock", Stoppable(QUIET, interrupt)
+    with locked(lock, "works", stopped), pytest.raises(Interrupted), locked(lock, "works", stopped):
         raise AssertionError("two hold it")
-    with locked(tmp_path / "lock", "works", QUIET, interrupt):
+    with locked(lock, "works", stopped):
         pass
 
 
 def test_a_place_that_takes_no_lock_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     lock = tmp_path / "file" / "lock"
-    with pytest.raises(StorageError, match="Could not write"), locked(lock, "works", QUIET, lambda: None):
+    with pytest.raises(StorageError, match="Could not write"), locked(lock, "works", QUIET):
         pass
 
 
@@ -114,20 +114,20 @@ def test_a_lock_that_is_removed_at_the_end_is_still_held_by_one_alone(tmp_path: 
     def interrupt() -> None:
         raise Interrupted("held", 2)
 
-    with start(HOLD.replace("lambda: None", "lambda: None, remove=True"), lock) as other:
+    with start(HOLD.replace("Quiet()", "Quiet(), remove=True"), lock) as other:
         assert other.stdout and other.stdin and other.stdout.readline() == "held\n"
 
         def let_go() -> None:
             other.communicate("\n")
 
-        with locked(lock, "works", QUIET, let_go, remove=True):
+        with locked(lock, "works", Stoppable(QUIET, let_go), remove=True):
             assert other.returncode == 0
-            with pytest.raises(Interrupted), locked(lock, "works", QUIET, interrupt):
+            with pytest.raises(Interrupted), locked(lock, "works", Stoppable(QUIET, interrupt)):
                 raise AssertionError("two hold it")
     assert not lock.exists()
 
 
-def test_the_lock_of_a_killed_process_is_removed_and_one_that_is_held_stays(tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_removed_and_a_held_one_stays(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     with start(HOLD, lock) as other:
         assert other.stdout and other.stdout.readline() == "held\n"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.common.progress import QUIET, Bar, Notes, SaidOnce
+from sskt_edge.common.progress import QUIET, Bar, Notes, SaidOnce, Stoppable
 from sskt_edge.images.listing import list_classes, load
 from tests.bundle.tiny import SIDE
 
 
 class Count:
-    """Progress that keeps what it is told."""
+    """Progress that counts what its bars advance."""
 
     def __init__(self) -> None:
         self.total: dict[str, int] = {}
@@ -46,6 +46,25 @@ def test_a_line_is_said_once() -> None:
         bar.advance()
 
     assert kept.lines == ["a folder is not used", "seed 0: 70%", "seed 1: 70%"]
+
+
+def test_a_bar_that_opens_or_advances_stops_and_its_step_counts() -> None:
+    count, asked_to_stop = Count(), False
+
+    def check() -> None:
+        if asked_to_stop:
+            raise KeyboardInterrupt
+
+    progress = Stoppable(count, check)
+    with pytest.raises(KeyboardInterrupt), progress.bar("work", 3) as bar:
+        bar.advance(2)
+        bar.note("a stop is asked for now")
+        asked_to_stop = True
+        bar.advance()
+    with pytest.raises(KeyboardInterrupt), progress.bar("more work", 1):
+        raise AssertionError("it was opened")
+
+    assert (count.total, count.done) == ({"work": 3}, 3)
 
 
 def test_a_library_call_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ def test_the_method_starts_at_the_values_that_flowers_was_taught_best_with() -> 
     assert isinstance(recipe.method, SsktOptions)
     assert (recipe.method.alpha, recipe.method.temperature, recipe.method.loss) == (3.0, 1.0, "ce")
     assert not recipe.method.transfer_module
-    assert (recipe.labels.views, recipe.labels.see) == (16, "native")
+    assert (recipe.labels.views, recipe.sources[0].view) == (16, "native")
 
 
 @pytest.mark.parametrize("name", list(DATA_SETS))

@@ -1,3 +1,5 @@
+"""Recipes of older versions: a run's is read, an author's is answered with what to write."""
+
 from __future__ import annotations
 
 import zipfile
@@ -6,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.common.errors import RecipeError
-from sskt_edge.recipe.load import parse_recipe, parse_run_recipe
+from sskt_edge.recipe.load import parse_recipe, parse_run_recipe, run_recipe
+from sskt_edge.recipe.older import from_older
 from sskt_edge.targets.finished_run import read_finished
-from tests.recipe.small import TEXT
+from tests.recipe.small import TEXT, fault
 
-OLDER = Path(__file__).parent.parent / "older"
+OLDER = Path(__file__).parents[1] / "older"
+SEE = '\n[labels]\nsee = "upsampled"\n'
 
 
 def test_a_runs_recipe_of_before_is_read_as_todays() -> None:
@@ -43,3 +47,32 @@ def test_an_author_of_an_old_recipe_is_told_what_to_write() -> None:
     told = str(caught.value)
     table = told[told.index("[method]\n") :].replace("    ", "")
     assert parse_recipe(f"{TEXT}{table}").method.taking_part == ("imagenet",)
+
+
+@pytest.mark.parametrize("run", ["run_version1.zip", "run_version2.zip"])
+def test_the_recipe_of_a_run_of_an_older_version_is_read(run: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(OLDER / run) as file:
+        file.extract("recipe.toml", tmp_path)
+
+    recipe = run_recipe(tmp_path / "recipe.toml", ["export.golden=7"])
+
+    assert (recipe.target.model, recipe.labels.views, recipe.export.golden) == ("resnet20", 16, 7)
+
+
+def test_a_runs_sources_keep_the_view_that_was_one_for_all(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(TEXT + SEE)
+
+    recipe = run_recipe(tmp_path / "recipe.toml")
+
+    assert [source.view for source in recipe.sources] == ["upsampled", "upsampled"]
+
+
+def test_tables_of_today_and_what_is_no_table_stay_as_they_are() -> None:
+    for tree in ({"labels": {"views": 2}, "sources": [{"view": "native"}]}, {"labels": 3, "sources": "x"}, {}):
+        assert from_older(tree) == tree
+
+
+def test_an_author_is_told_where_the_view_stands_now() -> None:
+    for said in (fault(TEXT + SEE), fault(TEXT, "labels.see=upsampled")):
+        assert 'write view = "upsampled" in each [[sources]]' in said
+        assert "--set sources.NAME.view=" in said

@@ -13,8 +13,8 @@ from sskt_edge.sources.source import Source
 CPU = torch.device("cpu")
 
 
-def images(number: int = 4, side: int = 32, seed: int = 0) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (number, side, side, 3), dtype=np.uint8)
+def images(number: int = 4, size: int = 32, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (number, size, size, 3), dtype=np.uint8)
 
 
 def network(classes: int = 5, seed: int = 0) -> nn.Sequential:
@@ -36,6 +36,6 @@ def network(classes: int = 5, seed: int = 0) -> nn.Sequential:
     return net
 
 
-def ask(source: Source, shots: NDArray[np.uint8], engine: SourceEngine | None = None) -> NDArray[np.float32]:
+def answers(source: Source, shots: NDArray[np.uint8], engine: SourceEngine | None = None) -> NDArray[np.float32]:
     """What a source says, in one batch, by its reference or by another engine."""
     return source.open(engine or source.engines()[0], shots.shape[1], len(shots)).run(shots)

@@ -9,14 +9,14 @@ from sskt_edge.common.errors import DataError, NetworkError
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.sources.batchnorm import recalibrate
 from sskt_edge.sources.source import TorchSource
-from tests.sources.small import CPU, ask, images, network
+from tests.sources.small import CPU, answers, images, network
 
 
 def source(net: nn.Module | None = None) -> TorchSource:
     return TorchSource("small", "test/small", net or network(), Pixels(32), CPU)
 
 
-def test_the_statistics_become_those_of_the_images_and_nothing_else_changes() -> None:
+def test_the_statistics_become_those_of_the_images_and_nothing_else() -> None:
     asked, shots = source(), images(10)
     before = {key: value.clone() for key, value in asked.network.state_dict().items()}
     recalibrate(asked, [shots])
@@ -41,8 +41,8 @@ def test_a_recalibrated_source_is_frozen_again() -> None:
     recalibrate(asked, [shots])
     assert not any(module.training for module in asked.network.modules())
     assert asked.network.get_submodule("1").momentum == momentum
-    alone = np.concatenate([ask(asked, shots[at : at + 1]) for at in range(len(shots))])
-    np.testing.assert_allclose(alone, ask(asked, shots), rtol=1e-5, atol=1e-6)
+    alone = np.concatenate([answers(asked, shots[at : at + 1]) for at in range(len(shots))])
+    np.testing.assert_allclose(alone, answers(asked, shots), rtol=1e-5, atol=1e-6)
 
 
 def test_dropout_stays_off_and_no_random_number_is_drawn() -> None:

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from sskt_edge.common.errors import MissingExtraError, NetworkError, ParityError, RecipeError, RunError
 from sskt_edge.common.progress import QUIET, Quiet
-from sskt_edge.recipe.models import LabelOptions
-from sskt_edge.sources.engine_selection import Choice, choose, fastest_choice
+from sskt_edge.sources.engine_rules import EngineRules
+from sskt_edge.sources.engine_selection import EngineChoice, EngineSelector
 from sskt_edge.sources.engines import ENGINES, SourceEngine
-from sskt_edge.sources.fill import _told, fill
+from sskt_edge.sources.fill import fill, record_of
 from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.label_query import GATE_VIEWS, LabelQuery
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.store.store import LabelStore
 from tests.sealed import changed
-from tests.sources.questions import BATCH, Counted, Spoil, image_set, labels, question, small_source, wanted
+from tests.sources.queries import BATCH, Counted, Spoil, image_set, label_query, rules, small_source, view_schedule
 
 TORCH, ONNX = ENGINES["torch-fp32"], ENGINES["onnxruntime-fp32"]
 MANY = image_set(1100)  # of two views each: enough to be worth a trial
@@ -42,50 +42,48 @@ def whole() -> TorchSource:
 
 
 def chosen(
-    asked: LabelQuery, recipe: LabelOptions, store: LabelStore | None = None, pinned: str | None = None
-) -> Choice:
-    return choose(asked, recipe, store, pinned, QUIET, lambda: None)
+    query: LabelQuery, given: EngineRules | None = None, store: LabelStore | None = None, pinned: str | None = None
+) -> EngineChoice:
+    return EngineSelector(query, given or rules(), store, QUIET).choose(pinned)
 
 
-def filled(asked: LabelQuery, choice: Choice, store: LabelStore) -> None:
-    fill(asked, choice, asked.collection(store, choice.engine, 0), "a test", 1.0, QUIET, lambda: None)
+def filled(query: LabelQuery, choice: EngineChoice, store: LabelStore) -> None:
+    fill(query, choice, query.collection(store, choice.engine), "a test", 1.0, QUIET)
 
 
 def test_few_views_are_asked_of_the_reference_and_nothing_is_tried(whole: TorchSource) -> None:
     source = Counted(whole)
-    choice = chosen(question(source), labels())
+    choice = chosen(label_query(source), rules())
     assert (choice.engine, choice.why) == (TORCH, "too few views to try others for")
     assert source.batches == []
 
 
-def test_the_only_engine_that_the_recipe_allows_is_not_tried_if_it_is_the_reference(whole: TorchSource) -> None:
+def test_the_reference_is_not_tried_if_the_recipe_allows_no_other(whole: TorchSource) -> None:
     source = Counted(whole)
-    choice = chosen(question(source, wanted(MANY)), labels(engine="torch", precision="fp32"))
+    choice = chosen(label_query(source, view_schedule(MANY)), rules(backend="torch", precision="fp32"))
     assert (choice.engine, choice.why) == (TORCH, "as the recipe says")
     assert source.batches == []
 
 
-def test_the_speed_of_an_engine_that_needs_no_trial_is_measured_by_a_batch_before_much_is_asked(
-    whole: TorchSource, tmp_path: Path
-) -> None:
+def test_an_engine_without_a_trial_is_timed_before_much_is_asked(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole), LabelStore(tmp_path)
-    alone = labels(engine="torch", precision="fp32", batch_size=BATCH)
-    little = chosen(question(source, wanted(image_set(BATCH))), alone, store)
+    alone = rules(backend="torch", precision="fp32")
+    little = chosen(label_query(source, view_schedule(image_set(BATCH))), alone, store)
     assert (little.images_per_second, source.batches) == (None, [])
-    asked = question(source, wanted(MANY))
-    much = chosen(asked, alone, store)
+    query = label_query(source, view_schedule(MANY))
+    much = chosen(query, alone, store)
     assert source.batches == [BATCH, BATCH]
     assert much.images_per_second is not None
     assert much.verdict is None
-    filled(asked, much, store)
+    filled(query, much, store)
     source.batches.clear()
-    assert chosen(question(source, wanted(image_set(1200))), alone, store).images_per_second is None
+    assert chosen(label_query(source, view_schedule(image_set(1200))), alone, store).images_per_second is None
     assert source.batches == []
 
 
 def test_the_fastest_engine_that_passes_is_taken(whole: TorchSource) -> None:
     spoil: dict[SourceEngine, Spoil] = {engine: slow for engine in whole.engines() if engine != ONNX}
-    choice = chosen(question(Counted(whole, spoil), wanted(MANY)), labels())
+    choice = chosen(label_query(Counted(whole, spoil), view_schedule(MANY)), rules())
     assert choice.engine == ONNX
     assert {verdict.engine for verdict in choice.verdicts} == set(whole.engines())
     assert choice.verdict is not None
@@ -101,100 +99,92 @@ def test_a_trial_is_announced_before_a_view_is_asked(whole: TorchSource) -> None
             assert source.batches == []
             said.append(line)
 
-    asked = question(source, wanted(MANY))
-    choose(asked, labels(engine="onnxruntime"), None, None, Heard(), lambda: None)
+    query = label_query(source, view_schedule(MANY))
+    EngineSelector(query, rules(backend="onnxruntime"), None, Heard()).choose()
     assert said == [
-        f"small: up to {asked.views:,} views to ask; onnxruntime-fp32 is tried on {GATE_VIEWS} of them first"
+        f"small: up to {query.views:,} views to ask; onnxruntime-fp32 is tried on {GATE_VIEWS} of them first"
     ]
 
 
 def test_a_fast_engine_that_answers_otherwise_is_not_taken(whole: TorchSource) -> None:
     wrong: dict[SourceEngine, Spoil] = {engine: reversed_classes for engine in whole.engines() if engine != TORCH}
-    choice = chosen(question(Counted(whole, wrong | {TORCH: slow}), wanted(MANY)), labels())
+    choice = chosen(label_query(Counted(whole, wrong | {TORCH: slow}), view_schedule(MANY)), rules())
     assert choice.engine == TORCH
 
 
 def test_a_named_engine_that_the_gate_refuses_is_an_error_with_its_figures(whole: TorchSource) -> None:
-    asked = question(Counted(whole, {ONNX: reversed_classes}))
+    query = label_query(Counted(whole, {ONNX: reversed_classes}))
     with pytest.raises(
         ParityError,
         match=r"KL at most 0\.004, agreement at least 97\.0%\)\. onnxruntime-fp32: KL .* nats, at most 0\.004 "
         r"allowed; .*% agree, at least 97\.0% asked\. Set labels\.engine",
     ):
-        chosen(asked, labels(engine="onnxruntime"))
+        chosen(query, rules(backend="onnxruntime"))
 
 
-def test_an_engine_that_the_store_has_labels_of_is_kept_though_another_is_faster(
-    whole: TorchSource, tmp_path: Path
-) -> None:
+def test_an_engine_with_stored_labels_is_kept_though_another_is_faster(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {TORCH: slow}), LabelStore(tmp_path)
-    asked, recipe = question(source, wanted(MANY)), labels()
-    measured = chosen(asked, recipe)
+    query, given = label_query(source, view_schedule(MANY)), rules()
+    measured = chosen(query, given)
     assert measured.engine != TORCH
-    few = question(source, wanted(image_set(50)))
-    filled(few, Choice(TORCH, "a test", measured.verdicts, 50.0), store)
+    few = label_query(source, view_schedule(image_set(50)))
+    filled(few, EngineChoice(TORCH, "a test", measured.verdicts, 50.0), store)
     source.batches.clear()
-    for part, why in ((asked, "the store has a part of its labels"), (few, "the store has its labels")):
-        choice = chosen(part, recipe, store)
+    for part, why in ((query, "the store has a part of its labels"), (few, "the store has its labels")):
+        choice = chosen(part, given, store)
         assert (choice.engine, choice.why) == (TORCH, why)
     assert source.batches == []
 
 
 def test_what_the_gate_said_on_other_images_does_not_count(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole), LabelStore(tmp_path)
-    measured = chosen(question(source, wanted(MANY)), labels(engine="onnxruntime"))
-    few = question(source, wanted(image_set(50)))
+    measured = chosen(label_query(source, view_schedule(MANY)), rules(backend="onnxruntime"))
+    few = label_query(source, view_schedule(image_set(50)))
     filled(few, measured, store)
-    kept = chosen(question(source, wanted(image_set(100))), labels(engine="onnxruntime"), store)
+    kept = chosen(label_query(source, view_schedule(image_set(100))), rules(backend="onnxruntime"), store)
     assert kept.why == "the store has a part of its labels"
-    again = chosen(question(source, wanted(MANY)), labels(engine="onnxruntime"), store)
+    again = chosen(label_query(source, view_schedule(MANY)), rules(backend="onnxruntime"), store)
     assert again.verdict is not None
     assert again.why.startswith("the fastest that passes the gate")
 
 
-def judged(engine: SourceEngine) -> Choice:
+def judged(engine: SourceEngine) -> EngineChoice:
     """As if a trial had found that the engine passes; a real one would take a second here."""
-    return Choice(engine, "a test", (GateVerdict(engine, "cpu", 50.0, 0.0, 1.0, 1.0, 1.0, True, "", 0.0),), 50.0)
+    return EngineChoice(engine, "a test", (GateVerdict(engine, "cpu", 50.0, 0.0, 1.0, 1.0, 1.0, True, "", 0.0),), 50.0)
 
 
-def test_more_views_of_the_same_images_are_asked_of_the_engine_that_the_store_has(
-    whole: TorchSource, tmp_path: Path
-) -> None:
+def test_more_views_of_the_same_images_are_asked_of_the_same_engine(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {ONNX: slow}), LabelStore(tmp_path)
-    one_view = question(source, wanted(image_set(60), views=1, turns=60))
+    one_view = label_query(source, view_schedule(image_set(60), views=1, passes=60))
     filled(one_view, judged(ONNX), store)
     source.batches.clear()
     # The store has a sixtieth of it; any other engine would be measured as faster.
-    choice = chosen(question(source, wanted(image_set(60), views=60, turns=60)), labels(), store)
+    choice = chosen(label_query(source, view_schedule(image_set(60), views=60, passes=60)), rules(), store)
     assert (choice.engine, choice.why) == (ONNX, "the store has a part of its labels")
     assert source.batches == []
 
 
-def test_a_filling_that_was_stopped_early_binds_to_the_engine_that_was_judged_for_it(
-    whole: TorchSource, tmp_path: Path
-) -> None:
+def test_a_filling_that_was_stopped_early_binds_to_its_judged_engine(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {ONNX: slow}), LabelStore(tmp_path)
-    asked = question(source, wanted(MANY))
-    collection = asked.collection(store, ONNX, 0)
-    told = _told(asked, judged(ONNX), "a test", 1.0).model_dump()
-    keys = asked.wanted[0].keys[asked.wanted[0].distinct[:BATCH]]
-    with collection.held(), collection.writer(told) as writer:
+    query = label_query(source, view_schedule(MANY))
+    collection = query.collection(store, ONNX)
+    record = record_of(query, judged(ONNX), "a test", 1.0).model_dump()
+    keys = query.schedules[0].keys[query.schedules[0].distinct[:BATCH]]
+    with collection.held(), collection.writer(record) as writer:
         writer.add(keys, np.zeros((BATCH, source.classes), dtype=np.float32))
-    assert chosen(asked, labels(), store).engine == ONNX
+    assert chosen(query, rules(), store).engine == ONNX
     assert source.batches == []
 
 
-def test_an_engine_that_has_a_part_is_not_left_for_one_that_a_trial_finds_a_little_faster(
-    whole: TorchSource, tmp_path: Path
-) -> None:
-    asked, store = question(whole, wanted(MANY)), LabelStore(tmp_path)
-    few = question(whole, wanted(image_set(50)))
+def test_an_engine_with_a_part_is_not_left_for_one_a_little_faster(whole: TorchSource, tmp_path: Path) -> None:
+    query, store = label_query(whole, view_schedule(MANY)), LabelStore(tmp_path)
+    few = label_query(whole, view_schedule(image_set(50)))
     filled(few, judged(ONNX), store)
 
     def measured(onnx: float, torch: float) -> SourceEngine:
         speeds = {TORCH: torch, ONNX: onnx}
         verdicts = [GateVerdict(it, "cpu", speed, 0.0, 1.0, 1.0, 0.8, True, "", 0.0) for it, speed in speeds.items()]
-        return fastest_choice(asked, labels(), verdicts, list(speeds), store).engine
+        return EngineSelector(query, rules(), store, QUIET).fastest(verdicts, list(speeds)).engine
 
     assert measured(onnx=100.0, torch=115.0) == ONNX
     assert measured(onnx=100.0, torch=200.0) == TORCH
@@ -205,87 +195,89 @@ def test_all_labels_of_an_engine_that_is_not_installed_any_more_are_taken(
 ) -> None:
     pytest.importorskip("openvino")
     source, store = Counted(whole), LabelStore(tmp_path)
-    asked, gone = question(source), ENGINES["openvino-fp32"]
-    filled(asked, chosen(asked, labels(engine="openvino", precision="fp32")), store)
-    path = asked.collection(store, gone, 0).path
+    query, gone = label_query(source), ENGINES["openvino-fp32"]
+    filled(query, chosen(query, rules(backend="openvino", precision="fp32")), store)
+    path = query.collection(store, gone).path
     source.batches.clear()
     monkeypatch.setitem(sys.modules, "openvino", None)
 
     for pinned in (None, gone.name):
-        choice = chosen(asked, labels(), store, pinned)
+        choice = chosen(query, rules(), store, pinned)
         assert choice.engine == gone
         assert choice.stored is not None and choice.stored.path == path
-        assert fill(asked, choice, choice.stored, "a test", 1.0, QUIET, lambda: None) == 0
+        assert fill(query, choice, choice.stored, "a test", 1.0, QUIET) == 0
     assert source.batches == []
-    more = question(source, wanted(image_set(12)))  # it would have to ask
-    assert chosen(more, labels(), store).engine == TORCH
+    more = label_query(source, view_schedule(image_set(12)))  # it would have to ask
+    assert chosen(more, rules(), store).engine == TORCH
     monkeypatch.setattr("sskt_edge.sources.engines._processor", lambda *_: "another")
-    assert chosen(asked, labels(), store).engine == TORCH
+    assert chosen(query, rules(), store).engine == TORCH
 
 
 def test_a_first_try_on_few_images_does_not_bind_to_the_reference(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {TORCH: slow}), LabelStore(tmp_path)
-    few = question(source, wanted(image_set(50)))
-    filled(few, chosen(few, labels(), store), store)
-    assert chosen(few, labels(), store).why == "the store has its labels"
-    assert chosen(question(source, wanted(image_set(60))), labels(), store).why == "the store has a part of its labels"
-    many = chosen(question(source, wanted(MANY)), labels(), store)
+    few = label_query(source, view_schedule(image_set(50)))
+    filled(few, chosen(few, rules(), store), store)
+    assert chosen(few, rules(), store).why == "the store has its labels"
+    assert (
+        chosen(label_query(source, view_schedule(image_set(60))), rules(), store).why
+        == "the store has a part of its labels"
+    )
+    many = chosen(label_query(source, view_schedule(MANY)), rules(), store)
     assert many.engine != TORCH
 
 
 def test_an_engine_in_the_store_is_held_against_the_limits_of_now(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {ONNX: lambda logits: logits * 1.01}), LabelStore(tmp_path)
-    wide = {"kl": 1.0, "agreement": 0.0, "near_tie": 0.8}
-    asked, recipe = question(source), labels(engine="onnxruntime", gate=wide)
-    filled(asked, chosen(asked, recipe, store), store)
-    assert chosen(asked, recipe, store).why == "the store has its labels"
-    strict = chosen(asked, labels(engine="onnxruntime", gate={**wide, "near_tie": 1}), store)
+    query, given = label_query(source), rules(backend="onnxruntime", kl=1, agreement=0, near_tie=0.8)
+    filled(query, chosen(query, given, store), store)
+    assert chosen(query, given, store).why == "the store has its labels"
+    strict = chosen(query, rules(backend="onnxruntime", kl=1, agreement=0, near_tie=1), store)
     assert strict.verdict is not None  # what counted as agreement then need not now: it is judged again
     with pytest.raises(ParityError, match="at most 0 allowed"):
-        chosen(asked, labels(engine="onnxruntime", gate={"kl": 0, "agreement": 0}), store)
+        chosen(query, rules(backend="onnxruntime", kl=0, agreement=0), store)
 
 
-def test_what_was_judged_before_near_ties_were_told_is_judged_anew(whole: TorchSource, tmp_path: Path) -> None:
-    asked, recipe, store = question(whole), labels(engine="onnxruntime"), LabelStore(tmp_path)
-    filled(asked, chosen(asked, recipe, store), store)
-    assert chosen(asked, recipe, store).verdict is None
+def test_what_was_judged_before_near_ties_were_recorded_is_judged_again(whole: TorchSource, tmp_path: Path) -> None:
+    query, given, store = label_query(whole), rules(backend="onnxruntime"), LabelStore(tmp_path)
+    filled(query, chosen(query, given, store), store)
+    assert chosen(query, given, store).verdict is None
     (manifest,) = tmp_path.rglob("manifest.json")
-    with changed(manifest) as told:
-        for about in told["fills"].values():
+    with changed(manifest) as raw:
+        for about in raw["fills"].values():
             del about["gate"]["near_tie"]
-    assert chosen(asked, recipe, store).verdict is not None
+    assert chosen(query, given, store).verdict is not None
 
 
 def test_a_resumed_run_takes_the_engine_that_it_began_with(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole), LabelStore(tmp_path)
-    asked = question(source)
-    filled(asked, chosen(asked, labels()), store)
-    choice = chosen(asked, labels(), store, pinned=ONNX.name)
+    query = label_query(source)
+    filled(query, chosen(query, rules()), store)
+    choice = chosen(query, rules(), store, pinned=ONNX.name)
     assert (choice.engine, choice.why) == (ONNX, "as the run began")
     assert choice.verdict is not None  # nothing is known of it here, as on another machine
     with pytest.raises(ParityError, match="passes the gate"):
-        chosen(asked, labels(gate={"kl": 0, "agreement": 1}), store, pinned=ONNX.name)
-    filled(asked, choice, store)
-    assert chosen(asked, labels(gate={"kl": 0, "agreement": 1}), store, pinned=ONNX.name).verdict is None
+        chosen(query, rules(kl=0, agreement=1), store, pinned=ONNX.name)
+    filled(query, choice, store)
+    assert chosen(query, rules(kl=0, agreement=1), store, pinned=ONNX.name).verdict is None
     with pytest.raises(RunError, match=r"by tensorrt-fp16, but this machine has only torch-fp32.*start a new run"):
-        chosen(asked, labels(), store, pinned="tensorrt-fp16")
+        chosen(query, rules(), store, pinned="tensorrt-fp16")
 
 
 def test_an_engine_that_is_not_installed_is_named_with_what_installs_it(
     whole: TorchSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = question(whole)
+    query = label_query(whole)
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'sskt-edge\[openvino\]'"):
-        chosen(asked, labels(engine="openvino"))
-    assert "openvino" not in {engine.backend for engine in asked.source.engines()}
+        chosen(query, rules(backend="openvino"))
+    assert "openvino" not in {engine.backend for engine in query.source.engines()}
     with pytest.raises(RunError, match="doctor says how"):
-        chosen(asked, labels(), pinned="openvino-fp32")
+        chosen(query, rules(), pinned="openvino-fp32")
 
 
 def test_a_precision_that_the_machine_has_not_is_refused(whole: TorchSource) -> None:
     with pytest.raises(NetworkError, match="'torch-fp16' does not run here: this cpu has no fp16"):
-        chosen(question(whole), labels(precision="fp16"))
+        chosen(label_query(whole), rules(precision="fp16"))
 
 
 def test_an_engine_that_cannot_run_such_a_source_is_refused(whole: TorchSource) -> None:
@@ -294,13 +286,13 @@ def test_an_engine_that_cannot_run_such_a_source_is_refused(whole: TorchSource) 
             return (ONNX,)
 
     with pytest.raises(RecipeError, match=r"labels\.engine = 'torch' .* Its engines are onnxruntime-fp32"):
-        chosen(question(FromOnnx(whole)), labels(engine="torch"))
+        chosen(label_query(FromOnnx(whole)), rules(backend="torch"))
 
 
 def test_a_sample_is_real_views_spread_over_all_in_full_batches(whole: TorchSource) -> None:
     for images, batches in ((MANY, GATE_VIEWS // 4), (image_set(7), 4)):
-        asked = question(whole, wanted(images))
-        sample = asked.sample()
+        query = label_query(whole, view_schedule(images))
+        sample = query.sample()
         assert [batch.shape for batch in sample] == [(4, 8, 8, 3)] * batches
     different = {view.tobytes() for batch in sample for view in batch}
-    assert len(different) == asked.views == 14
+    assert len(different) == query.views == 14

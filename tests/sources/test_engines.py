@@ -17,7 +17,7 @@ from sskt_edge.data.pixels import Pixels
 from sskt_edge.sources.batchnorm import recalibrate
 from sskt_edge.sources.engines import ENGINES, SourceEngine, checked, engine_facts, engines_here
 from sskt_edge.sources.source import TorchSource
-from tests.sources.small import CPU, ask, images, network
+from tests.sources.small import CPU, answers, images, network
 
 TORCH, ONNX = ENGINES["torch-fp32"], ENGINES["onnxruntime-fp32"]
 HERE = engines_here(TORCH, CPU)
@@ -46,7 +46,7 @@ def test_torch_and_onnxruntime_are_here() -> None:
 
 @EACH
 def test_an_engine_answers_as_torch_does(source: TorchSource, engine: SourceEngine) -> None:
-    expected, answer = ask(source, images(6, SIDE)), ask(source, images(6, SIDE), engine)
+    expected, answer = answers(source, images(6, SIDE)), answers(source, images(6, SIDE), engine)
     assert answer.dtype == np.float32
     np.testing.assert_allclose(answer, expected, rtol=1e-5 if engine.precision == "fp32" else 0.02)
 
@@ -135,13 +135,13 @@ def test_opening_draws_no_random_number_and_leaves_the_environment(source: Torch
     assert dict(os.environ) == environment
 
 
-def test_a_recalibrated_source_is_exported_anew() -> None:
+def test_a_recalibrated_source_is_exported_again() -> None:
     asked = TorchSource("small", "test/small", network(), Pixels(32), CPU)
-    frozen = ask(asked, images(), ONNX)
+    frozen = answers(asked, images(), ONNX)
     recalibrate(asked, [images()])
-    answer = ask(asked, images(), ONNX)
+    answer = answers(asked, images(), ONNX)
     assert np.abs(answer - frozen).max() > 0.1
-    np.testing.assert_allclose(answer, ask(asked, images()), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(answer, answers(asked, images()), rtol=1e-4, atol=1e-4)
 
 
 class _Branching(nn.Module):
@@ -151,11 +151,11 @@ class _Branching(nn.Module):
         return planes.mean((2, 3)) if planes.sum() > 0 else planes.amax((2, 3))
 
 
-def test_a_network_that_cannot_be_exported_says_which_engine_needs_no_export() -> None:
+def test_a_failed_export_says_which_engine_needs_none() -> None:
     asked = TorchSource("small", "test/small", _Branching(), Pixels(32), CPU)
-    assert ask(asked, images()).shape == (4, 3)
+    assert answers(asked, images()).shape == (4, 3)
     with pytest.raises(NetworkError, match=r"'small' cannot be exported to ONNX: .*labels\.engine = 'torch'") as caught:
-        ask(asked, images(), ONNX)
+        answers(asked, images(), ONNX)
     assert "\n" not in str(caught.value)
 
 
@@ -163,11 +163,11 @@ def test_a_network_that_cannot_be_exported_says_which_engine_needs_no_export() -
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_engines_of_cuda_answer_as_the_cpu_does() -> None:
     device = torch.device("cuda")
-    expected = ask(TorchSource("small", "test/small", network(), Pixels(32), CPU), images())
+    expected = answers(TorchSource("small", "test/small", network(), Pixels(32), CPU), images())
     asked = TorchSource("small", "test/small", network(), Pixels(32), device)
     for engine in asked.engines():
         assert engine_facts(engine, device)["provider"] == "cuda"
-        answer = ask(asked, images(), engine)
+        answer = answers(asked, images(), engine)
         np.testing.assert_allclose(answer, expected, rtol=1e-4 if engine.precision == "fp32" else 0.02)
 
 

@@ -7,145 +7,147 @@ import os
 import random
 import shutil
 import signal
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from sskt_edge.common.errors import NetworkError, RecipeError, StorageError
-from sskt_edge.common.progress import QUIET
+from sskt_edge.common.progress import QUIET, Progress, Stoppable
 from sskt_edge.inference.session import Session
-from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.engines import ENGINES, SourceEngine
 from sskt_edge.sources.fill import check_space, fill
 from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.label_query import LabelQuery
-from sskt_edge.sources.query_source import ask, view_batch
+from sskt_edge.sources.query_source import query_source, view_batch
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.label_format import kl_of_top_k, smallest_k
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.top_k import TOP_K_LIMIT
-from tests.sources.questions import BATCH, COUNT, SIDE, Counted, image_set, question, small_source, wanted
+from tests.sources.queries import BATCH, COUNT, SIZE, Counted, image_set, label_query, small_source, view_schedule
 from tests.sources.store.small import Heard
 
 TORCH = ENGINES["torch-fp32"]
-CHOICE = Choice(TORCH, "a test")
+CHOICE = EngineChoice(TORCH, "a test")
 
 
-def collection_of(asked: LabelQuery, store: Path, top_k: int = 0) -> Collection:
-    return asked.collection(LabelStore(store), TORCH, top_k)
+def collection_of(query: LabelQuery, store: Path) -> Collection:
+    return query.collection(LabelStore(store), TORCH)
 
 
-def filled(asked: LabelQuery, store: Path, top_k: int = 0, temperature: float = 1.0, **rest: Any) -> int:
-    collection = collection_of(asked, store, top_k)
-    between = rest.get("between", lambda: None)
-    return fill(
-        asked, rest.get("choice", CHOICE), collection, "a test", temperature, rest.get("progress", QUIET), between
-    )
+def filled(
+    query: LabelQuery,
+    store: Path,
+    temperature: float = 1.0,
+    choice: EngineChoice = CHOICE,
+    progress: Progress = QUIET,
+) -> int:
+    return fill(query, choice, collection_of(query, store), "a test", temperature, progress)
 
 
 def test_every_different_view_is_asked_once_and_nothing_twice(tmp_path: Path) -> None:
     source = Counted(small_source())
-    asked = question(source, wanted(views="fresh", turns=60))  # of 50 possible ones
-    assert asked.views < 60 * COUNT
-    assert filled(asked, tmp_path) == asked.views == collection_of(asked, tmp_path).rows
-    assert len(source.batches) == -(-asked.views // BATCH)
-    assert filled(asked, tmp_path) == 0
-    assert len(source.batches) == -(-asked.views // BATCH)
+    query = label_query(source, view_schedule(views="fresh", passes=60))  # of 50 possible ones
+    assert query.views < 60 * COUNT
+    assert filled(query, tmp_path) == query.views == collection_of(query, tmp_path).rows
+    assert len(source.batches) == -(-query.views // BATCH)
+    assert filled(query, tmp_path) == 0
+    assert len(source.batches) == -(-query.views // BATCH)
 
 
 def test_labels_are_what_the_source_says(tmp_path: Path) -> None:
     source = small_source()
-    asked = question(source)
-    filled(asked, tmp_path)
-    part = asked.wanted[0]
-    stored = collection_of(asked, tmp_path).open(part.keys)
+    query = label_query(source)
+    filled(query, tmp_path)
+    part = query.schedules[0]
+    stored = collection_of(query, tmp_path).open(part.keys)
     assert stored
-    for places, logits in ask(source.open(TORCH, SIDE, BATCH), SIDE, part, np.arange(2 * COUNT), lambda: None):
-        np.testing.assert_array_equal(stored.read(places), logits.astype(np.float16))
+    for slots, logits in query_source(query.open(TORCH), query.source_view, part, np.arange(2 * COUNT)):
+        np.testing.assert_array_equal(stored.read(slots), logits.astype(np.float16))
 
 
 def test_a_further_image_costs_its_views_alone(tmp_path: Path) -> None:
     source = Counted(small_source())
-    filled(question(source), tmp_path)
+    filled(label_query(source), tmp_path)
     source.batches.clear()
-    assert filled(question(source, wanted(image_set(COUNT + 1))), tmp_path) == 2
+    assert filled(label_query(source, view_schedule(image_set(COUNT + 1))), tmp_path) == 2
     assert source.batches == [BATCH]
 
 
 def test_unlabelled_images_are_asked_too(tmp_path: Path) -> None:
     source = Counted(small_source())
-    further = wanted(image_set(5, first=COUNT), views=2, turns=1)
-    asked = question(source, wanted(), further)
-    assert filled(asked, tmp_path) == asked.views == len(wanted().distinct) + 5
-    collection = collection_of(asked, tmp_path)
-    assert all(collection.open(part.keys) for part in asked.wanted)
+    further = view_schedule(image_set(5, first=COUNT), views=2, passes=1)
+    query = label_query(source, view_schedule(), further)
+    assert filled(query, tmp_path) == query.views == len(view_schedule().distinct) + 5
+    collection = collection_of(query, tmp_path)
+    assert all(collection.open(part.keys) for part in query.schedules)
 
 
 def test_what_was_asked_before_an_interrupt_is_kept(tmp_path: Path) -> None:
     source = Counted(small_source())
-    asked = question(source)
+    query = label_query(source)
 
     def stop_after_two() -> None:
         if len(source.batches) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        filled(asked, tmp_path, between=stop_after_two)
-    assert collection_of(asked, tmp_path).rows == 2 * BATCH
-    assert filled(asked, tmp_path) == asked.views - 2 * BATCH
-    assert len(source.batches) == -(-asked.views // BATCH)
+        filled(query, tmp_path, progress=Stoppable(QUIET, stop_after_two))
+    assert collection_of(query, tmp_path).rows == 2 * BATCH
+    assert filled(query, tmp_path) == query.views - 2 * BATCH
+    assert len(source.batches) == -(-query.views // BATCH)
 
 
-def test_what_another_process_asks_meanwhile_is_waited_for_and_not_asked_again(tmp_path: Path) -> None:
+def test_what_another_process_asks_is_waited_for_and_not_asked_again(tmp_path: Path) -> None:
     source, other = Counted(small_source()), small_source()
-    asked, heard = question(source), Heard()
-    theirs = collection_of(asked, tmp_path)
+    query, heard = label_query(source), Heard()
+    theirs = collection_of(query, tmp_path)
     lock = theirs.held()
     lock.__enter__()
     done: list[bool] = []
 
     def they_fill() -> None:
         if not done:
-            session, part = other.open(TORCH, SIDE, BATCH), asked.wanted[0]
+            session, part = other.open(TORCH, SIZE, BATCH), query.schedules[0]
             with theirs.writer({}) as writer:
-                for places, logits in ask(session, SIDE, part, part.distinct, lambda: None):
-                    writer.add(part.keys[places], logits)
+                for slots, logits in query_source(session, query.source_view, part, part.distinct):
+                    writer.add(part.keys[slots], logits)
             lock.__exit__(None, None, None)
             done.append(True)
 
-    assert filled(asked, tmp_path, between=they_fill, progress=heard) == 0
+    assert filled(query, tmp_path, progress=Stoppable(heard, they_fill)) == 0
     assert source.batches == []
     assert "which fills the same labels" in heard.lines[0]
 
 
 def test_nobody_is_waited_for_if_nothing_is_missing(tmp_path: Path) -> None:
-    asked = question(small_source())
-    filled(asked, tmp_path)
+    query = label_query(small_source())
+    filled(query, tmp_path)
 
     def no_waiting() -> None:
         raise AssertionError("it waits")
 
-    with collection_of(asked, tmp_path).held():
-        assert filled(asked, tmp_path, between=no_waiting) == 0
+    with collection_of(query, tmp_path).held():
+        assert filled(query, tmp_path, progress=Stoppable(QUIET, no_waiting)) == 0
 
 
 def test_a_fill_notes_who_asked_what_and_how_good_the_engine_is(tmp_path: Path) -> None:
-    asked = question(small_source())
+    query = label_query(small_source())
     verdict = GateVerdict(TORCH, "cpu", 123.0, 0.001, 0.95, 0.99, 0.8, True, "", 0.5)
-    filled(asked, tmp_path, choice=Choice(TORCH, "a test", (verdict,), 123.0))
-    (noted,) = collection_of(asked, tmp_path).fills
+    filled(query, tmp_path, choice=EngineChoice(TORCH, "a test", (verdict,), 123.0))
+    (noted,) = collection_of(query, tmp_path).fills
     assert noted["gate"] == {"kl": 0.001, "same": 0.95, "agreement": 0.99, "near_tie": 0.8}
     assert (noted["source"], noted["images"], noted["images_per_second"]) == ("small", COUNT, 123.0)
-    assert noted["views"] == asked.wanted[0].plan.views_as_json()
+    assert noted["views"] == query.schedules[0].plan.views_as_json()
 
 
 def test_labels_that_do_not_fit_the_disk_together_are_refused(tmp_path: Path) -> None:
     store = tmp_path / "not" / "there"
-    one, other = (collection_of(question(small_source(classes=classes)), store) for classes in (5, 7))
+    one, other = (collection_of(label_query(small_source(classes=classes)), store) for classes in (5, 7))
     half = shutil.disk_usage(tmp_path).free * 2 // 3
     check_space(store, [(one, half // one.row_bytes)])
     check_space(store, [(other, half // other.row_bytes)])
@@ -154,12 +156,12 @@ def test_labels_that_do_not_fit_the_disk_together_are_refused(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_logits_that_are_no_numbers_are_refused_and_nothing_of_them_is_kept(tmp_path: Path) -> None:
+def test_logits_that_are_not_finite_are_refused_and_not_kept(tmp_path: Path) -> None:
     source = small_source()
     source.network.get_parameter("6.bias").data.fill_(float("nan"))
     with pytest.raises(NetworkError, match="cannot be kept"):
-        filled(question(source), tmp_path)
-    assert collection_of(question(source), tmp_path).rows == 0
+        filled(label_query(source), tmp_path)
+    assert collection_of(label_query(source), tmp_path).rows == 0
 
 
 def telling() -> Counted:
@@ -171,40 +173,40 @@ def telling() -> Counted:
 
 def test_too_small_a_top_k_is_refused_with_the_smallest_that_passes(tmp_path: Path) -> None:
     source = telling()
-    asked = question(source)
-    logits = np.concatenate([source.open(TORCH, SIDE, BATCH).run(batch) for batch in asked.sample()])
+    query = label_query(source)
+    logits = np.concatenate([source.open(TORCH, SIZE, BATCH).run(batch) for batch in query.sample()])
     enough = smallest_k(logits, 1.0, TOP_K_LIMIT)
     assert 1 < enough < 20
     with pytest.raises(RecipeError, match=rf"labels\.top_k = 1 .*at T = 1 .*smallest that passes is {enough} of 20"):
-        filled(asked, tmp_path, top_k=1)
+        filled(replace(query, top_k=1), tmp_path)
     with pytest.raises(RecipeError, match=f"smallest that passes is {enough}"):
-        filled(asked, tmp_path, top_k=enough - 1)
+        filled(replace(query, top_k=enough - 1), tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert filled(asked, tmp_path, top_k=enough) == asked.views
-    assert collection_of(asked, tmp_path).key != collection_of(asked, tmp_path, enough).key
+    assert filled(replace(query, top_k=enough), tmp_path) == query.views
+    assert collection_of(query, tmp_path).key != collection_of(replace(query, top_k=enough), tmp_path).key
 
 
-def test_a_top_k_is_judged_anew_at_another_temperature_though_nothing_is_missing(tmp_path: Path) -> None:
+def test_a_top_k_is_judged_again_at_another_temperature(tmp_path: Path) -> None:
     source = telling()
-    asked = question(source)
-    logits = np.concatenate([source.open(TORCH, SIDE, BATCH).run(batch) for batch in asked.sample()])
+    query = label_query(source)
+    logits = np.concatenate([source.open(TORCH, SIZE, BATCH).run(batch) for batch in query.sample()])
     enough = smallest_k(logits, 1.0, TOP_K_LIMIT)
     assert kl_of_top_k(logits, enough, 3.0) > TOP_K_LIMIT
-    filled(asked, tmp_path, top_k=enough)
-    assert filled(asked, tmp_path, top_k=enough) == 0
+    filled(replace(query, top_k=enough), tmp_path)
+    assert filled(replace(query, top_k=enough), tmp_path) == 0
     with pytest.raises(RecipeError, match="at T = 3"):
-        filled(asked, tmp_path, top_k=enough, temperature=3.0)
+        filled(replace(query, top_k=enough), tmp_path, temperature=3.0)
 
 
 def test_what_a_top_k_loses_is_said_and_it_is_judged_once_a_temperature(tmp_path: Path) -> None:
     source, heard = telling(), Heard()
-    asked = question(source)
-    filled(asked, tmp_path, top_k=19, progress=heard)
+    query = label_query(source)
+    filled(replace(query, top_k=19), tmp_path, progress=heard)
     source.batches.clear()
-    assert filled(asked, tmp_path, top_k=19, temperature=0.9, progress=heard) == 0
+    assert filled(replace(query, top_k=19), tmp_path, temperature=0.9, progress=heard) == 0
     assert source.batches
     source.batches.clear()
-    assert filled(asked, tmp_path, top_k=19, temperature=0.9, progress=heard) == 0
+    assert filled(replace(query, top_k=19), tmp_path, temperature=0.9, progress=heard) == 0
     assert source.batches == []
     first, second = heard.lines
     assert first.startswith("small: top_k = 19 loses a KL of 0.00")
@@ -220,8 +222,8 @@ class Cheap:
         self.name, self.classes, self.input_size = source.name, source.classes, source.input_size
         self.facts, self.identity, self.engines, self.remark = source.facts, source.identity, source.engines, ""
 
-    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
-        return _CheapSession(self._source.open(engine, side, batch), self.classes, self._asked)
+    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+        return _CheapSession(self._source.open(engine, size, batch), self.classes, self._asked)
 
 
 class _CheapSession:
@@ -238,36 +240,38 @@ class _CheapSession:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fill_that_is_killed_thirty_times_loses_no_more_than_a_shard_each_time(tmp_path: Path) -> None:
+def test_a_kill_costs_no_more_than_a_shard(tmp_path: Path) -> None:
     """The real fill, with shards of 16 labels; what a kill costs is what was asked and is not stored."""
-    asked, shard = question(Cheap(Counted(small_source()), tmp_path / "asked"), wanted(image_set(400))), 16
+    query, shard = label_query(Cheap(Counted(small_source()), tmp_path / "asked"), view_schedule(image_set(400))), 16
     moments, kills, number = random.Random(0), 0, 0
 
     def small_shards(store: Path) -> Collection:
-        collection = collection_of(asked, store)
+        collection = collection_of(query, store)
         collection.writer = partial(collection.writer, rows=shard)  # type: ignore[method-assign]
         return collection
 
     def work(store: Path) -> None:
-        fill(asked, CHOICE, small_shards(store), "a test", 1.0, QUIET, lambda: None)
+        fill(query, CHOICE, small_shards(store), "a test", 1.0, QUIET)
 
     while kills < 30:
         store, number = tmp_path / str(number), number + 1
         rows = 0
-        while rows < asked.views:
+        while rows < query.views:
             (tmp_path / "asked").write_bytes(b"")
             process = multiprocessing.get_context("fork").Process(target=work, args=(store,))
             process.start()
             process.join(moments.uniform(0, 0.1))
             process.kill()
             process.join()
-            collection, before = collection_of(asked, store), rows
+            collection, before = collection_of(query, store), rows
             assert collection.verify() == []
             rows = collection.rows
             assert rows <= before + (tmp_path / "asked").stat().st_size <= rows + shard
             kills += process.exitcode == -signal.SIGKILL
-        part = asked.wanted[0]
-        stored = collection_of(asked, store).open(part.keys)
+        part = query.schedules[0]
+        stored = collection_of(query, store).open(part.keys)
         assert stored
-        said = view_batch(SIDE, part, part.distinct).reshape(len(part.distinct), -1)[:, : asked.source.classes]
+        said = view_batch(query.source_view, part, part.distinct).reshape(len(part.distinct), -1)[
+            :, : query.source.classes
+        ]
         np.testing.assert_array_equal(stored.read(part.distinct), said.astype(np.float32))

@@ -10,52 +10,51 @@ import torch
 
 from sskt_edge.common.progress import QUIET
 from sskt_edge.data.views import ViewPolicy
-from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.fill import fill
-from sskt_edge.sources.fill_messages import notices
+from sskt_edge.sources.fill_messages import fill_messages
 from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.store.store import LabelStore
-from tests.sources.questions import COUNT, SIDE, image_set, question, small_source, wanted
+from tests.sources.queries import COUNT, SIZE, image_set, label_query, small_source, view_schedule
 
 TORCH = ENGINES["torch-fp32"]
 MEASURED = GateVerdict(TORCH, "cpu", 0.1, 0.0, 1.0, 1.0, 0.8, True, "", 0.0)
 
 
-def said(asked: LabelQuery, store: LabelStore, why: str = "a test", top_k: int = 0) -> list[str]:
-    collection = asked.collection(store, TORCH, top_k)
-    return notices(asked, Choice(TORCH, why), collection, store)
+def said(query: LabelQuery, store: LabelStore, why: str = "a test") -> list[str]:
+    return fill_messages(query, EngineChoice(TORCH, why), query.collection(store, TORCH), store)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> LabelStore:
     """With the labels of ten images."""
     found = LabelStore(tmp_path_factory.mktemp("store"))
-    asked = question(small_source())
-    collection = asked.collection(found, TORCH, 0)
-    fill(asked, Choice(TORCH, "a test", (MEASURED,), 0.1), collection, "a test", 1.0, QUIET, lambda: None)
+    query = label_query(small_source())
+    collection = query.collection(found, TORCH)
+    fill(query, EngineChoice(TORCH, "a test", (MEASURED,), 0.1), collection, "a test", 1.0, QUIET)
     return found
 
 
 def test_an_empty_store_only_costs(tmp_path: Path) -> None:
-    asked = question(small_source())
-    (line,) = said(asked, LabelStore(tmp_path))
-    assert line.startswith(f"small: {asked.views} of {asked.views} views to ask of torch-fp32 (a test), 1 kB in '")
+    query = label_query(small_source())
+    (line,) = said(query, LabelStore(tmp_path))
+    assert line.startswith(f"small: {query.views} of {query.views} views to ask of torch-fp32 (a test), 1 kB in '")
 
 
 def test_a_full_store_costs_nothing(store: LabelStore) -> None:
-    (line,) = said(question(small_source()), store)
+    (line,) = said(label_query(small_source()), store)
     assert line.startswith("small: all 20 labels are in '")
     assert line.endswith("' (torch-fp32)")
 
 
 def test_new_images_are_named_and_the_time_is_that_of_the_last_measurement(store: LabelStore) -> None:
-    named, cost = said(question(small_source(), wanted(image_set(COUNT + 5))), store)
+    named, cost = said(label_query(small_source(), view_schedule(image_set(COUNT + 5))), store)
     assert named == "small: no labels yet of 5 of 15 images: train[10], train[11], train[12] and 2 more"
     assert cost.startswith("small: 10 of 30 views to ask")
-    assert "about 100 s" in cost
+    assert "about 1 min 40 s" in cost
 
 
 def test_a_changed_image_is_named(store: LabelStore) -> None:
@@ -63,7 +62,7 @@ def test_a_changed_image_is_named(store: LabelStore) -> None:
     hashes = images.hashes.copy()
     hashes[3] = others.hashes[3]
     changed = dataclasses.replace(images, hashes=hashes)
-    named, cost = said(question(small_source(), wanted(changed)), store)
+    named, cost = said(label_query(small_source(), view_schedule(changed)), store)
     assert named == "small: no labels yet of 1 of 10 images: train[3]"
     assert cost.startswith("small: 2 of 20 views to ask")
 
@@ -71,28 +70,28 @@ def test_a_changed_image_is_named(store: LabelStore) -> None:
 @pytest.mark.parametrize(
     ("views", "difference"),
     [
-        ({"policy": ViewPolicy(SIDE, padding=1, flip=True)}, "padding 2 then, 1 now"),
-        ({"policy": ViewPolicy(SIDE, area=(0.5, 1.0))}, "padding 2 then, 0 now; area None then, [0.5, 1.0] now"),
+        ({"policy": ViewPolicy(SIZE, padding=1, flip=True)}, "padding 2 then, 1 now"),
+        ({"policy": ViewPolicy(SIZE, area=(0.5, 1.0))}, "padding 2 then, 0 now; area None then, [0.5, 1.0] now"),
         ({"seed": 5}, "seed 0 then, 5 now"),
         ({"views": 3}, "views 2 then, 3 now"),
     ],
 )
 def test_other_views_are_named(views: dict[str, object], difference: str, store: LabelStore) -> None:
-    lines = said(question(small_source(), wanted(**views)), store)  # type: ignore[arg-type]
+    lines = said(label_query(small_source(), view_schedule(**views)), store)  # type: ignore[arg-type]
     assert lines[-2].startswith(f"small: other views than before: {difference}")
 
 
 def test_fewer_views_are_not_called_others(store: LabelStore) -> None:
-    lines = said(question(small_source(), wanted(image_set(COUNT + 1), views=1)), store)
+    lines = said(label_query(small_source(), view_schedule(image_set(COUNT + 1), views=1)), store)
     assert [line.partition(" of ")[0] for line in lines] == ["small: no labels yet", "small: 1"]
 
 
 def test_views_of_an_earlier_fill_are_not_called_others(tmp_path: Path) -> None:
     store, source = LabelStore(tmp_path), small_source()
     for seed in (0, 1):
-        asked = question(source, wanted(seed=seed))
-        fill(asked, Choice(TORCH, ""), asked.collection(store, TORCH, 0), "a test", 1.0, QUIET, lambda: None)
-    lines = said(question(source, wanted(image_set(COUNT + 1))), store)
+        query = label_query(source, view_schedule(seed=seed))
+        fill(query, EngineChoice(TORCH, ""), query.collection(store, TORCH), "a test", 1.0, QUIET)
+    lines = said(label_query(source, view_schedule(image_set(COUNT + 1))), store)
     assert [line.partition(" of ")[0] for line in lines] == ["small: no labels yet", "small: 2"]
 
 
@@ -106,7 +105,7 @@ def test_views_of_an_earlier_fill_are_not_called_others(tmp_path: Path) -> None:
 def test_another_source_of_the_same_name_is_told_by_what_changed(
     source: object, difference: str, store: LabelStore
 ) -> None:
-    changed, cost = said(question(source), store)  # type: ignore[arg-type]
+    changed, cost = said(label_query(source), store)  # type: ignore[arg-type]
     (path,) = (one.path.name for one in store.collections())
     assert changed.startswith(f"small: the labels in '{path}' do not serve: {difference}")
     assert ";" not in changed
@@ -114,15 +113,15 @@ def test_another_source_of_the_same_name_is_told_by_what_changed(
 
 
 def test_another_top_k_and_another_square_are_named(store: LabelStore) -> None:
-    assert "top_k: 0 then, 3 now" in said(question(small_source()), store, top_k=3)[0]
-    assert "sees.square: 8 then, 16 now" in said(question(small_source(), side=2 * SIDE), store)[0]
+    assert "top_k: 0 then, 3 now" in said(label_query(small_source(), top_k=3), store)[0]
+    assert "sees.square: 8 then, 16 now" in said(label_query(small_source(), size=2 * SIZE), store)[0]
 
 
 def test_another_model_of_the_same_name_is_told(store: LabelStore) -> None:
     """What the recipe calls a source may become another network."""
     whole = small_source()
     other = TorchSource(whole.name, "another/model", whole.network, whole.pixels, torch.device("cpu"))
-    changed, cost = said(question(other), store)
+    changed, cost = said(label_query(other), store)
     (path,) = (one.path.name for one in store.collections())
     assert changed == (
         f"small: the labels in '{path}' do not serve: model: {whole.facts['model']} then, another/model now"

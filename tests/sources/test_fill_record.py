@@ -5,34 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from sskt_edge.common.progress import QUIET
-from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.fill import fill
-from sskt_edge.sources.fill_messages import notices
+from sskt_edge.sources.fill_messages import fill_messages
 from sskt_edge.sources.fill_record import fill_records
 from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
 from tests.sealed import changed
-from tests.sources.questions import COUNT, image_set, question, small_source, wanted
+from tests.sources.queries import COUNT, image_set, label_query, small_source, view_schedule
 
 TORCH = ENGINES["torch-fp32"]
 MEASURED = GateVerdict(TORCH, "cpu", 50.0, 0.001, 0.97, 0.99, 0.8, True, "", 0.0)
 
 
 def filled(store: LabelStore) -> Collection:
-    asked = question(small_source())
-    collection = asked.collection(store, TORCH, 0)
-    fill(asked, Choice(TORCH, "a test", (MEASURED,), 50.0), collection, "my recipe", 2.0, QUIET, lambda: None)
+    query = label_query(small_source())
+    collection = query.collection(store, TORCH)
+    fill(query, EngineChoice(TORCH, "a test", (MEASURED,), 50.0), collection, "my recipe", 2.0, QUIET)
     return collection
 
 
 def test_a_filling_says_for_what_and_by_what_it_was_done(tmp_path: Path) -> None:
-    (told,) = fill_records(filled(LabelStore(tmp_path)))
-    assert (told.recipe, told.source, told.images, told.temperature) == ("my recipe", "small", COUNT, 2.0)
-    assert (told.views["views"], told.images_per_second) == (2, 50.0)
-    assert told.gate is not None
-    assert (told.gate.kl, told.gate.same, told.gate.agreement, told.gate.near_tie) == (0.001, 0.97, 0.99, 0.8)
+    (record,) = fill_records(filled(LabelStore(tmp_path)))
+    assert (record.recipe, record.source, record.images, record.temperature) == ("my recipe", "small", COUNT, 2.0)
+    assert (record.views["views"], record.images_per_second) == (2, 50.0)
+    assert record.gate is not None
+    assert (record.gate.kl, record.gate.same, record.gate.agreement, record.gate.near_tie) == (0.001, 0.97, 0.99, 0.8)
 
 
 def test_what_others_wrote_is_left_out(tmp_path: Path) -> None:
@@ -42,5 +42,5 @@ def test_what_others_wrote_is_left_out(tmp_path: Path) -> None:
         (about,) = manifest["fills"].values()
         manifest["fills"] = {"1": {**about, "views": 3}, "2": {}, "3": {**about, "gate": {"kl": "none"}}}
     assert fill_records(collection) == []
-    asked = question(small_source(), wanted(image_set(COUNT + 1)))
-    assert len(notices(asked, Choice(TORCH, "a test"), collection, store)) == 2
+    query = label_query(small_source(), view_schedule(image_set(COUNT + 1)))
+    assert len(fill_messages(query, EngineChoice(TORCH, "a test"), collection, store)) == 2

@@ -16,7 +16,7 @@ from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.from_onnx import OnnxSource
 from sskt_edge.sources.zoo import open_source
-from tests.sources.small import CPU, ask, images
+from tests.sources.small import CPU, answers, images
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
 KERNEL = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
@@ -82,7 +82,7 @@ def of_floats(model: str, **keys: Any) -> OnnxSource:
 def test_a_float_network_answers_as_torch_does_after_pixels(tmp_path: Path, side: int) -> None:
     source = of_floats(write(tmp_path / "n.onnx"))
     assert (source.classes, source.input_size) == (4, 12)
-    answer = ask(source, images(3, side))
+    answer = answers(source, images(3, side))
     assert answer.dtype == np.float32
     np.testing.assert_allclose(answer, expected(images(3, side)), rtol=1e-4, atol=1e-4)
 
@@ -90,7 +90,7 @@ def test_a_float_network_answers_as_torch_does_after_pixels(tmp_path: Path, side
 def test_a_network_of_bytes_is_used_as_it_is(tmp_path: Path) -> None:
     source = opened(write(tmp_path / "n.onnx", kind="UINT8", shape=["B", 12, 12, 3]))
     raw = expected(images(3, 12), mean=(0, 0, 0), std=(1 / 255,) * 3)
-    np.testing.assert_allclose(ask(source, images(3, 12)), raw, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(answers(source, images(3, 12)), raw, rtol=1e-4, atol=1e-3)
 
 
 def test_a_network_of_bytes_gets_resized_bytes(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_network_of_bytes_gets_resized_bytes(tmp_path: Path) -> None:
     planes = torch.from_numpy(images(3, 20)).permute(0, 3, 1, 2).float()
     planes = torch.nn.functional.interpolate(planes, size=(12, 12), mode="bilinear", align_corners=False)
     resized = planes.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    np.testing.assert_allclose(ask(source, images(3, 20)), ask(source, resized), rtol=0.01, atol=0.1)
+    np.testing.assert_allclose(answers(source, images(3, 20)), answers(source, resized), rtol=0.01, atol=0.1)
 
 
 @pytest.mark.parametrize("kind", ["FLOAT", "UINT8"])
@@ -106,16 +106,16 @@ def test_a_network_of_bytes_gets_resized_bytes(tmp_path: Path) -> None:
 def test_a_fixed_batch_takes_any_number_of_images(tmp_path: Path, kind: str, number: int) -> None:
     shots = images(number, 12)
     if kind == "FLOAT":
-        source, wanted = of_floats(write(tmp_path / "n.onnx", shape=[4, 3, 12, 12])), expected(shots)
+        source, logits = of_floats(write(tmp_path / "n.onnx", shape=[4, 3, 12, 12])), expected(shots)
     else:
         source = opened(write(tmp_path / "n.onnx", kind=kind, shape=[4, 12, 12, 3]))
-        wanted = expected(shots, mean=(0, 0, 0), std=(1 / 255,) * 3)
-    np.testing.assert_allclose(ask(source, shots), wanted, rtol=1e-4, atol=1e-3)
+        logits = expected(shots, mean=(0, 0, 0), std=(1 / 255,) * 3)
+    np.testing.assert_allclose(answers(source, shots), logits, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("side", [12, 20])
 @pytest.mark.parametrize(
-    "form",
+    "network",
     [
         {},
         {"kind": "UINT8", "shape": ["B", 12, 12, 3]},
@@ -127,38 +127,38 @@ def test_a_fixed_batch_takes_any_number_of_images(tmp_path: Path, kind: str, num
     ],
     ids=["floats", "bytes", "fixed batch", "bytes, fixed batch", "two outputs", "old", "any size"],
 )
-def test_every_engine_answers_as_onnxruntime_does(tmp_path: Path, form: dict[str, Any], side: int) -> None:
-    model = write(tmp_path / "n.onnx", **form)
-    source = opened(model) if "kind" in form else of_floats(model, input_size=12)
-    expected, others = ask(source, images(6, side)), source.engines()[1:]
+def test_every_engine_answers_as_onnxruntime_does(tmp_path: Path, network: dict[str, Any], side: int) -> None:
+    model = write(tmp_path / "n.onnx", **network)
+    source = opened(model) if "kind" in network else of_floats(model, input_size=12)
+    expected, others = answers(source, images(6, side)), source.engines()[1:]
     assert source.engines()[0].name == "onnxruntime-fp32"
     assert all(engine.backend == "openvino" for engine in others)
     scale = np.abs(expected).max()
     for engine in others:
         near = 1e-5 if engine.precision == "fp32" else 0.02
-        assert np.abs(ask(source, images(6, side), engine) - expected).max() < near * scale
+        assert np.abs(answers(source, images(6, side), engine) - expected).max() < near * scale
 
 
 def test_torch_does_not_run_a_file(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="'s' is an ONNX file, which torch does not run"):
-        ask(of_floats(write(tmp_path / "n.onnx")), images(2, 12), ENGINES["torch-fp32"])
+        answers(of_floats(write(tmp_path / "n.onnx")), images(2, 12), ENGINES["torch-fp32"])
 
 
 def test_of_several_outputs_the_first_counts(tmp_path: Path) -> None:
     source = of_floats(write(tmp_path / "n.onnx", extra=True))
-    np.testing.assert_allclose(ask(source, images(2, 12)), expected(images(2, 12)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(answers(source, images(2, 12)), expected(images(2, 12)), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("opset", "ir"), [(9, 3), (13, 7), (21, 10)])
 def test_files_of_all_ages_are_taken(tmp_path: Path, opset: int, ir: int) -> None:
     source = of_floats(write(tmp_path / "n.onnx", opset=opset, ir=ir))
-    np.testing.assert_allclose(ask(source, images(2, 12)), expected(images(2, 12)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(answers(source, images(2, 12)), expected(images(2, 12)), rtol=1e-4, atol=1e-4)
 
 
 def test_a_file_too_old_to_resize_in_says_so(tmp_path: Path) -> None:
     source = of_floats(write(tmp_path / "n.onnx", opset=9, ir=3))
     with pytest.raises(NetworkError, match=r"opset 9; to resize images from 20 to 12 inside it needs 13.*native"):
-        ask(source, images(2, 20))
+        answers(source, images(2, 20))
 
 
 def test_a_network_of_any_size_needs_the_recipes(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_network_of_any_size_needs_the_recipes(tmp_path: Path) -> None:
         of_floats(model)
     source = of_floats(model, input_size=16)
     assert source.input_size == 16
-    np.testing.assert_allclose(ask(source, images(2, 9)), expected(images(2, 9), 16), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(answers(source, images(2, 9)), expected(images(2, 9), 16), rtol=1e-4, atol=1e-4)
 
 
 def test_the_identity_is_of_the_file_and_its_preprocessing(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_other_classes_than_the_recipe_says_name_both_numbers(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "form",
+    "network",
     [
         {"kind": "FLOAT16"},
         {"shape": ["B", 1, 12, 12]},
@@ -219,9 +219,9 @@ def test_other_classes_than_the_recipe_says_name_both_numbers(tmp_path: Path) ->
         {"declared": ["B", 4, 1]},
     ],
 )
-def test_another_form_is_refused_and_named(tmp_path: Path, form: dict[str, Any]) -> None:
+def test_another_form_is_refused_and_named(tmp_path: Path, network: dict[str, Any]) -> None:
     with pytest.raises(NetworkError, match=r"got in: \w+ \[.*expected one input, uint8 \[B,S,S,3\] or float"):
-        of_floats(write(tmp_path / "n.onnx", **form))
+        of_floats(write(tmp_path / "n.onnx", **network))
 
 
 @pytest.mark.parametrize("kind", ["FLOAT", "UINT8"])

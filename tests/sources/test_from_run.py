@@ -18,7 +18,7 @@ from sskt_edge.sources.zoo import open_source
 from sskt_edge.targets.finished_run import NetworkCost, RunResult
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.spec import target_spec
-from tests.sources.small import CPU, ask, images
+from tests.sources.small import CPU, answers, images
 
 
 def write_run(path: Path) -> torch.nn.Module:
@@ -63,8 +63,8 @@ def test_a_run_teaches_with_its_own_preprocessing_wherever_it_lies(tmp_path: Pat
     source = open_source(SourceOptions(name="s", model=f"run/{tmp_path}/run"), CPU)
     assert isinstance(source, TorchSource)
     assert (source.classes, source.input_size, source.pixels.mean) == (3, 16, (0.1, 0.2, 0.3))
-    expected = network(source.pixels(torch.from_numpy(images(side=16)))).detach().numpy()
-    np.testing.assert_allclose(ask(source, images(side=16)), expected, rtol=1e-4, atol=1e-5)
+    expected = network(source.pixels(torch.from_numpy(images(size=16)))).detach().numpy()
+    np.testing.assert_allclose(answers(source, images(size=16)), expected, rtol=1e-4, atol=1e-5)
     (tmp_path / "run").rename(tmp_path / "moved")
     assert open_source(SourceOptions(name="s", model=f"run/{tmp_path}/moved"), CPU).identity == source.identity
 

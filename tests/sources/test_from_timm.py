@@ -16,7 +16,7 @@ from sskt_edge.common.errors import NetworkError, RecipeError
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
-from tests.sources.small import CPU, ask, images
+from tests.sources.small import CPU, answers, images
 
 
 def opened(model: str, **keys: Any) -> TorchSource:
@@ -35,7 +35,7 @@ def test_a_file_gives_the_weights_and_timm_the_preprocessing(tmp_path: Path) -> 
     assert (source.input_size, source.pixels.mean, source.pixels.std) == (own.input_size[1], own.mean, own.std)
     shots = images(2, source.input_size)
     expected = net(source.pixels(torch.from_numpy(shots))).detach().numpy()
-    np.testing.assert_allclose(ask(source, shots), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(answers(source, shots), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_size_that_the_network_does_not_take_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sskt_edge.common.errors import CheckpointError, DownloadError, NetworkError
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
-from tests.sources.small import CPU, ask, images
+from tests.sources.small import CPU, answers, images
 
 
 def opened(model: str, **keys: Any) -> TorchSource:
@@ -53,7 +53,7 @@ def test_the_published_format_of_places365_is_read(tmp_path: Path) -> None:
     planes = torch.from_numpy(images(2, 224)).permute(0, 3, 1, 2) / 255
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     expected = net((planes - mean[:, None, None]) / std[:, None, None]).detach().numpy()
-    np.testing.assert_allclose(ask(source, images(2, 224)), expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(answers(source, images(2, 224)), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_file_takes_the_recipes_size_mean_and_std(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sskt_edge.common.errors import Interrupted
-from sskt_edge.common.progress import QUIET
+from sskt_edge.common.progress import QUIET, Stoppable
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.inference.session import Session
 from sskt_edge.recipe.models import GateOptions
@@ -25,9 +25,9 @@ from sskt_edge.sources.source import Source, TorchSource
 from tests.sources.small import CPU, images, network
 
 TORCH, ONNX = ENGINES["torch-fp32"], ENGINES["onnxruntime-fp32"]
-SIDE, BATCH = 32, 8
+SIZE, BATCH = 32, 8
 TINTS = np.random.default_rng(0).integers(0, 192, (4, BATCH, 1, 1, 3), dtype=np.uint8)
-SHOTS = [tint + images(BATCH, SIDE) // 4 for tint in TINTS]
+SHOTS = [tint + images(BATCH, SIZE) // 4 for tint in TINTS]
 USUAL = GateOptions()
 NO_LIMITS = GateOptions(kl=1e9, agreement=0)
 
@@ -37,7 +37,7 @@ def telling(mean: tuple[float, float, float] = (0.5, 0.5, 0.5)) -> TorchSource:
     net, random = network(), torch.Generator().manual_seed(1)
     nn.init.uniform_(net.get_parameter("0.weight"), -1, 1, random)
     nn.init.uniform_(net.get_parameter("6.weight"), -8, 8, random)
-    return TorchSource("small", "test/small", net, Pixels(SIDE, mean, (0.25, 0.25, 0.25)), CPU)
+    return TorchSource("small", "test/small", net, Pixels(SIZE, mean, (0.25, 0.25, 0.25)), CPU)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ class _Altered:
     """A session whose images or logits are altered on their way."""
 
     session: Session
-    see: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda shots: shots
+    show: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda shots: shots
     say: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda logits: logits
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class _Altered:
         self.max_batch = self.session.max_batch
 
     def run(self, shots: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self.say(self.session.run(self.see(shots)))
+        return self.say(self.session.run(self.show(shots)))
 
 
 class _Broken:
@@ -70,13 +70,13 @@ class _Broken:
         self.facts, self.identity, self.engines, self.remark = whole.facts, whole.identity, whole.engines, whole.remark
         self._whole, self._engine, self._wrong = whole, engine, wrong
 
-    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
-        session = self._whole.open(engine, side, batch)
+    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+        session = self._whole.open(engine, size, batch)
         return self._wrong(session) if engine == self._engine else session
 
 
 def judged(source: Source, *engines: SourceEngine, gate: GateOptions = USUAL) -> dict[str, GateVerdict]:
-    verdicts = try_engines(source, [TORCH, *engines], SIDE, SHOTS, gate, QUIET, lambda: None)
+    verdicts = try_engines(source, [TORCH, *engines], SHOTS, gate, QUIET)
     assert [verdict.engine for verdict in verdicts] == [TORCH, *engines]
     return {verdict.engine.name: verdict for verdict in verdicts}
 
@@ -90,7 +90,7 @@ def test_kl_is_torchs() -> None:
     assert kl == pytest.approx(F.kl_div(given, expected, reduction="batchmean", log_target=True).item(), rel=1e-4)
 
 
-def test_agreement_forgives_only_a_class_that_the_reference_holds_for_as_likely() -> None:
+def test_agreement_forgives_only_a_class_that_the_reference_finds_likely() -> None:
     likely = np.log(np.array([0.5, 0.41, 0.09], dtype=np.float32))  # 0.41 / 0.5 is just above four fifths
     unlikely = np.log(np.array([0.5, 0.39, 0.11], dtype=np.float32))
     first, second, third = 10 * np.eye(3, dtype=np.float32)
@@ -129,11 +129,11 @@ def test_healthy_engines_pass_and_full_precision_has_no_distance(healthy: TorchS
 
 def wrong_mean(_: Session) -> Session:
     """The same weights, exported with another preprocessing."""
-    return telling((0.2, 0.5, 0.8)).open(ONNX, SIDE, BATCH)
+    return telling((0.2, 0.5, 0.8)).open(ONNX, SIZE, BATCH)
 
 
 def swapped_channels(session: Session) -> Session:
-    return _Altered(session, see=lambda shots: shots[..., ::-1])
+    return _Altered(session, show=lambda shots: shots[..., ::-1])
 
 
 def mixed_up_classes(session: Session) -> Session:
@@ -172,9 +172,9 @@ def test_near_ties_count_as_agreement_only_where_the_recipe_says_so(healthy: Tor
     """An engine that swaps two classes that the reference holds for equally likely: near by KL, of another class."""
 
     class Even(TorchSource):
-        def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
+        def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
             say = first_two_even if engine.backend == "torch" else first_two_swapped
-            return _Altered(super().open(engine, side, batch), say=say)
+            return _Altered(super().open(engine, size, batch), say=say)
 
     even = Even(healthy.name, "test/even", healthy.network, healthy.pixels, CPU)
     strict = judged(even, ONNX)["onnxruntime-fp32"]
@@ -219,7 +219,7 @@ def test_other_classes_than_the_references_are_refused(healthy: TorchSource) -> 
     assert "answers [32, 4], the reference [32, 5]" in verdict.why
 
 
-def test_an_engine_that_does_not_open_is_a_verdict_and_the_others_are_still_tried(
+def test_an_engine_that_does_not_open_is_a_verdict_and_others_are_tried(
     healthy: TorchSource,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -233,7 +233,7 @@ def test_an_engine_that_does_not_open_is_a_verdict_and_the_others_are_still_trie
 
 def test_an_engine_that_fails_while_it_runs_is_a_verdict(healthy: TorchSource) -> None:
     def failing(session: Session) -> Session:
-        return _Altered(session, see=lambda shots: shots[:, 1:])
+        return _Altered(session, show=lambda shots: shots[:, 1:])
 
     verdict = judged(_Broken(healthy, ONNX, failing), ONNX)["onnxruntime-fp32"]
     assert not verdict.passed
@@ -242,7 +242,7 @@ def test_an_engine_that_fails_while_it_runs_is_a_verdict(healthy: TorchSource) -
 
 def test_without_a_reference_nothing_passes(healthy: TorchSource) -> None:
     def failing(session: Session) -> Session:
-        return _Altered(session, see=lambda shots: shots[:, 1:])
+        return _Altered(session, show=lambda shots: shots[:, 1:])
 
     verdicts = judged(_Broken(healthy, TORCH, failing), ONNX, gate=NO_LIMITS)
     assert [verdict.passed for verdict in verdicts.values()] == [False, False]
@@ -258,5 +258,5 @@ def test_a_trial_can_be_interrupted_between_batches(healthy: TorchSource) -> Non
             raise Interrupted("stopped", 2)
 
     with pytest.raises(Interrupted):
-        try_engines(healthy, [TORCH, ONNX], SIDE, SHOTS, USUAL, QUIET, stop_at_the_third)
+        try_engines(healthy, [TORCH, ONNX], SHOTS, USUAL, Stoppable(QUIET, stop_at_the_third))
     assert len(calls) == 3

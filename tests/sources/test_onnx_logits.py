@@ -19,8 +19,8 @@ from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.zoo import open_source
 from sskt_edge.training.inputs import open_inputs
 from tests.conftest import tiny_recipe
-from tests.sources.questions import question
-from tests.sources.small import CPU, ask, images
+from tests.sources.queries import label_query
+from tests.sources.small import CPU, answers, images
 
 RANDOM = np.random.default_rng(0)
 KERNEL, BIAS = RANDOM.standard_normal((4, 3, 3, 3)).astype(np.float32), np.array([1, -1, 0.5, 0], dtype=np.float32)
@@ -142,32 +142,32 @@ TAILS = {
 def test_every_engine_gives_the_logits_behind_probabilities(
     tail: list[NodeProto], said: str, side: int, tmp_path: Path
 ) -> None:
-    logits = ask(opened(write(tmp_path / "logits.onnx", LOGITS)), images(6, side))
+    logits = answers(opened(write(tmp_path / "logits.onnx", LOGITS)), images(6, side))
     source = opened(write(tmp_path / "tail.onnx", tail))
     assert source.classes == 4
     assert said in source.remark and bool(source.remark) == bool(said)
     for engine in source.engines():
         near = 1e-4 if engine.precision == "fp32" else 0.05
-        np.testing.assert_allclose(centred(ask(source, images(6, side), engine)), centred(logits), atol=near)
+        np.testing.assert_allclose(centred(answers(source, images(6, side), engine)), centred(logits), atol=near)
 
 
 def test_half_precision_keeps_the_digits_that_it_has(tmp_path: Path) -> None:
-    logits = ask(opened(write(tmp_path / "logits.onnx", LOGITS)), images(6, 12))
-    given = ask(opened(write(tmp_path / "tail.onnx", HALF)), images(6, 12))
+    logits = answers(opened(write(tmp_path / "logits.onnx", LOGITS)), images(6, 12))
+    given = answers(opened(write(tmp_path / "tail.onnx", HALF)), images(6, 12))
     assert divergence(logits, given).max() < 1e-5
 
 
 @pytest.mark.parametrize("opset", [9, 13])
 def test_softmax_of_old_files_is_over_the_classes_too(opset: int, tmp_path: Path) -> None:
-    logits = ask(opened(write(tmp_path / "logits.onnx", LOGITS, opset=opset)), images(3, 12))
-    given = ask(opened(write(tmp_path / "tail.onnx", FOUR_SIDES, opset=opset, batch=2)), images(3, 12))
+    logits = answers(opened(write(tmp_path / "logits.onnx", LOGITS, opset=opset)), images(3, 12))
+    given = answers(opened(write(tmp_path / "tail.onnx", FOUR_SIDES, opset=opset, batch=2)), images(3, 12))
     np.testing.assert_allclose(given, logits, rtol=1e-5)
 
 
 def test_a_saturated_softmax_gives_finite_exact_logits(tmp_path: Path) -> None:
-    logits = ask(opened(write(tmp_path / "logits.onnx", LOGITS, scale=300)), images(6, 12))
+    logits = answers(opened(write(tmp_path / "logits.onnx", LOGITS, scale=300)), images(6, 12))
     assert np.ptp(logits, axis=1).min() > 200  # softmax of them is 0 and 1
-    given = ask(opened(write(tmp_path / "tail.onnx", SOFTMAX, scale=300)), images(6, 12))
+    given = answers(opened(write(tmp_path / "tail.onnx", SOFTMAX, scale=300)), images(6, 12))
     np.testing.assert_allclose(given, logits, rtol=1e-5)
 
 
@@ -203,16 +203,16 @@ def test_probabilities_without_exact_logits_are_refused(
 def test_positive_logits_are_not_taken_for_probabilities(scale: float, tmp_path: Path) -> None:
     source = opened(write(tmp_path / "n.onnx", POSITIVE, scale))
     assert source.remark == ""
-    plain = ask(opened(write(tmp_path / "logits.onnx", LOGITS, scale)), images(3, 12))
-    np.testing.assert_allclose(ask(source, images(3, 12)), np.abs(plain), rtol=1e-5)
+    plain = answers(opened(write(tmp_path / "logits.onnx", LOGITS, scale)), images(3, 12))
+    np.testing.assert_allclose(answers(source, images(3, 12)), np.abs(plain), rtol=1e-5)
 
 
 def test_a_zero_of_a_later_view_gives_a_finite_logit(tmp_path: Path) -> None:
     """The logarithm is exact on the images that it is judged by; one view that saturates must not end a training."""
     cyan = np.full((1, 12, 12, 3), (0, 255, 255), dtype=np.uint8)
-    logits = ask(opened(write(tmp_path / "logits.onnx", LOGITS, 8.8)), cyan)
+    logits = answers(opened(write(tmp_path / "logits.onnx", LOGITS, 8.8)), cyan)
     assert np.ptp(logits) > 104  # exp(-104) is 0 in float32
-    given = ask(opened(write(tmp_path / "n.onnx", BY_HAND, 8.8)), cyan)
+    given = answers(opened(write(tmp_path / "n.onnx", BY_HAND, 8.8)), cyan)
     assert given.min() == pytest.approx(-87.3, abs=0.1)
     assert divergence(logits, given).max() < 1e-6
 
@@ -221,9 +221,9 @@ def test_labels_of_the_same_file_without_its_logits_do_not_serve(tmp_path: Path)
     source = opened(write(tmp_path / "n.onnx", SOFTMAX))
     before = {name: value for name, value in source.facts.items() if name != "logits"}
     store, engine = LabelStore(tmp_path / "labels"), source.engines()[0]
-    now = question(source).collection(store, engine, 0)
+    now = label_query(source).collection(store, engine)
     source.facts = before
-    assert question(source).collection(store, engine, 0).key != now.key
+    assert label_query(source).collection(store, engine).key != now.key
 
 
 def test_the_facts_of_logits_stay_as_they_were(tmp_path: Path) -> None:

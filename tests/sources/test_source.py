@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sskt_edge.common.errors import DataError, NetworkError
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.sources.source import TorchSource
-from tests.sources.small import CPU, ask, images, network
+from tests.sources.small import CPU, answers, images, network
 
 
 def source(
@@ -21,8 +21,8 @@ def source(
 
 
 @pytest.mark.parametrize("side", [16, 32, 50])
-def test_logits_are_those_of_the_network_on_the_normalised_and_resized_images(side: int) -> None:
-    net, shots = network().eval(), images(side=side)
+def test_logits_are_the_networks_on_normalised_and_resized_images(side: int) -> None:
+    net, shots = network().eval(), images(size=side)
     mean, std = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.4, 0.5, 0.6])
     planes = torch.from_numpy(shots).permute(0, 3, 1, 2).float()
     planes = nn.functional.interpolate(planes, size=(32, 32), mode="bilinear", align_corners=False)
@@ -30,7 +30,7 @@ def test_logits_are_those_of_the_network_on_the_normalised_and_resized_images(si
     asked = source(net, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
     assert asked.classes == 5
     assert asked.input_size == 32
-    answer = ask(asked, shots)
+    answer = answers(asked, shots)
     assert answer.dtype == np.float32
     np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-5)
 
@@ -39,21 +39,21 @@ def test_a_source_is_frozen_whatever_the_network_was() -> None:
     net = network().train()
     before = copy.deepcopy(net.state_dict())
     asked = source(net)
-    first = ask(asked, images())
-    assert np.array_equal(first, ask(asked, images()))  # no dropout
+    first = answers(asked, images())
+    assert np.array_equal(first, answers(asked, images()))  # no dropout
     assert not any(parameter.requires_grad for parameter in asked.network.parameters())
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
 def test_autocast_and_tf32_around_a_source_change_no_bit_and_come_back() -> None:
     asked = source()
-    alone = ask(asked, images())
+    alone = answers(asked, images())
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, matmul.allow_tf32
     cudnn.allow_tf32 = matmul.allow_tf32 = True
     try:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert np.array_equal(ask(asked, images()), alone)
+            assert np.array_equal(answers(asked, images()), alone)
         assert cudnn.allow_tf32
         assert matmul.allow_tf32
     finally:
@@ -61,7 +61,7 @@ def test_autocast_and_tf32_around_a_source_change_no_bit_and_come_back() -> None
 
 
 def test_half_precision_weights_answer_in_fp32() -> None:
-    assert ask(source(network().half()), images()).dtype == np.float32
+    assert answers(source(network().half()), images()).dtype == np.float32
 
 
 def test_read_only_and_mirrored_images_are_taken() -> None:
@@ -69,7 +69,7 @@ def test_read_only_and_mirrored_images_are_taken() -> None:
     mirrored = shots[:, :, ::-1]
     shots.flags.writeable = False
     asked = source()
-    assert np.array_equal(ask(asked, mirrored), ask(asked, np.ascontiguousarray(mirrored)))
+    assert np.array_equal(answers(asked, mirrored), answers(asked, np.ascontiguousarray(mirrored)))
 
 
 def test_the_identity_is_of_what_a_source_is_not_of_what_it_is_called() -> None:
@@ -86,7 +86,7 @@ def test_the_identity_is_of_what_a_source_is_not_of_what_it_is_called() -> None:
     assert all(len(identity) == 64 for identity in identities)
 
 
-def test_the_facts_name_all_that_the_identity_is_of_and_json_can_write_them() -> None:
+def test_the_facts_are_json_and_name_all_that_the_identity_is_of() -> None:
     facts = source(mean=(0.1, 0.2, 0.3)).facts
     assert set(facts) == {"model", "weights", "input_size", "mean", "std", "batchnorm"}
     assert (facts["model"], facts["input_size"], facts["batchnorm"]) == ("test/small", 32, "frozen")
@@ -95,9 +95,9 @@ def test_the_facts_name_all_that_the_identity_is_of_and_json_can_write_them() ->
 
 def test_images_that_are_no_bytes_are_refused() -> None:
     with pytest.raises(DataError, match="float64"):
-        ask(source(), images() / 255)  # type: ignore[arg-type]
+        answers(source(), images() / 255)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="uint8"):
-        ask(source(), images()[:, :20])
+        answers(source(), images()[:, :20])
 
 
 def test_a_size_that_the_network_cannot_take_is_met_when_it_is_opened() -> None:

@@ -15,7 +15,7 @@ from sskt_edge.sources.engines import ENGINES, engine_facts, engines_here, open_
 from sskt_edge.sources.gate import try_engines
 from sskt_edge.sources.source import TorchSource
 from tests.inference.backends.tensorrt.simulated import simulate
-from tests.sources.small import CPU, ask, images, network
+from tests.sources.small import CPU, answers, images, network
 
 CUDA = torch.device("cuda")
 SIDE = 20
@@ -53,7 +53,7 @@ def test_it_answers_as_torch_does_in_batches_of_the_engines_size(
 
     answer = session.run(shots)
 
-    np.testing.assert_allclose(answer, ask(source, shots), rtol=1e-4 if engine.precision == "fp32" else 0.02)
+    np.testing.assert_allclose(answer, answers(source, shots), rtol=1e-4 if engine.precision == "fp32" else 0.02)
     assert built == [(SIDE, 4, engine.precision)]
     assert session.precision == engine.precision
 
@@ -87,10 +87,10 @@ def test_it_stands_behind_the_same_gate(source: TorchSource) -> None:
     class OnCuda:
         name, classes, input_size = source.name, source.classes, source.input_size
 
-        def open(self, engine: Any, side: int, batch: int) -> Any:
+        def open(self, engine: Any, size: int, batch: int) -> Any:
             if engine.backend == "torch":
-                return source.open(engine, side, batch)
-            return open_onnx_session(source.onnx(side), engine, CUDA, side, batch)
+                return source.open(engine, size, batch)
+            return open_onnx_session(source.onnx(size), engine, CUDA, size, batch)
 
     from sskt_edge.common.progress import QUIET
     from sskt_edge.recipe.models import GateOptions
@@ -98,11 +98,9 @@ def test_it_stands_behind_the_same_gate(source: TorchSource) -> None:
     reference, *others = try_engines(
         OnCuda(),  # type: ignore[arg-type]
         [ENGINES["torch-fp32"], *BY_TENSORRT],
-        SIDE,
         [images(4, SIDE), images(4, SIDE)],
         GateOptions(),
         QUIET,
-        lambda: None,
     )
     assert [verdict.passed for verdict in (reference, *others)] == [True, True, True]
     assert all(verdict.kl < 1e-4 and verdict.seconds_to_open > 0 for verdict in others)

@@ -19,7 +19,7 @@ def test_every_entry_names_code_that_can_be_called(kind: str) -> None:
     assert callable(SOURCES[kind].load())
 
 
-def test_opening_a_source_draws_no_random_number_and_leaves_the_environment(tmp_path: Path) -> None:
+def test_opening_a_source_leaves_random_numbers_and_environment(tmp_path: Path) -> None:
     torch.save(timm.create_model("test_vit", num_classes=3).state_dict(), tmp_path / "w.pth")
     state, environment = torch.random.get_rng_state(), dict(os.environ)
     open_source(SourceOptions(name="s", model="timm/test_vit", checkpoint=str(tmp_path / "w.pth")), CPU)

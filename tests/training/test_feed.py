@@ -12,31 +12,30 @@ from sskt_edge.data.images import ImageSet
 from sskt_edge.data.views import draw_views
 from sskt_edge.sources.online import OnlineLogits
 from sskt_edge.sources.soft_labels import SoftLabels
-from sskt_edge.sources.store.label_format import label_format
 from sskt_edge.training.feed import Feed, Unlabelled
-from tests.sources.questions import BATCH, COUNT, MOVED, SIDE, image_set, small_source, wanted
+from tests.sources.queries import COUNT, MOVED, SIZE, image_set, label_query, small_source, view_schedule
 
 SOURCE = small_source()
-SESSION = SOURCE.open(SOURCE.engines()[0], SIDE, BATCH)
+SESSION = label_query(SOURCE).open(SOURCE.engines()[0])
 FURTHER = image_set(7, first=COUNT)
 
 
-def soft_labels(images: ImageSet, turns: int) -> SoftLabels:
-    asked = wanted(images, views="fresh", turns=turns)
-    online = OnlineLogits("small", SESSION, SIDE, label_format(5, 0), asked, QUIET, lambda: None)
-    return SoftLabels(asked, {"small": online})
+def soft_labels(images: ImageSet, passes: int) -> SoftLabels:
+    schedule = view_schedule(images, views="fresh", passes=passes)
+    online = OnlineLogits(label_query(SOURCE, schedule), SESSION, schedule, QUIET)
+    return SoftLabels(schedule, {"small": online})
 
 
 def feed(ratio: float | None = None, batch_size: int = 4) -> Feed:
     images = image_set()
     unlabelled = None if ratio is None else Unlabelled(FURTHER, soft_labels(FURTHER, 20), ratio)
-    return Feed(images, soft_labels(images, 5), unlabelled, SIDE, batch_size, seed=0)
+    return Feed(images, soft_labels(images, 5), unlabelled, SIZE, batch_size, seed=0)
 
 
 def expected(images: ImageSet, rows: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
     """View `number` of some rows, and what the source says of it."""
     views = draw_views(images.hashes[rows], MOVED, 0, number)
-    cut = cut_views(images.squares[SIDE], rows, views, SIDE)
+    cut = cut_views(images.squares[SIZE], rows, views, SIZE)
     return cut, SESSION.run(cut).astype(np.float16).astype(np.float32)
 
 

@@ -40,7 +40,7 @@ def test_many_files_are_counted_and_three_named(tmp_path: Path) -> None:
     path = tmp_path / "images.tsv"
     write_image_list(path, {"training": images(c1=1)}, CLASSES)
     now = {"training": images(**{f"d{number}": number for number in range(5)}, c1=1)}
-    assert changed_images(path, now, CLASSES) == "5 added (d0.png, d1.png, d2.png, …)"
+    assert changed_images(path, now, CLASSES) == "5 added (d0.png, d1.png, d2.png and 2 more)"
 
 
 @pytest.mark.parametrize("text", [None, "training\tc1.png\n", "a\tb\tc\td\te\n"])

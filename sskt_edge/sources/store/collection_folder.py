@@ -31,15 +31,15 @@ class CollectionFolder:
     Args:
         path: where it is, or will be.
         facts: what decides the labels.
-        form: how they are kept.
+        label_format: how they are kept.
 
     Attributes:
         damaged: why, by the names of shards that were found to be gone, cut or changed.
         whole: names of shards that were checked against their hash.
     """
 
-    def __init__(self, path: Path, facts: Facts, form: LabelFormat) -> None:
-        self.path, self._facts, self._form = path, facts, form
+    def __init__(self, path: Path, facts: Facts, label_format: LabelFormat) -> None:
+        self.path, self._facts, self._label_format = path, facts, label_format
         self._file = path / FILE_NAME
         self._keys: dict[str, Keys] = {}
         self.damaged: dict[str, str] = {}
@@ -51,8 +51,8 @@ class CollectionFolder:
         Raises:
             DataError: it is broken, or of another collection.
         """
-        manifest = read_manifest(self.path) or CollectionManifest(self._facts, self._form)
-        if key_of(manifest.facts, manifest.form) != key_of(self._facts, self._form):
+        manifest = read_manifest(self.path) or CollectionManifest(self._facts, self._label_format)
+        if key_of(manifest.facts, manifest.label_format) != key_of(self._facts, self._label_format):
             raise DataError(
                 f"'{self._file}' is of another collection. Move the folder elsewhere; its labels are asked again."
             )
@@ -66,7 +66,7 @@ class CollectionFolder:
         """The keys of a shard, S16 [n]; None if it is damaged, as far as can be seen without reading all of it."""
         if shard.name not in self._keys:
             try:
-                self._keys[shard.name] = read_keys(self.path, shard, self._form)
+                self._keys[shard.name] = read_keys(self.path, shard, self._label_format)
             except DamagedShardError as error:
                 self.damaged[shard.name] = str(error)
                 return None

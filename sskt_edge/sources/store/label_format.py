@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.common.errors import NetworkError
+from sskt_edge.tasks.softmax import log_softmax, log_sum_exp
 
 Arrays = dict[str, NDArray[Any]]
 _LARGEST = float(np.finfo(np.float16).max)
@@ -22,11 +23,16 @@ class LabelFormat:
 
     Attributes:
         classes: C.
-        top_k: how many of the largest logits are kept; 0 = all. See `label_format`.
+        top_k: how many of the largest logits are kept, fewer than there are classes; 0 = all.
     """
 
     classes: int
     top_k: int = 0
+
+    @classmethod
+    def of(cls, classes: int, top_k: int) -> LabelFormat:
+        """The format that keeps `top_k` logits; with as many as there are classes, or 0, it keeps all."""
+        return cls(classes, top_k if top_k < classes else 0)
 
     def layout(self, rows: int) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
         """Name → type and shape of the arrays of `rows` rows."""
@@ -52,7 +58,7 @@ class LabelFormat:
         return {
             "values": np.take_along_axis(logits, places, axis=1).astype(np.float16),
             "places": places.astype(self.layout(0)["places"][0]),
-            "tail": _log_sum_exp(np.take_along_axis(logits, others, axis=1))[:, 0].astype(np.float32),
+            "tail": log_sum_exp(np.take_along_axis(logits, others, axis=1))[:, 0].astype(np.float32),
         }
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -68,19 +74,15 @@ class LabelFormat:
         return logits
 
 
-def label_format(classes: int, top_k: int) -> LabelFormat:
-    """The form that keeps `top_k` logits; with as many as there are classes, or 0, it keeps all."""
-    return LabelFormat(classes, top_k if top_k < classes else 0)
-
-
 def kl_of_top_k(logits: NDArray[np.float32], k: int, temperature: float) -> float:
     """Mean KL(softmax(logits/T), softmax(kept/T)) in nats of keeping k logits. [N,C] → scalar.
 
     Raises:
         NetworkError: a logit is not finite, or too large for float16.
     """
-    form = label_format(logits.shape[1], k)
-    whole, kept = (_log_softmax(values / temperature) for values in (logits, form.unpack(form.pack(logits))))
+    label_format = LabelFormat.of(logits.shape[1], k)
+    kept_logits = label_format.unpack(label_format.pack(logits))
+    whole, kept = (log_softmax(values / temperature) for values in (logits, kept_logits))
     return float((np.exp(whole) * (whole - kept)).sum(axis=1).mean())
 
 
@@ -102,14 +104,3 @@ def _check(logits: NDArray[np.float32], classes: int) -> None:
             f"A source's logits cannot be kept: {len(bad)} of {logits.size} are not finite numbers within "
             f"±{_LARGEST:.0f}, such as {bad[0]}. Check its weights, mean and std, or set labels.precision = 'fp32'."
         )
-
-
-def _log_sum_exp(values: NDArray[Any]) -> NDArray[np.float64]:
-    """[B,n] → [B,1], in float64."""
-    largest = values.max(axis=1, keepdims=True).astype(np.float64)
-    total: NDArray[np.float64] = largest + np.log(np.exp(values - largest).sum(axis=1, keepdims=True))
-    return total
-
-
-def _log_softmax(values: NDArray[Any]) -> NDArray[np.float64]:
-    return values - _log_sum_exp(values)

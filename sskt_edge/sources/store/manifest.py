@@ -47,14 +47,14 @@ class CollectionManifest:
 
     Attributes:
         facts: what decides the labels; JSON.
-        form: how they are kept.
+        label_format: how they are kept.
         created: ISO 8601.
         shards: in the order in which they were written.
         fills: what each writer said about itself, by its number.
     """
 
     facts: Facts
-    form: LabelFormat
+    label_format: LabelFormat
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     shards: tuple[Shard, ...] = ()
     fills: dict[str, Facts] = field(default_factory=dict)
@@ -70,10 +70,10 @@ def plain(facts: Mapping[str, object]) -> Facts:
     return answer
 
 
-def key_of(facts: Facts, form: LabelFormat) -> str:
+def key_of(facts: Facts, label_format: LabelFormat) -> str:
     """SHA-256, in hex, over all that decides the labels and how they are kept."""
-    told = {"facts": facts, "form": asdict(form), "format": _KEYED}
-    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    decisive = {"facts": facts, "form": asdict(label_format), "format": _KEYED}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def write_manifest(folder: Path, manifest: CollectionManifest) -> None:
@@ -82,7 +82,9 @@ def write_manifest(folder: Path, manifest: CollectionManifest) -> None:
     Raises:
         StorageError: the disk does not take it; the old one is whole.
     """
-    content = {"format": FORMAT, "key": key_of(manifest.facts, manifest.form), **asdict(manifest)}
+    names = {"label_format": "form"}  # as the first version of the format has it
+    content = {names.get(name, name): value for name, value in asdict(manifest).items()}
+    content = {"format": FORMAT, "key": key_of(manifest.facts, manifest.label_format), **content}
     write_atomically(folder / FILE_NAME, seal.sealed_json(content))
 
 
@@ -129,15 +131,16 @@ def _checked(raw: Any) -> CollectionManifest:
     Raises:
         ValueError, KeyError, TypeError: it cannot.
     """
-    form, shards = LabelFormat(**raw["form"]), tuple(Shard(**shard) for shard in raw["shards"])
-    manifest = CollectionManifest(raw["facts"], form, str(raw["created"]), shards, raw["fills"])
-    if not (_is_count(form.classes, 1) and _is_count(form.top_k, 0) and form.top_k < form.classes):
-        raise ValueError(f"its labels cannot be of {form.classes} classes and top_k {form.top_k}")
+    label_format, shards = LabelFormat(**raw["form"]), tuple(Shard(**shard) for shard in raw["shards"])
+    manifest = CollectionManifest(raw["facts"], label_format, str(raw["created"]), shards, raw["fills"])
+    classes, top_k = label_format.classes, label_format.top_k
+    if not (_is_count(classes, 1) and _is_count(top_k, 0) and top_k < classes):
+        raise ValueError(f"its labels cannot be of {classes} classes and top_k {top_k}")
     if not isinstance(manifest.facts, dict) or not isinstance(manifest.facts.get("model"), str):
         raise TypeError("its facts name no model")
     if not isinstance(manifest.fills, dict) or not all(isinstance(fill, dict) for fill in manifest.fills.values()):
         raise TypeError("the notes of its writers cannot be read")
-    if raw["key"] != key_of(manifest.facts, form):
+    if raw["key"] != key_of(manifest.facts, label_format):
         raise ValueError("its facts are not those of its key")
     return manifest
 

@@ -52,7 +52,7 @@ def check_shard(folder: Path, shard: Shard) -> None:
             raise DamagedShardError("its content changed")
 
 
-def map_shard(folder: Path, shard: Shard, form: LabelFormat) -> Arrays:
+def map_shard(folder: Path, shard: Shard, label_format: LabelFormat) -> Arrays:
     """The shard's arrays by name, `keys` among them, mapped: the system reads what is used and may drop it again.
 
     Raises:
@@ -62,24 +62,24 @@ def map_shard(folder: Path, shard: Shard, form: LabelFormat) -> Arrays:
     with _whole_size(folder / shard.name, shard.bytes) as path:
         content = np.asarray(np.memmap(path, np.uint8, "r"))  # not empty, as a shard has at least one byte
     start = 8 + int.from_bytes(content[:8].tobytes(), "little")
-    layout = {"keys": (np.dtype(np.uint8), (shard.rows, KEY_BYTES)), **form.layout(shard.rows)}
+    layout = {"keys": (np.dtype(np.uint8), (shard.rows, KEY_BYTES)), **label_format.layout(shard.rows)}
     try:
         header = json.loads(content[8:start].tobytes())
         arrays: dict[str, Any] = {}
         for name, (dtype, shape) in layout.items():
-            told = header[name]
-            if (told["dtype"], tuple(told["shape"])) != (_TYPES[dtype.name], shape):
+            declared = header[name]
+            if (declared["dtype"], tuple(declared["shape"])) != (_TYPES[dtype.name], shape):
                 raise ValueError(name)
-            first, last = told["data_offsets"]
+            first, last = declared["data_offsets"]
             arrays[name] = content[start + first : start + last].view(dtype).reshape(shape)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedShardError("its header is broken") from error
     return arrays
 
 
-def read_keys(folder: Path, shard: Shard, form: LabelFormat) -> Keys:
+def read_keys(folder: Path, shard: Shard, label_format: LabelFormat) -> Keys:
     """The keys of a shard, S16 [n], in memory. Raises as `map_shard` does."""
-    keys: Keys = map_shard(folder, shard, form)["keys"].copy().view(f"S{KEY_BYTES}")[:, 0]
+    keys: Keys = map_shard(folder, shard, label_format)["keys"].copy().view(f"S{KEY_BYTES}")[:, 0]
     return keys
 
 

@@ -92,7 +92,7 @@ class LabelStore:
         manifest = read_manifest(folder)
         if manifest is None:
             return None
-        found = self.collection(manifest.facts, manifest.form.classes, manifest.form.top_k)
+        found = self.collection(manifest.facts, manifest.label_format.classes, manifest.label_format.top_k)
         if found.path.name != folder.name:
             raise DataError(f"'{folder}' is the collection '{found.path.name}' renamed. Rename it back, or delete it.")
         return found

@@ -23,7 +23,7 @@ class StoredLogits:
 
     Args:
         folder: the collection's.
-        form: how the logits are kept.
+        label_format: how the logits are kept.
         shards: whole ones.
         numbers: int32 [N], for each key its place in `shards`.
         rows: int32 [N], for each key its row in that shard.
@@ -32,35 +32,36 @@ class StoredLogits:
     def __init__(
         self,
         folder: Path,
-        form: LabelFormat,
+        label_format: LabelFormat,
         shards: Sequence[Shard],
         numbers: NDArray[np.int32],
         rows: NDArray[np.int32],
     ) -> None:
-        self._folder, self._form, self._shards = folder, form, shards
+        self._folder, self._label_format, self._shards = folder, label_format, shards
         self._numbers, self._rows = numbers, rows
         self._arrays = lru_cache(_MAPS)(self._map)
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def read(self, places: NDArray[np.intp]) -> NDArray[np.float32]:
-        """[B] places among the keys → float32 [B,C].
+    def read(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
+        """[B] slots, counted as the keys that the collection was opened with → float32 [B,C].
 
         Raises:
             StorageError: a file was removed or cut meanwhile.
         """
-        read = np.empty((len(places), self._form.classes), dtype=np.float32)
-        numbers, rows = self._numbers[places], self._rows[places]
+        read = np.empty((len(slots), self._label_format.classes), dtype=np.float32)
+        numbers, rows = self._numbers[slots], self._rows[slots]
         for number in np.unique(numbers):
             here = numbers == number
-            read[here] = self._form.unpack({name: array[rows[here]] for name, array in self._arrays(number).items()})
+            packed = {name: array[rows[here]] for name, array in self._arrays(number).items()}
+            read[here] = self._label_format.unpack(packed)
         return read
 
     def _map(self, number: int) -> Arrays:
         shard = self._shards[number]
         try:
-            arrays = map_shard(self._folder, shard, self._form)
+            arrays = map_shard(self._folder, shard, self._label_format)
         except DamagedShardError as error:
             raise StorageError(
                 f"'{self._folder / shard.name}' was changed while it was in use: {error}. "

@@ -19,13 +19,15 @@ class Writer:
 
     Args:
         append: writes keys and packed logits as one shard.
-        form: how the logits are kept.
+        label_format: how the logits are kept.
         rows: how many make a shard.
         seconds: how long after its first row a shard is written with fewer, so that a kill never costs more.
     """
 
-    def __init__(self, append: Callable[[Keys, Arrays], None], form: LabelFormat, rows: int, seconds: float) -> None:
-        self._append, self._form, self._rows, self._seconds = append, form, rows, seconds
+    def __init__(
+        self, append: Callable[[Keys, Arrays], None], label_format: LabelFormat, rows: int, seconds: float
+    ) -> None:
+        self._append, self._label_format, self._rows, self._seconds = append, label_format, rows, seconds
         self._waiting: list[tuple[Keys, Arrays]] = []
         self._since = 0.0
 
@@ -40,7 +42,7 @@ class Writer:
             raise ValueError(f"{len(keys)} keys with {len(logits)} rows of logits")
         if not self._waiting:
             self._since = time.monotonic()
-        self._waiting.append((keys.copy(), self._form.pack(logits)))
+        self._waiting.append((keys.copy(), self._label_format.pack(logits)))
         waiting = sum(len(keys) for keys, _ in self._waiting)
         if waiting >= self._rows or time.monotonic() - self._since >= self._seconds:
             self.flush()

@@ -50,7 +50,7 @@ def holds(collection: Collection, rows: Sequence[int] | NDArray[np.intp]) -> boo
 
 
 class Heard(Quiet):
-    """Progress that keeps the lines it is told."""
+    """Progress that keeps the lines that are said."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

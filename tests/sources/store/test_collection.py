@@ -44,7 +44,7 @@ def test_the_same_view_twice_is_one_label(tmp_path: Path) -> None:
     assert holds(collection, [2, 1, 2, 2])
 
 
-def test_labels_of_before_their_manifest_had_a_hash_are_kept_and_protected_by_the_next(tmp_path: Path) -> None:
+def test_older_labels_without_a_hash_are_kept_and_protected_by_the_next(tmp_path: Path) -> None:
     collection = collection_in(tmp_path)
     add(collection, [1])
     of_before(collection.path / FILE_NAME, format=1)
@@ -121,7 +121,7 @@ DAMAGE = ["gone", "cut", "header", "label", "key"]
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_damage_is_found_before_a_label_is_used_and_its_rows_are_asked_again(how: str, tmp_path: Path) -> None:
+def test_damage_is_found_before_a_label_is_used_and_asked_again(how: str, tmp_path: Path) -> None:
     add(collection_in(tmp_path), range(30))
     name = damage(collection_in(tmp_path), how)
     collection, heard = collection_in(tmp_path), Heard()
@@ -182,7 +182,7 @@ def test_the_manifest_of_another_collection_is_refused(tmp_path: Path) -> None:
         other.missing(keys_of([1]))
 
 
-def test_pruned_labels_are_gone_and_can_be_filled_anew(tmp_path: Path) -> None:
+def test_pruned_labels_are_gone_and_can_be_filled_again(tmp_path: Path) -> None:
     collection = collection_in(tmp_path)
     add(collection, range(25))
     collection.prune()

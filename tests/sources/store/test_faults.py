@@ -94,9 +94,9 @@ add(collection, range(10, 200), shard=100)
 assert holds(collection, range(200))
 """
     with start(code, tmp_path) as process:
-        told, said = process.communicate()
+        printed, said = process.communicate()
     assert process.returncode == 0, said
-    assert "Could not write" in told and "no space is left on the disk" in told and ".safetensors" in told
+    assert "Could not write" in printed and "no space is left on the disk" in printed and ".safetensors" in printed
     assert holds(collection_in(tmp_path), range(200))
 
 
@@ -142,10 +142,10 @@ def test_a_second_filler_waits_and_finds_everything_there(tmp_path: Path) -> Non
         with start(FILL, tmp_path) as second:
             assert second.stdout and second.stdout.readline().startswith(f"Waiting for process {first.pid} ")
             (tmp_path / "go").touch()
-            told, said = second.communicate()
+            printed, said = second.communicate()
         assert second.returncode == 0, said
         assert first.communicate()[0].count("asked") == 100 and first.returncode == 0
-    assert told == "held\n"
+    assert printed == "held\n"
     assert collection_in(tmp_path).rows == 100 and holds(collection_in(tmp_path), range(100))
 
 
@@ -161,8 +161,8 @@ except MemoryError:
     pass
 stored = collection.open(keys)
 for start in range(0, 4096, 64):
-    places = np.arange(start, start + 64)[::-1]
-    assert (stored.read(places)[:, 0] == places.astype(np.float16)).all()
+    slots = np.arange(start, start + 64)[::-1]
+    assert (stored.read(slots)[:, 0] == slots.astype(np.float16)).all()
 """
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sskt_edge.common.errors import NetworkError
-from sskt_edge.sources.store.label_format import LabelFormat, kl_of_top_k, label_format, smallest_k
+from sskt_edge.sources.store.label_format import LabelFormat, kl_of_top_k, smallest_k
 
 
 def drawn(rows: int = 16, classes: int = 50) -> NDArray[np.float32]:
@@ -18,11 +18,11 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize(
-    "form", [LabelFormat(50), LabelFormat(50, 7), LabelFormat(2**16, 3), LabelFormat(2**16 + 1, 3)]
+    "label_format", [LabelFormat(50), LabelFormat(50, 7), LabelFormat(2**16, 3), LabelFormat(2**16 + 1, 3)]
 )
-def test_what_is_packed_is_laid_out_as_told(form: LabelFormat) -> None:
-    packed = form.pack(np.zeros((4, form.classes), np.float32))
-    assert {name: (array.dtype, array.shape) for name, array in packed.items()} == form.layout(4)
+def test_what_is_packed_is_laid_out_as_told(label_format: LabelFormat) -> None:
+    packed = label_format.pack(np.zeros((4, label_format.classes), np.float32))
+    assert {name: (array.dtype, array.shape) for name, array in packed.items()} == label_format.layout(4)
 
 
 def test_all_logits_come_back_as_float16_rounds_them() -> None:
@@ -58,7 +58,7 @@ def test_the_last_of_many_classes_keeps_its_place(classes: int) -> None:
 
 @pytest.mark.parametrize("top_k", [0, 50, 51])
 def test_as_many_as_there_are_classes_are_all(top_k: int) -> None:
-    assert label_format(50, top_k) == LabelFormat(50, 0)
+    assert LabelFormat.of(50, top_k) == LabelFormat(50, 0)
 
 
 @pytest.mark.parametrize("top_k", [0, 3])

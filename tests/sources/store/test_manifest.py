@@ -59,9 +59,9 @@ def test_a_manifest_of_before_its_own_hash_is_read_and_written_with_one(tmp_path
         read_manifest(tmp_path)
 
 
-def with_key(raw: dict[str, Any], **told: dict[str, Any]) -> None:
+def with_key(raw: dict[str, Any], **others: dict[str, Any]) -> None:
     """Other facts or another form, and the key that goes with them: as somebody's own program could write them."""
-    raw.update(told)
+    raw.update(others)
     raw["key"] = key_of(raw["facts"], LabelFormat(**raw["form"]))
 
 

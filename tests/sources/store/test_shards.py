@@ -14,19 +14,19 @@ from sskt_edge.sources.store.shards import DamagedShardError, check_shard, map_s
 from tests.sources.store.small import CLASSES, keys_of, logits_of
 
 
-def written(folder: Path, form: LabelFormat) -> Shard:
-    return write_shard(folder, keys_of(range(9)), form.pack(logits_of(range(9))), "1")
+def written(folder: Path, label_format: LabelFormat) -> Shard:
+    return write_shard(folder, keys_of(range(9)), label_format.pack(logits_of(range(9))), "1")
 
 
-@pytest.mark.parametrize("form", [LabelFormat(CLASSES), LabelFormat(CLASSES, 3)])
-def test_a_shard_comes_back_as_it_was_written(form: LabelFormat, tmp_path: Path) -> None:
-    shard, packed = written(tmp_path, form), form.pack(logits_of(range(9)))
+@pytest.mark.parametrize("label_format", [LabelFormat(CLASSES), LabelFormat(CLASSES, 3)])
+def test_a_shard_comes_back_as_it_was_written(label_format: LabelFormat, tmp_path: Path) -> None:
+    shard, packed = written(tmp_path, label_format), label_format.pack(logits_of(range(9)))
     check_shard(tmp_path, shard)
-    mapped = map_shard(tmp_path, shard, form)
+    mapped = map_shard(tmp_path, shard, label_format)
     assert set(mapped) == {"keys", *packed}
     for name, array in packed.items():
         np.testing.assert_array_equal(mapped[name], array)
-    assert (read_keys(tmp_path, shard, form) == keys_of(range(9))).all()
+    assert (read_keys(tmp_path, shard, label_format) == keys_of(range(9))).all()
     assert shard.rows == 9 and shard.bytes == (tmp_path / shard.name).stat().st_size
 
 
@@ -89,9 +89,9 @@ def test_a_header_with_any_flipped_bit_maps_as_before_or_is_found(tmp_path: Path
 
 def test_a_shard_of_another_form_is_found(tmp_path: Path) -> None:
     shard = written(tmp_path, LabelFormat(CLASSES))
-    for form in (LabelFormat(CLASSES, 3), LabelFormat(CLASSES - 1)):
+    for label_format in (LabelFormat(CLASSES, 3), LabelFormat(CLASSES - 1)):
         with pytest.raises(DamagedShardError, match="its header is broken"):
-            map_shard(tmp_path, shard, form)
+            map_shard(tmp_path, shard, label_format)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")

@@ -47,27 +47,27 @@ def rows(images: Images) -> int:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "overrides",
     [
         (),
         ("labels.views=fresh",),
         ("train.batch_size=5",),
         ("train.batch_size=16",),
-        ("labels.see=upsampled", "sources.0.batchnorm=recalibrated"),
+        ("sources.0.view=upsampled", "sources.0.batchnorm=recalibrated"),
         ("labels.top_k=9",),
         REST,
         (*REST, "labels.views=fresh", "data.unlabelled_ratio=2.5"),
     ],
     ids=" ".join,
 )
-def test_stored_labels_give_the_weights_of_labels_asked_anew(told: tuple[str, ...], images: Images) -> None:
-    online = images.weights(*told, ONLINE)
+def test_stored_labels_give_the_weights_of_labels_asked_again(overrides: tuple[str, ...], images: Images) -> None:
+    online = images.weights(*overrides, ONLINE)
     assert not images.store.exists()
-    assert images.weights(*told) == online  # fills
-    assert images.weights(*told) == online  # reads
+    assert images.weights(*overrides) == online  # fills
+    assert images.weights(*overrides) == online  # reads
 
 
-def test_two_sources_stored_give_the_weights_of_two_asked_anew(
+def test_two_sources_stored_give_the_weights_of_two_asked_again(
     images: Images, tiny_teacher: TrainedNetwork, tiny_run: TrainedNetwork
 ) -> None:
     paths = [run.folder.path for run in (tiny_teacher, tiny_run)]
@@ -100,7 +100,7 @@ def test_another_training_seed_asks_nothing(images: Images, asked: Asked) -> Non
     assert asked.batches == 0
 
 
-def test_a_store_that_another_run_filled_serves_more_epochs_views_and_images(images: Images, asked: Asked) -> None:
+def test_a_store_of_another_run_serves_more_epochs_views_and_images(images: Images, asked: Asked) -> None:
     more = ("train.epochs=4", "labels.views=3", "train.seed=3")
     online = images.weights(*more, ONLINE)
     images.weights("data.per_class=5")
@@ -136,7 +136,7 @@ def test_other_views_cost_only_those_that_are_new(images: Images) -> None:
     assert "teacher: other views than before: flip False then, True now" in heard.lines
 
 
-def test_a_changed_source_is_named_and_asked_anew(images: Images, tiny_run: TrainedNetwork) -> None:
+def test_a_changed_source_is_named_and_asked_again(images: Images, tiny_run: TrainedNetwork) -> None:
     fill_store(images.recipe())
     for change, difference in (
         (f"sources.0.model=run/{tiny_run.folder.path}", "source.weights: "),
@@ -151,8 +151,8 @@ def test_a_changed_source_is_named_and_asked_anew(images: Images, tiny_run: Trai
 
 def test_fresh_views_that_repeat_are_asked_once(images: Images, asked: Asked) -> None:
     """Padding 1 and a flip make 3 · 3 · 2 views of an image."""
-    told = ("labels.views=fresh", "train.epochs=200", "labels.batch_size=32")
-    assert fill_store(images.recipe(*told))["teacher"]["asked"] == rows(images) == 16 * 18
+    overrides = ("labels.views=fresh", "train.epochs=200", "labels.batch_size=32")
+    assert fill_store(images.recipe(*overrides))["teacher"]["asked"] == rows(images) == 16 * 18
     assert asked.batches == TIMED + 16 * 18 // 32
 
 
@@ -169,9 +169,7 @@ def test_a_fill_that_is_interrupted_keeps_its_labels_and_goes_on(images: Images,
     assert stored == images.weights(ONLINE)
 
 
-def test_a_training_that_is_interrupted_while_it_fills_goes_on_to_the_same_weights(
-    images: Images, asked: Asked
-) -> None:
+def test_a_training_interrupted_while_it_fills_ends_in_the_same_weights(images: Images, asked: Asked) -> None:
     online, asked.batches, asked.interrupt_at = images.weights(ONLINE), 0, TIMED + 2
     shutil.rmtree(images.runs)
     heard = Heard()
@@ -189,7 +187,7 @@ def test_a_training_that_is_interrupted_while_it_fills_goes_on_to_the_same_weigh
     assert asked.batches == TIMED + -(-rows(images) // 4)
 
 
-def test_a_training_whose_store_is_pruned_meanwhile_asks_the_same_engine_again(
+def test_a_training_whose_store_is_pruned_asks_the_same_engine_again(
     images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = ("labels.engine=onnxruntime", "labels.gate={kl=10, agreement=0}")
@@ -249,15 +247,15 @@ def test_a_disk_that_damages_whatever_is_written_ends_with_a_message(images: Ima
 
 
 @pytest.mark.parametrize("store", ["", ONLINE])
-def test_too_small_a_top_k_leaves_no_run_and_the_smallest_that_passes_trains(store: str, images: Images) -> None:
-    told = [store] if store else []
+def test_too_small_a_top_k_leaves_no_run_and_the_named_one_trains(store: str, images: Images) -> None:
+    overrides = [store] if store else []
     with pytest.raises(RecipeError, match=r"labels\.top_k = 1 .* smallest that passes is \d of 10") as error:
-        images.weights("labels.top_k=1", *told)
+        images.weights("labels.top_k=1", *overrides)
     assert list(images.runs.iterdir()) == []
     enough = str(error.value).partition("passes is ")[2].partition(" ")[0]
-    images.weights(f"labels.top_k={enough}", *told)
+    images.weights(f"labels.top_k={enough}", *overrides)
     with pytest.raises(RecipeError, match=rf"labels\.top_k = {int(enough) - 1} "):
-        images.weights(f"labels.top_k={int(enough) - 1}", *told)
+        images.weights(f"labels.top_k={int(enough) - 1}", *overrides)
 
 
 def test_openvino_serves_a_training(images: Images) -> None:
@@ -269,7 +267,7 @@ def test_openvino_serves_a_training(images: Images) -> None:
     assert collection.rows == 16
 
 
-def test_labels_of_a_library_that_was_removed_serve_a_training_whose_record_names_it(
+def test_labels_of_a_removed_library_serve_a_training_and_are_named(
     images: Images, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("openvino")

@@ -1,10 +1,10 @@
-"""Questions to a small real source about a few images, and a count of what it is asked."""
+"""Queries to a small real source about a few images, and a count of what it is asked."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,50 +13,51 @@ from sskt_edge.data.images import ImageSet
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.views import ViewPolicy
 from sskt_edge.inference.session import Session
-from sskt_edge.recipe.models import LabelOptions
+from sskt_edge.recipe.models import GateOptions
+from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.engines import SourceEngine
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.source import Source, TorchSource
 from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
+from sskt_edge.sources.views.square_view import SquareView
 from tests.sources.small import CPU, network
 
-COUNT, SIDE, BATCH = 10, 8, 4
+COUNT, SIZE, BATCH = 10, 8, 4
 Spoil = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-MOVED = ViewPolicy(SIDE, padding=2, flip=True)
+MOVED = ViewPolicy(SIZE, padding=2, flip=True)
 
 
 def image_set(count: int = COUNT, first: int = 0) -> ImageSet:
     """Images number `first` and so on, at sides 8 and 16."""
     squares = {
-        side: np.stack([_image(number, side) for number in range(first, first + count)]) for side in (SIDE, 2 * SIDE)
+        size: np.stack([_image(number, size) for number in range(first, first + count)]) for size in (SIZE, 2 * SIZE)
     }
-    digests = b"".join(hashlib.sha256(image.tobytes()).digest() for image in squares[SIDE])
+    digests = b"".join(hashlib.sha256(image.tobytes()).digest() for image in squares[SIZE])
     hashes = np.frombuffer(digests, np.uint8).reshape(-1, 32)
     names = tuple(f"train[{number}]" for number in range(first, first + count))
     return ImageSet(squares, np.zeros(count, dtype=np.int64), hashes, names)
 
 
-def wanted(
+def view_schedule(
     images: ImageSet | None = None,
     views: int | Literal["fresh"] = 2,
-    turns: int = 3,
+    passes: int = 3,
     policy: ViewPolicy = MOVED,
     seed: int = 0,
 ) -> ViewSchedule:
-    return ViewSchedule(images or image_set(), LabelPlan(policy, seed, views, BATCH), turns)
+    return ViewSchedule(images or image_set(), LabelPlan(policy, seed, views, BATCH), passes)
 
 
 def small_source(classes: int = 5, seed: int = 0, **pixels: tuple[float, float, float]) -> TorchSource:
-    return TorchSource("small", "test/small", network(classes, seed), Pixels(SIDE, **pixels), CPU)
+    return TorchSource("small", "test/small", network(classes, seed), Pixels(SIZE, **pixels), CPU)
 
 
-def question(source: Source, *parts: ViewSchedule, side: int = SIDE) -> LabelQuery:
-    return LabelQuery(source, side, "native", parts or (wanted(),), CPU)
+def label_query(source: Source, *schedules: ViewSchedule, size: int = SIZE, top_k: int = 0) -> LabelQuery:
+    return LabelQuery(source, SquareView("native", size, SIZE), schedules or (view_schedule(),), CPU, top_k)
 
 
-def labels(**keys: Any) -> LabelOptions:
-    """The recipe's part."""
-    return LabelOptions.model_validate(keys)
+def rules(backend: str = "auto", precision: str = "auto", **gate: float) -> EngineRules:
+    return EngineRules(backend, precision, GateOptions.model_validate(gate))
 
 
 class Counted:
@@ -75,8 +76,8 @@ class Counted:
     def engines(self) -> tuple[SourceEngine, ...]:
         return self._source.engines()
 
-    def open(self, engine: SourceEngine, side: int, batch: int) -> Session:
-        session = self._source.open(engine, side, batch)
+    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+        session = self._source.open(engine, size, batch)
         return _CountedSession(session, self.batches, self._spoil.get(engine, lambda logits: logits))
 
 
@@ -91,5 +92,5 @@ class _CountedSession:
         return self._spoil(self._session.run(images))
 
 
-def _image(number: int, side: int) -> NDArray[np.uint8]:
-    return np.random.default_rng([number, side]).integers(0, 256, (side, side, 3), dtype=np.uint8)
+def _image(number: int, size: int) -> NDArray[np.uint8]:
+    return np.random.default_rng([number, size]).integers(0, 256, (size, size, 3), dtype=np.uint8)

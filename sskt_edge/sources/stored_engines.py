@@ -1,0 +1,100 @@
+"""The engines whose labels a store has already: one of them is taken without a trial, so nothing is asked twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sskt_edge.sources.engine_rules import EngineRules
+from sskt_edge.sources.engines import SourceEngine, engine_named_in, processor_of
+from sskt_edge.sources.fill_record import fill_records
+from sskt_edge.sources.label_query import GATE_VIEWS, LabelQuery
+from sskt_edge.sources.store.collection import Collection
+from sskt_edge.sources.store.manifest import Facts, plain
+from sskt_edge.sources.store.store import LabelStore
+
+# What an engine that was never judged may have left to ask, so that a first try on a few images does not bind to it.
+MOST_UNJUDGED = 8 * GATE_VIEWS
+# A gate's verdict counts if it was on these images, or on others that included at least this share of these.
+_SAME_IMAGES = 0.1
+
+
+class StoredEngine(NamedTuple):
+    """An engine, the collection of its labels, and how many views of the query that lacks."""
+
+    engine: SourceEngine
+    collection: Collection
+    missing: int
+
+
+class StoredEngines:
+    """What a store has of a query, by engine.
+
+    Args:
+        query: what the source is asked.
+        rules: which engines the recipe allows, and the gate's limits.
+        store: where labels are.
+    """
+
+    def __init__(self, query: LabelQuery, rules: EngineRules, store: LabelStore) -> None:
+        self._query, self._rules, self._store = query, rules, store
+
+    def best(self, allowed: Sequence[SourceEngine]) -> StoredEngine | None:
+        """The engine that has answered most of the query, if the gate's verdict on it counts; None if none has.
+
+        One that cannot run here any more, since its library was removed, is taken if it has answered all of the query.
+
+        Args:
+            allowed: the engines that are here and that the recipe allows.
+        """
+        best = None
+        for engine in allowed:
+            collection = self._query.collection(self._store, engine)
+            missing = self._query.missing(collection)
+            fewest = self._query.views if best is None else best.missing
+            if missing < fewest and self.may_be_kept(engine, collection):
+                best = StoredEngine(engine, collection, missing)
+        if best is not None and best.missing == 0:
+            return best
+        return self.absent() or best
+
+    def absent(self) -> StoredEngine | None:
+        """All labels of the query by an engine that is not here and passed the gate; None if there are none.
+
+        What decides them but the library's version must be as it is here: the same source, views and kind of
+        processor.
+        """
+        query = self._query
+        if query.top_k:  # to judge top_k, the engine would have to run
+            return None
+        here = query.source.engines()
+        now = _without_engine(plain(query.facts(here[0])))
+        for one in self._store.collections(skip_broken=True):
+            engine = engine_named_in(one.facts.get("engine"))
+            if engine is None or engine in here or one.top_k or one.classes != query.source.classes:
+                continue
+            facts = one.facts["engine"]
+            processor = processor_of(engine, facts, query.device)
+            if _without_engine(one.facts) != now or facts.get("processor") != processor:
+                continue
+            if self._rules.allow(engine) and query.missing(one) == 0 and self.may_be_kept(engine, one):
+                return StoredEngine(engine, one, 0)
+        return None
+
+    def may_be_kept(self, engine: SourceEngine, collection: Collection) -> bool:
+        """Whether the engine passed the gate on these images when it filled the collection, by the limits of now."""
+        is_reference, records = engine == self._query.source.engines()[0], fill_records(collection)
+        gates = [record.gate for record in records if record.gate]
+        if not gates:
+            return is_reference and self._query.missing(collection) <= MOST_UNJUDGED
+        now = self._query.images_sha256
+        on_these_images = (
+            is_reference
+            or any(record.gate and record.images_sha256 == now for record in records)
+            or self._query.known_images(collection) >= _SAME_IMAGES
+        )
+        return on_these_images and all(map(self._rules.accept, gates))
+
+
+def _without_engine(facts: Facts) -> Facts:
+    return {name: value for name, value in facts.items() if name != "engine"}

@@ -1,0 +1,1 @@
+"""How a source is shown a view of an image: a file for each way."""
