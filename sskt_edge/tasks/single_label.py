@@ -141,8 +141,8 @@ class SingleLabel:
     def predicted(self, logits: Logits, classes: Sequence[str], top: int) -> tuple[Predicted, ...]:
         """The `top` likeliest classes by softmax; the first is decided. [K].
 
-        >>> SINGLE_LABEL.predicted(np.array([0.0, 2.0]), ["cat", "dog"], top=1)
-        (Predicted(name='dog', probability=0.8807970779778824, is_decided=True),)
+        >>> SINGLE_LABEL.predicted(np.array([2.0, 2.0]), ["cat", "dog"], top=1)
+        (Predicted(name='cat', probability=0.5, is_decided=True),)
         """
         shares = self.probabilities(logits[None])[0]
         first = np.argsort(-logits, kind="stable")[:top].tolist()
