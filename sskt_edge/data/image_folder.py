@@ -101,7 +101,7 @@ class FolderReader(ListingReader):
         """The classes."""
         return listing.labels
 
-    def image_set(self, loaded: LoadedFolder) -> ImageSet:
+    def image_set(self, loaded: LoadedFolder, asked: FolderListing) -> ImageSet:  # noqa: ARG002 — load has checked it
         """With the number of each image's class."""
         return images_from_folder(loaded, Path(self.data.root))
 

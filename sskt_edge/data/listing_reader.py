@@ -70,8 +70,13 @@ class ListingReader(ABC):
         """What the draw of the parts keeps even, as `Task.strata` gives it."""
 
     @abstractmethod
-    def image_set(self, loaded: LoadedFolder) -> ImageSet:
-        """Decoded files with their labels; those whose place in the listing is -1 have none."""
+    def image_set(self, loaded: LoadedFolder, asked: FolderListing) -> ImageSet:
+        """Decoded files with their labels; those of label -1 in the listing have none.
+
+        Args:
+            loaded: those of `asked` that could be read.
+            asked: the files.
+        """
 
     @cached_property
     def own_side(self) -> int:
@@ -112,8 +117,8 @@ class ListingReader(ABC):
             DataError: one cannot be read, and data.skip_bad is false.
         """
         if self._test_contents is None:
-            loaded = load(self._parts(progress).test, (), self.data.skip_bad, progress)
-            self._test_contents = self.image_set(loaded)
+            test = self._parts(progress).test
+            self._test_contents = self.image_set(load(test, (), self.data.skip_bad, progress), test)
         return self._test_contents
 
     def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
@@ -143,7 +148,7 @@ class ListingReader(ABC):
         loaded = load(listing, sides, self.data.skip_bad, progress)
         self.skipped += loaded.skipped
         self._digests.update(zip(loaded.paths, loaded.hashes, strict=True))
-        return self.image_set(loaded)
+        return self.image_set(loaded, listing)
 
     def _hashes(self, listing: FolderListing, progress: Progress) -> NDArray[np.uint8]:
         """uint8 [N,32], the SHA-256 of each file; a file is read for it once."""

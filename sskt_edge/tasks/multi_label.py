@@ -29,6 +29,7 @@ class MultiLabel:
 
     name = "multi_label"
     metric = "mAP"
+    one_class = False
     agreeing = "decisions, one for each image and class, are the trained network's"
 
     def check(self, labels: Labels, classes: int) -> None:
@@ -43,6 +44,10 @@ class MultiLabel:
             )
         if labels.size and (labels.min() < -1 or labels.max() > 1):
             raise DataError(f"Labels go from {labels.min()} to {labels.max()}; expected 1, 0 and -1 (ignored).")
+
+    def from_classes(self, has: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """The same. int8 [N,K] → int8 [N,K]."""
+        return has
 
     def known(self, labels: Labels) -> npt.NDArray[np.bool_]:
         """Which images have a class that is known to be there or not. [N,K] → bool [N]."""

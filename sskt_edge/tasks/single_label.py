@@ -22,6 +22,7 @@ class SingleLabel:
 
     name = "single_label"
     metric = "accuracy"
+    one_class = True
     agreeing = "images have the trained network's class"
 
     def check(self, labels: Labels, classes: int) -> None:
@@ -34,6 +35,15 @@ class SingleLabel:
             raise DataError(f"Got labels {labels.dtype} {list(labels.shape)}; one class an image is integers [N].")
         if len(labels) and (labels.min() < -1 or labels.max() >= classes):
             raise DataError(f"Labels go from {labels.min()} to {labels.max()}; expected -1 (none) to {classes - 1}.")
+
+    def from_classes(self, has: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+        """The class that each image has; -1 if it is not exactly one. int8 [N,K] → int64 [N].
+
+        >>> SINGLE_LABEL.from_classes(np.array([[0, 1], [1, 1]], dtype=np.int8)).tolist()
+        [1, -1]
+        """
+        one = (has == 1).sum(axis=1) == 1
+        return np.where(one, (has == 1).argmax(axis=1), -1).astype(np.int64)
 
     def known(self, labels: Labels) -> npt.NDArray[np.bool_]:
         """Which images have a label. [N] → bool [N]."""

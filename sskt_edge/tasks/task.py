@@ -114,6 +114,7 @@ class Task(Protocol):
     Attributes:
         name: as the recipe spells it.
         metric: what the scores' value is called: it chooses checkpoints, has a budget, and is compared.
+        one_class: whether an image has exactly one class.
         agreeing: the end of a sentence that begins with "98 of 100": which of the images or decisions are those of the
             trained network.
     """
@@ -123,6 +124,8 @@ class Task(Protocol):
     @property
     def metric(self) -> str: ...  # noqa: D102
     @property
+    def one_class(self) -> bool: ...  # noqa: D102
+    @property
     def agreeing(self) -> str: ...  # noqa: D102
 
     def check(self, labels: Labels, classes: int) -> None:
@@ -131,6 +134,9 @@ class Task(Protocol):
         Raises:
             DataError: another shape, or a value that is not a label.
         """
+
+    def from_classes(self, has: npt.NDArray[np.int8]) -> Labels:
+        """The labels from int8 [N,K], for each image and class 1 (has it), 0 (has it not) or -1 (not known)."""
 
     def known(self, labels: Labels) -> npt.NDArray[np.bool_]:
         """Which images have a label at all. Labels → bool [N]."""
