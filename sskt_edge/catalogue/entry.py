@@ -1,21 +1,21 @@
-"""One thing that a recipe can choose: what it is, what it needs, and where its code is, which it does not import."""
+"""One thing that a recipe may name, and where its code is."""
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A choice, known without its code.
+    """Known without importing anything heavy.
 
     Attributes:
-        name: as the recipe spells it.
-        description: what it is, in one line.
-        code: where it is, as "module:attribute".
-        extras: those of sskt-edge that its code needs.
+        name: what a recipe calls it.
+        description: one line for `sskt-edge networks` and for messages.
+        code: where it is, "package.module:attribute".
+        extras: of sskt-edge, that bring the packages it needs beyond those of the verb.
     """
 
     name: str
@@ -24,6 +24,18 @@ class Entry:
     extras: tuple[str, ...] = ()
 
     def load(self) -> Any:
-        """Import the code, and give what it is."""
-        module, _, attribute = self.code.partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        """Import its code.
+
+        >>> Entry("pi", "a number", "math:pi").load()
+        3.141592653589793
+
+        Raises:
+            ModuleNotFoundError: a package that it needs is not installed.
+        """
+        return loaded(self.code)
+
+
+def loaded(code: str) -> Any:
+    """The attribute that "package.module:attribute" names, imported."""
+    module, _, attribute = code.partition(":")
+    return getattr(import_module(module), attribute)

@@ -14,11 +14,11 @@ from sskt_edge.common.printable import printable
 from sskt_edge.data.images import ImageSet, digests_as_array, short_name
 from sskt_edge.data.listing_reader import ListingReader, Listings
 from sskt_edge.data.split import Strata
-from sskt_edge.data.table_file import read_table
-from sskt_edge.data.table_rows import TableRows, rows_of
 from sskt_edge.data.unlabelled import list_unlabelled, unlabelled_notes
 from sskt_edge.images.left_out import LeftOut
 from sskt_edge.images.listing import FolderListing, LoadedFolder
+from sskt_edge.images.table_file import read_table
+from sskt_edge.images.table_rows import TableRows, rows_of
 from sskt_edge.recipe.models import DataOptions
 from sskt_edge.recipe.table import TableOptions
 from sskt_edge.tasks.metrics import Labels

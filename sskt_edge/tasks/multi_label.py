@@ -30,6 +30,7 @@ class MultiLabel:
     name = "multi_label"
     metric = "mAP"
     one_class = False
+    same = "same decisions"
     agreeing = "decisions, one for each image and class, are the trained network's"
 
     def check(self, labels: Labels, classes: int) -> None:

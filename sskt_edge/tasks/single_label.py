@@ -23,6 +23,7 @@ class SingleLabel:
     name = "single_label"
     metric = "accuracy"
     one_class = True
+    same = "same class"
     agreeing = "images have the trained network's class"
 
     def check(self, labels: Labels, classes: int) -> None:

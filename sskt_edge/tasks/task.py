@@ -115,6 +115,7 @@ class Task(Protocol):
         name: as the recipe spells it.
         metric: what the scores' value is called: it chooses checkpoints, has a budget, and is compared.
         one_class: whether an image has exactly one class.
+        same: a column's head: the share of decisions that are those of the trained network.
         agreeing: the end of a sentence that begins with "98 of 100": which of the images or decisions are those of the
             trained network.
     """
@@ -125,6 +126,8 @@ class Task(Protocol):
     def metric(self) -> str: ...  # noqa: D102
     @property
     def one_class(self) -> bool: ...  # noqa: D102
+    @property
+    def same(self) -> str: ...  # noqa: D102
     @property
     def agreeing(self) -> str: ...  # noqa: D102
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from sskt_edge.common.errors import DataError
 from sskt_edge.common.progress import QUIET
@@ -14,34 +13,15 @@ from sskt_edge.data.copies import find_copies, join_parts
 from sskt_edge.data.image_folder import FolderReader
 from sskt_edge.data.images import ImageSet, labelled_sha256
 from sskt_edge.data.readers import Reader
-from sskt_edge.data.table import TableReader
 from sskt_edge.images.decode import read_square
-from sskt_edge.recipe.table import TableOptions
 from sskt_edge.tasks.multi_label import MULTI_LABEL
 from sskt_edge.tasks.single_label import SINGLE_LABEL
-from sskt_edge.tasks.task import Task
-from tests.data.small import folder_data, picture, write_classes
-
-
-def table(folder: Path, heads: str, *rows: str, images: int = 24) -> Path:
-    """folder/labels.csv, and folder/img/00.png, 01.png, … next to it."""
-    (folder / "img").mkdir(parents=True, exist_ok=True)
-    for number in range(images):
-        Image.fromarray(picture(number)).save(folder / "img" / f"{number:02}.png")
-    (folder / "labels.csv").write_text("\n".join([heads, *rows]) + "\n", encoding="utf-8")
-    return folder / "labels.csv"
-
-
-def reader(path: Path, task: Task = SINGLE_LABEL, options: dict[str, Any] | None = None, **keys: Any) -> Reader:
-    return TableReader(folder_data(path, **keys), TableOptions.model_validate(options or {}), task)
+from tests.data.small import folder_data, write_classes
+from tests.data.tables import SEVERAL, SINGLE, reader, table
 
 
 def parts_of(found: Reader) -> tuple[ImageSet, ImageSet | None, ImageSet]:
     return *found.training([16], QUIET), found.test([16], QUIET)
-
-
-SINGLE = [f"img/{number:02}.png,{('cat', 'dog', 'emu')[number % 3]}" for number in range(24)]
-SEVERAL = [f"img/{number:02}.png,{('cat', 'dog', 'cat|dog', '')[number % 4]}" for number in range(24)]
 
 
 def test_a_row_is_an_image_with_its_class(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from benchmarks.voc_table import write_table
 from sskt_edge.common.progress import QUIET
 from sskt_edge.data.split import budget, hold_out, rank
 from sskt_edge.data.table import TableReader
-from sskt_edge.data.table_file import read_table
-from sskt_edge.data.table_rows import TableRows, rows_of
+from sskt_edge.images.table_file import read_table
+from sskt_edge.images.table_rows import TableRows, rows_of
 from sskt_edge.recipe.table import TableOptions
 from sskt_edge.tasks.multi_label import MULTI_LABEL
 from tests.data.small import folder_data

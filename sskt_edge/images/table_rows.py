@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from sskt_edge.common.errors import DataError, nearest
 from sskt_edge.common.printable import UNPRINTABLE, printable
-from sskt_edge.data.table_file import TableFile
 from sskt_edge.images.class_names import spelled
+from sskt_edge.images.listing import Expected
 from sskt_edge.images.parts import part_called
+from sskt_edge.images.table_file import TableFile
 from sskt_edge.recipe.table import TableOptions
 
 _MOST_FAULTS = 20  # of which a message has room
@@ -32,6 +33,8 @@ class TableRows(NamedTuple):
         parts: of each row "train", "val" or "test"; "" where the table has no column that says it.
         classes: the K names.
         labels: int8 [N,K]: 1, 0, or -1 where it is not known.
+        other: what the images have of a class that is not among `classes`: 0 where the cells name all classes of an
+            image, -1 (not known) where a class has a column.
         weights: float32 [N], how much each image counts; None where the table does not say it.
     """
 
@@ -39,7 +42,23 @@ class TableRows(NamedTuple):
     parts: list[str]
     classes: tuple[str, ...]
     labels: NDArray[np.int8]
+    other: int
     weights: NDArray[np.float32] | None
+
+    def labels_of(self, expected: Expected) -> NDArray[np.int8]:
+        """The labels for other classes in another order, such as those of a bundle. → int8 [N,E].
+
+        Raises:
+            DataError: the table has classes that are not expected.
+        """
+        unknown = sorted(set(self.classes) - {spelled(name) for name in expected.classes})
+        if unknown:
+            shown = ", ".join(f"'{printable(name)}'" for name in unknown)
+            raise DataError(f"The table has classes that are unknown to {expected.owner}: {shown}. Take them out.")
+        labels = np.full((len(self.paths), len(expected.classes)), self.other, dtype=np.int8)
+        place = {spelled(name): number for number, name in enumerate(expected.classes)}
+        labels[:, [place[name] for name in self.classes]] = self.labels
+        return labels
 
 
 @dataclass
@@ -101,7 +120,8 @@ def rows_of(table: TableFile, options: TableOptions, one_class: bool) -> TableRo
     classes, labels = _labels(whole, columns.classes, options.separator, one_class, faults)
     weights = _weights(whole, columns.weight, faults)
     faults.raise_if_any()
-    return TableRows(paths, parts, classes, labels, weights)
+    other = -1 if isinstance(columns.classes, dict) else 0
+    return TableRows(paths, parts, classes, labels, other, weights)
 
 
 _Rows = Sequence[tuple[int, list[str]]]

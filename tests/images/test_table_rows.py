@@ -9,11 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from sskt_edge.common.errors import DataError, MissingExtraError
-from sskt_edge.data.table_file import read_table
+from sskt_edge.images.listing import Expected
+from sskt_edge.images.table_file import read_table
+from sskt_edge.images.table_rows import TableRows, rows_of
 from sskt_edge.recipe.table import TableOptions
 from sskt_edge.tasks.multi_label import MULTI_LABEL
 from sskt_edge.tasks.single_label import SINGLE_LABEL
-from tests.data.test_table import SINGLE, reader, table
+from tests.data.tables import SINGLE, reader, table
 
 
 def test_all_faults_are_in_one_message_with_their_lines(tmp_path: Path) -> None:
@@ -124,6 +126,23 @@ def test_parquet_without_its_library_says_how_to_get_it(tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"sskt-edge\[table\]"):
         read_table(tmp_path / "labels.parquet", "|")
+
+
+def rows(path: Path, **options: object) -> TableRows:
+    return rows_of(read_table(path, "|"), TableOptions.model_validate(options), one_class=False)
+
+
+def test_labels_follow_the_classes_of_a_bundle(tmp_path: Path) -> None:
+    cells = rows(table(tmp_path / "a", "path,classes", "img/00.png,dog|ant", "img/01.png,"))
+    columns = rows(table(tmp_path / "b", "path,dog,ant", "img/00.png,1,0", "img/01.png,0,-1"), classes="*")
+    expected = Expected(("dog", "cat", "ant"), "the bundle")
+    assert cells.labels_of(expected).tolist() == [[1, 0, 1], [0, 0, 0]]
+    assert columns.labels_of(expected).tolist() == [[1, -1, 0], [0, -1, -1]]
+
+
+def test_a_class_that_a_bundle_does_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the bundle: 'ant'"):
+        rows(table(tmp_path, "path,classes", "img/00.png,ant")).labels_of(Expected(("dog", "cat"), "the bundle"))
 
 
 @pytest.mark.parametrize("options", [{"paths": "a", "classes": "a"}, {"classes": ["a", "a"]}, {"split": "classes"}])

@@ -7,9 +7,9 @@ import pytest
 
 from sskt_edge.common.errors import DataError
 from sskt_edge.common.progress import QUIET
-from sskt_edge.data.table_file import read_table
+from sskt_edge.images.table_file import read_table
 from sskt_edge.tasks.multi_label import MULTI_LABEL
-from tests.data.test_table import SEVERAL, reader, table
+from tests.data.tables import SEVERAL, reader, table
 
 pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs the extra 'table'")
 
