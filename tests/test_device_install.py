@@ -35,7 +35,7 @@ def oldest_python() -> str:
 @pytest.fixture(scope="module")
 def bundle(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle of every precision, made here. So little trained a network changes its mind in int8; it may."""
-    wide = ("export.parity.int8_top1_agreement=0.5", "export.parity.int8_accuracy_drop=0.5")
+    wide = ("export.parity.int8_agreement=0.5", "export.parity.int8_metric_drop=0.5")
     recipe = with_options(tiny_run.recipe, precisions=PRECISIONS, overrides=wide)
     made = sskt_edge.export(replace(tiny_run, recipe=recipe), tmp_path_factory.mktemp("bundles") / "tiny")
     assert set(PRECISIONS) <= set(made.manifest.precisions)

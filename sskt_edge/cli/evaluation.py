@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from sskt_edge.bundle.bundle import Bundle
-from sskt_edge.cli.confusion import show_confusion
 from sskt_edge.cli.console import Console
 from sskt_edge.cli.output import given, show
 from sskt_edge.cli.precision_table import by_sentence, rows_from_report, show_precisions
+from sskt_edge.cli.score_tables import show_scores
 from sskt_edge.common.shell import command
 from sskt_edge.common.text import short_count
 from sskt_edge.evaluation.evaluate import Report, SessionResult
@@ -20,7 +20,7 @@ def show_evaluation(bundle: Bundle, report: Report, options: Mapping[str, object
     """Print a report; `options` are those of the command line that the next command needs too, by their names."""
     console = Console()
     shown = report.fastest or report.results[0]
-    show_confusion(console, report.classes, shown)
+    show_scores(console, shown.name, shown.scores.tables(report.classes))
     where = "golden images" if report.data == "golden" else f"images of {report.data}"
     show_precisions(f"\n{shown.scores.images:,} {where}", rows_from_report(bundle.manifest, report))
     verdict = "holds" if report.passed else "does NOT hold"

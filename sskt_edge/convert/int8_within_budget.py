@@ -159,8 +159,8 @@ def _trial(
 
 
 def _fits(trial: Trial, tolerances: Tolerances) -> bool:
-    agrees = 1 - trial.agreement <= _SHARE * (1 - tolerances.int8_top1_agreement) + _ROUNDING
-    return agrees and (trial.drop is None or trial.drop <= _SHARE * tolerances.int8_accuracy_drop + _ROUNDING)
+    agrees = 1 - trial.agreement <= _SHARE * (1 - tolerances.int8_agreement) + _ROUNDING
+    return agrees and (trial.drop is None or trial.drop <= _SHARE * tolerances.int8_metric_drop + _ROUNDING)
 
 
 def _not_refused(tried: list[Trial], count: int) -> Trial:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,14 +85,14 @@ class Parts(NamedTuple):
     Attributes:
         names: of the parts.
         images: [N], what each image is called.
-        labels: int64 [N].
+        labels: as the task has them, an image each.
         part: int64 [N], places in `names`.
         hashes: uint8 [N,32].
     """
 
     names: tuple[str, ...]
     images: tuple[str, ...]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     part: NDArray[np.int64]
     hashes: NDArray[np.uint8]
 
@@ -117,12 +117,12 @@ def find_copies(parts: Parts, examples: int | None = EXAMPLES) -> Copies:
         parts: the images.
         examples: how many pairs of each kind to name; None for all.
     """
-    first: dict[bytes, dict[tuple[int, int], int]] = {}  # content → part and label → the first such image
+    first: dict[bytes, dict[tuple[int, bytes], int]] = {}  # content → part and label → the first such image
     pairs: list[tuple[int, int]] = []
     for row, (content, part, label) in enumerate(zip(parts.hashes, parts.part, parts.labels, strict=True)):
         known = first.setdefault(content.tobytes(), {})
         pairs.extend((earlier, row) for earlier in known.values())
-        known.setdefault((int(part), int(label)), row)
+        known.setdefault((int(part), label.tobytes()), row)
     return copies_of_pairs(parts, pairs, examples)
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +21,17 @@ class ImageSet:
 
     Attributes:
         squares: side → uint8 [N,side,side,3].
-        labels: int64 [N]; -1 for an image without one.
+        labels: as the task has them, an image each: int64 [N] of class numbers, or int8 [N,K]; -1 where one is unknown.
         hashes: uint8 [N,32], the SHA-256 of each image's own content (file or array), whatever it was resized to.
         names: what each image is called in messages: its file, or its place in the published array, "train[17]".
+        weights: float32 [N], how much each image counts in the loss; None where all count the same.
     """
 
     squares: Mapping[int, NDArray[np.uint8]]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     hashes: NDArray[np.uint8]
     names: tuple[str, ...]
+    weights: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,13 +49,14 @@ def digests_as_array(digests: list[bytes]) -> NDArray[np.uint8]:
 
 
 def labelled_sha256(classes: Sequence[str], images: ImageSet, validation: ImageSet | None) -> str:
-    """The identity of training and validation images: their classes, labels and contents, in order."""
+    """The identity of training and validation images: their classes, labels, weights and contents, in order."""
     digest = hashlib.sha256("\0".join(classes).encode())
     for part in (images, validation):
         if part is not None:
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part.labels.tobytes())
             digest.update(part.hashes.tobytes())
+            digest.update(b"" if part.weights is None else part.weights.tobytes())
     return digest.hexdigest()
 
 

@@ -1,14 +1,17 @@
 """Which images go where: stratified, chosen by content and seed, so that file names and order do not matter.
 
 Images of the same content are never divided between two parts; each image is drawn by itself where none has a copy.
+
+What is kept even are strata, as `Task.strata` gives them: int64 [N], one class an image, or bool [N,S], the classes of
+each image and "none of them". An image of several strata counts for each.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,7 @@ from numpy.typing import NDArray
 from sskt_edge.common.errors import DataError
 
 Rows = NDArray[np.intp]
+Strata = NDArray[Any]
 
 
 class Division(NamedTuple):
@@ -45,9 +49,7 @@ def content_groups(hashes: NDArray[np.uint8]) -> Rows:
     return np.array([number.setdefault(row.tobytes(), len(number)) for row in hashes], dtype=np.intp)
 
 
-def divide(
-    labels: NDArray[np.int64], order: Rows, groups: Rows, validation: float | Literal["rest"], per_class: int
-) -> Division:
+def divide(strata: Strata, order: Rows, groups: Rows, validation: float | Literal["rest"], per_class: int) -> Division:
     """Cut `order` into labelled, validation and the rest.
 
     A share is held out for validation first, and the budget taken from what is left. With "rest" the budget is that of
@@ -55,7 +57,7 @@ def divide(
     some are labelled and the others are in no part.
 
     Args:
-        labels: int64 [N].
+        strata: int64 [N] or bool [N,S].
         order: rows, as rank gives them.
         groups: [N], as content_groups gives them.
         validation: the share to hold out, or "rest".
@@ -65,7 +67,7 @@ def divide(
         DataError: validation is "rest", and the budget leaves nothing over.
     """
     if validation == "rest":
-        labelled = budget(labels, order, per_class)
+        labelled = budget(strata, order, per_class)
         left = _others(order, labelled, groups)
         if not len(left):
             raise DataError(
@@ -75,33 +77,38 @@ def divide(
         return Division(labelled, left, left[:0])
     held = None
     if validation > 0:
-        kept, held = hold_out(labels, order, groups, validation)
+        kept, held = hold_out(strata, order, groups, validation)
         order = order[np.isin(order, kept)]
-    labelled = budget(labels, order, per_class)
+    labelled = budget(strata, order, per_class)
     return Division(labelled, held, _others(order, labelled, groups))
 
 
-def hold_out(labels: NDArray[np.int64], order: Rows, groups: Rows, share: float) -> tuple[Rows, Rows]:
-    """Cut `order` into (kept, held out): of each class its first images up to `share` are held out.
+def hold_out(strata: Strata, order: Rows, groups: Rows, share: float) -> tuple[Rows, Rows]:
+    """Cut `order` into (kept, held out): of each stratum its first images up to `share` are held out.
 
     At least one is held out and at least one kept; of a single image it is kept. Copies stay together: a group that
-    exceeds the share of one of its classes is kept, and later images are held out in its place. A class of which
-    nothing fits gives its smallest group, if that leaves an image of every class; if not, it has none held out.
+    exceeds the share of one of its strata is kept, and later images are held out in its place. A stratum of which
+    nothing fits gives its smallest group, if that leaves an image of every stratum; if not, it has none held out.
+
+    Where images have several strata, those of the rarest stratum are drawn first, then those of the next one that are
+    not drawn yet: a frequent class finds images at the end, a rare one would not. This is the idea of K. Sechidis,
+    G. Tsoumakas, I. Vlahavas, "On the Stratification of Multi-Label Data", ECML PKDD (2011).
     """
-    wanted = np.array([_part_of(int(size), share) for size in np.bincount(labels[order])], dtype=np.intp)
-    most = np.bincount(labels[order]) - 1
+    sizes = _counts(strata, order)
+    wanted = np.array([_part_of(size, share) for size in sizes.tolist()], dtype=np.intp)
     together: dict[int, list[int]] = {}
     for row, group in zip(order.tolist(), groups[order].tolist(), strict=True):
         together.setdefault(group, []).append(row)
-    counts = {group: np.bincount(labels[rows], minlength=len(wanted)) for group, rows in together.items()}
+    counts = {group: _counts(strata, rows, len(sizes)) for group, rows in together.items()}
     held = np.zeros_like(wanted)
     chosen: set[int] = set()
-    for group, count in counts.items():
+    for group in _rarest_first(counts, sizes) if strata.ndim == 2 else counts:
+        count = counts[group]
         if (held + count <= wanted)[count > 0].all():
             chosen.add(group)
             held += count
     for label in np.flatnonzero((held == 0) & (wanted > 0)):
-        fitting = [group for group, count in counts.items() if count[label] and (held + count <= most)[count > 0].all()]
+        fitting = [group for group, count in counts.items() if count[label] and (held + count < sizes)[count > 0].all()]
         if fitting:
             group = min(fitting, key=lambda one: len(together[one]))
             chosen.add(group)
@@ -110,27 +117,46 @@ def hold_out(labels: NDArray[np.int64], order: Rows, groups: Rows, share: float)
     return np.sort(order[~is_held]), np.sort(order[is_held])
 
 
+def _counts(strata: Strata, rows: Rows | list[int], size: int = 0) -> Rows:
+    """How many of the rows each stratum has. → [S]."""
+    if strata.ndim == 1:
+        return np.bincount(strata[rows], minlength=size)
+    return np.asarray(strata[rows].sum(axis=0), dtype=np.intp)
+
+
+def _rarest_first(counts: Mapping[int, Rows], sizes: Rows) -> list[int]:
+    """The groups by the size of their rarest stratum; those of the same one stay in order."""
+    place = np.empty_like(sizes)
+    place[np.argsort(sizes, kind="stable")] = np.arange(len(sizes))
+    return sorted(counts, key=lambda group: int(place[counts[group] > 0].min()))
+
+
 def _part_of(size: int, share: float) -> int:
     return min(size - 1, max(1, math.floor(share * size + 0.5)))
 
 
-def budget(labels: NDArray[np.int64], order: Rows, per_class: int) -> Rows:
-    """The first `per_class` rows of each class in `order`; all rows if it is 0."""
+def budget(strata: Strata, order: Rows, per_class: int) -> Rows:
+    """The first `per_class` rows of each stratum in `order`; all rows if it is 0.
+
+    A row of several strata is taken if it is among the first of one of them, so that a class which often occurs
+    together with others has more than `per_class` rows. A larger budget contains a smaller one.
+    """
     if per_class == 0:
         return np.sort(order)
-    picked = [order[labels[order] == label][:per_class] for label in np.unique(labels)]
-    return np.sort(np.concatenate(picked))
+    own = strata[order]
+    members = (own == label for label in np.unique(own)) if strata.ndim == 1 else own.T
+    return np.unique(np.concatenate([order[which][:per_class] for which in members]))
 
 
-def below_budget(labels: NDArray[np.int64], classes: Sequence[str], per_class: int) -> str:
+def below_budget(strata: Strata, classes: Sequence[str], per_class: int) -> str:
     """A line about the classes that have fewer images than the budget; "" if none has.
 
     Args:
-        labels: int64 [N], those of the images that the budget took.
+        strata: those of the images that the budget took.
         classes: the names.
         per_class: the budget; 0 for all images.
     """
-    counts = np.bincount(labels, minlength=len(classes))
+    counts = _counts(strata, np.arange(len(strata)), len(classes))[: len(classes)]
     short = int((counts < per_class).sum())
     if not short:
         return ""

@@ -91,4 +91,5 @@ def packed_images(images: ImageSet, rows: NDArray[np.intp]) -> ImageSet:
         images.labels[rows],
         images.hashes[rows],
         tuple(images.names[row] for row in rows),
+        None if images.weights is None else images.weights[rows],
     )

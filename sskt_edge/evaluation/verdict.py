@@ -44,9 +44,9 @@ def verdict(precision: str, runner: str, parity: Parity, tolerances: Tolerances,
     if precision == "fp32":
         return Verdict(_logits(runner, parity, tolerances), [])
     kind = precision.partition("-")[0]
-    found = _classes(kind, parity, getattr(tolerances, f"{kind}_top1_agreement"))
+    found = _classes(kind, parity, getattr(tolerances, f"{kind}_agreement"))
     if kind == "int8" and cost is not None:
-        of_cost = _cost(cost, tolerances.int8_accuracy_drop)
+        of_cost = _cost(cost, tolerances.int8_metric_drop)
         found = Verdict(found.reasons + of_cost.reasons, found.undecided + of_cost.undecided)
     return found
 
@@ -69,7 +69,7 @@ def _classes(kind: str, parity: Parity, asked: float) -> Verdict:
         f"95 % interval {100 * low:.1f}–{100 * high:.1f} %, budget {100 * asked:.4g} %"
     )
     if high < asked:
-        return Verdict([f"{same} ({_would_pass(f'{kind}_top1_agreement', high, up=False)})"], [])
+        return Verdict([f"{same} ({_would_pass(f'{kind}_agreement', high, up=False)})"], [])
     return Verdict([], [f"too few images to tell: {same}"] if low < asked else [])
 
 
@@ -81,7 +81,7 @@ def _cost(cost: Cost, allowed: float) -> Verdict:
         f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}, {budget}"
     )
     if low > allowed:
-        return Verdict([f"{lower} ({_would_pass('int8_accuracy_drop', low)})"], [])
+        return Verdict([f"{lower} ({_would_pass('int8_metric_drop', low)})"], [])
     return Verdict([], [f"too few images to tell: {lower}"] if high > allowed else [])
 
 

@@ -25,6 +25,15 @@ _PARTS = {
 }
 
 
+def part_called(word: str) -> str | None:
+    """The part that a word names, in any case: "train", "val" or "test"; None if it names none.
+
+    >>> part_called("Training"), part_called("dog")
+    ('train', None)
+    """
+    return _PARTS.get(word.casefold())
+
+
 @dataclass(frozen=True)
 class Parts:
     """A folder that is divided into parts.

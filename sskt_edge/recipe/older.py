@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sskt_edge.tasks.tolerances import RENAMED
+
 Tree = dict[str, Any]
 
 
@@ -16,7 +18,7 @@ def from_older(tree: Tree) -> Tree:
     >>> from_older({"sources": [{"name": "imagenet"}], "labels": {"views": 4, "see": "upsampled"}})
     {'sources': [{'name': 'imagenet', 'view': 'upsampled'}], 'labels': {'views': 4}}
     """
-    for step in (_method, _view):
+    for step in (_method, _view, _tolerances):
         tree = step(tree)
     return tree
 
@@ -54,6 +56,16 @@ def _view(tree: Tree) -> Tree:
     }
 
 
+def _tolerances(tree: Tree) -> Tree:
+    """The limits of parity had names that fit one class an image alone."""
+    export = tree.get("export")
+    parity = export.get("parity") if isinstance(export, dict) else None
+    if not isinstance(export, dict) or not isinstance(parity, dict):
+        return tree
+    renamed = {RENAMED.get(key, key): value for key, value in parity.items()}
+    return {**tree, "export": {**export, "parity": renamed}}
+
+
 def moved(tree: Tree) -> list[str]:
     """What an author must write in place of tables and keys of before; no line for a recipe of today."""
     lines = []
@@ -61,6 +73,10 @@ def moved(tree: Tree) -> list[str]:
         table = method_from_sskt(tree["sskt"]) if isinstance(tree["sskt"], dict) else {"name": "sskt"}
         written = "".join(f"\n    {key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())
         lines.append(f"sskt: the table [sskt] is [method] now (--set method.KEY=VALUE). Write:\n    [method]{written}")
+    export = tree.get("export")
+    parity = export.get("parity") if isinstance(export, dict) else None
+    for key in RENAMED.keys() & (parity if isinstance(parity, dict) else {}):
+        lines.append(f"export.parity.{key} is export.parity.{RENAMED[key]} now. Rename it.")
     labels = tree.get("labels")
     if isinstance(labels, dict) and "see" in labels:
         view = json.dumps(labels["see"], ensure_ascii=False)

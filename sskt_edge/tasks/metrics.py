@@ -7,6 +7,7 @@ is not finite is wrong, whatever its other logits say, and is in no column of th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.common.errors import DataError
+from sskt_edge.tasks.confusion import MOST_CLASSES, confusion, confusion_tables
+from sskt_edge.tasks.score_table import Alternatives
 
 _Z = 1.959964  # 95 % of a normal distribution lie within this many standard deviations
-MOST_CLASSES = 1000
-"""The confusion matrix of more classes has too many cells to write down."""
-
 Logits = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
@@ -51,6 +51,25 @@ class Scores:
         """int64 [C,C], rows are the truth, columns the answer; made when it is asked for, since it grows with C²."""
         return confusion(self.answers, self.labels, len(self.per_class))
 
+    @property
+    def value(self) -> float:
+        """The accuracy."""
+        return self.top1
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's interval of the accuracy."""
+        return interval(self.top1, self.images)
+
+    @property
+    def further(self) -> dict[str, float]:
+        """The share of images whose class is among the first five, where there are more than five."""
+        return {} if self.top5 is None else {"top5": self.top5}
+
+    def tables(self, classes: Sequence[str]) -> Alternatives:
+        """Which classes are taken for which."""
+        return confusion_tables(classes, self.labels, self.answers, self.per_class)
+
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON; NaN becomes None, and so does the confusion matrix of more than 1000 classes."""
         return {
@@ -76,13 +95,6 @@ def top_k(logits: Logits, labels: Labels, k: int) -> float:
     earlier = np.arange(logits.shape[1]) < labels[:, None]
     before = (logits > own) | ((logits == own) & earlier)
     return float(np.mean((before.sum(axis=1) < k) & np.isfinite(logits).all(axis=1)))
-
-
-def confusion(answers: npt.NDArray[np.int64], labels: Labels, classes: int) -> npt.NDArray[np.int64]:
-    """How often each class (row) was answered as each (column). [N], as from `predictions`, [N] → int64 [C,C]."""
-    sure = answers >= 0
-    counts = np.bincount(labels[sure] * classes + answers[sure], minlength=classes * classes)
-    return counts.reshape(classes, classes).astype(np.int64)
 
 
 def per_class(logits: Logits, labels: Labels, classes: int) -> npt.NDArray[np.float64]:

@@ -6,6 +6,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+RENAMED = {
+    "fp16_top1_agreement": "fp16_agreement",
+    "int8_top1_agreement": "int8_agreement",
+    "int8_accuracy_drop": "int8_metric_drop",
+}
+"""Keys of `Tolerances` as recipes and manifests of older versions have them → as they are called now."""
+
 Difference = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -33,9 +40,9 @@ class Tolerances(_Part):
     """How far a session may be from the trained network."""
 
     fp32_difference: Fp32Difference = Fp32Difference()
-    fp16_top1_agreement: Share = Field(0.99, description="smallest share of images with the trained network's class")
-    int8_top1_agreement: Share = Field(0.95, description="the same for int8")
-    int8_accuracy_drop: Share = Field(0.01, description="how much accuracy on the test set int8 may cost")
+    fp16_agreement: Share = Field(0.99, description="smallest share of decisions that are the trained network's")
+    int8_agreement: Share = Field(0.95, description="the same for int8")
+    int8_metric_drop: Share = Field(0.01, description="how much of the accuracy or mAP on the test set int8 may cost")
 
     def fp32_allowed(self, runner: str) -> float:
         """The share that holds for a runner, such as "onnxruntime-cpu"."""

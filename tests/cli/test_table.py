@@ -12,7 +12,6 @@ from rich.cells import cell_len
 
 from sskt_edge.bundle.bundle import open_bundle
 from sskt_edge.cli.bench_table import show_benchmark
-from sskt_edge.cli.confusion import show_confusion
 from sskt_edge.cli.console import Console
 from sskt_edge.cli.doctor_tables import show_machine
 from sskt_edge.cli.labels_tables import show_plan
@@ -20,6 +19,7 @@ from sskt_edge.cli.output import show
 from sskt_edge.cli.precision_table import Row, show_precisions
 from sskt_edge.cli.predict_table import show_predictions
 from sskt_edge.cli.recipe_tables import show_counts
+from sskt_edge.cli.score_tables import show_scores
 from sskt_edge.cli.study_tables import show_study
 from sskt_edge.cli.table import Column, Table
 from sskt_edge.data.check import DataCheck
@@ -165,7 +165,7 @@ def result(classes: int, wrong: int) -> SessionResult:
 )
 def test_a_confusion_matrix_of_few_classes_is_whole(width: int | None, prefix: str, screen: Screen) -> None:
     names = [f"{prefix}{letter}" for letter in "abcdefghijkl"]
-    printed = screen.of(width, lambda: show_confusion(Console(), names, result(12, 3)))
+    printed = screen.of(width, lambda: show_scores(Console(), "fp32", result(12, 3).scores.tables(names)))
     assert all(holds(printed, name) for name in names)
     assert printed.count("50.0%") == 3 and printed.count("100.0%") == 9
     assert len([word for word in printed.split() if word == "1"]) >= 6  # three pairs of counts
@@ -174,7 +174,7 @@ def test_a_confusion_matrix_of_few_classes_is_whole(width: int | None, prefix: s
 @pytest.mark.parametrize("width", WIDTHS)
 def test_of_many_classes_the_hardest_and_the_confusions_are_shown(width: int | None, screen: Screen) -> None:
     names = [f"{NAMES[number % 4]} {number}" for number in range(100)]
-    printed = screen.of(width, lambda: show_confusion(Console(), names, result(100, 20)))
+    printed = screen.of(width, lambda: show_scores(Console(), "fp32", result(100, 20).scores.tables(names)))
     assert "10 hardest of 100 classes" in printed and "10 most frequent of 20 confusions" in printed
     assert "--json" in printed
     assert all(holds(printed, name) for name in names[:11])

@@ -39,13 +39,13 @@ def test_what_is_said_at_export_is_laid_over_and_nothing_else() -> None:
         recipe,
         precisions=["fp32", "int8"],
         devices=["tensorrt"],
-        overrides=["export.calibration=7", "export.parity.int8_accuracy_drop=0.5", "data.root=elsewhere"],
+        overrides=["export.calibration=7", "export.parity.int8_metric_drop=0.5", "data.root=elsewhere"],
     )
     assert changed(recipe, after) == {
         "export.precisions": ("fp32", "int8"),
         "export.devices": ("tensorrt",),
         "export.calibration": 7,
-        "export.parity.int8_accuracy_drop": 0.5,
+        "export.parity.int8_metric_drop": 0.5,
         "data.root": "elsewhere",
     }
     assert recipe == tiny_recipe(), "the run's own recipe stays"
@@ -119,7 +119,7 @@ def test_an_unknown_device_names_the_known_ones() -> None:
         ("export.calibration=0", r"export\.calibration"),
         ("export.calibrations=5", r"export\.calibrations: unknown key\. Nearest: 'calibration'"),
         ("export.parity.fp32_max_abs=1", r"export\.parity\.fp32_max_abs: unknown key"),
-        ("export.parity.int8_accuracy_drop=2", r"export\.parity\.int8_accuracy_drop"),
+        ("export.parity.int8_metric_drop=2", r"export\.parity\.int8_metric_drop"),
         ("export.batch.max=1", r"export\.batch: .*min <= opt <= max"),
     ],
 )

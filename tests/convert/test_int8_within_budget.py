@@ -90,8 +90,8 @@ def test_a_layer_that_int8_ruins_is_left_in_fp32_and_named(form: Form, spoilt: s
     assert len(trial.kept) <= 2
     assert spoilt not in narrow_layers(trial.content)
     assert narrow_layers(trial.content) >= {"conv1", "conv2", "conv4"} - set(trial.kept)
-    assert trial.agreement == agreement(trial.content, exam) >= 1 - (1 - Tolerances().int8_top1_agreement) * _SHARE
-    assert trial.drop is not None and trial.drop <= Tolerances().int8_accuracy_drop * _SHARE
+    assert trial.agreement == agreement(trial.content, exam) >= 1 - (1 - Tolerances().int8_agreement) * _SHARE
+    assert trial.drop is not None and trial.drop <= Tolerances().int8_metric_drop * _SHARE
 
 
 def test_as_few_layers_are_left_as_suffice() -> None:
@@ -131,7 +131,7 @@ def test_a_network_that_int8_ruins_in_most_layers_is_refused(form: Form) -> None
     assert counts is not None, said
     assert (counts[1], counts[2]) == ("3", "6"), "half of the layers, and no more"
     assert int(counts[3]) < 48
-    assert "export.parity.int8_top1_agreement" in said
+    assert "export.parity.int8_agreement" in said
     named = said.partition("The most sensitive layers: ")[2].removesuffix(".").split(", ")
     assert len(named) == 3 and set(named) <= set(RUINED)
 
@@ -146,7 +146,7 @@ def one_layer(far: float) -> bytes:
 
 
 def test_a_network_of_one_layer_is_int8_or_refused() -> None:
-    benign = search(one_layer(0.0), tolerances=Tolerances(int8_top1_agreement=0.5, int8_accuracy_drop=1))
+    benign = search(one_layer(0.0), tolerances=Tolerances(int8_agreement=0.5, int8_metric_drop=1))
     assert (benign.layers, benign.kept, narrow_layers(benign.content)) == (1, (), {"only"})
 
     with pytest.raises(ParityError, match="With 0 of 1 layers left in fp32"):
@@ -196,8 +196,8 @@ def flips() -> tuple[EvaluationSet, npt.NDArray[np.int64], npt.NDArray[np.bool_]
     return exam, answers, flipped
 
 
-WIDE = Tolerances(int8_top1_agreement=0.5)
-ANY = Tolerances(int8_top1_agreement=0, int8_accuracy_drop=1)
+WIDE = Tolerances(int8_agreement=0.5)
+ANY = Tolerances(int8_agreement=0, int8_metric_drop=1)
 
 
 def test_labels_of_validation_images_count_though_the_classes_agree_well_enough() -> None:
@@ -211,7 +211,7 @@ def test_labels_of_validation_images_count_though_the_classes_agree_well_enough(
         assert re.search(r"the validation accuracy is \d+\.\d\d points lower", str(refusal))
     else:
         assert trial.kept or trial.method == "percentile"
-        assert trial.drop is not None and trial.drop <= WIDE.int8_accuracy_drop * _SHARE
+        assert trial.drop is not None and trial.drop <= WIDE.int8_metric_drop * _SHARE
 
 
 def test_what_int8_gains_is_no_loss() -> None:
@@ -227,7 +227,7 @@ def test_the_searchs_share_of_the_budget_may_be_used_up_and_no_more(lost: int, f
     exam, _, flipped = flips()
     assert 0 < _SHARE <= 0.5, "the test set, which is not looked at, may cost more"
     # As many labels as make one picture exactly the share: all that int8 keeps, but `lost`.
-    known = round(1 / (_SHARE * WIDE.int8_accuracy_drop))
+    known = round(1 / (_SHARE * WIDE.int8_metric_drop))
     expected = predictions(exam.logits)
     rows = np.concatenate([np.flatnonzero(flipped)[:lost], np.flatnonzero(~flipped)[: known - lost]])
     labels = np.full(len(exam), -1, dtype=np.int64)

@@ -31,7 +31,7 @@ from tests.convert.test_bundle_from_run import Lines, files_in
 
 BOTH = "export.precisions=['fp16', 'int8']"
 FP32 = "export.precisions=['fp32']"
-SETTINGS = ("export.parity.int8_top1_agreement=0.5", "export.parity.int8_accuracy_drop=1", "export.calibration=20")
+SETTINGS = ("export.parity.int8_agreement=0.5", "export.parity.int8_metric_drop=1", "export.calibration=20")
 
 
 def with_options(run: TrainedNetwork, *overrides: str) -> TrainedNetwork:
@@ -75,7 +75,7 @@ def full(tiny_bundle: Bundle, images: Images, tmp_path_factory: pytest.TempPathF
     further = {"model.fp16.onnx": half, "model.int8.onnx": half, "calibration.txt": calibration_list(images.hashes)}
     bundle = open_bundle(path).with_files(further)
     manifest = bundle.manifest.model_dump(mode="json")
-    manifest["parity"] |= {"int8_top1_agreement": 0.5, "int8_accuracy_drop": 1.0}
+    manifest["parity"] |= {"int8_agreement": 0.5, "int8_metric_drop": 1.0}
     measured = manifest["precisions"]["fp32"]["measured"]
     calibration = {"images": 20, "method": "minmax", "layers": 3, "kept": []}
     for precision, told in (("fp16", None), ("int8", calibration)):
@@ -157,9 +157,9 @@ def test_precisions_that_are_not_asked_for_stay(tiny_run: TrainedNetwork, older:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ((BOTH, "export.parity.int8_top1_agreement=0.6"), ["int8_top1_agreement was 0.5, now 0.6", "int8.plan"]),
-        ((FP32, "export.parity.int8_top1_agreement=0.6"), ["int8_top1_agreement was 0.5, now 0.6", "int8.plan"]),
-        ((FP32, "export.parity.fp16_top1_agreement=0.9"), ["fp16.onnx (export.parity.fp16_top1_agreement was 0.99"]),
+        ((BOTH, "export.parity.int8_agreement=0.6"), ["int8_agreement was 0.5, now 0.6", "int8.plan"]),
+        ((FP32, "export.parity.int8_agreement=0.6"), ["int8_agreement was 0.5, now 0.6", "int8.plan"]),
+        ((FP32, "export.parity.fp16_agreement=0.9"), ["fp16.onnx (export.parity.fp16_agreement was 0.99"]),
         ((FP32, "export.batch.opt=5"), ["fp32.plan (built for batches of 1 to 8, best 4", "int8.plan"]),
     ],
 )
@@ -202,8 +202,8 @@ def test_why_a_precision_was_refused_stays_until_it_is_asked_for_again(
     refusing(path, refused)
     parity = tiny_bundle.manifest.parity  # SETTINGS are those of the other bundle
     same = (
-        f"export.parity.int8_top1_agreement={parity.int8_top1_agreement}",
-        f"export.parity.int8_accuracy_drop={parity.int8_accuracy_drop}",
+        f"export.parity.int8_agreement={parity.int8_agreement}",
+        f"export.parity.int8_metric_drop={parity.int8_metric_drop}",
     )
 
     assert stays(path, tiny_run, images, *same, FP32).refused == refused
@@ -211,19 +211,19 @@ def test_why_a_precision_was_refused_stays_until_it_is_asked_for_again(
     for_tensorrt = stays(path, tiny_run, images, *same, "export.precisions=['int8']", "export.devices=['tensorrt']")
     assert for_tensorrt.refused.keys() == {"fp16", "int8-cpu"} and for_tensorrt.outdated == {}
 
-    other = stays(path, tiny_run, images, *same, FP32, "export.parity.int8_accuracy_drop=0.5")
+    other = stays(path, tiny_run, images, *same, FP32, "export.parity.int8_metric_drop=0.5")
     assert other.refused.keys() == {"fp16"} and other.outdated.keys() == {"int8", "int8-cpu"}
     assert other.goes == []
     progress = Lines()
     announce(other, path, False, progress)
-    assert ["int8_accuracy_drop was" in line for line in progress.said] == [True, True]
+    assert ["int8_metric_drop was" in line for line in progress.said] == [True, True]
     assert stays(path, tiny_run, images, *same, FP32, fp32=b"of another torch").refused == {}
 
 
 def test_what_would_have_to_go_is_named_and_nothing_is_changed_until_that_is_asked_for(
     tiny_run: TrainedNetwork, older: Path
 ) -> None:
-    before, run, progress = files_in(older), with_options(tiny_run, FP32, "export.parity.int8_accuracy_drop=0"), Lines()
+    before, run, progress = files_in(older), with_options(tiny_run, FP32, "export.parity.int8_metric_drop=0"), Lines()
     with pytest.raises(BundleError, match="--replace"):
         bundle_from_run(run, older)
     assert files_in(older) == before

@@ -67,7 +67,7 @@ def test_int8_that_another_library_does_not_take_is_refused_and_the_rest_exporte
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     beside_onnx_runtime(monkeypatch, _TakesNoInt8)
-    run = with_options(tiny_run, "export.precisions=['fp16', 'int8']", "export.parity.int8_top1_agreement=0.5")
+    run = with_options(tiny_run, "export.precisions=['fp16', 'int8']", "export.parity.int8_agreement=0.5")
 
     manifest = bundle_from_run(run, tmp_path / "bundle").manifest
 
@@ -76,7 +76,7 @@ def test_int8_that_another_library_does_not_take_is_refused_and_the_rest_exporte
 
 
 def test_int8_says_what_it_was_calibrated_with_by_hash(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
-    run = with_options(tiny_run, "export.precisions=['int8']", "export.parity.int8_top1_agreement=0.5")
+    run = with_options(tiny_run, "export.precisions=['int8']", "export.parity.int8_agreement=0.5")
     bundle = bundle_from_run(run, tmp_path / "bundle")
     listed = bundle.read("calibration.txt").decode().split()
     record = bundle.manifest.precisions["int8"].calibration
@@ -93,13 +93,13 @@ def test_the_second_int8_file_is_kept_where_it_was_measured_faster(
         return {one.name: slower if one.name.startswith("int8-cpu") else 1.0 for one in subjects}
 
     monkeypatch.setattr("sskt_edge.convert.measure.quick_latency", timed)
-    run = with_options(tiny_run, "export.precisions=['int8']", "export.parity.int8_top1_agreement=0.5")
+    run = with_options(tiny_run, "export.precisions=['int8']", "export.parity.int8_agreement=0.5")
     manifest = bundle_from_run(run, tmp_path / "bundle").manifest
     assert ("int8-cpu" in manifest.precisions) is has and "int8-cpu" not in manifest.refused
 
 
 def test_for_tensorrt_alone_there_is_no_second_int8_file(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
-    changes = ("export.precisions=['int8']", "export.devices=['tensorrt']", "export.parity.int8_top1_agreement=0.5")
+    changes = ("export.precisions=['int8']", "export.devices=['tensorrt']", "export.parity.int8_agreement=0.5")
     manifest = bundle_from_run(with_options(tiny_run, *changes), tmp_path / "bundle").manifest
     assert set(manifest.precisions) == {"fp32", "int8"}
 

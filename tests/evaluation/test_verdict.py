@@ -54,9 +54,9 @@ def test_equal_logits_are_never_out_of_tolerance(precision: str) -> None:
     tightest = Tolerances.model_validate(
         {
             "fp32_difference": {"onnxruntime_cpu": 1e-12},
-            "fp16_top1_agreement": 1,
-            "int8_top1_agreement": 1,
-            "int8_accuracy_drop": 0,
+            "fp16_agreement": 1,
+            "int8_agreement": 1,
+            "int8_metric_drop": 0,
         }
     )
     assert reasons_of(precision, parity_of(), tightest, Cost(100, 0, 0)) == []
@@ -81,7 +81,7 @@ def test_each_runner_has_its_own_fp32_tolerance() -> None:
 
 @pytest.mark.parametrize(
     ("precision", "key"),
-    [("fp16", "fp16_top1_agreement"), ("int8", "int8_top1_agreement"), ("int8-cpu", "int8_top1_agreement")],
+    [("fp16", "fp16_agreement"), ("int8", "int8_agreement"), ("int8-cpu", "int8_agreement")],
 )
 @pytest.mark.parametrize(
     ("images", "flips", "shown"),
@@ -124,7 +124,7 @@ def test_one_flipped_image_of_few_refuses_nothing_and_claims_nothing() -> None:
 
 @pytest.mark.parametrize(("share", "out"), [("0", False), ("1", True)])
 def test_a_single_flip_shows_that_not_all_agree(share: str, out: bool) -> None:
-    assert bool(reasons_of("fp16", parity_of(flips=1), tolerances_of(f"fp16_top1_agreement={share}"))) is out
+    assert bool(reasons_of("fp16", parity_of(flips=1), tolerances_of(f"fp16_agreement={share}"))) is out
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_every_rule_that_is_broken_has_its_sentence() -> None:
 def test_what_is_not_finite_fails_whatever_is_allowed(precision: str, bad: float) -> None:
     reference = np.array([[1, 2], [3, 4]], dtype=np.float32)
     other = np.array([[1, 2], [3, bad]], dtype=np.float32)
-    widest = tolerances_of("fp32_difference.onnxruntime_cpu=1e300", "fp16_top1_agreement=0", "int8_top1_agreement=0")
+    widest = tolerances_of("fp32_difference.onnxruntime_cpu=1e300", "fp16_agreement=0", "int8_agreement=0")
 
     (reason,) = reasons_of(precision, compare(reference, other), widest)
 
@@ -188,8 +188,8 @@ def cases() -> list[tuple[str, Parity, Cost]]:
 
 
 def test_the_tolerance_that_is_said_to_pass_does_and_a_tighter_one_does_not() -> None:
-    tight = ["fp32_difference.onnxruntime_cpu=1e-30", "fp16_top1_agreement=1", "int8_top1_agreement=1"]
-    tight.append("int8_accuracy_drop=0")
+    tight = ["fp32_difference.onnxruntime_cpu=1e-30", "fp16_agreement=1", "int8_agreement=1"]
+    tight.append("int8_metric_drop=0")
     seen: dict[str, int] = {}
     for precision, parity, cost in cases():
         said = settings(reasons_of(precision, parity, tolerances_of(*tight), cost))
@@ -212,7 +212,7 @@ def test_the_tolerance_that_is_said_to_pass_does_and_a_tighter_one_does_not() ->
 @pytest.mark.parametrize("value", [0.0, 1e-9, 0.9999999])
 def test_shares_at_their_ends_can_be_given_back(value: float) -> None:
     parity = Parity(100, 1.0, 1.0, value, (), 1.0, 0)
-    ((key, text),) = settings(reasons_of("fp16", parity, tolerances_of("fp16_top1_agreement=1")))
+    ((key, text),) = settings(reasons_of("fp16", parity, tolerances_of("fp16_agreement=1")))
     assert reasons_of("fp16", parity, tolerances_of(f"{key}={text}")) == []
 
 

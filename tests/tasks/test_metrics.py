@@ -7,7 +7,8 @@ import pytest
 
 from sskt_edge.common.errors import DataError
 from sskt_edge.common.json import as_json
-from sskt_edge.tasks.metrics import Cost, confusion, cost, per_class, predictions, scores, top_k
+from sskt_edge.tasks.confusion import confusion
+from sskt_edge.tasks.metrics import Cost, cost, per_class, predictions, scores, top_k
 
 # Answers by hand: 0, 2, 1, 0.
 LOGITS = np.array([[3, 1, 2], [0, 1, 5], [2, 9, 1], [7, 6, 5]], dtype=np.float32)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from sskt_edge.inference.runners import _TAKES
-from sskt_edge.tasks.tolerances import Fp32Difference, Tolerances
+from sskt_edge.tasks.tolerances import RENAMED, Fp32Difference, Tolerances
 
 
 def test_every_runner_has_a_tolerance_of_its_own() -> None:
@@ -36,10 +36,10 @@ def test_a_gpu_may_differ_ten_times_as_much() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"fp16_top1_agreement": 1.01},
-        {"int8_top1_agreement": -0.01},
-        {"int8_accuracy_drop": -0.01},
-        {"int8_accuracy_drop": float("nan")},
+        {"fp16_agreement": 1.01},
+        {"int8_agreement": -0.01},
+        {"int8_metric_drop": -0.01},
+        {"int8_metric_drop": float("nan")},
         {"fp32_difference": {"onnxruntime_cpu": 0}},
         {"fp32_difference": {"onnxruntime_cpu": float("inf")}},
         {"fp32_difference": {"onnxruntime_gpu": 1e-3}},
@@ -54,5 +54,14 @@ def test_what_is_no_tolerance_is_refused(given: dict[str, Any]) -> None:
 
 def test_the_widest_and_the_tightest_can_be_given() -> None:
     for share in (0.0, 1.0):
-        both = Tolerances(fp16_top1_agreement=share, int8_top1_agreement=share, int8_accuracy_drop=share)
+        both = Tolerances(fp16_agreement=share, int8_agreement=share, int8_metric_drop=share)
         assert Tolerances.model_validate_json(both.model_dump_json()) == both
+
+
+def test_keys_of_older_versions_have_a_key_of_today() -> None:
+    assert (
+        RENAMED.keys().isdisjoint(Tolerances.model_fields) and set(RENAMED.values()) <= Tolerances.model_fields.keys()
+    )
+    older = {"fp16_top1_agreement": 0.5, "int8_top1_agreement": 0.25, "int8_accuracy_drop": 0.125}
+    now = Tolerances.model_validate({RENAMED[key]: value for key, value in older.items()})
+    assert (now.fp16_agreement, now.int8_agreement, now.int8_metric_drop) == (0.5, 0.25, 0.125)

@@ -1,0 +1,152 @@
+"""A user's own images in a CSV or Parquet file: a row an image, with its classes and, if the user likes, its part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.printable import printable
+from sskt_edge.data.images import ImageSet, digests_as_array, short_name
+from sskt_edge.data.listing_reader import ListingReader, Listings
+from sskt_edge.data.split import Strata
+from sskt_edge.data.unlabelled import list_unlabelled, unlabelled_notes
+from sskt_edge.images.left_out import LeftOut
+from sskt_edge.images.listing import FolderListing, LoadedFolder
+from sskt_edge.images.table_file import read_table
+from sskt_edge.images.table_rows import TableRows, rows_of
+from sskt_edge.recipe.models import DataOptions
+from sskt_edge.recipe.table import TableOptions
+from sskt_edge.tasks.metrics import Labels
+from sskt_edge.tasks.task import Task
+
+_MOST_NAMES = 5  # of which a line has room
+
+
+class TableReader(ListingReader):
+    """A table whose rows have been read and checked; data.root names the file.
+
+    Rows of the part "test" are the test images, or those of "val" where none is called "test". Without either,
+    data.test_share holds out a share. Other rows of "val" are not used: data.validation holds out a share.
+
+    Raises:
+        DataError: the table is not there or is broken, or its rows are wrong; all faults are in one message.
+        MissingExtraError: Parquet, and pyarrow is not installed.
+    """
+
+    def __init__(self, data: DataOptions, options: TableOptions, task: Task) -> None:
+        path = Path(data.root)
+        rows = rows_of(read_table(path, options.separator), options, task.one_class)
+        self._task, self._weights = task, rows.weights
+        self._labels = task.from_classes(rows.labels)
+        unlabelled = list_unlabelled(data)
+        division = _divided(path, rows)
+        notes = [*division.notes, *self._check_classes(path, rows.classes, division), *unlabelled_notes(unlabelled)]
+        train = _listing(path, rows, division.train)
+        test = None if division.test is None else _listing(path, rows, division.test)
+        super().__init__(data, rows.classes, Listings(train, test, unlabelled), notes)
+
+    def strata(self, listing: FolderListing) -> Strata:
+        """The task's strata of the rows."""
+        return self._task.strata(self._labels[listing.labels])
+
+    def image_set(self, loaded: LoadedFolder, asked: FolderListing) -> ImageSet:
+        """With the labels and the weights of the rows.
+
+        Raises:
+            DataError: of a class that was asked for none can be read.
+        """
+        labels, before = self._labels_at(loaded.labels), self._labels_at(asked.labels)
+        counts, wanted = (self._task.class_counts(which, len(self.classes)) for which in (labels, before))
+        if lost := _named(self.classes, (counts == 0) & (wanted > 0)):
+            raise DataError(
+                f"'{printable(asked.root)}': no image of class {lost} can be read. The first: {loaded.skipped[0]}"
+            )
+        names = tuple(short_name(path, asked.root.parent) for path in loaded.paths)
+        weights = None
+        if self._weights is not None:
+            weights = np.where(loaded.labels >= 0, self._weights[loaded.labels], np.float32(1))
+        return ImageSet(loaded.squares, labels, digests_as_array(loaded.hashes), names, weights)
+
+    def _labels_at(self, rows: NDArray[np.int64]) -> Labels:
+        """The labels of the table's rows; none for -1."""
+        labels = self._task.unknown(len(rows), len(self.classes))
+        labels[rows >= 0] = self._labels[rows[rows >= 0]]
+        return labels
+
+    def _check_classes(self, path: Path, classes: tuple[str, ...], division: _Division) -> list[str]:
+        """Every class can be learned and, where an image has exactly one, tested; notes on those that are not tested.
+
+        Raises:
+            DataError: some cannot.
+        """
+        count, parts = len(classes), (division.train, division.test)
+        train, test = (
+            np.zeros(count, dtype=np.int64) if rows is None else self._task.class_counts(self._labels[rows], count)
+            for rows in parts
+        )
+        faults = []
+        if count < 2 and self._task.one_class:
+            faults.append("it has one class; training needs two. Add another")
+        if lacking := _named(classes, train == 0):
+            faults.append(f"no image to train on has class {lacking}")
+        untested = _named(classes, (test == 0) if division.test is not None else (train == 1))
+        if untested and self._task.one_class:
+            faults.append(f"class {untested} has no image for the test")
+        if faults:
+            raise DataError(f"'{printable(path)}': {'; '.join(faults)}. Add images, or take the class out.")
+        return [f"no test image has class {untested}: it has no figure of its own"] if untested else []
+
+
+class _Division(NamedTuple):
+    """Rows of the table.
+
+    Attributes:
+        train: to train on; all, where a share must be held out for the test.
+        test: for the test; None where a share must be held out.
+        notes: what a user should know of the choice, one line each.
+    """
+
+    train: NDArray[np.intp]
+    test: NDArray[np.intp] | None
+    notes: list[str]
+
+
+def _divided(path: Path, rows: TableRows) -> _Division:
+    places = {
+        part: np.array([row for row, own in enumerate(rows.parts) if own == part], dtype=np.intp)
+        for part in dict.fromkeys(rows.parts)
+    }
+    notes = []
+    if empty := int((~(rows.labels == 1).any(axis=1)).sum()):
+        notes.append(f"{empty:,} of {len(rows.paths):,} images have none of the classes")
+    if "" in places:
+        return _Division(places[""], None, notes)
+    if "train" not in places:
+        raise DataError(
+            f"'{printable(path)}' has rows of {' and '.join(places)}, but none of train. "
+            f"Mark the rows to train on with train, or take the column out to have data.test_share held out."
+        )
+    test = places.get("test", places.get("val"))
+    if "val" in places and "test" not in places:
+        notes.append("the rows of val are the test set, since the table has none of test")
+    elif "val" in places:
+        unused = f"{len(places['val']):,} rows of val"
+        notes.append(f"not used: {unused}; data.validation holds out a share of the training images")
+    return _Division(places["train"], test, notes)
+
+
+def _listing(path: Path, rows: TableRows, places: NDArray[np.intp]) -> FolderListing:
+    """The files of some rows; what stands for their labels are the rows."""
+    return FolderListing(path, (), [rows.paths[place] for place in places], places.astype(np.int64), LeftOut())
+
+
+def _named(classes: Sequence[str], which: NDArray[np.bool_]) -> str:
+    """The names of some classes, the first five of them; "" for none."""
+    found = [f"'{printable(classes[number])}'" for number in np.flatnonzero(which).tolist()]
+    more = f" and {len(found) - _MOST_NAMES:,} more" if len(found) > _MOST_NAMES else ""
+    return ", ".join(found[:_MOST_NAMES]) + more

@@ -1,0 +1,50 @@
+"""How much each class counts in the loss: given by name, or such that rare classes count as much as frequent ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.common.errors import RecipeError, nearest
+from sskt_edge.common.printable import printable
+from sskt_edge.tasks.metrics import Labels
+from sskt_edge.tasks.task import Task
+
+_MOST_NAMES = 10  # of which a message has room
+
+
+def class_weights(
+    asked: Literal["balanced"] | Mapping[str, float], task: Task, labels: Labels, classes: Sequence[str]
+) -> npt.NDArray[np.float32] | None:
+    """The weights that a recipe asks for. → float32 [K]; None where it asks for none.
+
+    Args:
+        asked: task.class_weights: "balanced", or class → weight; a class that is not named counts 1.
+        task: what the weights mean: `Task.loss` takes them.
+        labels: of the training images.
+        classes: the K names.
+
+    Raises:
+        RecipeError: a name is not a class, or a weight is not a number above 0.
+    """
+    if asked == "balanced":
+        return task.class_weights(labels, len(classes))
+    if not isinstance(asked, Mapping) or not asked:
+        return None
+    weights = np.ones(len(classes), dtype=np.float32)
+    for name, weight in asked.items():
+        if name not in classes:
+            shown = ", ".join(f"'{printable(one)}'" for one in classes[:_MOST_NAMES])
+            more = f" and {len(classes) - _MOST_NAMES:,} more" if len(classes) > _MOST_NAMES else ""
+            raise RecipeError(
+                f"task.class_weights: '{printable(name)}' is not a class of the data. "
+                f"{nearest(name, classes)}Classes: {shown}{more}."
+            )
+        if not (math.isfinite(weight) and weight > 0):
+            raise RecipeError(f"task.class_weights: '{printable(name)}' has {weight:g}; a weight is a number above 0.")
+        weights[classes.index(name)] = weight
+    return weights

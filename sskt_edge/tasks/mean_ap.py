@@ -1,0 +1,202 @@
+"""mAP and its relatives from logits, in numpy, with the interval of a bootstrap over images.
+
+mAP is the mean AP over the classes with at least one positive. Labels of -1 are ignored: the image is left out of the
+ranking of that class. An image with a logit that is not finite counts as the worst answer: it is last in the ranking of
+a class that it has, and first in that of a class that it lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.common.errors import DataError
+from sskt_edge.tasks.average_precision import (
+    Figures,
+    Ranking,
+    area,
+    eleven_points,
+    points_of,
+    rank_images,
+    uninterpolated,
+)
+from sskt_edge.tasks.bootstrap import corrected_interval, resampled_weights, resamples
+from sskt_edge.tasks.score_table import Alternatives, Head, ScoreTable, as_share
+from sskt_edge.tasks.task import Drop
+
+_Logits = npt.NDArray[np.floating[Any]]
+_Labels = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class RankingScores:
+    """How right the rankings and the decisions are.
+
+    Attributes:
+        images: how many.
+        value: mAP by the area under the raised curve, as PASCAL VOC from 2010 on.
+        interval: where the true mAP lies, with 95 %, if the images are a fair draw.
+        voc2007: mAP by 11 points, as PASCAL VOC 2007.
+        uninterpolated: mAP as scikit-learn has it.
+        image_ap: the mean over the images with a class of the uninterpolated AP of each image's ranking of classes.
+        per_class: float64 [K], the AP of each class, by the area; NaN for a class without positives.
+        positives: int64 [K], the images that have the class.
+        precision: float64 [K], of the images with logit > 0, those that have the class; NaN without any.
+        recall: float64 [K], of the images that have the class, those with logit > 0; NaN without any.
+        not_finite: how many images have a logit that is not finite.
+    """
+
+    images: int
+    value: float
+    interval: tuple[float, float]
+    voc2007: float
+    uninterpolated: float
+    image_ap: float
+    per_class: Figures
+    positives: npt.NDArray[np.int64]
+    precision: Figures
+    recall: Figures
+    not_finite: int
+
+    @property
+    def further(self) -> dict[str, float]:
+        """MAP by the other definitions, and the mean AP of the images."""
+        return {"mAP VOC2007": self.voc2007, "mAP uninterpolated": self.uninterpolated, "image AP": self.image_ap}
+
+    def tables(self, classes: Sequence[str]) -> Alternatives:
+        """AP, precision and recall of each class."""
+        columns = (self.per_class, self.precision, self.recall)
+        rows = tuple(
+            (name, *(as_share(float(column[number])) for column in columns), f"{self.positives[number]:,}")
+            for number, name in enumerate(classes)
+        )
+        heads = (Head("class", folds=True), Head("AP", True, is_main=True), Head("precision", True))
+        title = "average precision (VOC 2010); precision and recall at probability 1/2"
+        return ((ScoreTable(title, (*heads, Head("recall", True), Head("of", True)), rows),),)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON; NaN becomes None."""
+        return {
+            "metric": "mAP",
+            "images": self.images,
+            "value": self.value,
+            "interval": list(self.interval),
+            "further": self.further,
+            "per_class": _plain(self.per_class),
+            "positives": self.positives.tolist(),
+            "precision": _plain(self.precision),
+            "recall": _plain(self.recall),
+            "not_finite": self.not_finite,
+        }
+
+
+def mean_ap(logits: _Logits, labels: _Labels) -> float:
+    """MAP by the area. [N,K], [N,K] of 1, 0, -1 → 0…1.
+
+    Raises:
+        DataError: shapes that do not fit, or no image has a class.
+    """
+    return float(_mean_area(_rankings(logits, labels))[0])
+
+
+def ranking_scores(logits: _Logits, labels: _Labels) -> RankingScores:
+    """All of it. [N,K], [N,K] of 1, 0, -1 → RankingScores.
+
+    Raises:
+        DataError: shapes that do not fit, or no image has a class.
+    """
+    rankings = _rankings(logits, labels)
+    curves = [points_of(ranking) for ranking in rankings]
+    each = np.array([[figure(curve)[0] for curve in curves] for figure in (area, eleven_points, uninterpolated)])
+    value, voc2007, plain = np.nanmean(each, axis=1).tolist()
+    finite = np.asarray(np.isfinite(logits).all(axis=1))
+    said = (logits > 0) & finite[:, None] & (labels >= 0)
+    found, positives = (said & (labels == 1)).sum(axis=0), (labels == 1).sum(axis=0)
+    return RankingScores(
+        images=len(labels),
+        value=value,
+        interval=corrected_interval(value, _resampled(len(labels), [rankings])[0]),
+        voc2007=voc2007,
+        uninterpolated=plain,
+        image_ap=image_ap(logits, labels),
+        per_class=each[0],
+        positives=positives.astype(np.int64),
+        precision=_ratio(found, said.sum(axis=0)),
+        recall=_ratio(found, positives),
+        not_finite=int((~finite).sum()),
+    )
+
+
+def mean_ap_drop(before: _Logits, after: _Logits, labels: _Labels) -> Drop:
+    """The mAP of `before` less that of `after`, with the interval of a bootstrap that draws the same images for both.
+
+    Where no image has a class, nothing is known: 0, from -1 to 1.
+
+    Raises:
+        DataError: shapes that do not fit.
+    """
+    if labels.ndim == 2 and not (labels == 1).any():
+        return Drop(len(labels), 0.0, (-1.0, 1.0))
+    both = [_rankings(logits, labels) for logits in (before, after)]
+    value = float(_mean_area(both[0])[0] - _mean_area(both[1])[0])
+    first, second = _resampled(len(labels), both)
+    return Drop(len(labels), value, corrected_interval(value, first - second))
+
+
+def image_ap(logits: _Logits, labels: _Labels) -> float:
+    """The mean over the images with a class of the uninterpolated AP of the classes' ranking. [N,K], [N,K] → 0…1."""
+    scores = _worst_where_not_finite(logits, labels)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    scores, ranked = np.take_along_axis(scores, order, axis=1), np.take_along_axis(labels, order, axis=1)
+    places = np.arange(labels.shape[1])
+    is_last = np.append(scores[:, 1:] != scores[:, :-1], np.ones((len(scores), 1), dtype=bool), axis=1)
+    ends = np.minimum.accumulate(np.where(is_last, places, len(places))[:, ::-1], axis=1)[:, ::-1]
+    true, known = (np.take_along_axis(np.cumsum(which, axis=1), ends, axis=1) for which in (ranked == 1, ranked >= 0))
+    positive = ranked == 1
+    precision = np.divide(true, known, out=np.zeros(true.shape), where=positive)
+    counts = positive.sum(axis=1)
+    return float((precision.sum(axis=1)[counts > 0] / counts[counts > 0]).mean())
+
+
+def _rankings(logits: _Logits, labels: _Labels) -> list[Ranking]:
+    if logits.shape != labels.shape or labels.ndim != 2 or not len(labels):
+        raise DataError(f"Got logits {list(logits.shape)} for labels {list(labels.shape)}; expected [N,classes] twice.")
+    if not (labels == 1).any():
+        raise DataError(f"None of the {len(labels)} images has a class, so that mAP is not defined. Add images.")
+    scores = _worst_where_not_finite(logits, labels)
+    return [rank_images(scores[:, number], labels[:, number]) for number in range(labels.shape[1])]
+
+
+def _worst_where_not_finite(logits: _Logits, labels: _Labels) -> _Logits:
+    finite = np.isfinite(logits).all(axis=1, keepdims=True)
+    worst = np.where(labels == 1, -np.inf, np.inf).astype(logits.dtype)
+    return np.where(finite, logits, worst)
+
+
+def _mean_area(rankings: Sequence[Ranking], weights: npt.NDArray[np.float32] | None = None) -> Figures:
+    """MAP in each resample. → float64 [B]; NaN where the resample has no positive at all."""
+    areas = np.array([area(points_of(ranking, weights)) for ranking in rankings if len(ranking.positives)])
+    return _ratio(np.nansum(areas, axis=0), (~np.isnan(areas)).sum(axis=0))
+
+
+def _resampled(images: int, several: Sequence[list[Ranking]]) -> list[Figures]:
+    """For each of several networks' rankings, its mAP in each resample; the resamples are the same for all."""
+    parts: list[list[Figures]] = [[] for _ in several]
+    for weights in resampled_weights(images, resamples(images, len(several[0]))):
+        for found, rankings in zip(parts, several, strict=True):
+            found.append(_mean_area(rankings, weights))
+    return [np.concatenate(found) for found in parts]
+
+
+def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> Figures:
+    out = np.full(whole.shape, np.nan)
+    np.divide(part, whole, out=out, where=whole > 0)
+    return out
+
+
+def _plain(values: Figures) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]

@@ -1,0 +1,170 @@
+"""Any number of classes an image: int8 [N,K], 1 has it, 0 has it not, -1 not known. Learned by binary cross-entropy.
+
+-1 is for a class that nobody can tell, such as the "difficult" objects of PASCAL VOC: neither the loss nor a figure
+counts it. Measured by mAP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.common.errors import DataError
+from sskt_edge.tasks.mean_ap import RankingScores, mean_ap, mean_ap_drop, ranking_scores
+from sskt_edge.tasks.metrics import Labels, Logits
+from sskt_edge.tasks.task import Agreement, Drop, Predicted
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEAST_WEIGHT, MOST_WEIGHT = 0.1, 10.0
+"""Balanced weights stay within these: a class with three positives in thousands would drown the others."""
+
+
+class MultiLabel:
+    """The task of any number of classes an image. Its methods are those of `Task`."""
+
+    name = "multi_label"
+    metric = "mAP"
+    one_class = False
+    same = "same decisions"
+    agreeing = "decisions, one for each image and class, are the trained network's"
+
+    def check(self, labels: Labels, classes: int) -> None:
+        """Refuse what is not integers [N,K] of 1, 0 and -1.
+
+        Raises:
+            DataError: it is not.
+        """
+        if labels.ndim != 2 or labels.shape[1] != classes or not np.issubdtype(labels.dtype, np.integer):
+            raise DataError(
+                f"Got labels {labels.dtype} {list(labels.shape)}; several classes an image are integers [N,{classes}]."
+            )
+        if labels.size and (labels.min() < -1 or labels.max() > 1):
+            raise DataError(f"Labels go from {labels.min()} to {labels.max()}; expected 1, 0 and -1 (ignored).")
+
+    def from_classes(self, has: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """The same. int8 [N,K] → int8 [N,K]."""
+        return has
+
+    def known(self, labels: Labels) -> npt.NDArray[np.bool_]:
+        """Which images have a class that is known to be there or not. [N,K] → bool [N]."""
+        return np.asarray((labels >= 0).any(axis=1))
+
+    def unknown(self, images: int, classes: int) -> npt.NDArray[np.int8]:
+        """-1 for each image and class."""
+        return np.full((images, classes), -1, dtype=np.int8)
+
+    def example(self, images: int, classes: int) -> npt.NDArray[np.int8]:
+        """One class an image, in turn."""
+        return np.eye(classes, dtype=np.int8)[np.arange(images) % classes]
+
+    def class_counts(self, labels: Labels, classes: int) -> npt.NDArray[np.int64]:  # noqa: ARG002 — as every task has it
+        """How many images have each class. [N,K] → int64 [K]."""
+        return np.asarray((labels == 1).sum(axis=0), dtype=np.int64)
+
+    def strata(self, labels: Labels) -> npt.NDArray[np.bool_]:
+        """The classes, and "none of them". [N,K] → bool [N,K+1].
+
+        >>> MULTI_LABEL.strata(np.array([[1, 1], [0, -1]])).tolist()
+        [[True, True, False], [False, False, True]]
+        """
+        has = labels == 1
+        return np.append(has, ~has.any(axis=1, keepdims=True), axis=1)
+
+    def class_weights(self, labels: Labels, classes: int) -> npt.NDArray[np.float32]:
+        """For each class how much a positive counts: negatives / positives, within LEAST_WEIGHT and MOST_WEIGHT.
+
+        >>> MULTI_LABEL.class_weights(np.array([[1, 1], [0, 1], [0, 1], [0, 0]]), classes=2).tolist()
+        [3.0, 0.3333333432674408]
+        """
+        positives = np.maximum(self.class_counts(labels, classes), 1)
+        weights = np.clip((labels == 0).sum(axis=0) / positives, LEAST_WEIGHT, MOST_WEIGHT)
+        return np.asarray(weights, dtype=np.float32)
+
+    def loss(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        class_weights: Tensor | None = None,
+        image_weights: Tensor | None = None,
+        reduction: Literal["mean", "sum"] = "mean",
+    ) -> Tensor:
+        """Binary cross-entropy: of each image the mean over its known classes, of these the (weighted) mean or sum.
+
+        [N,K], [N,K] → scalar. `class_weights` multiply the loss of the positives.
+        """
+        import torch.nn.functional as F
+
+        logits, known = logits.float(), labels >= 0
+        each = F.binary_cross_entropy_with_logits(
+            logits, (labels == 1).to(logits.dtype), pos_weight=class_weights, reduction="none"
+        )
+        losses = each.masked_fill(~known, 0.0).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+        if image_weights is None:
+            return losses.mean() if reduction == "mean" else losses.sum()
+        total = (losses * image_weights).sum()
+        return total / image_weights.sum() if reduction == "mean" else total
+
+    def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """How many images have every known class decided right. [N,K], [N,K] → scalar."""
+        right = ((logits > 0) == (labels == 1)) | (labels < 0)
+        return (right.all(dim=1) & (labels >= 0).any(dim=1)).sum()
+
+    def decisions(self, logits: Logits) -> npt.NDArray[np.int8]:
+        """1 where the logit is above 0, else 0; -1 for all of an image with a logit that is not finite. [N,K]."""
+        finite = np.isfinite(logits).all(axis=1, keepdims=True)
+        return np.where(finite, logits > 0, -1).astype(np.int8)
+
+    def agreement(self, reference: Logits, other: Logits) -> Agreement:
+        """How many decisions, one an image and class, are the same; an image flips if one of its decisions does."""
+        ours, theirs = self.decisions(reference), self.decisions(other)
+        same = (ours == theirs) & (ours >= 0)
+        flips = tuple(np.flatnonzero(~same.all(axis=1)).tolist())
+        return Agreement(len(same), same.size, int(same.sum()), flips)
+
+    def probabilities(self, logits: Logits) -> npt.NDArray[np.float64]:
+        """The sigmoid. [N,K] → float64 [N,K]."""
+        shares: npt.NDArray[np.float64] = (1 + np.tanh(logits.astype(np.float64) / 2)) / 2
+        return shares
+
+    def value(self, logits: Logits, labels: Labels) -> float:
+        """MAP by the area under the raised curve, as PASCAL VOC from 2010 on. [N,K], [N,K] → 0…1.
+
+        Raises:
+            DataError: shapes that do not fit, or no image has a class.
+        """
+        return mean_ap(logits, labels)
+
+    def scores(self, logits: Logits, labels: Labels, classes: int) -> RankingScores:
+        """MAP with its interval and by other definitions, and AP, precision and recall of each class.
+
+        Raises:
+            DataError: shapes that do not fit, labels that are none, or no image has a class.
+        """
+        self.check(labels, classes)
+        return ranking_scores(logits, labels)
+
+    def drop(self, before: Logits, after: Logits, labels: Labels) -> Drop:
+        """The mAP of `before` less that of `after`, with the interval of a paired bootstrap over images.
+
+        Raises:
+            DataError: shapes that do not fit.
+        """
+        return mean_ap_drop(before, after, labels)
+
+    def predicted(self, logits: Logits, classes: Sequence[str], top: int) -> tuple[Predicted, ...]:
+        """The `top` likeliest classes by sigmoid; those above 1/2 are decided. [K].
+
+        >>> [one.name for one in MULTI_LABEL.predicted(np.array([1.0, -1.0, 2.0]), "abc", top=3) if one.is_decided]
+        ['c', 'a']
+        """
+        shares = self.probabilities(logits[None])[0]
+        first = np.argsort(-logits, kind="stable")[:top].tolist()
+        return tuple(Predicted(classes[one], float(shares[one]), bool(logits[one] > 0)) for one in first)
+
+
+MULTI_LABEL = MultiLabel()

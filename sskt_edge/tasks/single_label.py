@@ -1,0 +1,163 @@
+"""One class an image: int64 [N], -1 for an image without a label. Learned by cross-entropy, measured by accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sskt_edge.common.errors import DataError
+from sskt_edge.tasks import metrics
+from sskt_edge.tasks.metrics import Labels, Logits
+from sskt_edge.tasks.task import Agreement, Drop, Predicted
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class SingleLabel:
+    """The task of one class an image. Its methods are those of `Task`."""
+
+    name = "single_label"
+    metric = "accuracy"
+    one_class = True
+    same = "same class"
+    agreeing = "images have the trained network's class"
+
+    def check(self, labels: Labels, classes: int) -> None:
+        """Refuse what is not int [N] of -1 to classes - 1.
+
+        Raises:
+            DataError: it is not.
+        """
+        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+            raise DataError(f"Got labels {labels.dtype} {list(labels.shape)}; one class an image is integers [N].")
+        if len(labels) and (labels.min() < -1 or labels.max() >= classes):
+            raise DataError(f"Labels go from {labels.min()} to {labels.max()}; expected -1 (none) to {classes - 1}.")
+
+    def from_classes(self, has: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+        """The class that each image has; -1 if it is not exactly one. int8 [N,K] → int64 [N].
+
+        >>> SINGLE_LABEL.from_classes(np.array([[0, 1], [1, 1]], dtype=np.int8)).tolist()
+        [1, -1]
+        """
+        one = (has == 1).sum(axis=1) == 1
+        return np.where(one, (has == 1).argmax(axis=1), -1).astype(np.int64)
+
+    def known(self, labels: Labels) -> npt.NDArray[np.bool_]:
+        """Which images have a label. [N] → bool [N]."""
+        return labels >= 0
+
+    def unknown(self, images: int, classes: int) -> npt.NDArray[np.int64]:  # noqa: ARG002 — as every task has it
+        """-1 for each image."""
+        return np.full(images, -1, dtype=np.int64)
+
+    def example(self, images: int, classes: int) -> npt.NDArray[np.int64]:
+        """The classes in turn.
+
+        >>> SINGLE_LABEL.example(images=5, classes=3).tolist()
+        [0, 1, 2, 0, 1]
+        """
+        return np.arange(images, dtype=np.int64) % classes
+
+    def class_counts(self, labels: Labels, classes: int) -> npt.NDArray[np.int64]:
+        """How many images have each class. [N] → int64 [K]."""
+        return np.bincount(labels[labels >= 0], minlength=classes).astype(np.int64)
+
+    def strata(self, labels: Labels) -> npt.NDArray[np.int64]:
+        """The classes. [N] → int64 [N]."""
+        return labels.astype(np.int64)
+
+    def class_weights(self, labels: Labels, classes: int) -> npt.NDArray[np.float32]:
+        """N / (K · n_k) for a class with n_k of n images, as scikit-learn's "balanced"; 1 for a class without images.
+
+        >>> SINGLE_LABEL.class_weights(np.array([0, 0, 0, 1]), classes=2).tolist()
+        [0.6666666865348816, 2.0]
+        """
+        counts = self.class_counts(labels, classes)
+        weights = np.ones(classes)
+        np.divide(counts.sum(), classes * counts, out=weights, where=counts > 0)
+        return weights.astype(np.float32)
+
+    def loss(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        class_weights: Tensor | None = None,
+        image_weights: Tensor | None = None,
+        reduction: Literal["mean", "sum"] = "mean",
+    ) -> Tensor:
+        """Cross-entropy; a weighted mean is divided by the sum of its weights, as in torch. [N,K], [N] → scalar."""
+        import torch.nn.functional as F
+
+        logits = logits.float()
+        if image_weights is None:
+            return F.cross_entropy(logits, labels, weight=class_weights, ignore_index=-1, reduction=reduction)
+        losses = F.cross_entropy(logits, labels, weight=class_weights, ignore_index=-1, reduction="none")
+        total = (losses * image_weights).sum()
+        if reduction == "sum":
+            return total
+        counted = image_weights * (labels >= 0)
+        if class_weights is not None:
+            counted = counted * class_weights[labels.clamp(min=0)]
+        return total / counted.sum()
+
+    def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """How many images have their class first. [N,K], [N] → scalar."""
+        return (logits.argmax(dim=1) == labels).sum()
+
+    def decisions(self, logits: Logits) -> npt.NDArray[np.int64]:
+        """The first class, of equal logits the lower one; -1 where a logit is not finite. [N,K] → int64 [N]."""
+        return metrics.predictions(logits)
+
+    def agreement(self, reference: Logits, other: Logits) -> Agreement:
+        """How many images have the same first class."""
+        ours, theirs = self.decisions(reference), self.decisions(other)
+        same = (ours == theirs) & (ours >= 0)
+        flips = tuple(np.flatnonzero(~same).tolist())
+        return Agreement(len(same), len(same), int(same.sum()), flips)
+
+    def probabilities(self, logits: Logits) -> npt.NDArray[np.float64]:
+        """The softmax. [N,K] → float64 [N,K]."""
+        shares: npt.NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+    def value(self, logits: Logits, labels: Labels) -> float:
+        """The accuracy. [N,K], [N] → 0…1.
+
+        Raises:
+            DataError: shapes that do not fit, labels out of range, or no images.
+        """
+        return metrics.top_k(logits, labels, 1)
+
+    def scores(self, logits: Logits, labels: Labels, classes: int) -> metrics.Scores:
+        """Accuracy with Wilson's interval, the share of images with their class among the first five, and confusions.
+
+        Raises:
+            DataError: shapes that do not fit, labels out of range, or no images.
+        """
+        return metrics.scores(logits, labels, classes)
+
+    def drop(self, before: Logits, after: Logits, labels: Labels) -> Drop:
+        """The accuracy of `before` less that of `after`, with an adjusted Wald interval for paired images.
+
+        Raises:
+            DataError: shapes that do not fit, labels out of range, or no images.
+        """
+        found = metrics.cost(before, after, labels)
+        return Drop(found.images, found.drop, found.interval)
+
+    def predicted(self, logits: Logits, classes: Sequence[str], top: int) -> tuple[Predicted, ...]:
+        """The `top` likeliest classes by softmax; the first is decided. [K].
+
+        >>> SINGLE_LABEL.predicted(np.array([2.0, 2.0]), ["cat", "dog"], top=1)
+        (Predicted(name='cat', probability=0.5, is_decided=True),)
+        """
+        shares = self.probabilities(logits[None])[0]
+        first = np.argsort(-logits, kind="stable")[:top].tolist()
+        return tuple(Predicted(classes[one], float(shares[one]), place == 0) for place, one in enumerate(first))
+
+
+SINGLE_LABEL = SingleLabel()
