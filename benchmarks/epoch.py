@@ -48,9 +48,10 @@ from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
 from sskt_edge.sources.zoo import open_source
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.spec import target_spec
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 from sskt_edge.training.feed import Batch, Feed
 from sskt_edge.training.learner import layout
-from sskt_edge.training.loop import SingleLabelTask, TrainContext, Trainer
+from sskt_edge.training.loop import TrainContext, Trainer
 from sskt_edge.training.memory import keep_freed_memory
 
 COUNT, CLASSES, VIEWS, NATIVE = 500, 1000, 16, 160
@@ -87,7 +88,7 @@ class Contender:
                 else scratch_learner(ScratchOptions(), spec.build(5), spec, {})
             )
         learner.to(memory_format=layout(recipe.train))
-        context = TrainContext(recipe.train, None, SingleLabelTask(), Pixels(size), CPU, precision)
+        context = TrainContext(recipe.train, None, SINGLE_LABEL, None, Pixels(size), CPU, precision)
         schedule = ViewSchedule(images, LabelPlan(ViewPolicy(size, 4, None, True), 0, VIEWS, 64), recipe.train.epochs)
         self.labels = SoftLabels(schedule, {source: stored(folder / "labels", source, schedule) for source in names})
         self.feed = Feed(images, self.labels, None, size, recipe.train.batch_size, 0)

@@ -129,8 +129,8 @@ def branch_logits(done: Fitted, images: ImageSet) -> Tensor:
 
 def measured(done: Fitted, inputs: Inputs, known: Answers, asked: Answers) -> dict[str, float | None]:
     """Of one training."""
-    assert inputs.validation is not None and done.state.validation_top1 is not None
-    found: dict[str, float | None] = {"top1": done.state.validation_top1, "trained": None, "new": None}
+    assert inputs.validation is not None and done.state.validation_metric is not None
+    found: dict[str, float | None] = {"top1": done.state.validation_metric, "trained": None, "new": None}
     if done.recipe.active_sources:
         found["trained"] = divergence(known.logits, branch_logits(done, inputs.images))
         found["new"] = divergence(asked.logits, branch_logits(done, inputs.validation))

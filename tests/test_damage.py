@@ -93,7 +93,7 @@ def state_files(folder: Path) -> dict[Path, Reader]:
     network(torch.ones(2, 3, 4, 4)).sum().backward()
     optimizer.step()
     file = folder / "last.safetensors"
-    save_state(file, network, optimizer, TrainState(epoch=3, step=2, sums={"total": 0.3}, best_top1=0.5))
+    save_state(file, network, optimizer, TrainState(epoch=3, step=2, sums={"total": 0.3}, best_metric=0.5))
     return {file: lambda: load_state(file, network, optimizer)}
 
 

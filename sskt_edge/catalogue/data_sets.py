@@ -9,18 +9,20 @@ from sskt_edge.catalogue.entry import Entry
 
 @dataclass(frozen=True)
 class DataSetEntry(Entry):
-    """A data set; its code is a function (DataOptions, fetch) → `data.readers.Reader`.
+    """A data set; its code is a function (DataOptions, Task, fetch) → `data.readers.Reader`.
 
     Attributes:
         size: the side that a target's input has if the recipe gives none.
         own_files: `data.root` names the user's own files, which must be there; else it is where a download goes, or
             is not used.
         unlabelled: the set has unlabelled images of its own, which `data.unlabelled` calls by this word.
+        tasks: what its labels can mean.
     """
 
     size: int = 32
     own_files: bool = False
     unlabelled: str = ""
+    tasks: tuple[str, ...] = ("single_label",)
 
 
 DATA_SETS: dict[str, DataSetEntry] = {
@@ -32,6 +34,14 @@ DATA_SETS: dict[str, DataSetEntry] = {
             "sskt_edge.data.image_folder:open_image_folder",
             size=96,
             own_files=True,
+        ),
+        DataSetEntry(
+            "table",
+            "your images: a CSV or Parquet file with a column of paths and one of classes, or one column a class",
+            "sskt_edge.data.table:open_table",
+            size=96,
+            own_files=True,
+            tasks=("single_label", "multi_label"),
         ),
         DataSetEntry(
             "stl10",

@@ -17,6 +17,7 @@ from sskt_edge.data.split import rank
 from sskt_edge.inference.runners import Runner
 from sskt_edge.inference.session import run_batches
 from sskt_edge.targets.finished_run import FinishedRun
+from sskt_edge.tasks.task import task_named
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def open_images(run: FinishedRun, progress: Progress) -> Opened:
     """
     recipe = run.recipe
     side = recipe.data.image_size
-    reader = open_data(recipe.data, fetch=False)
+    reader = open_data(recipe.data, task_named(recipe.task.name), fetch=False)
     training, validation = reader.training([side], progress)
     if labelled_sha256(reader.classes, training, validation) != run.result.data_sha256:
         raise _changed("training", recipe.data.root)

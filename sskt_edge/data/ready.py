@@ -11,6 +11,7 @@ from sskt_edge.recipe.load import load_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.paths import check_paths
 from sskt_edge.recipe.shipped import find_recipe
+from sskt_edge.tasks.task import task_named
 
 
 def load_checked(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -37,4 +38,4 @@ def check_inputs(recipe: Recipe, recipe_file: Path | None, resumed: bool = False
     """
     check_paths(recipe, recipe_file, resumed)
     if DATA_SETS[recipe.data.name].own_files:
-        open_data(recipe.data, fetch=False)
+        open_data(recipe.data, task_named(recipe.task.name), fetch=False)

@@ -27,6 +27,16 @@ from sskt_edge.tasks.task import Task
 _MOST_NAMES = 5  # of which a line has room
 
 
+def open_table(data: DataOptions, task: Task, fetch: bool = True) -> TableReader:
+    """The reader of the table that data.root names.
+
+    Raises:
+        DataError, MissingExtraError: as TableReader.
+    """
+    del fetch  # nothing is fetched
+    return TableReader(data, data.table or TableOptions(), task)
+
+
 class TableReader(ListingReader):
     """A table whose rows have been read and checked; data.root names the file.
 

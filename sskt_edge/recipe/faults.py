@@ -17,6 +17,8 @@ _EITHER = {
     "data.validation": "a share from 0 to below 1, or 'rest'",
     "labels.views": "a number of at least 1, or 'fresh'",
     "labels.store": "a folder, or false",
+    "task.class_weights": "'balanced', or a number above 0 for each class by its name",
+    "data.table.classes": "a column, a list of columns, or '*'",
 }
 
 

@@ -12,11 +12,13 @@ from sskt_edge.catalogue.optimization import OPTIMIZERS, SCHEDULES
 from sskt_edge.catalogue.source_views import SOURCE_VIEWS
 from sskt_edge.catalogue.sources import SOURCES
 from sskt_edge.catalogue.targets import TARGETS
+from sskt_edge.catalogue.tasks import TASKS
 from sskt_edge.recipe.choices import NameIn, TableIn, unknown
 from sskt_edge.recipe.method import MethodOptions
 from sskt_edge.recipe.optimization import Cosine, OptimizerOptions, ScheduleOptions, Sgd
 from sskt_edge.recipe.part import Part as _Part
 from sskt_edge.recipe.part import Share
+from sskt_edge.recipe.table import TableOptions
 from sskt_edge.tasks.tolerances import Tolerances
 
 Triple = tuple[float, float, float]
@@ -72,6 +74,7 @@ class DataOptions(_Part):
     )
     skip_bad: bool = Field(False, description="skip unreadable images, counted, instead of stopping")
     augment: AugmentOptions = AugmentOptions()
+    table: TableOptions | None = Field(None, description="the columns of name = 'table'")
 
     @model_validator(mode="before")
     @classmethod
@@ -99,10 +102,25 @@ class DataOptions(_Part):
         return self
 
     @model_validator(mode="after")
+    def _table_is_read(self) -> DataOptions:
+        if self.table is not None and self.name != "table":
+            raise ValueError(f"table belongs to name = 'table'; name = '{self.name}' does not read it")
+        return self
+
+    @model_validator(mode="after")
     def _padding_is_small(self) -> DataOptions:
         if self.augment.crop_padding >= self.image_size:
             raise ValueError(f"augment.crop_padding must be smaller than image_size = {self.image_size}")
         return self
+
+
+class TaskOptions(_Part):
+    """What the labels mean."""
+
+    name: Annotated[str, NameIn(TASKS)] = Field("single_label", description="one class an image, or several")
+    class_weights: Literal["balanced"] | dict[str, Positive] | None = Field(
+        None, description="balanced: rare classes count more in the loss; or a weight for each class by its name"
+    )
 
 
 class TargetOptions(_Part):
@@ -246,6 +264,7 @@ class Recipe(_Part):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the runs and bundles")
     data: DataOptions
+    task: TaskOptions = TaskOptions()
     target: TargetOptions
     sources: tuple[SourceOptions, ...] = ()
     method: Annotated[MethodOptions, TableIn(METHODS, "sskt")] = Field(
@@ -257,6 +276,12 @@ class Recipe(_Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
+        tasks = DATA_SETS[self.data.name].tasks
+        if self.task.name not in tasks:
+            raise ValueError(
+                f"task.name = '{self.task.name}': data.name = '{self.data.name}' has labels for "
+                f"{', '.join(tasks)} alone; for several classes an image take data.name = 'table'"
+            )
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"sources: every source needs a name of its own, got {names}")

@@ -264,7 +264,7 @@ class _Ran:
             self._progress.say(f"{what}, seed {seed}: {error}")
             trial.set_user_attr("why", str(error))
             raise optuna.TrialPruned(str(error)) from error
-        validation, accuracy = fitted.context.validation, fitted.state.validation_top1
+        validation, accuracy = fitted.context.validation, fitted.state.validation_metric
         if validation is None or accuracy is None:
             raise StudyError(
                 f"The run '{fitted.folder.path}' has no validation accuracy. Move it elsewhere; it is trained again."

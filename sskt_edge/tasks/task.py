@@ -12,11 +12,22 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from sskt_edge.catalogue.tasks import TASKS
 from sskt_edge.tasks.metrics import Labels, Logits, interval
 from sskt_edge.tasks.score_table import Alternatives
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def task_named(name: str) -> Task:
+    """The task that a recipe or a manifest names; see sskt_edge.catalogue.tasks.
+
+    >>> task_named("multi_label").metric
+    'mAP'
+    """
+    task: Task = TASKS[name].load()
+    return task
 
 
 class Agreement(NamedTuple):

@@ -19,9 +19,9 @@ class EpochTable:
     as in metrics.jsonl; the head shows α where it is not 1.
     """
 
-    def __init__(self, epochs: int, weights: Mapping[str, float], *, validated: bool) -> None:
+    def __init__(self, epochs: int, weights: Mapping[str, float], metric: str | None) -> None:
         """A table of `epochs` lines for a training with these sources (name → α), with or without validation."""
-        self._epochs, self._validated = epochs, validated
+        self._epochs, self._metric = epochs, metric
         self._number = max(len("epoch"), 2 * len(str(epochs)) + 1)
         self._sources = {name: name if alpha == 1 else f"{alpha:g}×{name}" for name, alpha in weights.items()}
 
@@ -29,7 +29,7 @@ class EpochTable:
     def head(self) -> str:
         """The names of the columns."""
         terms = " + ".join([f"{'task':>6}", *(f"{title:>6}" for title in self._sources.values())])
-        validation = f"  {'val':>6}" if self._validated else ""
+        validation = f"  {'val':>6}" if self._metric else ""
         return f"{'epoch':<{self._number}}  {'loss':>6} = {terms}  {'train':>6}{validation}  {'time':>7}"
 
     def row(self, figures: Mapping[str, Any]) -> str:
@@ -37,11 +37,11 @@ class EpochTable:
         terms = [_loss(figures["loss_primary"], 6)]
         terms += [_loss(figures[f"loss_{name}"], max(6, len(title))) for name, title in self._sources.items()]
         number = f"{figures['epoch']}/{self._epochs}"
-        taken = figures.get("validation_top1")
-        validation = f"  {'' if taken is None else f'{taken:.1%}':>6}" if self._validated else ""
+        taken = figures.get(f"validation_{self._metric}")
+        validation = f"  {'' if taken is None else f'{taken:.1%}':>6}" if self._metric else ""
         return (
             f"{number:>{self._number}}  {_loss(figures['loss'], 6)} = {' + '.join(terms)}"
-            f"  {figures['train_top1']:>6.1%}{validation}  {figures['seconds']:>5.1f} s"
+            f"  {figures['train_correct']:>6.1%}{validation}  {figures['seconds']:>5.1f} s"
         )
 
 

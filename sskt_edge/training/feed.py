@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,14 @@ class Batch:
 
     Attributes:
         images: uint8 [B+U,S,S,3], the labelled ones first.
-        labels: int64 [B].
+        labels: of the labelled ones, as the task has them.
+        weights: float32 [B], how much each labelled image counts; None where all count the same.
         soft: source → float32 [B+U,C].
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
+    weights: NDArray[np.float32] | None
     soft: dict[str, NDArray[np.float32]]
 
 
@@ -92,4 +95,5 @@ class Feed:
             others = cut_views(self.unlabelled.images.squares[self.side], other_rows, views, self.side)
             images = np.concatenate([images, others])
             soft = {name: np.concatenate([logits, further[name]]) for name, logits in soft.items()}
-        return Batch(images, self.images.labels[rows], soft)
+        weights = None if self.images.weights is None else self.images.weights[rows]
+        return Batch(images, self.images.labels[rows], weights, soft)

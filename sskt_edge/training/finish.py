@@ -82,7 +82,7 @@ def finish(
         kept=recipe.train.keep,
         kept_epoch=state.epoch,
         test=Accuracy(images=found.images, top1=found.top1, top5=found.top5),
-        validation_top1=state.best_top1,
+        validation_top1=state.best_metric,
         primary=alone,
         branches=NetworkCost(parameters=whole.parameters - alone.parameters, macs=whole.macs - alone.macs),
         primary_sha256=hashlib.sha256(primary_bytes).hexdigest(),

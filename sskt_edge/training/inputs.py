@@ -19,6 +19,7 @@ from sskt_edge.sources.batchnorm import recalibrate
 from sskt_edge.sources.source import Source, TorchSource
 from sskt_edge.sources.views.source_view import SourceView, source_view
 from sskt_edge.sources.zoo import open_source
+from sskt_edge.tasks.task import task_named
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
         InputError: something is not there or does not fit.
         DownloadError: published weights or data could not be fetched.
     """
-    reader = open_data(recipe.data)
+    reader = open_data(recipe.data, task_named(recipe.task.name))
     sources = _open_sources(recipe, device, progress)
     size = recipe.data.image_size
     source_views = {

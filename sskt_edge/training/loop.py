@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from sskt_edge.recipe.models import TrainOptions
 from sskt_edge.recipe.precision import Precision
 from sskt_edge.targets.precision import autocast
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.tasks.task import Task
 from sskt_edge.training.epoch_table import EpochTable
 from sskt_edge.training.feed import Batch, Feed
 from sskt_edge.training.learner import layout
@@ -36,26 +37,22 @@ from sskt_edge.training.state import TrainState, load_state, save_state
 _CHECK_EVERY = 20
 
 
-class TrainingTask(Protocol):
-    """What the loop asks of the task."""
+class BatchLoss(NamedTuple):
+    """The task's loss with the weights of a batch: what a learner is given of the task.
+
+    Attributes:
+        task: what the labels mean.
+        class_weights: float32 [K], or None.
+        image_weights: float32 [B], or None.
+    """
+
+    task: Task
+    class_weights: Tensor | None = None
+    image_weights: Tensor | None = None
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The task's loss, a mean over the batch. [B,K], the labels of B images → scalar."""
-
-    def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """How many answers are right. [B,K], the labels of B images → scalar."""
-
-
-class SingleLabelTask:
-    """One class an image."""
-
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy in fp32. [B,K], int64 [B] → scalar."""
-        return nn.functional.cross_entropy(logits.float(), labels)
-
-    def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """How many have their class first. [B,K], int64 [B] → scalar."""
-        return (logits.argmax(dim=1) == labels).sum()
+        """A mean over the batch. [B,K], the labels of B images → scalar."""
+        return self.task.loss(logits, labels, self.class_weights, self.image_weights)
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,7 @@ class TrainContext:
         train: the recipe's part.
         validation: images that choose the best checkpoint, or None.
         task: what the labels mean.
+        class_weights: how much each class counts in the task's loss, float32 [K]; None: all the same.
         pixels: the target's preprocessing.
         device: where it runs.
         precision: of the forward pass.
@@ -73,7 +71,8 @@ class TrainContext:
 
     train: TrainOptions
     validation: ImageSet | None
-    task: TrainingTask
+    task: Task
+    class_weights: Tensor | None
     pixels: Pixels
     device: torch.device
     precision: Precision
@@ -109,7 +108,8 @@ class Trainer:
             DivergenceError: a loss is not a finite number.
         """
         epochs = self._context.train.epochs
-        table = EpochTable(epochs, self.learner.weights, validated=self._context.validation is not None)
+        metric = None if self._context.validation is None else self._context.task.metric
+        table = EpochTable(epochs, self.learner.weights, metric)
         with progress.bar("train", epochs * feed.steps) as bar:
             bar.advance(self.state.epoch * feed.steps + self.state.step)
             if self.state.epoch < epochs:
@@ -158,7 +158,9 @@ class Trainer:
         with autocast(context.device, context.precision):
             outputs = self.learner(self._pixels(images).contiguous(memory_format=layout(context.train)))
         soft = {name: self._to_device(logits) for name, logits in batch.soft.items()}
-        terms = self.learner.losses(outputs, labels, soft, context.task)
+        weights = None if batch.weights is None else self._to_device(batch.weights)
+        task = BatchLoss(context.task, context.class_weights, weights)
+        terms = self.learner.losses(outputs, labels, soft, task)
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
         self._scaler.step(self._optimizer)
@@ -197,18 +199,18 @@ class Trainer:
         line: dict[str, Any] = {"epoch": state.epoch + 1, "lr": self._optimizer.param_groups[0]["lr"]}
         line["loss"] = state.sums["total"] / count
         line |= {f"loss_{name}": value / count for name, value in state.sums.items() if name != "total"}
-        line |= {"train_top1": state.correct / count, "seconds": seconds, "images_per_second": count / seconds}
+        line |= {"train_correct": state.correct / count, "seconds": seconds, "images_per_second": count / seconds}
         state.epoch, state.step, state.sums, state.correct = state.epoch + 1, 0, {}, 0
         train = self._context.train
         due = state.epoch % train.validate_every == 0 or state.epoch == train.epochs
         if self._context.validation is not None and due:
-            loss, top1 = self._validate(self._context.validation)
+            loss, value = self._validate(self._context.validation)
             if math.isfinite(loss):  # JSON has no other numbers
                 line["validation_loss"] = loss
-            line["validation_top1"] = state.validation_top1 = top1
+            line[f"validation_{self._context.task.metric}"] = state.validation_metric = value
             state.schedule = self._schedule.after_validation(state.schedule, loss)
-            if state.best_top1 is None or top1 > state.best_top1:
-                state.best_top1, state.best_epoch = top1, state.epoch
+            if state.best_metric is None or value > state.best_metric:
+                state.best_metric, state.best_epoch = value, state.epoch
                 self._save(self.folder.best)
         return line
 
@@ -220,17 +222,17 @@ class Trainer:
             log.epoch(f"after epoch {self.state.epoch}: learning rate {rate:g} → {lowered:g}, {schedule}")
 
     def _validate(self, images: ImageSet) -> tuple[float, float]:
-        """The task's mean loss on the validation images, and the share whose class comes first; in fp32."""
+        """The task's mean loss on the validation images, and its metric; in fp32."""
         self.learner.eval()
-        squares, correct, loss = images.squares[self._context.pixels.size], 0, 0.0
+        context, squares, loss, answers = self._context, images.squares[self._context.pixels.size], 0.0, []
         with torch.inference_mode():
-            for start in range(0, len(images), self._context.train.batch_size):
-                part = slice(start, start + self._context.train.batch_size)
+            for start in range(0, len(images), context.train.batch_size):
+                part = slice(start, start + context.train.batch_size)
                 logits = self.learner.primary(self._pixels(self._to_device(squares[part])))
                 labels = self._to_device(images.labels[part])
-                loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
-                correct += int(self._context.task.correct(logits, labels))
-        return loss / len(images), correct / len(images)
+                loss += float(context.task.loss(logits, labels, reduction="sum"))
+                answers.append(logits.float().cpu().numpy())
+        return loss / len(images), context.task.value(np.concatenate(answers), images.labels)
 
     def _save(self, path: Path) -> None:
         self.state.scaler = self._scaler.state_dict()
@@ -241,12 +243,13 @@ class Trainer:
 
 
 def trial_loss(
-    train: TrainOptions, images: int, image_size: int, classes: int, device: torch.device
+    train: TrainOptions, task: Task, images: int, image_size: int, classes: int, device: torch.device
 ) -> Callable[[nn.Module], Tensor]:
     """A learner's loss on blank images, to measure a training step with.
 
     Args:
         train: the recipe's part, of which the batch is taken.
+        task: what labels mean.
         images: the largest batch that there are images for.
         image_size: of the target's input.
         classes: of the task.
@@ -254,11 +257,11 @@ def trial_loss(
     """
     count = min(train.batch_size, images)
     blank = torch.zeros(count, 3, image_size, image_size, device=device).contiguous(memory_format=layout(train))
-    labels = torch.arange(count, device=device) % classes
+    labels = torch.from_numpy(task.example(count, classes)).to(device)
 
     def loss(learner: nn.Module) -> Tensor:
         outputs = learner(blank)
-        value = nn.functional.cross_entropy(outputs.primary.float(), labels)
+        value = task.loss(outputs.primary, labels)
         for branch in outputs.branches.values():
             value = value + branch.float().square().mean()
         return value

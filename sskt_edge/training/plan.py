@@ -18,6 +18,7 @@ from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.online import views_asked
 from sskt_edge.sources.sources import Sources
+from sskt_edge.tasks.task import task_named
 from sskt_edge.training.device import choose_device, choose_precision, trial_step
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
@@ -197,7 +198,14 @@ def _plan(query: LabelQuery, sources: Sources) -> SourcePlan:
 def _seconds_per_image(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress) -> float:
     """Of a training step: the quickest of some on blank images."""
     learner = learner_of(recipe, inputs, device)
-    loss = trial_loss(recipe.train, len(inputs.images), recipe.data.image_size, len(inputs.reader.classes), device)
+    loss = trial_loss(
+        recipe.train,
+        task_named(recipe.task.name),
+        len(inputs.images),
+        recipe.data.image_size,
+        len(inputs.reader.classes),
+        device,
+    )
     step, taken = trial_step(learner, loss, device), []
     with progress.bar("time the target", _STEPS) as bar:
         precision, _ = choose_precision(recipe.train.precision, device, step)

@@ -25,16 +25,16 @@ class TrainState(BaseModel):
 
     Attributes:
         sums: of each loss term, times the images of its batch, over this epoch so far.
-        correct: training images of this epoch so far whose class came first.
+        correct: training images of this epoch so far that were right in full.
         seconds: of training, all sessions together.
         label_seconds: of choosing engines and filling the store, in every session that came to its first step.
         scaler: the state of the loss's scaling, where fp16 needs it.
-        validation_top1: validation accuracy when it was last taken.
-        best_top1: of the best validation so far, and its epoch.
+        validation_metric: the task's metric on the validation images when it was last taken.
+        best_metric: of the best validation so far, and its epoch.
         schedule: what the schedule remembers of the validations.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
     epoch: int = 0
     step: int = 0
     sums: dict[str, float] = {}
@@ -42,8 +42,8 @@ class TrainState(BaseModel):
     seconds: float = 0.0
     label_seconds: float = 0.0
     scaler: dict[str, float] = {}
-    validation_top1: float | None = None
-    best_top1: float | None = None
+    validation_metric: float | None = Field(None, validation_alias=AliasChoices("validation_metric", "validation_top1"))
+    best_metric: float | None = Field(None, validation_alias=AliasChoices("best_metric", "best_top1"))
     best_epoch: int | None = None
     schedule: ScheduleState = Field(ScheduleState(), validation_alias=AliasChoices("schedule", "plateau"))
 

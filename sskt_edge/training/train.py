@@ -28,6 +28,8 @@ from sskt_edge.targets.records import write_record
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.spec import check_size
+from sskt_edge.tasks.class_weights import class_weights
+from sskt_edge.tasks.task import task_named
 from sskt_edge.training.device import choose_device, choose_precision, trial_step
 from sskt_edge.training.environment import (
     new_environment,
@@ -44,7 +46,7 @@ from sskt_edge.training.image_list import write_image_list
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
 from sskt_edge.training.learner import build_learner, learner_of, placed
-from sskt_edge.training.loop import SingleLabelTask, TrainContext, Trainer, trial_loss
+from sskt_edge.training.loop import TrainContext, Trainer, trial_loss
 from sskt_edge.training.repeatable import repeatable
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
@@ -169,17 +171,27 @@ def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
     untrained = recipe.target.model_copy(update={"weights": None, "checkpoint": None})
     scratch = MethodOptions.of("scratch")
     learner = placed(build_learner(untrained, scratch, {}, 2, recipe.train.seed), recipe.train, device)
-    loss = trial_loss(recipe.train, recipe.train.batch_size, recipe.data.image_size, 2, device)
+    loss = trial_loss(
+        recipe.train, task_named(recipe.task.name), recipe.train.batch_size, recipe.data.image_size, 2, device
+    )
     with repeatable(device), progress.bar("try precisions", 1):
         return choose_precision(recipe.train.precision, device, trial_step(learner, loss, device))[0]
 
 
 def _context(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision) -> TrainContext:
-    """All that the loop works with, apart from its batches."""
+    """All that the loop works with, apart from its batches.
+
+    Raises:
+        RecipeError: task.class_weights names what is not a class.
+    """
+    task, images = task_named(recipe.task.name), inputs.images
+    asked = recipe.task.class_weights
+    weights = None if asked is None else class_weights(asked, task, images.labels, inputs.reader.classes)
     return TrainContext(
         train=recipe.train,
         validation=inputs.validation,
-        task=SingleLabelTask(),
+        task=task,
+        class_weights=None if weights is None else torch.from_numpy(weights).to(device),
         pixels=Pixels(recipe.data.image_size, recipe.target.mean, recipe.target.std),
         device=device,
         precision=precision,
@@ -197,7 +209,14 @@ def _start(
     overrides: Sequence[str],
 ) -> RunFolder:
     """Decide the precision, and make the run's folder with what is known before the first step."""
-    loss = trial_loss(recipe.train, len(inputs.images), recipe.data.image_size, len(inputs.reader.classes), device)
+    loss = trial_loss(
+        recipe.train,
+        task_named(recipe.task.name),
+        len(inputs.images),
+        recipe.data.image_size,
+        len(inputs.reader.classes),
+        device,
+    )
     with progress.bar("try precisions", 1):
         precision, why = choose_precision(recipe.train.precision, device, trial_step(learner, loss, device))
     folder = new_run_folder(runs, recipe.name)

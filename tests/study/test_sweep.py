@@ -64,7 +64,7 @@ def test_the_objective_is_the_mean_of_the_last_epochs_validation_accuracy(swept:
     logged: dict[float, list[float]] = {0.5: [], 1.0: []}
     for run in find_runs(trials(swept)):
         last = json.loads(run.metrics.read_text().splitlines()[-1])
-        logged[load_recipe(str(run.recipe)).method.model_dump()["alpha"]].append(last["validation_top1"])
+        logged[load_recipe(str(run.recipe)).method.model_dump()["alpha"]].append(last["validation_accuracy"])
     for one in swept.tried:
         values = logged[SPACE.values(one.point)["method.alpha"]]
         assert one.over_seeds is not None
@@ -80,7 +80,7 @@ def test_only_the_last_epoch_is_validated_where_it_alone_counts(tiny_run: Traine
         told = recipe(tiny_run.folder.path, SHARE, "train.epochs=2", f"train.keep={keep}")
         found = sweep(told, parse_space(["method.alpha=0.5"]), folder=tmp_path)
         lines = [json.loads(line) for run in find_runs(trials(found)) for line in run.metrics.read_text().splitlines()]
-        assert [line["epoch"] for line in lines if "validation_top1" in line] == validated
+        assert [line["epoch"] for line in lines if "validation_accuracy" in line] == validated
 
 
 def test_the_best_recipe_loads_trains_and_says_how_it_was_chosen(swept: Sweep, tmp_path: Path) -> None:

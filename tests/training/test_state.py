@@ -26,7 +26,7 @@ def stepped(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
 def test_what_is_loaded_goes_on_as_what_was_saved(tmp_path: Path) -> None:
     network, optimizer = stepped(0)
     position = TrainState(
-        epoch=3, step=2, sums={"total": 0.1 + 0.2}, right=7, seconds=1.5, scaler={"scale": 8.0}, best_top1=1 / 3
+        epoch=3, step=2, sums={"total": 0.1 + 0.2}, correct=7, seconds=1.5, scaler={"scale": 8.0}, best_metric=1 / 3
     )
     save_state(tmp_path / "state", network, optimizer, position)
     other, other_optimizer = stepped(1)

@@ -54,12 +54,12 @@ def test_a_run_keeps_the_figures_of_every_epoch(trained: TrainedNetwork) -> None
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     for line in lines:
         assert line["loss"] == pytest.approx(line["loss_primary"] + line["loss_teacher"], rel=1e-6)
-        assert 0 <= line["train_top1"] <= 1
+        assert 0 <= line["train_correct"] <= 1
     assert lines[-1]["loss"] < lines[0]["loss"]
 
 
 def test_the_log_has_a_line_an_epoch_and_the_result_with_its_interval(trained: TrainedNetwork) -> None:
-    table = EpochTable(3, {"teacher": 1.0}, validated=False)
+    table = EpochTable(3, {"teacher": 1.0}, metric=None)
     lines = [line[20:] for line in trained.folder.log.read_text().splitlines()]
     start = lines.index(table.head)
     assert lines[start + 1 : start + 4] == [table.row(line) for line in metrics(trained)]
@@ -178,10 +178,10 @@ def test_the_primary_learns_from_the_labelled_images_alone(
 
 def test_the_best_checkpoint_is_that_of_the_best_validation(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     run = train(recipe(tiny_run.folder.path, "data.validation=0.3", "train.keep=best", "train.epochs=4"), tmp_path)
-    validated = [line["validation_top1"] for line in metrics(run)]
+    validated = [line["validation_accuracy"] for line in metrics(run)]
     assert run.result.validation_top1 == max(validated)
     assert run.result.kept_epoch == 1 + validated.index(max(validated))
-    table = EpochTable(4, {"teacher": 1.0}, validated=True)
+    table = EpochTable(4, {"teacher": 1.0}, metric="accuracy")
     lines = [line[20:] for line in run.folder.log.read_text().splitlines()]
     start = lines.index(table.head)
     assert lines[start + 1 : start + 5] == [table.row(line) for line in metrics(run)]
@@ -194,7 +194,7 @@ def test_validation_comes_as_often_as_asked_and_after_the_last_epoch(
 ) -> None:
     said = ("data.validation=0.3", "train.validate_every=2", f"train.epochs={epochs}")
     run = train(recipe(tiny_run.folder.path, *said), tmp_path)
-    assert [line["epoch"] for line in metrics(run) if "validation_top1" in line] == validated
+    assert [line["epoch"] for line in metrics(run) if "validation_accuracy" in line] == validated
 
 
 def test_the_test_images_decide_nothing(tiny_run: TrainedNetwork, tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ from torch import nn
 
 from sskt_edge.methods.learner import Outputs
 from sskt_edge.methods.scratch.learner import ScratchLearner
-from sskt_edge.training.loop import SingleLabelTask
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 
 
 def test_the_total_is_the_tasks_loss() -> None:
     primary, labels = torch.tensor([[0.3, -1.0], [2.0, 0.1]]), torch.tensor([1, 0])
 
-    terms = ScratchLearner(nn.Identity(), {}).losses(Outputs(primary), labels, {}, SingleLabelTask())
+    terms = ScratchLearner(nn.Identity(), {}).losses(Outputs(primary), labels, {}, SINGLE_LABEL)
 
     assert torch.equal(terms["total"], nn.functional.cross_entropy(primary, labels))
     assert set(terms) == {"primary", "total"}

@@ -18,7 +18,7 @@ from sskt_edge.methods.sskt.transfer import LinearBranch, TransferModule
 from sskt_edge.targets.cost import network_cost
 from sskt_edge.targets.finished_run import NetworkCost
 from sskt_edge.targets.spec import target_spec
-from sskt_edge.training.loop import SingleLabelTask
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 from tests.methods.sskt.learners import learner_of
 from tests.methods.sskt.test_losses import BRANCH, CROSS_ENTROPIES, LN3, LN5, SOURCE
 
@@ -272,7 +272,7 @@ def terms_of(
     alphas = told.pop("alphas", dict.fromkeys(branches, 1.0))
     taught_by = {name: TaughtBy(2, alpha) for name, alpha in alphas.items()}
     learner = SsktLearner(SsktOptions(**told), build("resnet20"), target_spec("resnet20"), taught_by)
-    return learner.losses(Outputs(primary, branches), labels, soft, SingleLabelTask())
+    return learner.losses(Outputs(primary, branches), labels, soft, SINGLE_LABEL)
 
 
 def test_total_loss_is_the_task_plus_alpha_times_each_source() -> None:
