@@ -76,7 +76,7 @@ def _nearest_key(key: str, known: Sequence[str]) -> str:
     here = max(known, key=lambda name: closeness(last, name), default="")
     elsewhere = {other: other.rpartition(".")[2] for other in _dotted_keys(Recipe) if other != key}
     name = max(elsewhere.values(), key=lambda name: closeness(last, name))
-    if closeness(last, here) >= closeness(last, name) or not is_close(last, name):
+    if is_close(last, here) or not is_close(last, name):
         return nearest(last, known)
     return f"Nearest: {', '.join(repr(other) for other, its in elsewhere.items() if its == name)}. "
 

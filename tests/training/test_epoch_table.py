@@ -30,7 +30,7 @@ def test_a_source_of_weight_1_is_shown_by_its_name_alone() -> None:
 @pytest.mark.parametrize("weights", [{}, {"imagenet": 1.0}, {"imagenet": 0.5, "places365": 0.5}])
 @pytest.mark.parametrize("validated", [True, False])
 def test_all_lines_are_of_one_width_and_fit_a_terminal(weights: dict[str, float], validated: bool) -> None:
-    table = EpochTable(200, weights, validated=validated)
+    table = EpochTable(200, weights, metric="accuracy" if validated else None)
     late = {**FIGURES, "epoch": 200, "loss": 1234.5, "train_correct": 1.0, "seconds": 999.94}
     without = {key: value for key, value in FIGURES.items() if key != "validation_accuracy"}
 
