@@ -138,10 +138,10 @@ def _open(run: FinishedRun, progress: Progress) -> Opened | None:
 
 def _that_start(runners: tuple[Runner, ...], run: FinishedRun, fp32: bytes, progress: Progress) -> tuple[Runner, ...]:
     """Those whose provider starts on this machine; one that does not says nothing of the files."""
-    side, started = run.recipe.data.image_size, []
+    started = []
     for runner in runners:
         try:
-            runner.open(fp32, side, side, 1)
+            runner.open(fp32, run.shape, 1)
         except NetworkError:
             pass  # it started, and what it says of the file is recorded
         except InputError as error:
@@ -191,7 +191,7 @@ def _files(run: FinishedRun, made: Made, chosen: dict[str, Found], images: Image
 
 def _manifest(run: FinishedRun, made: Made, chosen: dict[str, Found], kept: Kept, files: dict[str, bytes]) -> Manifest:
     records = {name: FileRecord(sha256=_sha256(content), bytes=len(content)) for name, content in files.items()}
-    size, batch = run.recipe.data.image_size, run.recipe.export.batch
+    batch = run.recipe.export.batch
     new = {
         precision: PrecisionRecord(
             file=FILES[precision],
@@ -219,7 +219,7 @@ def _manifest(run: FinishedRun, made: Made, chosen: dict[str, Found], kept: Kept
             onnx_sha256=precisions["fp32"].sha256,
             sources=run.result.sources,
         ),
-        input=InputSpec(height=size, width=size, batch=Batch(min=batch.min, opt=batch.opt, max=batch.max)),
+        input=InputSpec(kind=run.kind, shape=run.shape, batch=Batch(min=batch.min, opt=batch.opt, max=batch.max)),
         classes=list(run.classes),
         target=run.recipe.target.model,
         parameters=run.result.primary.parameters,

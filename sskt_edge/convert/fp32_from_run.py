@@ -24,7 +24,7 @@ def from_torch(
 
     Args:
         run: whose network it is.
-        searched: uint8 [N,S,S,3]; None if nothing is searched.
+        searched: uint8 [N,*shape]; None if nothing is searched.
         progress: draws the bars.
 
     Returns:
@@ -53,7 +53,7 @@ def fp32_from_run(run: TrainedNetwork) -> bytes:
         "sskt_edge.data_sha256": run.result.data_sha256,
         "sskt_edge.weights_sha256": run.weights_sha256,
     }
-    return onnx_from_module(run.network, run.pixels, run.recipe.data.image_size, export.batch.max, told)
+    return onnx_from_module(run.network, run.pixels, run.shape, export.batch.max, told)
 
 
 def check_strip(run: TrainedNetwork, progress: Progress) -> None:

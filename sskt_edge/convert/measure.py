@@ -100,9 +100,8 @@ def measure(
 
 def _answer(precision: str, content: bytes, exam: EvaluationSet, runner: Runner, progress: Progress) -> _Answer:
     """The answers; the session is closed again, since it keeps the memory of its largest batch."""
-    side = exam.images.shape[1]
     try:
-        session = runner.open(content, side, side, exam.batch)
+        session = runner.open(content, exam.shape, exam.batch)
         logits = run_batches(session, exam.images, exam.batch, exam.logits.shape[1], progress)
     except (NetworkError, WorkError) as error:
         return _Answer(precision, runner, {}, None, None, str(error))
@@ -113,9 +112,8 @@ def _seconds(
     answers: Sequence[_Answer], files: Mapping[str, bytes], exam: EvaluationSet, progress: Progress
 ) -> dict[str, float]:
     """Name of an answer → the median seconds of one image, all in turns, by sessions that have run no larger batch."""
-    side = exam.images.shape[1]
     subjects = [
-        Subject(answer.name, answer.runner.open(files[answer.precision], side, side, exam.batch)) for answer in answers
+        Subject(answer.name, answer.runner.open(files[answer.precision], exam.shape, exam.batch)) for answer in answers
     ]
     return quick_latency(subjects, exam.images[:64], _SECONDS, progress) if subjects else {}
 

@@ -44,7 +44,7 @@ class Timed(Protocol):
     """A session of a device with memory of its own, which can tell copying from computing."""
 
     def timed(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], Phases]:
-        """uint8 [N,H,W,3] → float32 [N,classes], and where the time went."""
+        """uint8 [N,*shape] → float32 [N,classes], and where the time went."""
 
 
 class Subject(NamedTuple):
@@ -118,7 +118,7 @@ def bench(
 
     Args:
         subjects: what is measured; their names differ.
-        images: uint8 [N,H,W,3], any number.
+        images: uint8 [N,*shape], any number.
         batches: images a run.
         effort: how much is enough.
         progress: draws the bars.

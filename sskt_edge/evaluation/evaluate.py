@@ -25,8 +25,9 @@ from sskt_edge.evaluation.bench import Subject, quick_latency
 from sskt_edge.evaluation.parity import Parity, compare
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.images.class_names import spelled
-from sskt_edge.images.listing import Expected, list_classes, load
+from sskt_edge.images.listing import Expected, list_classes
 from sskt_edge.images.parts import find_parts
+from sskt_edge.images.read import reader_of
 from sskt_edge.inference.open_sessions import OpenSession, OpenSessions
 from sskt_edge.inference.session import run_batches
 from sskt_edge.machine.conditions import Conditions, conditions
@@ -134,7 +135,7 @@ class _Questions:
 
     Attributes:
         data: "golden", or the folder.
-        images: uint8 [N,H,W,3].
+        images: uint8 [N,*shape].
         labels: int64 [N].
         known: the places of the images of which the trained network's logits are known; none: parity is judged on the
             golden images.
@@ -175,18 +176,20 @@ def evaluate_folder(
         progress: draws the bars.
 
     Raises:
+        InputError: the bundle takes another kind of input than what files are read of.
         DataError: the folder is not of that form, cannot be listed, has other classes than the bundle or none of a
             class's images, or an image cannot be read.
     """
+    takes = bundle.manifest.input
+    reader = reader_of(takes.kind)
     classes = [spelled(name) for name in bundle.manifest.classes]
     folder, notes = _test_folder(data, classes)
     listing = list_classes(folder, Expected(classes, "the bundle"))
     own = np.array([classes.index(name) for name in listing.classes], dtype=np.int64)
-    side = bundle.manifest.input.height
-    loaded = load(listing, [side], skip_bad, progress, skip_by="--skip-bad")
-    asked = _questions(bundle, printable(listing.root), loaded.squares[side], own[loaded.labels])
+    found = reader.read_folder(listing, takes.shape, skip_bad, progress, skip_by="--skip-bad")
+    asked = _questions(bundle, printable(listing.root), found.images, own[found.labels])
     asked.notes.extend([*notes, *listing.left_out.notes()])
-    asked.notes.extend(f"left out: {message}" for message in loaded.skipped)
+    asked.notes.extend(f"left out: {message}" for message in found.skipped)
     return _report(bundle, openings, asked, progress)
 
 

@@ -38,10 +38,10 @@ def open_session(
     if backend not in BACKENDS:
         known = [*BACKENDS, "tensorrt"]
         raise InputError(f"Unknown backend '{backend}'. {nearest(backend, known)}Known: {', '.join(known)}.")
-    shape = bundle.manifest.input
+    takes = bundle.manifest.input
     try:
         return BACKENDS[backend](
-            bundle.read(record.file), shape.height, shape.width, shape.batch.max, provider=provider, threads=threads
+            bundle.read(record.file), takes.shape, takes.batch.max, provider=provider, threads=threads
         )
     except NetworkError as error:
         raise BundleError(f"'{bundle.path / record.file}': {error}") from error

@@ -28,14 +28,14 @@ class Runner:
         """Such as "onnxruntime-cpu"."""
         return f"{self.backend}-{self.provider}"
 
-    def open(self, content: bytes, height: int, width: int, max_batch: int, threads: int = 0) -> Session:
+    def open(self, content: bytes, shape: tuple[int, ...], max_batch: int, threads: int = 0) -> Session:
         """A session of an ONNX file.
 
         Raises:
             NetworkError: the library does not take the network.
             InputError: the provider does not start.
         """
-        return BACKENDS[self.backend](content, height, width, max_batch, provider=self.provider, threads=threads)
+        return BACKENDS[self.backend](content, shape, max_batch, provider=self.provider, threads=threads)
 
 
 # Which precisions a runner takes; the first runner is the one that every export is judged by.

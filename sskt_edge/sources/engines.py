@@ -139,8 +139,7 @@ def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device
         return checked(_tensorrt_session(content, engine, side, batch), engine, device)
     session = BACKENDS[engine.backend](
         content,
-        side,
-        side,
+        (side, side, 3),
         batch,
         provider=facts["provider"],
         threads=torch.get_num_threads(),
@@ -154,8 +153,9 @@ def _tensorrt_session(content: bytes, engine: SourceEngine, side: int, batch: in
     """A session of an engine that is built here, or was: from the ONNX file in fp32, or from its twin in fp16."""
     flavour = flavours.choose()
     onnx = fp16_from_fp32(content) if engine.precision == "fp16" else content
-    plan = cached_engine(onnx, side, batch, engine.precision, flavour)
-    return tensorrt_session.TensorRtSession(plan, side, side, batch, flavour=flavour, precision=engine.precision)
+    shape = (side, side, 3)
+    plan = cached_engine(onnx, shape, batch, engine.precision, flavour)
+    return tensorrt_session.TensorRtSession(plan, shape, batch, flavour=flavour, precision=engine.precision)
 
 
 def checked(session: Session, engine: SourceEngine, device: torch.device) -> Session:

@@ -109,7 +109,7 @@ def test_the_lineage_tells_of_unlabelled_images(tiny_run: TrainedNetwork, tiny_b
 def test_the_manifest_says_what_the_device_must_know(tiny_run: TrainedNetwork, tiny_bundle: Bundle) -> None:
     manifest, run = tiny_bundle.manifest, tiny_run.result
 
-    assert (manifest.input.height, manifest.input.width) == (16, 16)
+    assert (manifest.input.kind, manifest.input.shape) == ("image", (16, 16, 3))
     assert manifest.input.batch.model_dump() == {"min": 1, "opt": 4, "max": 8}
     assert manifest.classes == list("0123456789")
     assert (manifest.name, manifest.target) == ("tiny", "resnet20")

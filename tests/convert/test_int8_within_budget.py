@@ -244,8 +244,8 @@ def test_the_searchs_share_of_the_budget_may_be_used_up_and_no_more(lost: int, f
 class Stumbling(Runner):
     """A library that gets some pictures wrong: those whose first value is a multiple of seven."""
 
-    def open(self, content: bytes, height: int, width: int, max_batch: int, threads: int = 0) -> Session:
-        session = ORT.open(content, height, width, max_batch, threads)
+    def open(self, content: bytes, shape: tuple[int, ...], max_batch: int, threads: int = 0) -> Session:
+        session = ORT.open(content, shape, max_batch, threads)
         right = session.run
 
         def run(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -57,10 +57,10 @@ def test_what_another_library_makes_of_fp32_marks_the_bundle(
 class _TakesNoInt8(OnnxRuntimeSession):
     """A second library, that refuses int8."""
 
-    def __init__(self, content: bytes, *form: int, **how: Any) -> None:
+    def __init__(self, content: bytes, shape: tuple[int, ...], max_batch: int, **how: Any) -> None:
         if b"QuantizeLinear" in content:
             raise NetworkError("It takes no QuantizeLinear.")
-        super().__init__(content, *form, **how)
+        super().__init__(content, shape, max_batch, **how)
 
 
 def test_int8_that_another_library_does_not_take_is_refused_and_the_rest_exported(

@@ -65,7 +65,7 @@ def numbered(count: int) -> Images:
 
 def real(threads: int = 1) -> Session:
     pytest.importorskip("onnxruntime")
-    return OnnxRuntimeSession(tiny_onnx(), SIDE, SIDE, 5, provider="cpu", threads=threads)
+    return OnnxRuntimeSession(tiny_onnx(), (SIDE, SIDE, 3), 5, provider="cpu", threads=threads)
 
 
 @pytest.mark.parametrize("cost", [0.001, 0.1])

@@ -15,10 +15,10 @@ import pytest
 from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.bundle.manifest import Batch
 from sskt_edge.common.errors import InputError, Interrupted
-from sskt_edge.evaluation import bench_bundle as module
 from sskt_edge.evaluation.bench_bundle import batches_of, bench_bundle, reading, usable_cores
 from sskt_edge.evaluation.effort import Exactly
 from sskt_edge.evaluation.timing import Budget, repeat
+from sskt_edge.images import read as module
 from sskt_edge.images.decode import decode
 from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
 from sskt_edge.inference.open_session import open_session
@@ -121,7 +121,7 @@ def test_threads_that_are_told_are_kept_on_as_many_cores(
 KEPT = """
 import os, sys, threading, time
 from pathlib import Path
-from sskt_edge.evaluation import bench_bundle as module
+from sskt_edge.images import read as module
 from sskt_edge.bundle.bundle import open_bundle
 from sskt_edge.machine import cores
 from sskt_edge.evaluation.effort import Within
@@ -181,7 +181,8 @@ def test_every_golden_image_is_read_as_a_jpeg(monkeypatch: pytest.MonkeyPatch) -
         return decode(content, where)
 
     monkeypatch.setattr(module, "decode", recording)
-    timed = repeat(reading(images).side.call, Budget(0.0, 200), watch)
+    (job,) = reading(images, "image")
+    timed = repeat(job.side.call, Budget(0.0, 200), watch)
 
     assert timed == pytest.approx([0.01] * 200)
     assert len(set(read)) == len(images)

@@ -83,7 +83,7 @@ class TestBuilding:
         for plan, sidecar in engines(bundle):
             record = bundle.manifest.precisions["fp16" if sidecar.network == "fp16" else "fp32"]
             assert (sidecar.onnx_sha256, sidecar.plan_sha256) == (record.sha256, bundle.manifest.files[plan].sha256)
-            assert (sidecar.height, sidecar.batch) == (bundle.manifest.input.height, bundle.manifest.input.batch)
+            assert (sidecar.shape, sidecar.batch) == (bundle.manifest.input.shape, bundle.manifest.input.batch)
             assert not sidecar.tf32
 
     def test_what_is_built_here_is_remembered(self, path: Path) -> None:

@@ -45,7 +45,7 @@ def test_what_is_here_runs_a_network() -> None:
 
     assert here[0] == CPU
     for runner in here:
-        session = runner.open(tiny_onnx(), SIDE, SIDE, 2, threads=1)
+        session = runner.open(tiny_onnx(), (SIDE, SIDE, 3), 2, threads=1)
         assert f"{session.backend}-{session.provider}" == runner.name
         assert session.max_batch == 2
         assert np.abs(session.run(images) - reference(images)).max() < 1e-3
@@ -61,11 +61,11 @@ def test_only_the_runners_that_are_asked_for_are_given_back_and_in_order() -> No
 def test_a_network_that_a_library_does_not_take_is_a_network_error() -> None:
     for runner in runners_here():
         with pytest.raises(NetworkError):
-            runner.open(tiny_onnx(outputs=2), SIDE, SIDE, 2)
+            runner.open(tiny_onnx(outputs=2), (SIDE, SIDE, 3), 2)
 
 
 def test_a_provider_that_is_not_here_is_an_error_of_the_input() -> None:
     gone = [runner for runner in _TAKES if runner.backend == "onnxruntime" and runner not in runners_here()]
     for runner in gone:
         with pytest.raises(InputError, match=f"'{runner.provider}' is not in this onnxruntime"):
-            runner.open(tiny_onnx(), SIDE, SIDE, 2)
+            runner.open(tiny_onnx(), (SIDE, SIDE, 3), 2)

@@ -14,7 +14,7 @@ pytest.importorskip("onnxruntime")
 
 @pytest.fixture
 def session() -> Session:
-    return OnnxRuntimeSession(tiny_onnx(), SIDE, SIDE, 4, provider="cpu", threads=1)
+    return OnnxRuntimeSession(tiny_onnx(), (SIDE, SIDE, 3), 4, provider="cpu", threads=1)
 
 
 def images(count: int) -> npt.NDArray[np.uint8]:

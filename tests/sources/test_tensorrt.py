@@ -28,8 +28,8 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     simulated = simulate(monkeypatch)
     asked: list[tuple[Any, ...]] = []
 
-    def build(onnx: bytes, side: int, batch: int, precision: str, _: object) -> bytes:
-        asked.append((side, batch, precision))
+    def build(onnx: bytes, shape: tuple[int, ...], batch: int, precision: str, _: object) -> bytes:
+        asked.append((shape[0], batch, precision))
         simulated.smallest = simulated.largest = batch
         return onnx
 

@@ -37,12 +37,11 @@ _LEFT_TO_CPU = "assigned to the default CPU EP"
 
 
 class OnnxRuntimeSession:
-    """A network that takes uint8 [N,H,W,3] and gives float32 [N,classes], with a dynamic batch.
+    """A network that takes uint8 [N,*shape] and gives float32 [N,classes], with a dynamic batch.
 
     Args:
         content: the bytes of the ONNX file.
-        height: H of the images.
-        width: W of the images.
+        shape: of one image, channels last: (S,S,3).
         max_batch: more images than this are run in several batches.
         provider: "cpu", "cuda", "tensorrt" (with CUDA for what it does not take), or "auto": CUDA if it is there, else
             the CPU. "cuda" and "tensorrt" leave nothing to the CPU; "auto" may.
@@ -63,8 +62,7 @@ class OnnxRuntimeSession:
     def __init__(
         self,
         content: bytes,
-        height: int,
-        width: int,
+        shape: tuple[int, ...],
         max_batch: int,
         *,
         provider: str = "auto",
@@ -74,7 +72,7 @@ class OnnxRuntimeSession:
     ) -> None:
         refuse_untrusted(content, "the ONNX file")
         ort = _import()
-        self.height, self.width, self.max_batch, self.precision = height, width, max_batch, precision
+        self.shape, self.max_batch, self.precision = shape, max_batch, precision
         self._fixed_batch = fixed_batch
         self.versions = versions(provider)
         self._session, error = _first_to_open(ort, content, threads, _lists(provider, ort.get_available_providers()))
@@ -89,17 +87,17 @@ class OnnxRuntimeSession:
             ) from error
         if error and provider != "auto":
             raise _refused(provider, error, self._session)
-        self._input = _check_form(self._session, height, width)
+        self._input = _check_form(self._session, shape)
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 [N,H,W,3] → float32 [N,classes].
+        """uint8 [N,*shape] → float32 [N,classes].
 
         Raises:
             DataError: images of another type or shape.
             NetworkError: the network answers in another form.
             WorkError: ONNX Runtime fails.
         """
-        check_images(images, self.height, self.width)
+        check_images(images, self.shape)
         return run_in_parts(self._run, images, self.max_batch, self._fixed_batch)
 
     def _run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -214,7 +212,7 @@ def _on_cpu(session: Any) -> str:
     return f": {', '.join(kinds)}" if kinds else ""
 
 
-def _check_form(session: Any, height: int, width: int) -> str:
+def _check_form(session: Any, shape: tuple[int, ...]) -> str:
     """The input's name, if the network has the one form that a session takes."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     got = ", ".join(f"{it.name}: {it.type} {it.shape}" for it in (*inputs, *outputs))
@@ -222,16 +220,13 @@ def _check_form(session: Any, height: int, width: int) -> str:
         len(inputs) == len(outputs) == 1
         and inputs[0].type == "tensor(uint8)"
         and outputs[0].type == "tensor(float)"
-        and len(inputs[0].shape) == 4
+        and len(inputs[0].shape) == 1 + len(shape)
         and len(outputs[0].shape) in (0, 2)  # 0: ONNX Runtime does not know it
         and not isinstance(inputs[0].shape[0], int)
-        and all(
-            not isinstance(is_, int) or is_ == must
-            for is_, must in zip(inputs[0].shape[1:], (height, width, 3), strict=True)
-        )
+        and all(not isinstance(is_, int) or is_ == must for is_, must in zip(inputs[0].shape[1:], shape, strict=True))
     )
     if not fits:
-        raise other_form(got, height, width)
+        raise other_form(got, shape)
     return str(inputs[0].name)
 
 

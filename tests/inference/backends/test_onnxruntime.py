@@ -21,7 +21,9 @@ def open_tiny(
     content: bytes | None = None, *, provider: str = "cpu", max_batch: int = 4, fixed_batch: bool = False
 ) -> OnnxRuntimeSession:
     content = tiny_onnx() if content is None else content
-    return OnnxRuntimeSession(content, SIDE, SIDE, max_batch, provider=provider, threads=1, fixed_batch=fixed_batch)
+    return OnnxRuntimeSession(
+        content, (SIDE, SIDE, 3), max_batch, provider=provider, threads=1, fixed_batch=fixed_batch
+    )
 
 
 def images(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

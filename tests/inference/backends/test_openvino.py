@@ -22,7 +22,7 @@ pytest.importorskip("openvino", reason="openvino is not installed")
 
 def open_tiny(content: bytes | None = None, **how: Any) -> OpenVinoSession:
     content = tiny_onnx() if content is None else content
-    return OpenVinoSession(content, SIDE, SIDE, 4, threads=1, **how)
+    return OpenVinoSession(content, (SIDE, SIDE, 3), 4, threads=1, **how)
 
 
 def images(count: int) -> npt.NDArray[np.uint8]:
@@ -161,7 +161,7 @@ import numpy as np
 from sskt_edge.inference.backends.openvino import OpenVinoSession
 content = sys.stdin.buffer.read()
 for precision in ("fp32", "bf16"):
-    OpenVinoSession(content, 8, 8, 2, precision=precision).run(np.zeros((3, 8, 8, 3), np.uint8))
+    OpenVinoSession(content, (8, 8, 3), 2, precision=precision).run(np.zeros((3, 8, 8, 3), np.uint8))
 assert "openvino_telemetry" not in sys.modules
 """
 
@@ -190,7 +190,8 @@ import signal, sys
 from pathlib import Path
 from sskt_edge.inference.backends.openvino import OpenVinoSession
 signal.signal(signal.SIGINT, lambda *_: print("handled", flush=True))
-sessions = [OpenVinoSession(Path(sys.argv[1]).read_bytes(), int(sys.argv[2]), int(sys.argv[2]), 4) for _ in range(2)]
+content, shape = Path(sys.argv[1]).read_bytes(), (int(sys.argv[2]), int(sys.argv[2]), 3)
+sessions = [OpenVinoSession(content, shape, 4) for _ in range(2)]
 while sessions:
     del sessions[0]
     signal.raise_signal(signal.SIGINT)
