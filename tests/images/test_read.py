@@ -15,7 +15,7 @@ def test_an_image_is_read_as_in_training(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     Image.fromarray(np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)).save(file)
     assert np.array_equal(read_file(file, "image", (8, 8, 3)), read_square(file, 8))
-    with pytest.raises(DataError, match="none.png"):
+    with pytest.raises(DataError, match=r"none\.png"):
         read_file(tmp_path / "none.png", "image", (8, 8, 3))
 
 
