@@ -44,7 +44,7 @@ from sskt_edge.data.cut import cut_views
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import open_data
 from sskt_edge.data.views import ViewPolicy, draw_views
-from sskt_edge.inference.backends import BACKENDS
+from sskt_edge.inference.backend import backend_named
 from sskt_edge.inference.session import Session
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import SourceOptions
@@ -163,7 +163,7 @@ def quantized(file: Path, how: Int8, images: NDArray[np.uint8], folder: Path) ->
 def open_file(file: Path, backend: str, precision: str) -> Session:
     """What sources/engines.py opens, from a file of any precision."""
     threads = torch.get_num_threads()
-    return BACKENDS[backend](
+    return backend_named(backend).open_file(
         file.read_bytes(), (NATIVE, NATIVE, 3), BATCH, threads=threads, precision=precision, fixed_batch=True
     )
 

@@ -35,11 +35,10 @@ from sskt_edge.convert.measure import Found, measure
 from sskt_edge.convert.older_bundle import FILES, Kept, Older, announce, find_older, what_stays
 from sskt_edge.convert.precisions_from_fp32 import Made, precisions_from_fp32
 from sskt_edge.convert.torch_process import ask_torch
-from sskt_edge.inference.runners import Runner, runners_here
+from sskt_edge.inference.runners import Runner, judge, runners_here
 from sskt_edge.targets.finished_run import FinishedRun
 
 _LIBRARIES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
-_JUDGE = "onnxruntime-cpu"  # there at every export
 _WORTH_IT = 0.97  # a second int8 file for the CPU must take at most this share of the first one's time
 
 
@@ -153,7 +152,7 @@ def _that_start(runners: tuple[Runner, ...], run: FinishedRun, fp32: bytes, prog
 
 def _check_fp32(found: Found) -> None:
     """Refuse an export whose fp32 file fails on the runner that judges every export."""
-    reasons = [reason for reason in found.reasons if reason.startswith(f"{_JUDGE}: ")]
+    reasons = [reason for reason in found.reasons if reason.startswith(f"{judge().name}: ")]
     if reasons:
         raise ParityError(f"The exported file does not answer as the trained network does: {'; '.join(reasons)}.")
 
@@ -177,7 +176,7 @@ def _choose(made: Made, found: dict[str, Found], progress: Progress) -> dict[str
 
 
 def _latency(found: Found) -> float:
-    return next((one.latency_ms for one in found.measured if one.runner == _JUDGE), math.inf)
+    return next((one.latency_ms for one in found.measured if one.runner == judge().name), math.inf)
 
 
 def _files(run: FinishedRun, made: Made, chosen: dict[str, Found], images: Images | None) -> dict[str, bytes]:

@@ -42,7 +42,7 @@ class Benchmark:
             takes are not read.
         measurements: in the order of the batch sizes, then of the subjects.
         precisions: subject's name → precision of the bundle.
-        closed: what could not be opened here, and why.
+        unavailable: what could not be opened here, and why.
         left_out: what was opened and not measured, and why.
         method: how it was measured, in a few sentences.
         stopped: the signal that ended it before all was measured; 0: none.
@@ -57,7 +57,7 @@ class Benchmark:
     preprocessing: Timing | None
     measurements: tuple[Measurement, ...]
     precisions: dict[str, str]
-    closed: dict[str, str]
+    unavailable: dict[str, str]
     left_out: dict[str, str]
     method: tuple[str, ...]
     stopped: int
@@ -76,7 +76,7 @@ class Benchmark:
             "measurements": [
                 {"precision": self.precisions[one.subject.name], **one.as_json()} for one in self.measurements
             ],
-            "closed": self.closed,
+            "unavailable": self.unavailable,
             "left_out": self.left_out,
             "stopped_by_signal": self.stopped or None,
         }
@@ -119,7 +119,7 @@ def bench_bundle(
     sizes = _checked(batches, bundle.manifest.input.batch) if batches else batches_of(bundle.manifest.input.batch)
     # The bar's own thread begins before, so that it is not kept on the cores that are measured.
     with progress.bar(f"bench {bundle.manifest.name}", 1) as bar, kept_on_cores(threads) as cores:
-        opened, closed = open_sessions(bundle, precision, backend, provider, given, trust_engines)
+        opened, unavailable = open_sessions(bundle, precision, backend, provider, given, trust_engines)
         subjects = [Subject(one.name, one.session) for one in opened]
         images = bundle.golden().images
         readers, entries = reading(images, bundle.manifest.input.kind), entries_of(subjects, images, sizes)
@@ -137,7 +137,7 @@ def bench_bundle(
         preprocessing=next((timing_from_seconds(job.side.seconds) for job in readers if job.side.seconds), None),
         measurements=tuple(measurements_of(entries)),
         precisions={one.name: one.precision for one in opened},
-        closed=closed,
+        unavailable=unavailable,
         left_out=planned.left_out | (_unmeasured(planned) if stopped else {}),
         method=_method(effort, given, cores, images.shape[1] if readers else 0, len(subjects)),
         stopped=stopped,

@@ -85,7 +85,7 @@ class Report:
         parity_on: "golden", or the folder where the bundle knows images of it: the images that parity is judged on.
         classes: the class names, for the numbers in the scores.
         results: one for each precision and what ran it.
-        closed: what could not be opened here, and why.
+        unavailable: what could not be opened here, and why.
         notes: what a reader should know.
         conditions: the machine.
         versions: of this tool, of Python and of what reads the images; those of the libraries stand in `results`.
@@ -96,7 +96,7 @@ class Report:
     parity_on: str
     classes: tuple[str, ...]
     results: tuple[SessionResult, ...]
-    closed: dict[str, str]
+    unavailable: dict[str, str]
     notes: list[str]
     conditions: Conditions
     versions: dict[str, str]
@@ -153,16 +153,16 @@ class _Questions:
     notes: list[str]
 
 
-def evaluate(bundle: Bundle, openings: OpenSessions, progress: Progress = QUIET) -> Report:
+def evaluate(bundle: Bundle, sessions: OpenSessions, progress: Progress = QUIET) -> Report:
     """Run the golden images by all that was opened: parity with the trained network, and their accuracy."""
     golden = bundle.golden()
     known = np.arange(len(golden.labels))
     asked = _Questions("golden", golden.images, golden.labels, known, golden.logits, False, [])
-    return _report(bundle, openings, asked, progress)
+    return _report(bundle, sessions, asked, progress)
 
 
 def evaluate_folder(
-    bundle: Bundle, openings: OpenSessions, data: Path, skip_bad: bool = False, progress: Progress = QUIET
+    bundle: Bundle, sessions: OpenSessions, data: Path, skip_bad: bool = False, progress: Progress = QUIET
 ) -> Report:
     """Run a folder of class sub-folders: its accuracy, and parity on each image of the bundle's test set in it.
 
@@ -170,7 +170,7 @@ def evaluate_folder(
 
     Args:
         bundle: what to evaluate.
-        openings: its sessions.
+        sessions: its sessions.
         data: data/<class>/<image>, or data/test/<class>/<image>; data/val/… if test/ is missing.
         skip_bad: leave out images that cannot be read.
         progress: draws the bars.
@@ -190,7 +190,7 @@ def evaluate_folder(
     asked = _questions(bundle, printable(listing.root), found.images, own[found.labels])
     asked.notes.extend([*notes, *listing.left_out.notes()])
     asked.notes.extend(f"left out: {message}" for message in found.skipped)
-    return _report(bundle, openings, asked, progress)
+    return _report(bundle, sessions, asked, progress)
 
 
 def _test_folder(data: Path, classes: Sequence[str]) -> tuple[Path, list[str]]:
@@ -231,12 +231,12 @@ def _questions(bundle: Bundle, data: str, images: npt.NDArray[np.uint8], labels:
     return _Questions(data, images, labels, known, logits, bool(here) and not absent, notes)
 
 
-def _report(bundle: Bundle, openings: OpenSessions, asked: _Questions, progress: Progress) -> Report:
+def _report(bundle: Bundle, sessions: OpenSessions, asked: _Questions, progress: Progress) -> Report:
     manifest = bundle.manifest
-    results = [_result(bundle, one, asked, progress) for one in openings.opened]
+    results = [_result(bundle, one, asked, progress) for one in sessions.opened]
     subjects = [
         Subject(one.name, one.session)
-        for one, result in zip(openings.opened, results, strict=True)
+        for one, result in zip(sessions.opened, results, strict=True)
         if not result.scores.not_finite
     ]
     seconds = quick_latency(subjects, asked.images[:64], _SECONDS, progress) if subjects else {}
@@ -249,7 +249,7 @@ def _report(bundle: Bundle, openings: OpenSessions, asked: _Questions, progress:
             replace(result, latency_ms=seconds[result.name] * 1e3) if result.name in seconds else result
             for result in results
         ),
-        closed=openings.closed,
+        unavailable=sessions.unavailable,
         notes=[
             *asked.notes,
             *bundle.notes,

@@ -17,8 +17,7 @@ from sskt_edge.convert.bundle_from_run import bundle_from_run
 from sskt_edge.convert.evaluation_set import open_images
 from sskt_edge.convert.export_options import with_options as lay_options_over
 from sskt_edge.evaluation.bench import Subject
-from sskt_edge.inference.backends import BACKENDS
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.runners import Runner
 from sskt_edge.targets.run_folder import TrainedNetwork
 
@@ -27,11 +26,11 @@ def with_options(run: TrainedNetwork, *overrides: str) -> TrainedNetwork:
     return replace(run, recipe=lay_options_over(run.recipe, overrides=overrides))
 
 
-def beside_onnx_runtime(patch: pytest.MonkeyPatch, second: type[OnnxRuntimeSession]) -> None:
+def with_onnx_runtime(patch: pytest.MonkeyPatch, second: type[OnnxRuntimeSession]) -> None:
     """Two libraries are here, and the second is this one."""
     runners = (Runner("onnxruntime", "cpu"), Runner("openvino", "cpu"))
     patch.setattr("sskt_edge.convert.bundle_from_run.runners_here", lambda: runners)
-    patch.setitem(BACKENDS, "openvino", second)
+    patch.setattr("sskt_edge.inference.backends.openvino.backend.OpenVinoSession", second)
 
 
 class _NoNumbers(OnnxRuntimeSession):
@@ -46,7 +45,7 @@ class _NoNumbers(OnnxRuntimeSession):
 def test_what_another_library_makes_of_fp32_marks_the_bundle(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside_onnx_runtime(monkeypatch, _NoNumbers)
+    with_onnx_runtime(monkeypatch, _NoNumbers)
 
     manifest = bundle_from_run(tiny_run, tmp_path / "bundle").manifest
 
@@ -66,7 +65,7 @@ class _TakesNoInt8(OnnxRuntimeSession):
 def test_int8_that_another_library_does_not_take_is_refused_and_the_rest_exported(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside_onnx_runtime(monkeypatch, _TakesNoInt8)
+    with_onnx_runtime(monkeypatch, _TakesNoInt8)
     run = with_options(tiny_run, "export.precisions=['fp16', 'int8']", "export.parity.int8_top1_agreement=0.5")
 
     manifest = bundle_from_run(run, tmp_path / "bundle").manifest

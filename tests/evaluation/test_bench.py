@@ -10,7 +10,7 @@ import pytest
 from sskt_edge.common.errors import DataError, InputError, WorkError
 from sskt_edge.evaluation.bench import Subject, Timed, bench, quick_latency
 from sskt_edge.evaluation.effort import AtLeast, Exactly
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.session import Session
 from tests.bundle import tiny
 from tests.bundle.tiny import SIDE, reference, tiny_onnx

@@ -20,7 +20,7 @@ from sskt_edge.evaluation.effort import Exactly
 from sskt_edge.evaluation.timing import Budget, repeat
 from sskt_edge.images import read
 from sskt_edge.images.decode import decode
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.open_session import open_session
 from sskt_edge.inference.session import Session
 from sskt_edge.machine.conditions import conditions
@@ -245,7 +245,7 @@ def test_the_report_is_json(bundle: Bundle) -> None:
         "method",
         "preprocessing",
         "measurements",
-        "closed",
+        "unavailable",
         "left_out",
         "stopped_by_signal",
     }

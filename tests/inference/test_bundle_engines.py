@@ -225,10 +225,13 @@ class TestABrokenChain:
         (plan,) = look_at_engines(bundle).broken
         found = open_sessions(bundle)
         assert {"fp32 onnxruntime-cpu", "fp16 onnxruntime-cpu"} <= {one.name for one in found.opened}
-        assert "another fp32 file" in found.closed[plan] and f"sskt-edge export {path} --trt" in found.closed[plan]
-        assert "fp16 tensorrt-cuda" in found.closed and "fp32 tensorrt-cuda" not in found.closed
-        assert plan not in open_sessions(bundle, "fp16").closed
-        assert plan not in open_sessions(bundle, backend="onnxruntime").closed
+        assert (
+            "another fp32 file" in found.unavailable[plan]
+            and f"sskt-edge export {path} --trt" in found.unavailable[plan]
+        )
+        assert "fp16 tensorrt-cuda" in found.unavailable and "fp32 tensorrt-cuda" not in found.unavailable
+        assert plan not in open_sessions(bundle, "fp16").unavailable
+        assert plan not in open_sessions(bundle, backend="onnxruntime").unavailable
 
     def test_building_again_cures_a_broken_engine_and_touches_no_other(self, path: Path) -> None:
         other = "engines/tensorrt-10.3.0-nvidia-a10-fp32"

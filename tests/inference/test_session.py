@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from sskt_edge.common.errors import NetworkError
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.session import Session, run_batches
 from tests.bundle.tiny import SIDE, reference, tiny_onnx
 

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.common.errors import InputError, NetworkError, WorkError
-from sskt_edge.inference.backends.tensorrt import cuda
 from sskt_edge.inference.backends.tensorrt.cuda import DeviceBuffer, Event, PinnedBuffer, Stream, need_device
 from sskt_edge.inference.backends.tensorrt.flavours import Flavour
 from sskt_edge.inference.backends.tensorrt.logger import logger_of
+from sskt_edge.inference.backends.tensorrt.versions import versions
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
 _BUILD_AGAIN = "Build the engine again, on this machine and with the TensorRT that is installed here"
@@ -40,16 +40,6 @@ class _Form(NamedTuple):
     classes: int
     smallest: int
     largest: int
-
-
-def versions(flavour: Flavour) -> dict[str, str]:
-    """The versions of the library and of CUDA's runtime.
-
-    Raises:
-        MissingExtraError: cuda-bindings is not installed.
-        InputError: no GPU answers.
-    """
-    return {flavour.name: flavour.version, "cuda": cuda.need_device().runtime}
 
 
 class TensorRtSession:

@@ -15,7 +15,7 @@ import pytest
 from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.bundle.manifest import Batch
 from sskt_edge.common.errors import BundleError, InputError, WorkError
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.backends.tensorrt import cuda
 from sskt_edge.inference.backends.tensorrt.build import Built, build_engine
 from sskt_edge.inference.backends.tensorrt.flavours import Flavour, FlavourName, choose, installed

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from sskt_edge.common.errors import DataError, InputError, NetworkError, WorkError
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.backends.tensorrt import cuda
 from sskt_edge.inference.backends.tensorrt.flavours import Flavour, choose
 from sskt_edge.inference.backends.tensorrt.logger import logger_of

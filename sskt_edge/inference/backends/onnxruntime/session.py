@@ -11,17 +11,9 @@ import numpy.typing as npt
 
 from sskt_edge.bundle.onnx_wire import refuse_untrusted
 from sskt_edge.common.errors import InputError, MissingExtraError, NetworkError, WorkError
-from sskt_edge.common.packages import version_of
+from sskt_edge.inference.backends.onnxruntime.versions import PROVIDERS, library, versions
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
-# TF32 is off: fp32 means fp32. TensorRT has no such switch here, so "auto" leaves it out; a source's engine that runs
-# on it is compared with torch, as all are.
-# Neither it nor CUDA has run in this project's tests yet.
-_PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
-    "cpu": ("CPUExecutionProvider", {}),
-    "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
-    "tensorrt": ("TensorrtExecutionProvider", {}),
-}
 # The lists that are tried, until one opens; what a provider of a list does not take, the next one runs. "cuda" and
 # "tensorrt" hold with their first list only: the others show whether it was the provider that did not start.
 _LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -30,7 +22,6 @@ _LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "cuda": (("cuda",), ("cuda", "cpu"), ("cpu",)),
     "tensorrt": (("tensorrt", "cuda"), ("tensorrt", "cuda", "cpu"), ("cpu",)),
 }
-_TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu12", "tensorrt-cu13")
 _ERRORS_ONLY, _FATAL_ONLY = 3, 4
 # What ONNX Runtime says where a node is left to the CPU, and that is not allowed.
 _LEFT_TO_CPU = "assigned to the default CPU EP"
@@ -71,14 +62,14 @@ class OnnxRuntimeSession:
         fixed_batch: bool = False,
     ) -> None:
         refuse_untrusted(content, "the ONNX file")
-        ort = _import()
+        ort = library()
         self.shape, self.max_batch, self.precision = shape, max_batch, precision
         self._fixed_batch = fixed_batch
         self.versions = versions(provider)
         self._session, error = _first_to_open(ort, content, threads, _lists(provider, ort.get_available_providers()))
         # A provider that cannot start only leaves a line in the log, and the next one takes over.
         running = self._session.get_providers()
-        self.provider = next(name for name, (long, _) in _PROVIDERS.items() if long == running[0])
+        self.provider = next(name for name, (long, _) in PROVIDERS.items() if long == running[0])
         if provider not in ("auto", self.provider):
             raise InputError(
                 f"Provider '{provider}' is installed but does not start on this machine; available: "
@@ -110,47 +101,13 @@ class OnnxRuntimeSession:
         return np.asarray(logits, dtype=np.float32)
 
 
-def versions(provider: str = "cpu") -> dict[str, str]:
-    """The version of ONNX Runtime, and of TensorRT if that is the provider.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    found = {"onnxruntime": str(_import().__version__)}
-    if provider == "tensorrt":
-        found["tensorrt"] = next(filter(None, map(version_of, _TENSORRT_PACKAGES)), "of the system")
-    return found
-
-
-def providers() -> tuple[str, ...]:
-    """What this ONNX Runtime was built to run on, such as ("cuda", "cpu").
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    present = _import().get_available_providers()
-    return tuple(name for name in _PROVIDERS if _PROVIDERS[name][0] in present)
-
-
-def _import() -> ModuleType:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError(
-            "This needs onnxruntime, which is not installed. "
-            "pip install 'sskt-edge[cpu]' (or 'sskt-edge[gpu]' for CUDA, not both)."
-        ) from error
-    module: ModuleType = onnxruntime
-    return module
-
-
 def _lists(provider: str, present: list[str]) -> tuple[tuple[str, ...], ...]:
     """The lists of providers to try, by their short names."""
     if provider not in _LISTS:
         raise InputError(f"Unknown provider '{provider}'. Known: {', '.join(_LISTS)}.")
-    if provider == "auto" and _PROVIDERS["cuda"][0] not in present:
+    if provider == "auto" and PROVIDERS["cuda"][0] not in present:
         return _LISTS["cpu"]
-    if provider != "auto" and _PROVIDERS[provider][0] not in present:
+    if provider != "auto" and PROVIDERS[provider][0] not in present:
         raise MissingExtraError(
             f"Provider '{provider}' is not in this onnxruntime; it has: {', '.join(present)}. "
             "pip uninstall onnxruntime; pip install 'sskt-edge[gpu]'. Or use provider 'cpu'."
@@ -183,7 +140,7 @@ def _open(ort: ModuleType, content: bytes, threads: int, names: Sequence[str]) -
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     elif len(names) > 1:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    providers = [_PROVIDERS[name] for name in names]
+    providers = [PROVIDERS[name] for name in names]
     try:
         # Its own fallback would print to stdout, and take the CPU even between two runs.
         return ort.InferenceSession(content, options, providers=providers, enable_fallback=False)
@@ -207,7 +164,7 @@ def _on_cpu(session: Any) -> str:
         parts = session.get_provider_graph_assignment_info()
     except AttributeError:
         return ""
-    cpu, _ = _PROVIDERS["cpu"]
+    cpu, _ = PROVIDERS["cpu"]
     kinds = dict.fromkeys(node.op_type for part in parts if part.ep_name == cpu for node in part.get_nodes())
     return f": {', '.join(kinds)}" if kinds else ""
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.bundle.onnx_wire import refuse_untrusted
-from sskt_edge.common.errors import InputError, MissingExtraError, NetworkError, SsktEdgeError, WorkError
+from sskt_edge.common.errors import InputError, NetworkError, SsktEdgeError, WorkError
+from sskt_edge.inference.backends.openvino.versions import library, versions
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
 # Left to itself OpenVINO computes in bf16 wherever the CPU can, fp32 graphs too.
@@ -24,7 +23,6 @@ _PRECISIONS: dict[str, dict[str, str]] = {
 }
 _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
 _NOTHING_SAID = ("Exception from ", "Check '", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
-_TELEMETRY = "openvino_telemetry"
 
 
 class OpenVinoSession:
@@ -103,28 +101,6 @@ class OpenVinoSession:
         return logits
 
 
-def versions() -> dict[str, str]:
-    """The version of OpenVINO.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    return {"openvino": str(_import().__version__).partition("-")[0]}
-
-
-def _import() -> ModuleType:
-    """OpenVINO, imported without its telemetry: importing it would report to its makers, and leave files at home."""
-    try:
-        with _hidden(_TELEMETRY):
-            import openvino
-    except ImportError as error:
-        raise MissingExtraError(
-            "This needs openvino, which is not installed. pip install 'sskt-edge[openvino]'."
-        ) from error
-    module: ModuleType = openvino
-    return module
-
-
 @cache
 def _core() -> Any:
     """The one Core of this process, which never ends.
@@ -133,20 +109,7 @@ def _core() -> Any:
     began, 2026.4 leaves the thread with the stack of the first, whose memory is gone, and the next signal that Python
     handles, such as Ctrl-C, kills the process.
     """
-    return _import().Core()
-
-
-@contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    """No import inside finds the module, unless it has been imported before."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[name]
+    return library().Core()
 
 
 def _read(content: bytes) -> Any:
