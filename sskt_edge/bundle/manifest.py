@@ -188,7 +188,7 @@ class PrecisionRecord(_Frozen):
         sha256: its content.
         bytes: its size.
         measured: by which runners it was run, and how it answered.
-        failed: runner → why it gave no answers; of a bundle that is marked.
+        failed: runner → why it gave no answers; a failure of the bundle.
         calibration: of int8.
     """
 
@@ -258,7 +258,7 @@ class Manifest(_Frozen):
         return self._carries_hash
 
     @property
-    def marks(self) -> list[str]:
+    def failures(self) -> list[str]:
         """What did not hold when the bundle was made: a precision that is missing, a runner out of tolerance."""
         missing = [f"no {precision}: {why}" for precision, why in self.refused.items()]
         wrong = [

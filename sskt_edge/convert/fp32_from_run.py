@@ -11,7 +11,7 @@ from sskt_edge.common.errors import ParityError
 from sskt_edge.common.progress import Progress
 from sskt_edge.common.version import __version__
 from sskt_edge.convert.onnx_from_module import onnx_from_module
-from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_folder import TrainedNetwork
@@ -68,7 +68,7 @@ def check_strip(run: TrainedNetwork, progress: Progress) -> None:
     now = reference_logits(run.network, run.pixels, golden.images, progress)
     if np.array_equal(now, golden.logits):
         return
-    parity = compare(golden.logits, now)
+    parity = compare_logits(golden.logits, now)
     reasons = verdict("fp32", "torch-cpu", parity, run.recipe.export.parity).reasons
     if run.result.reference != reference_facts() and not reasons:
         progress.say(

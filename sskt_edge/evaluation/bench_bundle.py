@@ -134,7 +134,9 @@ def bench_bundle(
         threads=given,
         kept_on=cores,
         effort=effort,
-        preprocessing=next((timing_from_seconds(job.side.seconds) for job in readers if job.side.seconds), None),
+        preprocessing=next(
+            (timing_from_seconds(job.contender.seconds) for job in readers if job.contender.seconds), None
+        ),
         measurements=tuple(measurements_of(entries)),
         precisions={one.name: one.precision for one in opened},
         unavailable=unavailable,
@@ -153,7 +155,7 @@ def _carry_out(planned: Plan, progress: Progress, clock: Clock) -> int:
     try:
         carry_out(planned, progress, clock)
     except (Interrupted, KeyboardInterrupt) as signalled:
-        if not any(job.side.turns for group in planned.groups for job in group.jobs if job.name != READING):
+        if not any(job.contender.turns for group in planned.groups for job in group.jobs if job.name != READING):
             raise
         return signalled.signum if isinstance(signalled, Interrupted) else signal.SIGINT
     return 0
@@ -161,7 +163,7 @@ def _carry_out(planned: Plan, progress: Progress, clock: Clock) -> int:
 
 def _unmeasured(planned: Plan) -> dict[str, str]:
     jobs = [job for group in planned.groups for job in group.jobs]
-    return {job.label: "stopped before its first turn ended" for job in jobs if not job.side.turns}
+    return {job.label: "stopped before its first turn ended" for job in jobs if not job.contender.turns}
 
 
 def _announcement(planned: Plan, subjects: int, batches: Sequence[int]) -> str:

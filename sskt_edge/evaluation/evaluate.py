@@ -22,7 +22,7 @@ from sskt_edge.common.printable import printable
 from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.common.version import __version__
 from sskt_edge.evaluation.bench import Subject, quick_latency
-from sskt_edge.evaluation.parity import Parity, compare
+from sskt_edge.evaluation.parity import Parity, compare_logits
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.images.class_names import spelled
 from sskt_edge.images.listing import Expected, list_classes
@@ -280,7 +280,7 @@ def _result(bundle: Bundle, one: OpenSession, asked: _Questions, progress: Progr
     if not len(asked.known):
         golden = bundle.golden()
         expected, own = golden.logits, run_batches(one.session, golden.images, manifest.input.batch.opt, classes)
-    parity = compare(expected, own)
+    parity = compare_logits(expected, own)
     reasons, undecided = verdict(one.precision, one.runner.name, parity, manifest.parity, costs)
     if not reasons and found.not_finite:
         reasons.append(f"{found.not_finite} of {found.images} images have logits that are not finite numbers")

@@ -52,7 +52,7 @@ class Parity:
         }
 
 
-def compare(reference: Logits, other: Logits) -> Parity:
+def compare_logits(reference: Logits, other: Logits) -> Parity:
     """Compare logits, in float64. [N,C], [N,C] → Parity.
 
     Raises:

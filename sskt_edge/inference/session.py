@@ -6,7 +6,7 @@ A shape is that of one image without the batch: (S,S,3), or (T,S,S,3) for a clip
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,28 @@ class Session(Protocol):
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """uint8 [N,*shape] → float32 [N,classes]."""
+
+
+class Phases(NamedTuple):
+    """Where the time of one run went, in seconds by the device's own clock; the host's part is in none of them.
+
+    Attributes:
+        copy_in: images to the device.
+        compute: the network.
+        copy_out: logits back.
+    """
+
+    copy_in: float
+    compute: float
+    copy_out: float
+
+
+@runtime_checkable
+class TimedSession(Protocol):
+    """A session of a device with memory of its own, which can tell copying from computing."""
+
+    def timed(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], Phases]:
+        """uint8 [N,*shape] → float32 [N,classes], and where the time went."""
 
 
 def check_images(images: npt.NDArray[Any], shape: tuple[int, ...]) -> None:

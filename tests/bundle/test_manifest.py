@@ -117,12 +117,12 @@ def test_a_file_name_that_leaves_the_bundle_is_refused(name: str) -> None:
 
 def test_what_did_not_hold_is_marked() -> None:
     raw = plain()
-    assert parse(as_sealed(raw)).marks == []
+    assert parse(as_sealed(raw)).failures == []
     raw["refused"]["int8"] = "too far"
     raw["precisions"]["fp32"]["measured"].append({**MEASURED, "backend": "openvino", "reasons": ["differs by 1"]})
     raw["precisions"]["fp32"]["failed"] = {"onnxruntime-cuda": "no memory"}
-    marks = parse(as_sealed(raw)).marks
-    assert marks == ["no int8: too far", "fp32 by openvino-cpu: differs by 1", "fp32 by onnxruntime-cuda: no memory"]
+    failures = parse(as_sealed(raw)).failures
+    assert failures == ["no int8: too far", "fp32 by openvino-cpu: differs by 1", "fp32 by onnxruntime-cuda: no memory"]
 
 
 def test_the_run_is_read_from_a_manifest_that_does_not_hold_otherwise() -> None:

@@ -181,7 +181,7 @@ def logits_of(content: bytes, images: Pixels, classes: int = CLASSES, runner: Ru
     return run_batches(runner.open(content, (side, side, 3), BATCH, threads=1), images, BATCH, classes)
 
 
-def exam_of(
+def evaluation_set_of(
     content: bytes, count: int = 96, seed: int = 1, labels: npt.NDArray[np.int64] | None = None
 ) -> EvaluationSet:
     """Pictures, with the answers of an fp32 file as the trained network's."""

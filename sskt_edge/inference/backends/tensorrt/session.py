@@ -19,17 +19,9 @@ from sskt_edge.inference.backends.tensorrt.cuda import DeviceBuffer, Event, Pinn
 from sskt_edge.inference.backends.tensorrt.flavours import Flavour
 from sskt_edge.inference.backends.tensorrt.logger import logger_of
 from sskt_edge.inference.backends.tensorrt.versions import versions
-from sskt_edge.inference.session import check_images, other_form, run_in_parts
+from sskt_edge.inference.session import Phases, check_images, other_form, run_in_parts
 
 _BUILD_AGAIN = "Build the engine again, on this machine and with the TensorRT that is installed here"
-
-
-class Phases(NamedTuple):
-    """Where the time of a run went, in seconds by the GPU's clock; the host's own part is in none of them."""
-
-    copy_in: float
-    compute: float
-    copy_out: float
 
 
 class _Form(NamedTuple):
