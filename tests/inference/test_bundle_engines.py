@@ -18,6 +18,7 @@ from sskt_edge.inference.open_sessions import open_sessions
 from sskt_edge.machine.device import CudaGpu
 from tests.bundle.tiny import sha256, write_bundle
 from tests.inference.backends.tensorrt.nets import SIDE, network
+from tests.older import BUNDLES, unpacked
 from tests.sealed import changed
 
 pytest.importorskip("tensorrt_rtx")
@@ -85,6 +86,12 @@ class TestBuilding:
             assert (sidecar.onnx_sha256, sidecar.plan_sha256) == (record.sha256, bundle.manifest.files[plan].sha256)
             assert (sidecar.shape, sidecar.batch) == (bundle.manifest.input.shape, bundle.manifest.input.batch)
             assert not sidecar.tf32
+
+    @pytest.mark.parametrize("name", BUNDLES)
+    def test_a_bundle_of_an_older_version_gets_engines(self, name: str, tmp_path: Path) -> None:
+        bundle, built = build_engines(open_bundle(unpacked(name, tmp_path)), flavour="tensorrt_rtx")
+        (engine,) = engines(bundle)
+        assert set(built) == {"fp32"} and engine.sidecar.shape == bundle.manifest.input.shape == (16, 16, 3)
 
     def test_what_is_built_here_is_remembered(self, path: Path) -> None:
         bundle, built = build_engines(open_bundle(path), ["fp16"], "tensorrt_rtx")
