@@ -122,14 +122,14 @@ def main() -> None:
     for path in told.bundles:
         bundle = open_bundle(path)
         compare_logits(bundle, threads)
-        shape = bundle.manifest.input
-        for batch in sorted({1, shape.batch.opt}):
+        takes = bundle.manifest.input
+        for batch in sorted({1, takes.batch.opt}):
             words = [str(path), "--batch", str(batch), "--images", str(told.images), "--threads", str(threads)]
             taken = take_turns(
                 "benchmarks.bench_overhead", words, ["ours", "plain"], told.rounds, starts=told.starts, together=True
             )
             images = max(told.images // batch, 1) * batch
-            row = [bundle.manifest.target, str(shape.height), str(batch)]
+            row = [bundle.manifest.target, str(takes.shape[0]), str(batch)]
             row += [f"{taken[side].median / images * 1e3:.3f}" for side in ("plain", "ours")]
             row += [added(taken["ours"], taken["plain"]), str(len(taken["ours"].seconds))]
             print(f"| {' | '.join(row)} |", flush=True)

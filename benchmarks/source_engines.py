@@ -44,7 +44,7 @@ from sskt_edge.data.cut import cut_views
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import open_data
 from sskt_edge.data.views import ViewPolicy, draw_views
-from sskt_edge.inference.backends import BACKENDS
+from sskt_edge.inference.backend import backend_named
 from sskt_edge.inference.session import Session
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import SourceOptions
@@ -163,8 +163,8 @@ def quantized(file: Path, how: Int8, images: NDArray[np.uint8], folder: Path) ->
 def open_file(file: Path, backend: str, precision: str) -> Session:
     """What sources/engines.py opens, from a file of any precision."""
     threads = torch.get_num_threads()
-    return BACKENDS[backend](
-        file.read_bytes(), NATIVE, NATIVE, BATCH, threads=threads, precision=precision, fixed_batch=True
+    return backend_named(backend).open_file(
+        file.read_bytes(), (NATIVE, NATIVE, 3), BATCH, threads=threads, precision=precision, fixed_batch=True
     )
 
 
@@ -172,7 +172,7 @@ def openers(source: str, names: list[str], images: NDArray[np.uint8], folder: Pa
     """What is measured: a name, and the arguments of `opened` that open it, here and in another process."""
     opened_source = open_any(source)
     plain = folder / "source.onnx"
-    plain.write_bytes(onnx_from_module(opened_source.network, opened_source.pixels, NATIVE, BATCH, {}))
+    plain.write_bytes(onnx_from_module(opened_source.network, opened_source.pixels, (NATIVE, NATIVE, 3), BATCH, {}))
     found: dict[str, tuple[str, ...]] = {
         engine.name: (engine.backend, engine.precision, source if engine.backend == "torch" else str(plain))
         for engine in opened_source.engines()

@@ -28,7 +28,7 @@ def test_the_bundle_answers_as_the_trained_network_on_every_test_image(change: t
     recipe = sskt_edge.load_recipe("flowers", [*places, *short, *change])
     run = sskt_edge.train(recipe, tmp_path / "runs")
     bundle = sskt_edge.export(run, tmp_path / "bundle")
-    assert (bundle.manifest.refused, bundle.manifest.marks) == ({}, [])
+    assert (bundle.manifest.refused, bundle.manifest.failures) == ({}, [])
     report = evaluate_folder(bundle, open_sessions(bundle, backend="onnxruntime", provider="cpu"), Path(str(FLOWERS)))
     assert report.passed
     assert (

@@ -61,9 +61,9 @@ class Bundle:
         if hashlib.sha256(content).hexdigest() != record.sha256:
             raise BundleError(f"'{self.path / name}' is not the file that was exported: its SHA-256 differs. {_AGAIN}")
         if name.endswith(".onnx"):
-            shape = self.manifest.input
+            takes = self.manifest.input
             refuse_untrusted(content, str(self.path / name))
-            refuse_costly(content, shape.batch.max, shape.height, shape.width, str(self.path / name))
+            refuse_costly(content, takes.batch.max, takes.shape, str(self.path / name))
         return content
 
     def precision(self, name: str) -> PrecisionRecord:
@@ -117,9 +117,8 @@ class Bundle:
         Raises:
             BundleError: it is changed, or not of the manifest's form.
         """
-        shape = self.manifest.input
         content = self.read(golden_set.FILE_NAME)
-        return golden_set.golden_from_bytes(content, shape.height, shape.width, len(self.manifest.classes))
+        return golden_set.golden_from_bytes(content, self.manifest.input.shape, len(self.manifest.classes))
 
 
 def open_bundle(path: Path | str) -> Bundle:

@@ -21,7 +21,7 @@ class Golden:
     """G images in full, and the whole test set of N images by the hash of its pixels.
 
     Attributes:
-        images: uint8 [G,H,W,3].
+        images: uint8 [G,*shape], the network's own input.
         labels: int64 [G].
         logits: float32 [G,C], the trained network's.
         test_pixels: uint8 [N,32], the SHA-256 of each test image's pixels (see `pixel_hashes`).
@@ -42,8 +42,13 @@ class Golden:
         return safetensors.numpy.save(arrays)
 
 
-def golden_from_bytes(content: bytes, height: int, width: int, classes: int) -> Golden:
+def golden_from_bytes(content: bytes, shape: tuple[int, ...], classes: int) -> Golden:
     """The content of golden.safetensors → Golden.
+
+    Args:
+        content: of the file.
+        shape: of one image, channels last: (S,S,3).
+        classes: how many there are.
 
     Raises:
         BundleError: not safetensors, or an array is missing or of another type or shape.
@@ -54,7 +59,7 @@ def golden_from_bytes(content: bytes, height: int, width: int, classes: int) -> 
         raise BundleError(f"{FILE_NAME} cannot be read: {error}. Export the bundle again.") from error
     shown, tested = np.size(arrays.get("labels", ())), np.size(arrays.get("test_labels", ()))
     expected = {
-        "images": (np.uint8, (shown, height, width, 3)),
+        "images": (np.uint8, (shown, *shape)),
         "labels": (np.int64, (shown,)),
         "logits": (np.float32, (shown, classes)),
         "test_pixels": (np.uint8, (tested, 32)),
@@ -69,6 +74,6 @@ def golden_from_bytes(content: bytes, height: int, width: int, classes: int) -> 
 
 
 def pixel_hashes(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The SHA-256 of each image's pixels. uint8 [N,H,W,3] → uint8 [N,32]."""
+    """The SHA-256 of each image's pixels. uint8 [N,*shape] → uint8 [N,32]."""
     digests = b"".join(hashlib.sha256(image.tobytes()).digest() for image in images)
     return np.frombuffer(digests, dtype=np.uint8).reshape(len(images), 32)

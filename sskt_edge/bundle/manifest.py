@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -12,16 +13,17 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
 
+from sskt_edge.bundle import older_manifest
 from sskt_edge.common import seal
 from sskt_edge.common.errors import BundleError
 from sskt_edge.tasks.tolerances import Tolerances
 
-SCHEMA_VERSION: Literal[3] = 3
-_UNSEALED = 2  # the schema of before, whose manifest has no hash of its own
+SCHEMA_VERSION: Literal[4] = 4
 
 
 def _inside(name: str) -> str:
@@ -43,6 +45,7 @@ FolderName = Annotated[str, AfterValidator(_one_part)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Bounds, since what follows takes memory by these numbers, which the maker of the bundle chose.
 Side = Annotated[int, Field(ge=1, le=1024)]
+_MOST_FRAMES, _MOST_BYTES = 64, 1 << 24  # of one image or clip
 BatchSize = Annotated[int, Field(ge=1, le=1024)]
 Count = Annotated[int, Field(ge=0, lt=1 << 62)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -91,19 +94,30 @@ class Batch(_Frozen):
 
 
 class InputSpec(_Frozen):
-    """What the network takes: uint8 [N,height,width,3]; the one reader makes squares."""
+    """What the network takes: uint8 [N,*shape].
 
-    height: Side
-    width: Side
-    channels: Literal[3] = 3
+    Attributes:
+        kind: what a shape holds: "image"; or another, whose golden images are run all the same.
+        shape: of one image, channels last: (S,S,3); (T,S,S,3) of T frames.
+        dtype: of the values.
+        batch: the sizes that the network is made for.
+    """
+
+    kind: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
+    shape: Annotated[tuple[Side, ...], Field(min_length=3, max_length=4)]
     dtype: Literal["uint8"] = "uint8"
-    layout: Literal["NHWC"] = "NHWC"
     batch: Batch
 
     @model_validator(mode="after")
-    def _square(self) -> InputSpec:
-        if self.height != self.width:
-            raise ValueError(f"expected a square, got {self.height} x {self.width}")
+    def _bounded(self) -> InputSpec:
+        if self.shape[-1] != 3:
+            raise ValueError(f"expected three channels, the last of the shape, got {list(self.shape)}")
+        if self.kind == "image" and (len(self.shape) != 3 or self.shape[0] != self.shape[1]):
+            raise ValueError(f"expected a square [S,S,3], got {list(self.shape)}")
+        if len(self.shape) == 4 and self.shape[0] > _MOST_FRAMES:
+            raise ValueError(f"expected at most {_MOST_FRAMES} frames, got {self.shape[0]}")
+        if math.prod(self.shape) > _MOST_BYTES:
+            raise ValueError(f"expected at most {_MOST_BYTES:,} values, got {list(self.shape)}")
         return self
 
 
@@ -174,7 +188,7 @@ class PrecisionRecord(_Frozen):
         sha256: its content.
         bytes: its size.
         measured: by which runners it was run, and how it answered.
-        failed: runner → why it gave no answers; of a bundle that is marked.
+        failed: runner → why it gave no answers; a failure of the bundle.
         calibration: of int8.
     """
 
@@ -200,7 +214,7 @@ class Manifest(_Frozen):
     those of the last export: it may have kept files that an earlier one made with other versions.
     """
 
-    schema_version: Literal[2, 3]
+    schema_version: Literal[4]
     name: str
     created: AwareDatetime
     tool: Tool
@@ -216,6 +230,7 @@ class Manifest(_Frozen):
     refused: dict[PrecisionName, str]
     libraries: dict[str, str]
     files: dict[FileName, FileRecord]
+    _carries_hash: bool = PrivateAttr(True)
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
@@ -234,16 +249,16 @@ class Manifest(_Frozen):
         return self
 
     def as_bytes(self) -> bytes:
-        """The content of manifest.json, in today's schema, with its own hash."""
-        return seal.sealed_json({**self.model_dump(mode="json"), "schema_version": SCHEMA_VERSION})
+        """The content of manifest.json, with its own hash."""
+        return seal.sealed_json(self.model_dump(mode="json"))
 
     @property
     def is_protected(self) -> bool:
-        """Whether it was read with its own hash; manifests of an older schema have none."""
-        return self.schema_version > _UNSEALED
+        """Whether it was read with its own hash; manifests of schema 2 have none."""
+        return self._carries_hash
 
     @property
-    def marks(self) -> list[str]:
+    def failures(self) -> list[str]:
         """What did not hold when the bundle was made: a precision that is missing, a runner out of tolerance."""
         missing = [f"no {precision}: {why}" for precision, why in self.refused.items()]
         wrong = [
@@ -285,12 +300,16 @@ def parse(content: bytes) -> Manifest:
             f"manifest.json has schema version {version}; this sskt-edge reads up to {SCHEMA_VERSION}. "
             "Upgrade it: pip install --upgrade sskt-edge."
         )
-    if isinstance(version, int) and version < _UNSEALED:
+    if isinstance(version, int) and version < older_manifest.OLDEST:
         raise BundleError(f"manifest.json is of an older sskt-edge (schema version {version}). Export it again.")
-    if version == SCHEMA_VERSION and not carries_hash:
+    if isinstance(version, int) and version > older_manifest.UNSEALED and not carries_hash:
         raise BundleError(f"manifest.json cannot be trusted: {seal.LOST}. {_AGAIN}")
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        raw = older_manifest.today_from_older(raw)
     try:
-        return Manifest.model_validate(raw)
+        manifest = Manifest.model_validate(raw)
+        manifest._carries_hash = carries_hash
+        return manifest
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
         raise BundleError(f"manifest.json is not valid: {found}. {_AGAIN}") from error

@@ -86,29 +86,45 @@ def _transpose(it: _Operands) -> Shape:
     return tuple(shape[axis] for axis in order)
 
 
+def _planes(it: _Operands) -> Shape:
+    """The shape of the first input: [N,C,H,W], or [N,C,T,H,W] of clips."""
+    shape = it.shape()
+    if len(shape) not in (4, 5):
+        raise OtherFormError(f"{it.node.kind} takes {len(shape)} dimensions, not 4 or 5")
+    return shape
+
+
 def _windows(it: _Operands, kernel: Shape) -> Shape:
-    """Height and width of what a window of the kernel's size gives."""
+    """The sides of what a window of the kernel's size gives, [H,W] or [T,H,W]."""
     if it.node.texts.get("auto_pad", "NOTSET") != "NOTSET":
         raise OtherFormError(f"{it.node.kind} has auto_pad")
-    pads = it.numbers("pads", (0, 0, 0, 0))
-    strides, dilations = it.numbers("strides", (1, 1)), it.numbers("dilations", (1, 1))
+    axes = len(kernel)
+    pads = it.numbers("pads", (0, 0) * axes)
+    strides, dilations = it.numbers("strides", (1,) * axes), it.numbers("dilations", (1,) * axes)
     (rounds_up,) = it.numbers("ceil_mode", (0,))
     sides = []
-    for axis, side in enumerate(it.shape(sides=4)[2:]):
+    for axis, side in enumerate(_planes(it)[2:]):
         if min(kernel[axis], strides[axis], dilations[axis]) < 1:
             raise OtherFormError(f"{it.node.kind} has another window")
-        free = side + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel[axis] - 1) - 1
+        free = side + pads[axis] + pads[axis + axes] - dilations[axis] * (kernel[axis] - 1) - 1
         sides.append((free + (strides[axis] - 1 if rounds_up else 0)) // strides[axis] + 1)
     return tuple(sides)
 
 
 def _convolution(it: _Operands) -> Shape:
-    kernel = it.shape(1, sides=4)
-    return (it.shape(sides=4)[0], kernel[0], *_windows(it, kernel[2:]))
+    planes = _planes(it)
+    kernel = it.shape(1, sides=len(planes))
+    return (planes[0], kernel[0], *_windows(it, kernel[2:]))
 
 
 def _pool(it: _Operands) -> Shape:
-    return (*it.shape(sides=4)[:2], *_windows(it, it.numbers("kernel_shape", (1, 1))))
+    planes = _planes(it)
+    return (*planes[:2], *_windows(it, it.numbers("kernel_shape", (1,) * len(planes[2:]))))
+
+
+def _global_pool(it: _Operands) -> Shape:
+    planes = _planes(it)
+    return (*planes[:2], *(1,) * len(planes[2:]))
 
 
 def _gemm(it: _Operands) -> Shape:
@@ -180,7 +196,7 @@ OPERATIONS: dict[str, Sides] = {
     "Conv": _convolution,
     "Flatten": _flatten,
     "Gemm": _gemm,
-    "GlobalAveragePool": lambda it: (*it.shape(sides=4)[:2], 1, 1),
+    "GlobalAveragePool": _global_pool,
     "MatMul": lambda it: (it.shape(0, sides=2)[0], it.shape(1, sides=2)[1]),
     "Pad": _pad,
     "ReduceMean": _mean,
@@ -190,21 +206,20 @@ OPERATIONS: dict[str, Sides] = {
 }
 
 
-def refuse_costly(content: bytes | memoryview, batch: int, height: int, width: int, where: str) -> None:
+def refuse_costly(content: bytes | memoryview, batch: int, shape: Shape, where: str) -> None:
     """Check that a bundle's network holds the operations of an export alone, and keeps to the limits.
 
     Args:
         content: the ONNX file.
         batch: the largest one that is run.
-        height: H of the images.
-        width: W of the images.
+        shape: of one image, channels last: (S,S,3).
         where: the file's name, for messages.
 
     Raises:
         BundleError: another operation, a subgraph, shapes that are computed, or too much memory or work.
     """
     try:
-        _check(read_graph(content), (batch, height, width, 3))
+        _check(read_graph(content), (batch, *shape))
     except (OtherFormError, BrokenError, IndexError) as error:
         raise BundleError(
             f"'{where}' is not a network that sskt-edge exports: {error}. It could take any memory or time, so it is "
@@ -215,7 +230,7 @@ def refuse_costly(content: bytes | memoryview, batch: int, height: int, width: i
 def _check(graph: Graph, images: Shape) -> None:
     if len(graph.nodes) > _MOST_NODES:
         raise OtherFormError(f"it has {len(graph.nodes):,} nodes")
-    pixels = product(images[:3])
+    pixels = product(images[:-1])
     kept = sum(product(constant.shape) for constant in graph.constants.values())
     shapes = {name: constant.shape for name, constant in graph.constants.items()} | dict.fromkeys(graph.inputs, images)
     of_a_tensor = VALUES_OF_A_TENSOR * pixels + kept
@@ -260,7 +275,7 @@ def _terms(it: _Operands) -> int:
     if it.node.kind == "Conv":
         return product(it.shape(1)[1:])
     if it.node.kind in ("AveragePool", "MaxPool"):
-        return product(it.numbers("kernel_shape", (1, 1)))
+        return product(it.numbers("kernel_shape", (1,) * len(it.shape()[2:])))
     return it.shape(0)[-1] if it.node.kind == "MatMul" else max(it.shape(0)) if it.node.kind == "Gemm" else 0
 
 

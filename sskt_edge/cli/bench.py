@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sskt_edge.catalogue.backends import BACKENDS
 from sskt_edge.cli.output import Bars, JsonFlag, given, show_json
 
 
@@ -16,7 +17,7 @@ def bench(
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Only fp32, fp16, int8 or int8-cpu; all if left out.")] = None,
     backend: Annotated[
-        str | None, typer.Option(help="Only onnxruntime, openvino or tensorrt; all installed ones if left out.")
+        str | None, typer.Option(help=f"Only one of {', '.join(BACKENDS)}; all installed ones if left out.")
     ] = None,
     provider: Annotated[str | None, typer.Option(help="Run only on cpu, cuda or tensorrt; on all if left out.")] = None,
     threads: Annotated[

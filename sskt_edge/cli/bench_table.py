@@ -58,7 +58,7 @@ def _rows(found: Benchmark) -> dict[str, str]:
         )
     if found.stopped:
         rows["stopped"] = "by a signal, before all was measured"
-    return rows | {f"not run: {name}": why for name, why in (found.closed | found.left_out).items()}
+    return rows | {f"not run: {name}": why for name, why in (found.unavailable | found.left_out).items()}
 
 
 def _processor(machine: Conditions) -> str:

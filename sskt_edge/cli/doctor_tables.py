@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show_machine(machine: Machine, readiness: Mapping[str, str], command: str, problems: Sequence[str]) -> None:
-    """Print the machine, the packages, the verbs, what to install, and the warnings.
+    """Print the machine, the packages, the backends, the verbs, what to install, and the warnings.
 
     Args:
         machine: as it was found.
@@ -27,6 +27,7 @@ def show_machine(machine: Machine, readiness: Mapping[str, str], command: str, p
     console = Console()
     _table(console, "this machine", _machine_rows(machine))
     _table(console, "packages", _package_rows(machine))
+    _table(console, "backends", _backend_rows(machine))
     commands: dict[str, list[str]] = {command: ["running bundles on this device"]} if command else {}
     states = {}
     for verb, state in readiness.items():
@@ -67,7 +68,6 @@ def _machine_rows(machine: Machine) -> dict[str, str]:
         **_gpu_rows(conditions),
         "CUDA": answers,
         "TensorRT": ", ".join(f"{name} {version}" for name, version in machine.tensorrt.items()) or "none",
-        "ONNX Runtime for": ", ".join(name.removesuffix("ExecutionProvider") for name in machine.providers) or "–",
         "Python": machine.python,
     }
 
@@ -123,3 +123,12 @@ def _package_rows(machine: Machine) -> dict[str, str]:
         absent = ", ".join(machine.missing(extra))
         rows[extra] = "; ".join(filter(None, (here, f"not installed: {absent}" if absent else "")))
     return rows
+
+
+def _backend_rows(machine: Machine) -> dict[str, str]:
+    from sskt_edge.catalogue.backends import BACKENDS
+
+    return {
+        BACKENDS[name].title: f"for {', '.join(providers)}" if providers else f"not installed: {BACKENDS[name].install}"
+        for name, providers in machine.backends.items()
+    }

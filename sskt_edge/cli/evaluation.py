@@ -59,12 +59,12 @@ def _rows(bundle: Bundle, report: Report, shown: SessionResult) -> dict[str, str
         f"{short_count(manifest.macs)} multiply-accumulates an image"
     )
     by_reason: dict[str, list[str]] = {}
-    for name, reason in report.closed.items():
+    for name, reason in report.unavailable.items():
         by_reason.setdefault(reason, []).append(name)
-    closed = [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
+    unavailable = [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
     failed = [f"{result.name}: {reason}" for result in report.results for reason in result.reasons]
     unsure = by_sentence((result.name, result.undecided) for result in report.results)
-    for name, lines in (("note", report.notes), ("too few", unsure), ("not opened", closed), ("failed", failed)):
+    for name, lines in (("note", report.notes), ("too few", unsure), ("not opened", unavailable), ("failed", failed)):
         rows |= {f"{name} {number}" if number > 1 else name: line for number, line in enumerate(lines, 1)}
     return rows
 

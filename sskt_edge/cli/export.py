@@ -55,7 +55,7 @@ def export(
     json_: JsonFlag = False,
 ) -> None:
     """Export a run's stripped network to ONNX in every precision, with the proof that each answers the same."""
-    from sskt_edge.cli.exported import Asked, bundle_of, engines_into, show_exported, words_of
+    from sskt_edge.cli.exported import ExportRequest, bundle_of, engines_into, show_exported, words_of
     from sskt_edge.common.errors import SsktEdgeError
     from sskt_edge.common.progress import Notes
     from sskt_edge.inference.triton import triton_from_bundle
@@ -63,7 +63,7 @@ def export(
     start = time.monotonic()
     said = Notes()  # on a terminal the bars say it
     progress = said if json_ else Bars()
-    asked = Asked(
+    request = ExportRequest(
         precision=words_of(precision),
         device=words_of(device),
         trt=trt,
@@ -75,13 +75,13 @@ def export(
         out=out,
         runs=runs,
     )
-    bundle, made, notes = bundle_of(what, asked, progress)
+    bundle, made, notes = bundle_of(what, request, progress)
     try:
-        bundle, built = engines_into(bundle, asked, made, progress) if trt else (bundle, {})
+        bundle, built = engines_into(bundle, request, made, progress) if trt else (bundle, {})
         models = [] if triton is None else triton_from_bundle(bundle, triton)
     except SsktEdgeError:
         if made and not json_:  # what was exported is there all the same
             show_exported(bundle, {}, [], made, notes, short_time(time.monotonic() - start), json_)
         raise
     show_exported(bundle, built, models, made, notes + said.lines, short_time(time.monotonic() - start), json_)
-    raise typer.Exit(1 if made and bundle.manifest.marks else 0)
+    raise typer.Exit(1 if made and bundle.manifest.failures else 0)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MOST_LAYERS = 6  # names of layers in a line; the manifest has all
 
 
-class Asked(NamedTuple):
+class ExportRequest(NamedTuple):
     """What was said on the command line; None, or nothing, where it was left out."""
 
     precision: tuple[str, ...] | None
@@ -42,29 +42,29 @@ class Asked(NamedTuple):
         return ", ".join(f"--{name.strip('_').replace('_', '-')}" for name in given)
 
 
-def bundle_of(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bundle, bool, list[str]]:
+def bundle_of(what: Path | None, request: ExportRequest, progress: Progress) -> tuple[Bundle, bool, list[str]]:
     """The bundle to go on with, whether it has just been made of a run, and what of its origin has no hash of its own.
 
     Raises:
         InputError: options that do nothing here, or no such TensorRT.
         MissingExtraError: engines are asked for, and no TensorRT is installed.
     """
-    if not asked.trt and (said := asked.said("flavour", "compute_capability")):
+    if not request.trt and (said := request.said("flavour", "compute_capability")):
         raise InputError(f"{said} is about TensorRT engines, and none were asked for. Say --trt too, or leave it out.")
     if what is not None and (what / MANIFEST).is_file():
-        _check_for_bundle(what, asked)
+        _check_for_bundle(what, request)
         opened = open_bundle(what)
         return opened, False, [] if opened.manifest.is_protected else [unprotected(f"'{what / MANIFEST}'")]
-    if asked.trt:
-        flavours.choose(asked.flavour)  # before anything is made
-    bundle, notes = _of_run(what, asked, progress)
+    if request.trt:
+        flavours.choose(request.flavour)  # before anything is made
+    bundle, notes = _of_run(what, request, progress)
     return bundle, True, notes
 
 
-def _check_for_bundle(path: Path, asked: Asked) -> None:
+def _check_for_bundle(path: Path, request: ExportRequest) -> None:
     """Refuse what only the run of a bundle could give."""
-    said = asked.said("device", "set_", "replace", "out", "runs", *([] if asked.trt else ["precision"]))
-    if said or not (asked.trt or asked.triton):
+    said = request.said("device", "set_", "replace", "out", "runs", *([] if request.trt else ["precision"]))
+    if said or not (request.trt or request.triton):
         raise InputError(
             f"'{path}' is a bundle. Engines can be built into it, --trt, and a model repository be made of it, "
             f"--triton DIR; not {said or 'without either'}. What else it holds comes from its run: "
@@ -72,36 +72,38 @@ def _check_for_bundle(path: Path, asked: Asked) -> None:
         )
 
 
-def _of_run(what: Path | None, asked: Asked, progress: Progress) -> tuple[Bundle, list[str]]:
+def _of_run(what: Path | None, request: ExportRequest, progress: Progress) -> tuple[Bundle, list[str]]:
     from sskt_edge.convert.bundle_from_run import bundle_from_run
     from sskt_edge.convert.export_options import with_options
     from sskt_edge.targets.finished_run import read_finished
     from sskt_edge.targets.run_layout import find_newest_run
 
-    path = what or find_newest_run(asked.runs or Path("runs"))
+    path = what or find_newest_run(request.runs or Path("runs"))
     if what is None:
         progress.say(f"exporting the newest run, {path}")
     run = read_finished(path)
-    recipe = with_options(run.recipe, asked.precision, asked.device, asked.set_)
-    if asked.trt and "tensorrt" not in recipe.export.devices:
+    recipe = with_options(run.recipe, request.precision, request.device, request.set_)
+    if request.trt and "tensorrt" not in recipe.export.devices:
         raise InputError(
             f"--trt builds engines, and this export is for {', '.join(recipe.export.devices) or 'nothing'} alone. "
             f"Say --device cpu,tensorrt, or leave --trt out."
         )
     notes = run.folder.unprotected(run.folder.result)
-    out = asked.out or Path("bundles") / path.resolve().name
-    made = bundle_from_run(dataclasses.replace(run, recipe=recipe), out, progress, replace=asked.replace)
+    out = request.out or Path("bundles") / path.resolve().name
+    made = bundle_from_run(dataclasses.replace(run, recipe=recipe), out, progress, replace=request.replace)
     return made, notes
 
 
-def engines_into(bundle: Bundle, asked: Asked, made: bool, progress: Progress) -> tuple[Bundle, dict[str, Built]]:
+def engines_into(
+    bundle: Bundle, request: ExportRequest, made: bool, progress: Progress
+) -> tuple[Bundle, dict[str, Built]]:
     """Build the engines that were asked for; of a bundle just made, those of precisions that were not refused."""
     from sskt_edge.inference.bundle_engines import build_engines
 
-    wanted = asked.precision
+    wanted = request.precision
     if wanted is not None and made:
         wanted = tuple(name for name in wanted if name in bundle.manifest.precisions)
-    return build_engines(bundle, wanted, asked.flavour, asked.compute_capability, progress)
+    return build_engines(bundle, wanted, request.flavour, request.compute_capability, progress)
 
 
 def show_exported(
@@ -111,7 +113,9 @@ def show_exported(
     manifest = bundle.manifest
     if json_:
         told = {"engines": sorted(built), "triton": models, "notes": notes}
-        show_json({"bundle": str(bundle.path), "marks": manifest.marks, **told, **manifest.model_dump(mode="json")})
+        show_json(
+            {"bundle": str(bundle.path), "failures": manifest.failures, **told, **manifest.model_dump(mode="json")}
+        )
         return
     rows: dict[str, str] = {}
     if made:
@@ -125,7 +129,7 @@ def show_exported(
             for one in record.measured
         )
         rows |= {f"too few {number}": line for number, line in enumerate(unsure, 1)}
-        rows |= {f"NO {number}": line for number, line in enumerate(manifest.marks, 1)}
+        rows |= {f"NO {number}": line for number, line in enumerate(manifest.failures, 1)}
     for precision, one_built in built.items():
         rows[f"engine {precision}"] = _engine(one_built)
     if models:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sskt_edge.catalogue.backends import BACKENDS
 from sskt_edge.cli.output import Bars, JsonFlag, show_error, show_json
 
 
@@ -15,7 +16,7 @@ def predict(
     images: Annotated[list[Path], typer.Argument(help="Image files and folders; all images of a folder are taken.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to name per image.")] = 3,
     precision: Annotated[str, typer.Option(help="fp32, fp16, int8 or int8-cpu.")] = "fp32",
-    backend: Annotated[str, typer.Option(help="Library: onnxruntime, openvino or tensorrt.")] = "onnxruntime",
+    backend: Annotated[str, typer.Option(help=f"Library: one of {', '.join(BACKENDS)}.")] = "onnxruntime",
     provider: Annotated[str, typer.Option(help="Where it runs: auto, cpu, cuda or tensorrt.")] = "auto",
     trust_engines: Annotated[
         bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")

@@ -2,7 +2,7 @@
 
 ONNX Runtime 1.29 and later keeps a device ID and a database of events in the user's home and sends them to its maker.
 huggingface_hub and hf_xet, which timm downloads with, report what is used. OpenVINO has no such switch; its telemetry
-is kept from being imported (runtime/backends/openvino.py).
+is kept from being imported (inference/backends/openvino/versions.py).
 """
 
 from __future__ import annotations

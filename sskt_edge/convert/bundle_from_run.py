@@ -31,15 +31,14 @@ from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.common.version import __version__
 from sskt_edge.convert.check_batches import check_batches
 from sskt_edge.convert.evaluation_set import Images, Opened, calibration_list, golden_evaluation_set, open_images
-from sskt_edge.convert.measure import Found, measure
+from sskt_edge.convert.measure import Measurements, measure
 from sskt_edge.convert.older_bundle import FILES, Kept, Older, announce, find_older, what_stays
-from sskt_edge.convert.precisions_from_fp32 import Made, precisions_from_fp32
+from sskt_edge.convert.precisions_from_fp32 import Candidates, precisions_from_fp32
 from sskt_edge.convert.torch_process import ask_torch
-from sskt_edge.inference.runners import Runner, runners_here
+from sskt_edge.inference.runners import Runner, judge, runners_here
 from sskt_edge.targets.finished_run import FinishedRun
 
 _LIBRARIES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
-_JUDGE = "onnxruntime-cpu"  # there at every export
 _WORTH_IT = 0.97  # a second int8 file for the CPU must take at most this share of the first one's time
 
 
@@ -75,19 +74,19 @@ def bundle_from_run(run: FinishedRun, path: Path | str, progress: Progress = QUI
     opened = _open(run, progress)
     fp32, logits = ask_torch(run, None if opened is None else opened.searched, progress)
     images = None if opened is None or logits is None else opened.answered(logits)
-    exam = golden_evaluation_set(run) if images is None else images.test
+    evaluation_set = golden_evaluation_set(run) if images is None else images.test
     check_batches(run, fp32)
     kept = what_stays(older, fp32, run, images, replace)
     announce(kept, path, replace, progress)
     runners = _that_start(runners_here(), run, fp32, progress)
-    made = precisions_from_fp32(fp32, run, images, runners, progress, kept.records)
-    asked = made.files | _timed_with(made, kept)
-    found = measure(asked, exam, images is not None, runners, run.recipe.export.parity, progress)
+    candidates = precisions_from_fp32(fp32, run, images, runners, progress, kept.records)
+    asked = candidates.files | _timed_with(candidates, kept)
+    found = measure(asked, evaluation_set, images is not None, runners, run.recipe.export.parity, progress)
     _check_fp32(found["fp32"])
-    chosen = _choose(made, found, progress)
-    new = _files(run, made, chosen, images)
+    chosen = _choose(candidates, found, progress)
+    new = _files(run, candidates, chosen, images)
     if older is None:
-        _write(path, new | {MANIFEST: _manifest(run, made, chosen, Kept(), new).as_bytes()}, None)
+        _write(path, new | {MANIFEST: _manifest(run, candidates, chosen, Kept(), new).as_bytes()}, None)
         return open_bundle(path)
     with _alone(path, progress):
         older = find_older(path, run, replace)  # an engine may have been built into it meanwhile
@@ -95,13 +94,13 @@ def bundle_from_run(run: FinishedRun, path: Path | str, progress: Progress = QUI
         if not replace and kept.goes:
             announce(kept, path, replace, progress)
         files = kept.files | new
-        _write(path, files | {MANIFEST: _manifest(run, made, chosen, kept, files).as_bytes()}, older)
+        _write(path, files | {MANIFEST: _manifest(run, candidates, chosen, kept, files).as_bytes()}, older)
     return open_bundle(path)
 
 
-def _timed_with(made: Made, kept: Kept) -> dict[str, bytes]:
+def _timed_with(candidates: Candidates, kept: Kept) -> dict[str, bytes]:
     """The int8 file that stays, where a new one for the CPU must be faster."""
-    if "int8-cpu" not in made.files or "int8" not in kept.records:
+    if "int8-cpu" not in candidates.files or "int8" not in kept.records:
         return {}
     return {"int8": kept.files[kept.records["int8"].file]}
 
@@ -138,10 +137,10 @@ def _open(run: FinishedRun, progress: Progress) -> Opened | None:
 
 def _that_start(runners: tuple[Runner, ...], run: FinishedRun, fp32: bytes, progress: Progress) -> tuple[Runner, ...]:
     """Those whose provider starts on this machine; one that does not says nothing of the files."""
-    side, started = run.recipe.data.image_size, []
+    started = []
     for runner in runners:
         try:
-            runner.open(fp32, side, side, 1)
+            runner.open(fp32, run.shape, 1)
         except NetworkError:
             pass  # it started, and what it says of the file is recorded
         except InputError as error:
@@ -151,23 +150,23 @@ def _that_start(runners: tuple[Runner, ...], run: FinishedRun, fp32: bytes, prog
     return tuple(started)
 
 
-def _check_fp32(found: Found) -> None:
+def _check_fp32(found: Measurements) -> None:
     """Refuse an export whose fp32 file fails on the runner that judges every export."""
-    reasons = [reason for reason in found.reasons if reason.startswith(f"{_JUDGE}: ")]
+    reasons = [reason for reason in found.reasons if reason.startswith(f"{judge().name}: ")]
     if reasons:
         raise ParityError(f"The exported file does not answer as the trained network does: {'; '.join(reasons)}.")
 
 
-def _choose(made: Made, found: dict[str, Found], progress: Progress) -> dict[str, Found]:
-    """What goes into the bundle; what does not hold joins `made.refused`."""
+def _choose(candidates: Candidates, found: dict[str, Measurements], progress: Progress) -> dict[str, Measurements]:
+    """What goes into the bundle; what does not hold joins `candidates.refused`."""
     chosen = {}
-    for precision in made.files:
+    for precision in candidates.files:
         one = found[precision]
         if one.reasons and precision != "fp32":
-            made.refused[precision] = "; ".join(one.reasons)
+            candidates.refused[precision] = "; ".join(one.reasons)
         else:
             chosen[precision] = one
-    first = None if "int8" in made.refused else found.get("int8")
+    first = None if "int8" in candidates.refused else found.get("int8")
     if first is not None and "int8-cpu" in chosen:
         share = _latency(chosen["int8-cpu"]) / _latency(first)
         if share > _WORTH_IT:
@@ -176,29 +175,33 @@ def _choose(made: Made, found: dict[str, Found], progress: Progress) -> dict[str
     return chosen
 
 
-def _latency(found: Found) -> float:
-    return next((one.latency_ms for one in found.measured if one.runner == _JUDGE), math.inf)
+def _latency(found: Measurements) -> float:
+    return next((one.latency_ms for one in found.measured if one.runner == judge().name), math.inf)
 
 
-def _files(run: FinishedRun, made: Made, chosen: dict[str, Found], images: Images | None) -> dict[str, bytes]:
+def _files(
+    run: FinishedRun, candidates: Candidates, chosen: dict[str, Measurements], images: Images | None
+) -> dict[str, bytes]:
     """The files that this export makes, but for the manifest."""
-    files = {FILES[precision]: made.files[precision] for precision in FILES if precision in chosen}
+    files = {FILES[precision]: candidates.files[precision] for precision in FILES if precision in chosen}
     files[golden_set.FILE_NAME] = run.folder.golden.read_bytes()
-    if images is not None and any(precision in made.calibrations for precision in chosen):
+    if images is not None and any(precision in candidates.calibrations for precision in chosen):
         files[CALIBRATION_FILE] = calibration_list(images.hashes)
     return files
 
 
-def _manifest(run: FinishedRun, made: Made, chosen: dict[str, Found], kept: Kept, files: dict[str, bytes]) -> Manifest:
+def _manifest(
+    run: FinishedRun, candidates: Candidates, chosen: dict[str, Measurements], kept: Kept, files: dict[str, bytes]
+) -> Manifest:
     records = {name: FileRecord(sha256=_sha256(content), bytes=len(content)) for name, content in files.items()}
-    size, batch = run.recipe.data.image_size, run.recipe.export.batch
+    batch = run.recipe.export.batch
     new = {
         precision: PrecisionRecord(
             file=FILES[precision],
             **records[FILES[precision]].model_dump(),
             measured=chosen[precision].measured,
-            failed=chosen[precision].failed | made.remarks.get(precision, {}),
-            calibration=made.calibrations.get(precision),
+            failed=chosen[precision].failed | candidates.remarks.get(precision, {}),
+            calibration=candidates.calibrations.get(precision),
         )
         for precision in FILES
         if precision in chosen
@@ -219,7 +222,7 @@ def _manifest(run: FinishedRun, made: Made, chosen: dict[str, Found], kept: Kept
             onnx_sha256=precisions["fp32"].sha256,
             sources=run.result.sources,
         ),
-        input=InputSpec(height=size, width=size, batch=Batch(min=batch.min, opt=batch.opt, max=batch.max)),
+        input=InputSpec(kind=run.kind, shape=run.shape, batch=Batch(min=batch.min, opt=batch.opt, max=batch.max)),
         classes=list(run.classes),
         target=run.recipe.target.model,
         parameters=run.result.primary.parameters,
@@ -227,7 +230,7 @@ def _manifest(run: FinishedRun, made: Made, chosen: dict[str, Found], kept: Kept
         test=run.result.test,
         parity=run.recipe.export.parity,
         precisions=precisions,
-        refused=kept.refused | made.refused,
+        refused=kept.refused | candidates.refused,
         libraries={name: version for name in _LIBRARIES if (version := version_of(name))},
         files=records,
     )

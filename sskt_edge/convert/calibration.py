@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -46,7 +47,7 @@ def ranges(model: onnx.ModelProto, images: NDArray[np.uint8], method: Method, pr
 
     Args:
         model: an fp32 network with one input, images as uint8.
-        images: uint8 [N,S,S,3], N at least 1.
+        images: uint8 [N,*shape], N at least 1.
         method: how a range is taken from the values.
         progress: draws the bar.
 
@@ -65,7 +66,7 @@ def ranges(model: onnx.ModelProto, images: NDArray[np.uint8], method: Method, pr
             calibrate_method=how,
             extra_options=options,
         )
-        size = max(1, min(_BATCHES[method], _PIXELS // (images.shape[1] * images.shape[2])))
+        size = max(1, min(_BATCHES[method], _PIXELS // math.prod(images.shape[1:-1])))
         with progress.bar(f"calibrate, {method}", len(images)) as bar:
             for start in range(0, len(images), size):
                 batch = images[start : start + size]

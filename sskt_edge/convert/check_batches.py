@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sskt_edge.common.errors import ParityError
 from sskt_edge.convert.evaluation_set import EvaluationSet
-from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.evaluation.verdict import verdict
-from sskt_edge.inference.runners import Runner
+from sskt_edge.inference.runners import judge
 from sskt_edge.targets.finished_run import FinishedRun
 
 
@@ -17,11 +17,11 @@ def check_batches(run: FinishedRun, content: bytes) -> None:
         ParityError: it does not.
     """
     golden, largest = run.golden(), run.recipe.export.batch.max
-    runner = Runner("onnxruntime", "cpu")
+    runner = judge()
     for batch in sorted({1, 3, largest}):
         few = slice(0, 4 * batch)
-        exam = EvaluationSet(golden.images[few], golden.labels[few], golden.logits[few], batch)
-        parity = compare(exam.logits, exam.answers(content, runner))
+        evaluation_set = EvaluationSet(golden.images[few], golden.labels[few], golden.logits[few], batch)
+        parity = compare_logits(evaluation_set.logits, evaluation_set.answers(content, runner))
         if reasons := verdict("fp32", runner.name, parity, run.recipe.export.parity).reasons:
             raise ParityError(
                 f"The exported file does not answer as the trained network does at batch {batch}: {'; '.join(reasons)}."

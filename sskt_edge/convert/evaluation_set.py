@@ -25,7 +25,7 @@ class EvaluationSet:
     """N images and what is right.
 
     Attributes:
-        images: uint8 [N,S,S,3].
+        images: uint8 [N,*shape].
         labels: int64 [N]; -1 where an image has none that may be used.
         logits: float32 [N,classes], the trained network's.
         batch: how many are run at once.
@@ -39,14 +39,18 @@ class EvaluationSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image."""
+        return self.images.shape[1:]
+
     def first(self, count: int) -> EvaluationSet:
         """The first `count` images."""
         return EvaluationSet(self.images[:count], self.labels[:count], self.logits[:count], self.batch)
 
     def answers(self, content: bytes, runner: Runner) -> NDArray[np.float32]:
         """What an ONNX file answers to the images, by a runner. float32 [N,classes]."""
-        side = self.images.shape[1]
-        session = runner.open(content, side, side, self.batch)
+        session = runner.open(content, self.shape, self.batch)
         return run_batches(session, self.images, self.batch, self.logits.shape[1])
 
 
@@ -54,7 +58,7 @@ class Images(NamedTuple):
     """What an export looks at.
 
     Attributes:
-        calibration: uint8 [N,S,S,3], training images.
+        calibration: uint8 [N,*shape], training images.
         hashes: of the calibration images' own contents, in hex.
         search: the calibration images, moved about and without labels, then the validation images with theirs.
         test: the whole test set.
@@ -71,7 +75,7 @@ class Opened(NamedTuple):
 
     Attributes:
         calibration, hashes, test: as in `Images`.
-        searched: uint8 [N,S,S,3], the images of `Images.search`.
+        searched: uint8 [N,*shape], the images of `Images.search`.
         labels: int64 [N], of `searched`; -1 where there is none.
     """
 
@@ -123,16 +127,16 @@ def golden_evaluation_set(run: FinishedRun) -> EvaluationSet:
 
 
 def _moved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Each image moved by up to a quarter of its side, with black in the place that it leaves. uint8 [N,S,S,3].
+    """Each image moved by up to a quarter of its side, with black in the place that it leaves. uint8 [N,…,S,S,3].
 
     What a network has memorised lies far from every border between classes: of 500 training images MobileNetV2 in
     int8 changed none, of the same ones moved 3.6 %, of the test set 4.9 %.
     """
-    count, side = images.shape[:2]
+    count, side = len(images), images.shape[-2]
     most = side // 4
-    padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)))
+    padded = np.pad(images, (*((0, 0),) * (images.ndim - 3), (most, most), (most, most), (0, 0)))
     places = np.random.default_rng(0).integers(0, 2 * most + 1, (count, 2))
-    return np.stack([image[y : y + side, x : x + side] for image, (y, x) in zip(padded, places, strict=True)])
+    return np.stack([image[..., y : y + side, x : x + side, :] for image, (y, x) in zip(padded, places, strict=True)])
 
 
 def _unlabelled(run: FinishedRun, reader: Reader, progress: Progress) -> ImageSet | None:

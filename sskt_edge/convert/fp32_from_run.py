@@ -11,7 +11,7 @@ from sskt_edge.common.errors import ParityError
 from sskt_edge.common.progress import Progress
 from sskt_edge.common.version import __version__
 from sskt_edge.convert.onnx_from_module import onnx_from_module
-from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_folder import TrainedNetwork
@@ -24,7 +24,7 @@ def from_torch(
 
     Args:
         run: whose network it is.
-        searched: uint8 [N,S,S,3]; None if nothing is searched.
+        searched: uint8 [N,*shape]; None if nothing is searched.
         progress: draws the bars.
 
     Returns:
@@ -53,7 +53,7 @@ def fp32_from_run(run: TrainedNetwork) -> bytes:
         "sskt_edge.data_sha256": run.result.data_sha256,
         "sskt_edge.weights_sha256": run.weights_sha256,
     }
-    return onnx_from_module(run.network, run.pixels, run.recipe.data.image_size, export.batch.max, told)
+    return onnx_from_module(run.network, run.pixels, run.shape, export.batch.max, told)
 
 
 def check_strip(run: TrainedNetwork, progress: Progress) -> None:
@@ -68,7 +68,7 @@ def check_strip(run: TrainedNetwork, progress: Progress) -> None:
     now = reference_logits(run.network, run.pixels, golden.images, progress)
     if np.array_equal(now, golden.logits):
         return
-    parity = compare(golden.logits, now)
+    parity = compare_logits(golden.logits, now)
     reasons = verdict("fp32", "torch-cpu", parity, run.recipe.export.parity).reasons
     if run.result.reference != reference_facts() and not reasons:
         progress.say(

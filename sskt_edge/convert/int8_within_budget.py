@@ -21,7 +21,7 @@ from sskt_edge.convert.calibration import METHODS, Method, ranges
 from sskt_edge.convert.evaluation_set import EvaluationSet, Images
 from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, prepared, quantised
 from sskt_edge.convert.sensitivity import by_sensitivity
-from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.inference.runners import Runner
 from sskt_edge.tasks.metrics import cost
@@ -125,7 +125,7 @@ def _trial(
     model: onnx.ModelProto,
     table: Any,
     form: Form,
-    exam: EvaluationSet,
+    evaluation_set: EvaluationSet,
     runners: tuple[Runner, ...],
     found: list[Layer],
     method: Method,
@@ -133,11 +133,11 @@ def _trial(
     tolerances: Tolerances,
 ) -> Trial:
     content = quantised(model, table, form, [layer.node for layer in found if layer not in kept])
-    answers = {runner: exam.answers(content, runner) for runner in runners}
-    parities = {runner: compare(exam.logits, logits) for runner, logits in answers.items()}
-    known = exam.labels >= 0
+    answers = {runner: evaluation_set.answers(content, runner) for runner in runners}
+    parities = {runner: compare_logits(evaluation_set.logits, logits) for runner, logits in answers.items()}
+    known = evaluation_set.labels >= 0
     costs = {
-        runner: cost(exam.logits[known], logits[known], exam.labels[known])
+        runner: cost(evaluation_set.logits[known], logits[known], evaluation_set.labels[known])
         for runner, logits in answers.items()
         if known.any()
     }

@@ -13,7 +13,7 @@ from sskt_edge.common.errors import NetworkError, WorkError
 from sskt_edge.common.progress import Progress
 from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.evaluation.bench import Subject, quick_latency
-from sskt_edge.evaluation.parity import Parity, compare
+from sskt_edge.evaluation.parity import Parity, compare_logits
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.inference.runners import Runner, runners_of
 from sskt_edge.inference.session import run_batches
@@ -25,7 +25,7 @@ _SECONDS = 0.5  # of timing, each
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """One file's answers to an exam, by one runner; or why there are none."""
+    """One file's answers to the evaluation set, by one runner; or why there are none."""
 
     precision: str
     runner: Runner
@@ -46,7 +46,7 @@ class _Answer:
 
 
 @dataclass(frozen=True)
-class Found:
+class Measurements:
     """What was measured of one precision.
 
     Attributes:
@@ -66,31 +66,31 @@ class Found:
 
 def measure(
     files: Mapping[str, bytes],
-    exam: EvaluationSet,
+    evaluation_set: EvaluationSet,
     whole: bool,
     runners: tuple[Runner, ...],
     tolerances: Tolerances,
     progress: Progress,
-) -> dict[str, Found]:
-    """Run the exam by every file and every runner that takes it; then time all of them, one image at a time, in turns.
+) -> dict[str, Measurements]:
+    """Run every file by every runner that takes it; then time all of them, one image at a time, in turns.
 
     Args:
         files: precision → ONNX file.
-        exam: the images; all have labels.
+        evaluation_set: the images; all have labels.
         whole: they are the whole test set.
         runners: what runs the files.
         tolerances: what is allowed.
         progress: draws the bars.
     """
     answers = [
-        _answer(precision, content, exam, runner, progress)
+        _answer(precision, content, evaluation_set, runner, progress)
         for precision, content in files.items()
         for runner in runners_of(precision, runners)
     ]
-    seconds = _seconds([answer for answer in answers if answer.is_timed], files, exam, progress)
-    found = {precision: Found([], {}) for precision in files}
+    seconds = _seconds([answer for answer in answers if answer.is_timed], files, evaluation_set, progress)
+    found = {precision: Measurements([], {}) for precision in files}
     for answer in answers:
-        judged = _judged(answer, exam, whole, tolerances, seconds)
+        judged = _judged(answer, evaluation_set, whole, tolerances, seconds)
         if isinstance(judged, Measured):
             found[answer.precision].measured.append(judged)
         else:
@@ -98,36 +98,39 @@ def measure(
     return found
 
 
-def _answer(precision: str, content: bytes, exam: EvaluationSet, runner: Runner, progress: Progress) -> _Answer:
+def _answer(
+    precision: str, content: bytes, evaluation_set: EvaluationSet, runner: Runner, progress: Progress
+) -> _Answer:
     """The answers; the session is closed again, since it keeps the memory of its largest batch."""
-    side = exam.images.shape[1]
     try:
-        session = runner.open(content, side, side, exam.batch)
-        logits = run_batches(session, exam.images, exam.batch, exam.logits.shape[1], progress)
+        session = runner.open(content, evaluation_set.shape, evaluation_set.batch)
+        logits = run_batches(
+            session, evaluation_set.images, evaluation_set.batch, evaluation_set.logits.shape[1], progress
+        )
     except (NetworkError, WorkError) as error:
         return _Answer(precision, runner, {}, None, None, str(error))
-    return _Answer(precision, runner, session.versions, logits, compare(exam.logits, logits), "")
+    return _Answer(precision, runner, session.versions, logits, compare_logits(evaluation_set.logits, logits), "")
 
 
 def _seconds(
-    answers: Sequence[_Answer], files: Mapping[str, bytes], exam: EvaluationSet, progress: Progress
+    answers: Sequence[_Answer], files: Mapping[str, bytes], evaluation_set: EvaluationSet, progress: Progress
 ) -> dict[str, float]:
     """Name of an answer → the median seconds of one image, all in turns, by sessions that have run no larger batch."""
-    side = exam.images.shape[1]
     subjects = [
-        Subject(answer.name, answer.runner.open(files[answer.precision], side, side, exam.batch)) for answer in answers
+        Subject(answer.name, answer.runner.open(files[answer.precision], evaluation_set.shape, evaluation_set.batch))
+        for answer in answers
     ]
-    return quick_latency(subjects, exam.images[:64], _SECONDS, progress) if subjects else {}
+    return quick_latency(subjects, evaluation_set.images[:64], _SECONDS, progress) if subjects else {}
 
 
 def _judged(
-    answer: _Answer, exam: EvaluationSet, whole: bool, tolerances: Tolerances, seconds: Mapping[str, float]
+    answer: _Answer, evaluation_set: EvaluationSet, whole: bool, tolerances: Tolerances, seconds: Mapping[str, float]
 ) -> Measured | str:
     """The record of an answer; or why there is none."""
     logits, parity = answer.logits, answer.parity
     if logits is None or parity is None:
         return answer.error
-    costs = cost(exam.logits, logits, exam.labels) if whole else None
+    costs = cost(evaluation_set.logits, logits, evaluation_set.labels) if whole else None
     reasons, undecided = verdict(answer.precision, answer.runner.name, parity, tolerances, costs)
     if not answer.is_timed:
         return "; ".join(reasons)
@@ -136,7 +139,7 @@ def _judged(
         provider=answer.runner.provider,
         versions=answer.versions,
         images=parity.images,
-        top1=top_k(logits, exam.labels, 1),
+        top1=top_k(logits, evaluation_set.labels, 1),
         top1_agreement=parity.top1_agreement,
         flips=len(parity.flips),
         max_abs=parity.max_abs,

@@ -1,4 +1,4 @@
-"""A network with its preprocessing as one ONNX file: uint8 NHWC in, logits out, weights inline, no local path."""
+"""A network with its preprocessing as one ONNX file: uint8 in, channels last; logits out; weights inline, no path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPSET = 18  # what JetPack 6's TensorRT reads
 
 
 class Deployed(nn.Module):
-    """What is exported: preprocessing, then the network. uint8 [B,S,S,3] → float32 [B,classes]."""
+    """What is exported: preprocessing, then the network. uint8 [B,*shape] → float32 [B,classes]."""
 
     def __init__(self, network: nn.Module, pixels: Pixels) -> None:
         super().__init__()
@@ -32,28 +32,28 @@ class Deployed(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 [B,S,S,3] → float32 [B,classes]."""
+        """uint8 [B,*shape] → float32 [B,classes]."""
         # In another order in memory, the exporter writes down where each value lies: Shape, Range, Gather after a mean.
         logits: Tensor = self.network(self.pixels(images).contiguous())
         return logits
 
 
 def onnx_from_module(
-    network: nn.Module, pixels: Pixels, side: int, max_batch: int, metadata: Mapping[str, str]
+    network: nn.Module, pixels: Pixels, shape: tuple[int, ...], max_batch: int, metadata: Mapping[str, str]
 ) -> bytes:
     """The content of an ONNX file of `network` behind `pixels`, checked by onnx's checker.
 
     Args:
         network: in eval mode, on the CPU.
         pixels: its preprocessing, which goes into the graph.
-        side: of the square images that the file takes, uint8 [batch,side,side,3].
+        shape: of one image that the file takes, uint8 [batch,*shape], channels last: (S,S,3).
         max_batch: the largest batch that is promised; the graph's batch is dynamic.
         metadata: goes into the file.
 
     Raises:
         WorkError: torch's exporter fails, mostly since its version and those of onnxscript and onnx do not match.
     """
-    example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
+    example = torch.zeros(2, *shape, dtype=torch.uint8)
     dynamic = {0: torch.export.Dim("batch", min=1, max=max(max_batch, 2))}
     try:
         with _quiet():

@@ -19,7 +19,7 @@ from sskt_edge.targets.finished_run import FinishedRun
 
 
 @dataclass
-class Made:
+class Candidates:
     """What was made.
 
     Attributes:
@@ -42,7 +42,7 @@ def precisions_from_fp32(
     runners: tuple[Runner, ...],
     progress: Progress,
     have: Collection[str] = (),
-) -> Made:
+) -> Candidates:
     """Make what the run's recipe asks for under [export].
 
     Args:
@@ -54,15 +54,15 @@ def precisions_from_fp32(
         have: the precisions that need not be made again.
     """
     wanted = asked_for(run.recipe.export).difference(have)
-    made = Made({"fp32": fp32})
+    candidates = Candidates({"fp32": fp32})
     if "fp16" in wanted and images is not None:
-        made.files["fp16"] = fp16_from_fp32(fp32)
+        candidates.files["fp16"] = fp16_from_fp32(fp32)
     for form in (TENSORRT, CPU):
         if form.name in wanted and images is not None:
-            _add_int8(made, form, run, images, runners, progress)
+            _add_int8(candidates, form, run, images, runners, progress)
     if "tensorrt" in run.recipe.export.devices:
-        _lint(made)
-    return made
+        _lint(candidates)
+    return candidates
 
 
 def asked_for(export: ExportOptions) -> set[PrecisionName]:
@@ -72,26 +72,31 @@ def asked_for(export: ExportOptions) -> set[PrecisionName]:
 
 
 def _add_int8(
-    made: Made, form: Form, run: FinishedRun, images: Images, runners: tuple[Runner, ...], progress: Progress
+    candidates: Candidates,
+    form: Form,
+    run: FinishedRun,
+    images: Images,
+    runners: tuple[Runner, ...],
+    progress: Progress,
 ) -> None:
     judges = runners_of(form.name, runners)
     try:
-        trial = int8_within_budget(made.files["fp32"], images, form, judges, run.recipe.export.parity, progress)
+        trial = int8_within_budget(candidates.files["fp32"], images, form, judges, run.recipe.export.parity, progress)
     except (ParityError, NetworkError, WorkError) as error:
-        made.refused[form.name] = str(error)
+        candidates.refused[form.name] = str(error)
         return
-    made.files[form.name] = trial.content
-    made.calibrations[form.name] = Calibration(
+    candidates.files[form.name] = trial.content
+    candidates.calibrations[form.name] = Calibration(
         images=len(images.calibration), method=trial.method, layers=trial.layers, kept=list(trial.kept)
     )
 
 
-def _lint(made: Made) -> None:
+def _lint(candidates: Candidates) -> None:
     """Refuse what TensorRT would, but fp32, of which it is remarked; what only a CPU takes is none of its business."""
-    for precision in [name for name in made.files if name != CPU.name]:
-        found = lint_for_tensorrt(made.files[precision])
+    for precision in [name for name in candidates.files if name != CPU.name]:
+        found = lint_for_tensorrt(candidates.files[precision])
         if found and precision == "fp32":
-            made.remarks[precision] = {"tensorrt": f"it would refuse it: {'; '.join(found)}"}
+            candidates.remarks[precision] = {"tensorrt": f"it would refuse it: {'; '.join(found)}"}
         elif found:
-            del made.files[precision]
-            made.refused[precision] = f"TensorRT would refuse it: {'; '.join(found)}"
+            del candidates.files[precision]
+            candidates.refused[precision] = f"TensorRT would refuse it: {'; '.join(found)}"

@@ -16,7 +16,12 @@ _IMAGES = 64  # with this many, the error of a layer stands out from noise
 
 
 def by_sensitivity(
-    model: onnx.ModelProto, table: Any, form: Form, exam: EvaluationSet, runners: tuple[Runner, ...], progress: Progress
+    model: onnx.ModelProto,
+    table: Any,
+    form: Form,
+    evaluation_set: EvaluationSet,
+    runners: tuple[Runner, ...],
+    progress: Progress,
 ) -> list[Layer]:
     """The layers of a prepared network, the most sensitive first.
 
@@ -27,11 +32,11 @@ def by_sensitivity(
         model: a prepared fp32 network.
         table: the ranges of its tensors.
         form: how int8 is written down.
-        exam: images with the trained network's logits; the first of them are asked.
+        evaluation_set: images with the trained network's logits; the first of them are asked.
         runners: what runs the trials.
         progress: draws the bar.
     """
-    few = exam.first(_IMAGES)
+    few = evaluation_set.first(_IMAGES)
     found = layers(model)
     errors: dict[str, float] = {}
     with progress.bar("sensitivity of layers", len(found)) as bar:

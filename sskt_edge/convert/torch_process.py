@@ -30,7 +30,7 @@ def ask_torch(run: FinishedRun, searched: NDArray[np.uint8] | None, progress: Pr
 
     Args:
         run: whose network it is; one that is loaded is used as it is in memory.
-        searched: uint8 [N,S,S,3], the images to answer; None if there are none.
+        searched: uint8 [N,*shape], the images to answer; None if there are none.
         progress: draws the bars.
 
     Returns:

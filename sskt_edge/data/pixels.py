@@ -13,7 +13,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Pixels(nn.Module):
-    """uint8 [B,H,W,3] → float32 [B,3,size,size], normalised: (x / 255 - mean) / std.
+    """uint8 [B,H,W,3] → float32 [B,3,size,size], normalised: (x / 255 - mean) / std; of clips, [B,T,H,W,3] → [B,3,T,…].
 
     An input of another side is resized bilinearly (corners not aligned, no antialiasing), as the paper's code upsamples
     a view for its sources. It becomes part of the exported graph, so no caller can get it wrong.
@@ -32,18 +32,25 @@ class Pixels(nn.Module):
         self.register_buffer("shift", (-wide_mean / wide_std).float().reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 [B,H,W,3] → float32 [B,3,size,size]."""
-        if images.shape[1:3] == (self.size, self.size) and not torch.compiler.is_compiling():
-            return self._rows(images).permute(0, 3, 1, 2)
+        """uint8 [B,H,W,3] → float32 [B,3,size,size]; [B,T,H,W,3] → [B,3,T,size,size]."""
+        channels_first = 0, images.dim() - 1, *range(1, images.dim() - 1)
+        if images.shape[-3:-1] == (self.size, self.size) and not torch.compiler.is_compiling():
+            return self._rows(images).permute(channels_first)
         # Cast first: TensorRT refuses to transpose uint8.
-        planes = images.to(torch.float32).permute(0, 3, 1, 2)
+        planes = images.to(torch.float32).permute(channels_first)
         if planes.shape[-2:] != (self.size, self.size):
-            planes = F.interpolate(planes, size=(self.size, self.size), mode="bilinear", align_corners=False)
-        return planes * self.scale + self.shift
+            # Trilinear leaves the frames as they are: their number stays.
+            sides, mode = (*planes.shape[2:-2], self.size, self.size), "bilinear" if planes.dim() == 4 else "trilinear"
+            planes = F.interpolate(planes, size=sides, mode=mode, align_corners=False)
+        return planes * self._of_channels(self.scale, planes) + self._of_channels(self.shift, planes)
+
+    def _of_channels(self, values: Tensor, planes: Tensor) -> Tensor:
+        """[1,3,1,1], with one more dimension for the frames of clips."""
+        return values if planes.dim() == values.dim() else values.unsqueeze(2)
 
     def _rows(self, images: Tensor) -> Tensor:
-        """The same bits, by rows of 3·W numbers and in place: several times as fast as W triples. → [B,H,W,3]."""
-        rows = images.to(torch.float32, copy=True).flatten(2)
+        """The same bits, by rows of 3·W numbers and in place: several times as fast as W triples. Any [B,…,W,3]."""
+        rows = images.to(torch.float32, copy=True).flatten(-2)
         rows *= self.scale.flatten().repeat(self.size)
         rows += self.shift.flatten().repeat(self.size)
         return rows.reshape(images.shape)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sskt_edge.catalogue.backends import BACKENDS
 from sskt_edge.common.errors import MissingExtraError
 from sskt_edge.common.packages import extras, packages_of, version_of
+from sskt_edge.inference.backend import backend_named
 from sskt_edge.machine.conditions import Conditions, conditions
 from sskt_edge.machine.device import Device, Gpu, device_of, gpu_of
 
@@ -35,6 +37,7 @@ class Machine:
         cuda_fault: how CUDA failed, or "".
         device: what kind of device this is.
         conditions: the processors, how they are clocked, and the system.
+        backends: by their names in the catalogue → what each was built to run on; nothing where it is not installed.
     """
 
     python: str
@@ -48,6 +51,7 @@ class Machine:
     cuda_fault: str
     device: Device
     conditions: Conditions
+    backends: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def missing(self, extra: str) -> list[str]:
         """The packages of an extra that are not installed."""
@@ -86,6 +90,7 @@ def look(root: Path = Path("/")) -> Machine:
         cuda_fault=cuda_fault,
         device=device_of(found, gpu),
         conditions=found,
+        backends={name: _providers_of(name) for name in BACKENDS},
     )
 
 
@@ -95,6 +100,13 @@ def _providers() -> tuple[str, ...]:
     except ImportError:
         return ()
     return tuple(onnxruntime.get_available_providers())
+
+
+def _providers_of(backend: str) -> tuple[str, ...]:
+    try:
+        return backend_named(backend).providers()
+    except Exception:  # not installed; or broken, and then it may raise anything
+        return ()
 
 
 def _tensorrt() -> tuple[dict[str, str], tuple[str, ...]]:

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,35 +16,10 @@ from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.evaluation.bench_plan import Group, Job, carry_out, plan
 from sskt_edge.evaluation.effort import DEFAULT, AtLeast, Effort
 from sskt_edge.evaluation.timing import Clock, Contender, Timing, timing_from_seconds
-from sskt_edge.inference.session import Session
+from sskt_edge.inference.session import Phases, Session, TimedSession
 
 QUICK = AtLeast(seconds=1.0, runs=20)
 _STEADY = 1.3
-_PHASES = ("copy_in", "compute", "copy_out")
-
-
-class Phases(Protocol):
-    """Where the time of one run went, in seconds, by the device's own clock."""
-
-    @property
-    def copy_in(self) -> float:
-        """Images to the device."""
-
-    @property
-    def compute(self) -> float:
-        """The network."""
-
-    @property
-    def copy_out(self) -> float:
-        """Logits back."""
-
-
-@runtime_checkable
-class Timed(Protocol):
-    """A session of a device with memory of its own, which can tell copying from computing."""
-
-    def timed(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], Phases]:
-        """uint8 [N,H,W,3] → float32 [N,classes], and where the time went."""
 
 
 class Subject(NamedTuple):
@@ -118,7 +93,7 @@ def bench(
 
     Args:
         subjects: what is measured; their names differ.
-        images: uint8 [N,H,W,3], any number.
+        images: uint8 [N,*shape], any number.
         batches: images a run.
         effort: how much is enough.
         progress: draws the bars.
@@ -163,7 +138,7 @@ class Runs:
 
     def __init__(self, subject: Subject, feeds: Sequence[npt.NDArray[np.uint8]]) -> None:
         self._name, session = subject
-        self._timed = session.timed if isinstance(session, Timed) else None
+        self._timed = session.timed if isinstance(session, TimedSession) else None
         self._run = session.run
         self._feeds = itertools.cycle(feeds)
         self._logits = np.empty((0, 0), dtype=np.float32)
@@ -221,14 +196,16 @@ def groups_of(entries: Sequence[Entry]) -> list[Group]:
 
 def measurements_of(entries: Sequence[Entry]) -> Iterator[Measurement]:
     """What was measured; what had no run that counts is left out."""
-    for subject, runs, (_, batch, side) in entries:
-        if side.turns:
-            latency = timing_from_seconds(side.seconds)
-            yield Measurement(subject, batch, latency, (min(side.turns), max(side.turns)), _timings(runs.phases))
+    for subject, runs, (_, batch, contender) in entries:
+        if contender.turns:
+            latency, turns = timing_from_seconds(contender.seconds), (min(contender.turns), max(contender.turns))
+            yield Measurement(subject, batch, latency, turns, _timings(runs.phases))
 
 
 def _timings(phases: Sequence[Phases]) -> dict[str, Timing]:
-    return {name: timing_from_seconds([getattr(one, name) for one in phases]) for name in _PHASES} if phases else {}
+    return (
+        {name: timing_from_seconds([getattr(one, name) for one in phases]) for name in Phases._fields} if phases else {}
+    )
 
 
 def _feeds(images: npt.NDArray[np.uint8], batch: int) -> list[npt.NDArray[np.uint8]]:

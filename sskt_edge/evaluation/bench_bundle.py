@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import itertools
 import signal
 import time
 from collections.abc import Sequence
@@ -12,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from sskt_edge.bundle.bundle import Bundle
 from sskt_edge.bundle.manifest import Batch
@@ -22,12 +19,12 @@ from sskt_edge.evaluation.bench import Measurement, Subject, entries_of, groups_
 from sskt_edge.evaluation.bench_plan import Group, Job, Plan, carry_out, plan
 from sskt_edge.evaluation.effort import DEFAULT, AtLeast, Effort, Exactly
 from sskt_edge.evaluation.timing import Clock, Contender, Timing, timing_from_seconds
-from sskt_edge.images.decode import decode, to_square
+from sskt_edge.images.read import JPEG_QUALITY, READERS
 from sskt_edge.inference.open_sessions import open_sessions
 from sskt_edge.machine.conditions import Conditions, Processor, conditions
 from sskt_edge.machine.cores import kept_on_cores
 
-_JPEG_QUALITY = 90
+READING = "read a JPEG"
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,11 @@ class Benchmark:
         threads: that every session on the CPU was given.
         kept_on: the cores that all of it was kept on, by the system's numbers; none: it was left to the system.
         effort: how much was enough.
-        preprocessing: of one image, on one thread; None where no time was left for it.
+        preprocessing: of one image, on one thread; None where no time was left for it, or files of what the network
+            takes are not read.
         measurements: in the order of the batch sizes, then of the subjects.
         precisions: subject's name → precision of the bundle.
-        closed: what could not be opened here, and why.
+        unavailable: what could not be opened here, and why.
         left_out: what was opened and not measured, and why.
         method: how it was measured, in a few sentences.
         stopped: the signal that ended it before all was measured; 0: none.
@@ -59,7 +57,7 @@ class Benchmark:
     preprocessing: Timing | None
     measurements: tuple[Measurement, ...]
     precisions: dict[str, str]
-    closed: dict[str, str]
+    unavailable: dict[str, str]
     left_out: dict[str, str]
     method: tuple[str, ...]
     stopped: int
@@ -78,7 +76,7 @@ class Benchmark:
             "measurements": [
                 {"precision": self.precisions[one.subject.name], **one.as_json()} for one in self.measurements
             ],
-            "closed": self.closed,
+            "unavailable": self.unavailable,
             "left_out": self.left_out,
             "stopped_by_signal": self.stopped or None,
         }
@@ -121,11 +119,11 @@ def bench_bundle(
     sizes = _checked(batches, bundle.manifest.input.batch) if batches else batches_of(bundle.manifest.input.batch)
     # The bar's own thread begins before, so that it is not kept on the cores that are measured.
     with progress.bar(f"bench {bundle.manifest.name}", 1) as bar, kept_on_cores(threads) as cores:
-        opened, closed = open_sessions(bundle, precision, backend, provider, given, trust_engines)
+        opened, unavailable = open_sessions(bundle, precision, backend, provider, given, trust_engines)
         subjects = [Subject(one.name, one.session) for one in opened]
         images = bundle.golden().images
-        reader, entries = reading(images), entries_of(subjects, images, sizes)
-        planned = plan([Group("pre-processing", [reader]), *groups_of(entries)], effort, progress, clock)
+        readers, entries = reading(images, bundle.manifest.input.kind), entries_of(subjects, images, sizes)
+        planned = plan([Group("pre-processing", readers), *groups_of(entries)], effort, progress, clock)
         progress.say(_announcement(planned, len(subjects), sizes))
         stopped = _carry_out(planned, progress, clock)
         bar.advance()
@@ -136,12 +134,14 @@ def bench_bundle(
         threads=given,
         kept_on=cores,
         effort=effort,
-        preprocessing=timing_from_seconds(reader.side.seconds) if reader.side.seconds else None,
+        preprocessing=next(
+            (timing_from_seconds(job.contender.seconds) for job in readers if job.contender.seconds), None
+        ),
         measurements=tuple(measurements_of(entries)),
         precisions={one.name: one.precision for one in opened},
-        closed=closed,
+        unavailable=unavailable,
         left_out=planned.left_out | (_unmeasured(planned) if stopped else {}),
-        method=_method(effort, given, cores, images.shape[1], len(subjects)),
+        method=_method(effort, given, cores, images.shape[1] if readers else 0, len(subjects)),
         stopped=stopped,
     )
 
@@ -155,7 +155,7 @@ def _carry_out(planned: Plan, progress: Progress, clock: Clock) -> int:
     try:
         carry_out(planned, progress, clock)
     except (Interrupted, KeyboardInterrupt) as signalled:
-        if not any(job.side.turns for group in planned.groups[1:] for job in group.jobs):
+        if not any(job.contender.turns for group in planned.groups for job in group.jobs if job.name != READING):
             raise
         return signalled.signum if isinstance(signalled, Interrupted) else signal.SIGINT
     return 0
@@ -163,7 +163,7 @@ def _carry_out(planned: Plan, progress: Progress, clock: Clock) -> int:
 
 def _unmeasured(planned: Plan) -> dict[str, str]:
     jobs = [job for group in planned.groups for job in group.jobs]
-    return {job.label: "stopped before its first turn ended" for job in jobs if not job.side.turns}
+    return {job.label: "stopped before its first turn ended" for job in jobs if not job.contender.turns}
 
 
 def _announcement(planned: Plan, subjects: int, batches: Sequence[int]) -> str:
@@ -196,33 +196,33 @@ def batches_of(batch: Batch) -> list[int]:
     return sorted({batch.min, batch.opt, batch.max})
 
 
-def reading(images: npt.NDArray[np.uint8]) -> Job:
-    """What it takes to read one image: decode a JPEG from memory, resize, cut. On one thread.
+def reading(images: npt.NDArray[np.uint8], kind: str) -> list[Job]:
+    """What it takes to read one image: decode a JPEG from memory, resize, cut, on one thread. None for other kinds.
 
-    The files are JPEGs that Pillow makes of `images`, uint8 [N,side,side,3].
+    Args:
+        images: uint8 [N,*shape], of which files are made.
+        kind: of input, as the manifest says.
     """
-    side = images.shape[1]
-    files = itertools.cycle([_jpeg(image) for image in images])
-    return Job("read a JPEG", 1, Contender(lambda: to_square(decode(next(files), "a JPEG of a golden image"), side)))
-
-
-def _jpeg(image: npt.NDArray[np.uint8]) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(image).save(content, "JPEG", quality=_JPEG_QUALITY)
-    return content.getvalue()
+    if kind not in READERS:
+        return []
+    return [Job(READING, 1, Contender(READERS[kind].timed_read(images)))]
 
 
 def _method(effort: Effort, threads: int, cores: tuple[int, ...], side: int, subjects: int) -> tuple[str, ...]:
+    """A few sentences; `side` is that of the images that are read, 0 where none are."""
     turns = ", taking turns" if subjects > 1 else ""
     kept = f"all kept on core{'s' if len(cores) > 1 else ''} {', '.join(map(str, cores))}"
     where = kept if cores else "on which cores is left to the libraries"
+    reading = (
+        f"Reading: decode and resize in memory, one thread, JPEGs of {side} × {side} that Pillow made of the golden "
+        f"images (quality {JPEG_QUALITY}). A camera's are larger and take longer."
+    )
     return (
         f"{_extent(effort)}{turns}, after a warm-up; every run has other images.",
         f"Threads on a CPU: {threads}; {where}.",
         "A run: uint8 pixels to float32 logits, one run after the other; images/s: all images over all of that time.",
         "Copy and compute: by the GPU's clock, of TensorRT engines alone; ONNX Runtime's copies are within its runs.",
-        f"Reading: decode and resize in memory, one thread, JPEGs of {side} × {side} that Pillow made of the golden "
-        f"images (quality {_JPEG_QUALITY}). A camera's are larger and take longer.",
+        *([reading] if side else []),
     )
 
 

@@ -1,4 +1,4 @@
-"""A benchmark is planned before it is run: a few calls of each side show how many fit into its time."""
+"""A benchmark is planned before it is run: a few calls of each contender show how many fit into its time."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from sskt_edge.evaluation.timing import (
     take_turns,
 )
 
-_TRIAL = 0.5  # seconds of one side, at most
-_TRIALS_SHARE = 0.1  # of the time that a side has, for its trial
+_TRIAL = 0.5  # seconds of one contender, at most
+_TRIALS_SHARE = 0.1  # of the time that a contender has, for its trial
 _UNCOUNTED = 4  # of so few calls one at most does not count
 
 
 class Job(NamedTuple):
-    """A side that is to be measured at one batch size.
+    """A contender that is to be measured at one batch size.
 
     Attributes:
-        name: the side's; with the batch it is unique.
+        name: the contender's; with the batch it is unique.
         batch: images a call.
-        side: what is called.
+        contender: what is called.
     """
 
     name: str
     batch: int
-    side: Contender
+    contender: Contender
 
     @property
     def label(self) -> str:
@@ -116,7 +116,7 @@ def carry_out(planned: Plan, progress: Progress = QUIET, clock: Clock = time.per
     for group in planned.groups:
         ahead -= sum(planned.seconds[job.label] for job in group.jobs)
         take_turns(
-            [job.side for job in group.jobs],
+            [job.contender for job in group.jobs],
             [planned.turns[job.label] for job in group.jobs],
             deadline=planned.deadline - ahead,
             what=group.what,
@@ -163,17 +163,17 @@ class _Trials:
         if job.label in self.left_out:
             return
         share = left / (self._untried + 1 + len(self.took))
-        (first,) = repeat(job.side.call, Budget(0.0, 1), self.clock)
+        (first,) = repeat(job.contender.call, Budget(0.0, 1), self.clock)
         took = first
         if first < share:
             start, most = self.clock(), min(_TRIAL, _TRIALS_SHARE * share)
             calls = 0
             while calls == 0 or (calls < self._most_calls() and self.clock() - start < most):
-                job.side.call()
+                job.contender.call()
                 calls += 1
             took = (self.clock() - start) / calls
-        if job.side.after is not None:
-            job.side.after(0)
+        if job.contender.after is not None:
+            job.contender.after(0)
         self.took[job.label] = took
         self._latest[job.name] = job.batch, took
 
@@ -217,7 +217,7 @@ def _turns(effort: Effort, batch: int, took: float, share: float, alone: bool) -
     """The turns of a job whose calls take `took` seconds and which has `share` seconds."""
     settle, turn = _count(SETTLE, took), _count(TURN, took)
     if isinstance(effort, AtLeast):
-        return Turns(SETTLE, TURN, effort.least(batch))
+        return Turns(SETTLE, TURN, effort.budget(batch))
     if isinstance(effort, Exactly):
         return Turns(Budget(0.0, settle), Budget(0.0, turn), Budget(0.0, effort.runs))
     calls = max(1, int((share + 1e-9) / took)) if took else turn
@@ -232,10 +232,10 @@ def _turns(effort: Effort, batch: int, took: float, share: float, alone: bool) -
 
 def _calls(turns: Turns, took: float, alone: bool) -> int:
     """How many calls the turns have, those that do not count included."""
-    settle, turn, least = (_count(part, took) for part in turns)
-    return least + settle * (1 if alone else math.ceil(least / turn))
+    settle, turn, counted = (_count(part, took) for part in turns)
+    return counted + settle * (1 if alone else math.ceil(counted / turn))
 
 
-def _count(least: Budget, took: float) -> int:
+def _count(budget: Budget, took: float) -> int:
     """How many calls of `took` seconds are enough."""
-    return max(least.calls, math.ceil(least.seconds / took - 1e-9) if took else 0)
+    return max(budget.calls, math.ceil(budget.seconds / took - 1e-9) if took else 0)

@@ -48,7 +48,7 @@ class AtLeast:
     runs: int
     images: int = 1
 
-    def least(self, batch: int) -> Budget:
+    def budget(self, batch: int) -> Budget:
         """What is enough at one batch size."""
         return Budget(self.seconds, self.runs if batch == 1 else math.ceil(self.images / batch))
 

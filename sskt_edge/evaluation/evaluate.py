@@ -22,11 +22,12 @@ from sskt_edge.common.printable import printable
 from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.common.version import __version__
 from sskt_edge.evaluation.bench import Subject, quick_latency
-from sskt_edge.evaluation.parity import Parity, compare
+from sskt_edge.evaluation.parity import Parity, compare_logits
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.images.class_names import spelled
-from sskt_edge.images.listing import Expected, list_classes, load
+from sskt_edge.images.listing import Expected, list_classes
 from sskt_edge.images.parts import find_parts
+from sskt_edge.images.read import reader_of
 from sskt_edge.inference.open_sessions import OpenSession, OpenSessions
 from sskt_edge.inference.session import run_batches
 from sskt_edge.machine.conditions import Conditions, conditions
@@ -79,7 +80,7 @@ class Report:
         parity_on: "golden", or the folder where the bundle knows images of it: the images that parity is judged on.
         classes: the class names, for the numbers in the scores.
         results: one for each precision and what ran it.
-        closed: what could not be opened here, and why.
+        unavailable: what could not be opened here, and why.
         notes: what a reader should know.
         conditions: the machine.
         versions: of this tool, of Python and of what reads the images; those of the libraries stand in `results`.
@@ -90,7 +91,7 @@ class Report:
     parity_on: str
     classes: tuple[str, ...]
     results: tuple[SessionResult, ...]
-    closed: dict[str, str]
+    unavailable: dict[str, str]
     notes: list[str]
     conditions: Conditions
     versions: dict[str, str]
@@ -122,7 +123,7 @@ class _Questions:
 
     Attributes:
         data: "golden", or the folder.
-        images: uint8 [N,H,W,3].
+        images: uint8 [N,*shape].
         labels: int64 [N].
         known: the places of the images of which the trained network's logits are known; none: parity is judged on the
             golden images.
@@ -140,16 +141,16 @@ class _Questions:
     notes: list[str]
 
 
-def evaluate(bundle: Bundle, openings: OpenSessions, progress: Progress = QUIET) -> Report:
+def evaluate(bundle: Bundle, sessions: OpenSessions, progress: Progress = QUIET) -> Report:
     """Run the golden images by all that was opened: parity with the trained network, and their accuracy."""
     golden = bundle.golden()
     known = np.arange(len(golden.labels))
     asked = _Questions("golden", golden.images, golden.labels, known, golden.logits, False, [])
-    return _report(bundle, openings, asked, progress)
+    return _report(bundle, sessions, asked, progress)
 
 
 def evaluate_folder(
-    bundle: Bundle, openings: OpenSessions, data: Path, skip_bad: bool = False, progress: Progress = QUIET
+    bundle: Bundle, sessions: OpenSessions, data: Path, skip_bad: bool = False, progress: Progress = QUIET
 ) -> Report:
     """Run a folder of class sub-folders: its accuracy, and parity on each image of the bundle's test set in it.
 
@@ -157,25 +158,27 @@ def evaluate_folder(
 
     Args:
         bundle: what to evaluate.
-        openings: its sessions.
+        sessions: its sessions.
         data: data/<class>/<image>, or data/test/<class>/<image>; data/val/… if test/ is missing.
         skip_bad: leave out images that cannot be read.
         progress: draws the bars.
 
     Raises:
+        InputError: the bundle takes another kind of input than what files are read of.
         DataError: the folder is not of that form, cannot be listed, has other classes than the bundle or none of a
             class's images, or an image cannot be read.
     """
+    takes = bundle.manifest.input
+    reader = reader_of(takes.kind)
     classes = [spelled(name) for name in bundle.manifest.classes]
     folder, notes = _test_folder(data, classes)
     listing = list_classes(folder, Expected(classes, "the bundle"))
     own = np.array([classes.index(name) for name in listing.classes], dtype=np.int64)
-    side = bundle.manifest.input.height
-    loaded = load(listing, [side], skip_bad, progress, skip_by="--skip-bad")
-    asked = _questions(bundle, printable(listing.root), loaded.squares[side], own[loaded.labels])
+    found = reader.read_folder(listing, takes.shape, skip_bad, progress, skip_by="--skip-bad")
+    asked = _questions(bundle, printable(listing.root), found.images, own[found.labels])
     asked.notes.extend([*notes, *listing.left_out.notes()])
-    asked.notes.extend(f"left out: {message}" for message in loaded.skipped)
-    return _report(bundle, openings, asked, progress)
+    asked.notes.extend(f"left out: {message}" for message in found.skipped)
+    return _report(bundle, sessions, asked, progress)
 
 
 def _test_folder(data: Path, classes: Sequence[str]) -> tuple[Path, list[str]]:
@@ -216,12 +219,12 @@ def _questions(bundle: Bundle, data: str, images: npt.NDArray[np.uint8], labels:
     return _Questions(data, images, labels, known, logits, bool(here) and not absent, notes)
 
 
-def _report(bundle: Bundle, openings: OpenSessions, asked: _Questions, progress: Progress) -> Report:
+def _report(bundle: Bundle, sessions: OpenSessions, asked: _Questions, progress: Progress) -> Report:
     manifest = bundle.manifest
-    results = [_result(bundle, one, asked, progress) for one in openings.opened]
+    results = [_result(bundle, one, asked, progress) for one in sessions.opened]
     subjects = [
         Subject(one.name, one.session)
-        for one, result in zip(openings.opened, results, strict=True)
+        for one, result in zip(sessions.opened, results, strict=True)
         if not result.scores.not_finite
     ]
     seconds = quick_latency(subjects, asked.images[:64], _SECONDS, progress) if subjects else {}
@@ -234,7 +237,7 @@ def _report(bundle: Bundle, openings: OpenSessions, asked: _Questions, progress:
             replace(result, latency_ms=seconds[result.name] * 1e3) if result.name in seconds else result
             for result in results
         ),
-        closed=openings.closed,
+        unavailable=sessions.unavailable,
         notes=[
             *asked.notes,
             *bundle.notes,
@@ -265,7 +268,7 @@ def _result(bundle: Bundle, one: OpenSession, asked: _Questions, progress: Progr
     if not len(asked.known):
         golden = bundle.golden()
         expected, own = golden.logits, run_batches(one.session, golden.images, manifest.input.batch.opt, classes)
-    parity = compare(expected, own)
+    parity = compare_logits(expected, own)
     reasons, undecided = verdict(one.precision, one.runner.name, parity, manifest.parity, costs)
     if not reasons and found.not_finite:
         reasons.append(f"{found.not_finite} of {found.images} images have logits that are not finite numbers")

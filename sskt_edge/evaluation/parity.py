@@ -39,7 +39,7 @@ class Parity:
         return self.max_abs / self.scale
 
 
-def compare(reference: Logits, other: Logits) -> Parity:
+def compare_logits(reference: Logits, other: Logits) -> Parity:
     """Compare logits, in float64. [N,C], [N,C] → Parity.
 
     Raises:

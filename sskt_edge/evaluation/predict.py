@@ -15,8 +15,8 @@ from sskt_edge.common.errors import DataError, SsktEdgeError, WorkError
 from sskt_edge.common.printable import printable
 from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.common.shell import command
-from sskt_edge.images.decode import read_square
 from sskt_edge.images.listing import list_images
+from sskt_edge.images.read import reader_of
 from sskt_edge.inference.session import Session, run_batches
 
 
@@ -52,7 +52,11 @@ def predict(
         paths: images, and folders, in place of which stand all images below them, sorted.
         top: how many classes.
         progress: draws the bar "images", and says what of a folder is not taken.
+
+    Raises:
+        InputError: the bundle takes another kind of input than what files are read of.
     """
+    reader_of(bundle.manifest.input.kind)
     found = _images_of(paths, progress)
     batch = bundle.manifest.input.batch.opt
     with progress.bar("images", len(found)) as bar:
@@ -83,16 +87,17 @@ def _images_of(paths: Sequence[Path], progress: Progress) -> list[Prediction]:
 
 def _predicted(bundle: Bundle, session: Session, asked: Sequence[Prediction], top: int) -> list[Prediction]:
     """The same images in order, each with its classes or its error."""
-    shape, answers = bundle.manifest.input, list(asked)
+    takes, answers = bundle.manifest.input, list(asked)
+    reader = reader_of(takes.kind)
     images: dict[int, npt.NDArray[np.uint8]] = {}
     for place, one in enumerate(asked):
         try:
             if one.error is None:
-                images[place] = read_square(one.path, shape.height)
+                images[place] = reader.read(one.path, takes.shape)
         except DataError as error:
             answers[place] = Prediction(one.path, error=error)
     if images:
-        logits = run_batches(session, np.stack(list(images.values())), shape.batch.opt, len(bundle.manifest.classes))
+        logits = run_batches(session, np.stack(list(images.values())), takes.batch.opt, len(bundle.manifest.classes))
         for place, row in zip(images, logits.astype(np.float64), strict=True):
             answers[place] = _answer(bundle, asked[place].path, row, top)
     return answers

@@ -1,8 +1,8 @@
 """How long calls take: repeated, in turns where several are compared, and summed up in percentiles.
 
-A turn is many calls of one side, not one: a library's idle threads go on spinning after a call, and on a machine of two
-cores the next call of another library, or of another session of the same, was measured to take up to four times as
-long. So a turn begins with calls that are not counted, until those threads sleep.
+A turn is many calls of one contender, not one: a library's idle threads go on spinning after a call, and on a machine
+of two cores the next call of another library, or of another session of the same, was measured to take up to four times
+as long. So a turn begins with calls that are not counted, until those threads sleep.
 """
 
 from __future__ import annotations
@@ -78,17 +78,17 @@ def timing_from_seconds(seconds: Sequence[float]) -> Timing:
 
 
 class Turns(NamedTuple):
-    """How a side is measured.
+    """How a contender is measured.
 
     Attributes:
-        settle: calls that do not count, at the start of each turn; of a side alone, of its first turn.
+        settle: calls that do not count, at the start of each turn; of a contender alone, of its first turn.
         turn: when a turn ends.
-        least: when the side has enough; its last turn ends there.
+        budget: when the contender has enough; its last turn ends there.
     """
 
     settle: Budget
     turn: Budget
-    least: Budget
+    budget: Budget
 
 
 @dataclass
@@ -110,11 +110,11 @@ class Contender:
     total: float = 0.0
 
 
-def repeat(call: Callable[[], object], least: Budget, clock: Clock = time.perf_counter) -> list[float]:
+def repeat(call: Callable[[], object], budget: Budget, clock: Clock = time.perf_counter) -> list[float]:
     """Call again and again until it is enough. The seconds of each call."""
     seconds: list[float] = []
     total = 0.0
-    while len(seconds) < least.calls or total < least.seconds:
+    while len(seconds) < budget.calls or total < budget.seconds:
         start = clock()
         call()
         took = clock() - start
@@ -124,7 +124,7 @@ def repeat(call: Callable[[], object], least: Budget, clock: Clock = time.perf_c
 
 
 def take_turns(
-    sides: Sequence[Contender],
+    contenders: Sequence[Contender],
     turns: Sequence[Turns],
     *,
     deadline: float = math.inf,
@@ -132,55 +132,55 @@ def take_turns(
     progress: Progress = QUIET,
     clock: Clock = time.perf_counter,
 ) -> None:
-    """Let each side have a turn, round after round, until all have enough.
+    """Let each contender have a turn, round after round, until all have enough.
 
-    Each round another side begins. A side alone settles once: nothing else ran in between. Python's garbage is
+    Each round another one begins. A contender alone settles once: nothing else ran in between. Python's garbage is
     collected before and not meanwhile.
 
     Args:
-        sides: what is timed.
-        turns: of each side.
-        deadline: by the clock; after its first turn a side begins none that would end later, by what the last one took.
+        contenders: what is timed.
+        turns: of each contender.
+        deadline: by the clock; after its first turn none begins one that would end later, by what the last one took.
         what: the bar's name.
         progress: draws the bar.
         clock: seconds.
     """
-    took = [0.0] * len(sides)
+    took = [0.0] * len(contenders)
     with progress.bar(what, 100) as bar, no_garbage_collection():
         rounds = done = 0
         while done < 100:
-            for place in range(len(sides)):
-                number = (rounds + place) % len(sides)
-                side, its = sides[number], turns[number]
-                if _share(side, its.least) == 1:
+            for place in range(len(contenders)):
+                number = (rounds + place) % len(contenders)
+                contender, its = contenders[number], turns[number]
+                if _share(contender, its.budget) == 1:
                     continue
                 start = clock()
-                if side.turns and start + took[number] > deadline + _ROUNDING:
+                if contender.turns and start + took[number] > deadline + _ROUNDING:
                     return
-                if len(sides) > 1 or not side.turns:
-                    repeat(side.call, its.settle, clock)
-                _turn(side, its, clock)
+                if len(contenders) > 1 or not contender.turns:
+                    repeat(contender.call, its.settle, clock)
+                _turn(contender, its, clock)
                 took[number] = clock() - start
             rounds += 1
-            shares = [_share(side, its.least) for side, its in zip(sides, turns, strict=True)]
+            shares = [_share(one, its.budget) for one, its in zip(contenders, turns, strict=True)]
             done = _advance(bar, done, min(shares))
 
 
-def _turn(side: Contender, turns: Turns, clock: Clock) -> None:
-    lacking = Budget(turns.least.seconds - side.total, turns.least.calls - len(side.seconds))
-    least = Budget(min(turns.turn.seconds, lacking.seconds), min(turns.turn.calls, lacking.calls))
-    seconds = repeat(side.call, least, clock)
-    side.seconds += seconds
-    side.total += sum(seconds)
-    side.turns.append(float(np.median(seconds)))
-    if side.after is not None:
-        side.after(len(seconds))
+def _turn(contender: Contender, turns: Turns, clock: Clock) -> None:
+    lacking = Budget(turns.budget.seconds - contender.total, turns.budget.calls - len(contender.seconds))
+    of_turn = Budget(min(turns.turn.seconds, lacking.seconds), min(turns.turn.calls, lacking.calls))
+    seconds = repeat(contender.call, of_turn, clock)
+    contender.seconds += seconds
+    contender.total += sum(seconds)
+    contender.turns.append(float(np.median(seconds)))
+    if contender.after is not None:
+        contender.after(len(seconds))
 
 
-def _share(side: Contender, least: Budget) -> float:
-    """How much of what is enough a side has, 0…1."""
-    of_seconds = side.total / least.seconds if least.seconds else 1.0
-    return min(len(side.seconds) / least.calls, of_seconds, 1.0)
+def _share(contender: Contender, budget: Budget) -> float:
+    """How much of its budget a contender has had, 0…1."""
+    of_seconds = contender.total / budget.seconds if budget.seconds else 1.0
+    return min(len(contender.seconds) / budget.calls, of_seconds, 1.0)
 
 
 def _advance(bar: Bar, done: int, share: float) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sskt_edge.common.errors import DataError, MissingExtraError
+from sskt_edge.common.packages import install_hint
 from sskt_edge.common.printable import printable
 
 _DELIMITERS = ",;\t"
@@ -85,8 +86,7 @@ def _read_parquet(path: Path, separator: str) -> TableFile:
         import pyarrow.parquet
     except ImportError as error:
         raise MissingExtraError(
-            f"'{printable(path)}' is Parquet, which needs pyarrow: pip install 'sskt-edge[table]'. "
-            f"Or save the table as CSV."
+            f"'{printable(path)}' is Parquet, which needs pyarrow: {install_hint('table')}. Or save the table as CSV."
         ) from error
     try:
         # Images that are stored in the table itself are not read.

@@ -108,8 +108,7 @@ def build_engines(
     for precision, record in records.items():
         one = build_engine(
             bundle.read(record.file),
-            height=manifest.input.height,
-            width=manifest.input.width,
+            shape=manifest.input.shape,
             batch=manifest.input.batch,
             network=precision,
             flavour=chosen,
@@ -152,12 +151,11 @@ def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> 
                 f"if you trust the maker of the bundle, use --trust-engines."
             )
         else:
-            shape = bundle.manifest.input
+            takes = bundle.manifest.input
             return TensorRtSession(
                 bundle.read(plan),
-                shape.height,
-                shape.width,
-                shape.batch.max,
+                takes.shape,
+                takes.batch.max,
                 flavour=flavour or flavours.choose(),
                 precision=precision,
                 built_by=Flavour(sidecar.flavour, sidecar.version),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from sskt_edge.bundle.bundle import Bundle
-from sskt_edge.common.errors import BundleError, InputError, NetworkError, nearest
-from sskt_edge.inference.backends import BACKENDS
-from sskt_edge.inference.bundle_engines import open_engine
+from sskt_edge.inference.backend import backend_named
 from sskt_edge.inference.session import Session
 
 
@@ -22,7 +20,8 @@ def open_session(
     Args:
         bundle: an opened bundle.
         precision: "fp32", "fp16", "int8" or "int8-cpu".
-        backend: the library; "tensorrt" runs an engine of the bundle, the others its ONNX file.
+        backend: the library, by its name in the catalogue; "tensorrt" runs an engine of the bundle, the others its
+            ONNX file.
         provider: what the library runs on.
         threads: of one run; 0 leaves it to the library.
         trust_engines: open an engine that this machine did not build.
@@ -32,16 +31,4 @@ def open_session(
         InputError: no such backend or provider.
         MissingExtraError: the backend's package is not installed.
     """
-    record = bundle.precision(precision)
-    if backend == "tensorrt":
-        return open_engine(bundle, precision, trust_engines)
-    if backend not in BACKENDS:
-        known = [*BACKENDS, "tensorrt"]
-        raise InputError(f"Unknown backend '{backend}'. {nearest(backend, known)}Known: {', '.join(known)}.")
-    shape = bundle.manifest.input
-    try:
-        return BACKENDS[backend](
-            bundle.read(record.file), shape.height, shape.width, shape.batch.max, provider=provider, threads=threads
-        )
-    except NetworkError as error:
-        raise BundleError(f"'{bundle.path / record.file}': {error}") from error
+    return backend_named(backend).open_precision(bundle, precision, provider, threads, trust_engines)

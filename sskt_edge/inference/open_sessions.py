@@ -6,16 +6,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from sskt_edge.bundle.bundle import Bundle
-from sskt_edge.common.errors import SsktEdgeError
-from sskt_edge.inference.backends.tensorrt import cuda, flavours
-from sskt_edge.inference.bundle_engines import PRECISIONS, BundleEngines, look_at_engines
+from sskt_edge.catalogue.backends import BACKENDS, BackendEntry
+from sskt_edge.common.errors import MissingExtraError, SsktEdgeError
+from sskt_edge.inference.backend import backend_named
 from sskt_edge.inference.open_session import open_session
-from sskt_edge.inference.runners import Runner, runners_here, runners_of
+from sskt_edge.inference.runners import Runner
 from sskt_edge.inference.session import Session
-from sskt_edge.machine.conditions import conditions
-from sskt_edge.machine.device import gpu_of
-
-_ENGINE = Runner("tensorrt", "cuda")
 
 
 class OpenSession(NamedTuple):
@@ -35,7 +31,7 @@ class OpenSessions(NamedTuple):
     """What could be opened, and why the rest could not: name → reason."""
 
     opened: list[OpenSession]
-    closed: dict[str, str]
+    unavailable: dict[str, str]
 
 
 def open_sessions(
@@ -59,54 +55,53 @@ def open_sessions(
     Raises:
         InputError: what was asked for cannot be opened, or nothing can.
     """
-    asked = (precision, backend, provider)
-    engines = look_at_engines(bundle)
-    ways = [way for way in _ways(bundle, engines) if _fits(way, asked)]
-    on_cuda = Runner("onnxruntime", "cuda")
-    if provider == "cuda" and backend is None and not any(runner == on_cuda for _, runner in ways):
-        # Asked for by name: where ONNX Runtime has no CUDA here it says so, whatever TensorRT says.
-        taken = [one for one in bundle.manifest.precisions if runners_of(one, (on_cuda,))]
-        ways = [(one, on_cuda) for one in taken if precision in (None, one)] + ways
+    ways = _ways(bundle, precision, backend, provider)
     # What was asked for and is not among them says itself why.
-    ways = ways or [(precision or "fp32", Runner(backend or "onnxruntime", provider or "auto"))]
-    openings = OpenSessions([], {})
+    ways = ways or [(precision or "fp32", Runner(backend or next(iter(BACKENDS)), provider or "auto"))]
+    sessions = OpenSessions([], {})
     failures: list[SsktEdgeError] = []
     for one, runner in ways:
         try:
             session = open_session(bundle, one, runner.backend, runner.provider, threads, trust_engines)
         except SsktEdgeError as error:
             failures.append(error)
-            openings.closed[f"{one} {runner.name}"] = str(error)
+            sessions.unavailable[f"{one} {runner.name}"] = str(error)
         else:
-            openings.opened.append(OpenSession(one, Runner(session.backend, session.provider), session))
-    if not openings.opened:
+            sessions.opened.append(OpenSession(one, Runner(session.backend, session.provider), session))
+    if not sessions.opened:
         raise failures[0]
-    for one in [precision] if precision else PRECISIONS:
-        if _fits((one, _ENGINE), asked):
-            openings.closed.update({plan: str(engines.broken[plan]) for plan in engines.broken_of(one)})
-    return openings
+    for entry in BACKENDS.values():
+        runners = [Runner(entry.name, one.name) for one in entry.providers]
+        if any(_fits((precision or "", runner), (precision, backend, provider)) for runner in runners):
+            sessions.unavailable.update(backend_named(entry.name).broken(bundle, precision))
+    return sessions
 
 
-def _ways(bundle: Bundle, engines: BundleEngines) -> list[tuple[str, Runner]]:
-    """Each precision of the bundle with each runner that is installed, and with engines.
+def _ways(bundle: Bundle, precision: str | None, backend: str | None, provider: str | None) -> list[tuple[str, Runner]]:
+    """Each precision of the bundle with each runner that may open it here, of those that were asked for."""
+    found: list[tuple[str, Runner]] = []
+    for entry in BACKENDS.values():
+        with suppress(MissingExtraError):
+            own = backend_named(entry.name).ways(bundle)
+            found += [(one, Runner(entry.name, name)) for one, name in own]
+            if backend is None:
+                found += _not_built_for(bundle, entry, provider)
+    order: list[str] = list(bundle.manifest.precisions)
+    fitting = [way for way in found if _fits(way, (precision, backend, provider))]
+    return sorted(fitting, key=lambda way: order.index(way[0]))
 
-    Engines count where the bundle has one, and where one could be built, so that opening it says how.
-    """
-    here = runners_here()
-    precisions = list(bundle.manifest.precisions)
-    ways = [(precision, runner) for precision in precisions for runner in runners_of(precision, here)]
-    built = {engine.sidecar.network for engine in engines.whole}
-    if flavours.installed() and (engines.whole or engines.broken or _has_gpu()):
-        built |= {name for name in PRECISIONS if not engines.broken_of(name)}
-    return [*ways, *((precision, _ENGINE) for precision in precisions if precision in built)]
 
-
-def _has_gpu() -> bool:
-    """Whether CUDA takes a GPU, or the system shows one that it does not take."""
-    with suppress(SsktEdgeError):  # cuda-bindings is not installed, or CUDA fails
-        if cuda.device() is not None:
-            return True
-    return gpu_of(conditions()) is not None
+def _not_built_for(bundle: Bundle, entry: BackendEntry, provider: str | None) -> list[tuple[str, Runner]]:
+    """A provider that was asked for by name, where the library is installed without it: opening it says so."""
+    if not entry.runs_files or provider in backend_named(entry.name).providers():
+        return []
+    return [
+        (precision, Runner(entry.name, its.name))
+        for its in entry.providers
+        if its.name == provider
+        for precision in bundle.manifest.precisions
+        if precision in its.takes
+    ]
 
 
 def _fits(way: tuple[str, Runner], asked: tuple[str | None, str | None, str | None]) -> bool:

@@ -1,22 +1,21 @@
-"""What runs ONNX files here: each library with each thing that it runs on."""
+"""What runs ONNX files here: each backend that does, with each thing that it runs on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sskt_edge.catalogue.backends import BACKENDS
 from sskt_edge.common.errors import MissingExtraError
-from sskt_edge.inference.backends import BACKENDS
-from sskt_edge.inference.backends import onnxruntime as onnxruntime_backend
-from sskt_edge.inference.backends import openvino as openvino_backend
+from sskt_edge.inference.backend import backend_named
 from sskt_edge.inference.session import Session
 
 
 @dataclass(frozen=True)
 class Runner:
-    """A library, and what it runs on.
+    """A backend, and what it runs on.
 
     Attributes:
-        backend: the library, a key of BACKENDS.
+        backend: its name in the catalogue.
         provider: what it runs on.
     """
 
@@ -28,40 +27,40 @@ class Runner:
         """Such as "onnxruntime-cpu"."""
         return f"{self.backend}-{self.provider}"
 
-    def open(self, content: bytes, height: int, width: int, max_batch: int, threads: int = 0) -> Session:
-        """A session of an ONNX file.
+    def open(self, content: bytes, shape: tuple[int, ...], max_batch: int, threads: int = 0) -> Session:
+        """A session of an ONNX file that takes uint8 [N,*shape].
 
         Raises:
             NetworkError: the library does not take the network.
             InputError: the provider does not start.
         """
-        return BACKENDS[self.backend](content, height, width, max_batch, provider=self.provider, threads=threads)
+        backend = backend_named(self.backend)
+        return backend.open_file(content, shape, max_batch, provider=self.provider, threads=threads)
 
 
-# Which precisions a runner takes; the first runner is the one that every export is judged by.
-_TAKES: dict[Runner, tuple[str, ...]] = {
-    Runner("onnxruntime", "cpu"): ("fp32", "fp16", "int8", "int8-cpu"),
-    Runner("openvino", "cpu"): ("fp32", "fp16", "int8"),
-    Runner("onnxruntime", "cuda"): ("fp32", "fp16"),
-    # No fp32: this provider has no switch for TF32, so its answers prove nothing of fp32.
-    Runner("onnxruntime", "tensorrt"): ("fp16", "int8"),
-}
+def judge() -> Runner:
+    """The runner that every export is judged by: the first of the catalogue."""
+    first = next(iter(BACKENDS.values()))
+    return Runner(first.name, first.providers[0].name)
 
 
 def runners_here() -> tuple[Runner, ...]:
     """The runners whose library is installed; whether a provider starts shows when a session is opened."""
-    return tuple(runner for runner in _TAKES if _is_installed(runner))
+    found = []
+    for entry in BACKENDS.values():
+        if entry.runs_files:
+            try:
+                here = backend_named(entry.name).providers()
+            except MissingExtraError:
+                continue
+            found += [Runner(entry.name, provider.name) for provider in entry.providers if provider.name in here]
+    return tuple(found)
 
 
 def runners_of(precision: str, runners: tuple[Runner, ...]) -> tuple[Runner, ...]:
     """Those that take a precision's file."""
-    return tuple(runner for runner in runners if precision in _TAKES[runner])
+    return tuple(runner for runner in runners if precision in _taken_by(runner))
 
 
-def _is_installed(runner: Runner) -> bool:
-    try:
-        if runner.backend == "onnxruntime":
-            return runner.provider in onnxruntime_backend.providers()
-        return bool(openvino_backend.versions())
-    except MissingExtraError:
-        return False
+def _taken_by(runner: Runner) -> tuple[str, ...]:
+    return next(one.takes for one in BACKENDS[runner.backend].providers if one.name == runner.provider)

@@ -1,9 +1,12 @@
-"""The one contract of whatever turns images into logits: uint8 NHWC in, float32 out, all scaling inside."""
+"""The one contract of whatever turns images into logits: uint8, channels last, in; float32 out; all scaling inside.
+
+A shape is that of one image without the batch: (S,S,3), or (T,S,S,3) for a clip of T frames.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -34,29 +37,55 @@ class Session(Protocol):
     max_batch: int
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 [N,H,W,3] → float32 [N,classes]."""
+        """uint8 [N,*shape] → float32 [N,classes]."""
 
 
-def check_images(images: npt.NDArray[Any], height: int, width: int) -> None:
-    """Check that `images` are uint8 [N,height,width,3], N ≥ 1.
+class Phases(NamedTuple):
+    """Where the time of one run went, in seconds by the device's own clock; the host's part is in none of them.
+
+    Attributes:
+        copy_in: images to the device.
+        compute: the network.
+        copy_out: logits back.
+    """
+
+    copy_in: float
+    compute: float
+    copy_out: float
+
+
+@runtime_checkable
+class TimedSession(Protocol):
+    """A session of a device with memory of its own, which can tell copying from computing."""
+
+    def timed(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], Phases]:
+        """uint8 [N,*shape] → float32 [N,classes], and where the time went."""
+
+
+def check_images(images: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Check that `images` are uint8 [N,*shape], N ≥ 1.
 
     Raises:
         DataError: another type or shape.
     """
-    shape = tuple(images.shape)
-    if images.dtype != np.uint8 or len(shape) != 4 or shape[1:] != (height, width, 3) or shape[0] == 0:
+    if images.dtype != np.uint8 or tuple(images.shape[1:]) != shape or len(images) == 0:
         raise DataError(
-            f"Images: got {images.dtype} {list(shape)}, expected uint8 [N,{height},{width},3] with N of at least 1. "
-            "Read them with sskt_edge.images.decode.read_square."
+            f"Images: got {images.dtype} {list(images.shape)}, expected uint8 {batch_of(shape)} with N of at least 1. "
+            "Read them with sskt_edge.images.read.read_file."
         )
 
 
-def other_form(got: str, height: int, width: int) -> NetworkError:
+def other_form(got: str, shape: tuple[int, ...]) -> NetworkError:
     """The error for a network whose input or output is not what a session takes."""
     return NetworkError(
-        f"The network has another form: got {got or 'nothing'}; expected one input uint8 [N,{height},{width},3] and "
-        "one output float32 [N,classes], N dynamic. Put scaling and layout inside the graph and export it again."
+        f"The network has another form: got {got or 'nothing'}; expected one input uint8 {batch_of(shape)} and one "
+        "output float32 [N,classes], N dynamic. Put scaling and layout inside the graph and export it again."
     )
+
+
+def batch_of(shape: tuple[int, ...]) -> str:
+    """How a batch of this shape is written in a message: (8, 8, 3) → "[N,8,8,3]"."""
+    return f"[N,{','.join(map(str, shape))}]"
 
 
 def run_in_parts(
@@ -67,7 +96,7 @@ def run_in_parts(
 ) -> npt.NDArray[np.float32]:
     """Run `images` in parts of at most `size`; if `fixed`, of exactly `size`: black images fill the last one up.
 
-    uint8 [N,H,W,3] → float32 [N,classes].
+    uint8 [N,*shape] → float32 [N,classes].
     """
     lacking = -len(images) % size if fixed else 0
     if lacking:
@@ -80,7 +109,7 @@ def run_in_parts(
 def run_batches(
     session: Session, images: npt.NDArray[np.uint8], batch: int, classes: int, progress: Progress = QUIET
 ) -> npt.NDArray[np.float32]:
-    """Run all images, `batch` at a time, with a bar. uint8 [N,H,W,3] → float32 [N,classes].
+    """Run all images, `batch` at a time, with a bar. uint8 [N,*shape] → float32 [N,classes].
 
     Raises:
         NetworkError: the session gives another number of classes.

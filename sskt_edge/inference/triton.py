@@ -87,7 +87,7 @@ input [
   {{
     name: "{INPUT_NAME}"
     data_type: TYPE_UINT8
-    dims: [ {spec.height}, {spec.width}, {spec.channels} ]
+    dims: [ {", ".join(map(str, spec.shape))} ]
   }}
 ]
 output [

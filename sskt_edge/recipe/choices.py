@@ -28,9 +28,15 @@ def unknown(name: object, known: Mapping[str, object]) -> PydanticCustomError:
 
 @dataclass(frozen=True)
 class NameIn:
-    """A string that is the name of an entry; entries may be added at any time."""
+    """A string that is the name of an entry; entries may be added at any time.
+
+    Attributes:
+        entries: those of the catalogue.
+        others: words that are no entries and may stand there too, such as "auto".
+    """
 
     entries: Mapping[str, Entry]
+    others: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """A string, checked against the entries of now."""
@@ -38,11 +44,11 @@ class NameIn:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """The string's schema, with the names."""
-        return {**handler(schema), "enum": list(self.entries)}
+        return {**handler(schema), "enum": [*self.others, *self.entries]}
 
     def _check(self, name: str) -> str:
-        if name not in self.entries:
-            raise unknown(name, self.entries)
+        if name not in self.entries and name not in self.others:
+            raise unknown(name, {**dict.fromkeys(self.others), **self.entries})
         return name
 
 

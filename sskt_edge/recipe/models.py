@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sskt_edge.catalogue.backends import BACKENDS
 from sskt_edge.catalogue.data_sets import DATA_SETS
 from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.catalogue.optimization import OPTIMIZERS, SCHEDULES
@@ -203,7 +204,7 @@ class LabelOptions(_Part):
         "labels", description="folder that keeps soft labels for every run; false asks the sources again every epoch"
     )
     top_k: int = Field(0, ge=0, description="keep the k largest logits and the mass of the others; 0 = all logits")
-    engine: Literal["auto", "torch", "onnxruntime", "openvino", "tensorrt"] = Field(
+    engine: Annotated[str, NameIn(BACKENDS, ("auto", "torch"))] = Field(
         "auto", description="what runs the sources; auto: the fastest that passes the gate"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(

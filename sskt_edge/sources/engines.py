@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from sskt_edge.catalogue.backends import BACKENDS
 from sskt_edge.common.errors import InputError, NetworkError
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
-from sskt_edge.inference.backends import BACKENDS
-from sskt_edge.inference.backends import onnxruntime as onnxruntime_backend
-from sskt_edge.inference.backends import openvino as openvino_backend
-from sskt_edge.inference.backends.tensorrt import flavours
-from sskt_edge.inference.backends.tensorrt import session as tensorrt_session
-from sskt_edge.inference.backends.tensorrt.cache import cached_engine
+from sskt_edge.inference.backend import backend_named
 from sskt_edge.inference.session import Session
 from sskt_edge.recipe.precision import Precision
 from sskt_edge.targets.precision import bf16_instructions, has_fast_bf16
@@ -33,9 +28,9 @@ class SourceEngine:
         provider: what the library is to run on, where that is not left to the device.
     """
 
-    backend: Literal["torch", "onnxruntime", "openvino", "tensorrt"]
+    backend: str
     precision: Precision
-    provider: Literal["", "tensorrt"] = ""
+    provider: str = ""
 
     @property
     def name(self) -> str:
@@ -47,21 +42,10 @@ _ALL = (
     SourceEngine("torch", "fp32"),
     SourceEngine("torch", "bf16"),
     SourceEngine("torch", "fp16"),
-    SourceEngine("onnxruntime", "fp32"),
-    SourceEngine("onnxruntime", "fp32", "tensorrt"),
-    SourceEngine("openvino", "fp32"),
-    SourceEngine("openvino", "bf16"),
-    SourceEngine("tensorrt", "fp32"),
-    SourceEngine("tensorrt", "fp16"),
+    *(SourceEngine(entry.name, *one) for entry in BACKENDS.values() for one in entry.source_engines),
 )
 ENGINES: dict[str, SourceEngine] = {engine.name: engine for engine in _ALL}
 
-_VERSIONS: dict[str, Callable[[SourceEngine], dict[str, str]]] = {
-    "torch": lambda _: {"torch": str(torch.__version__)},
-    "onnxruntime": lambda engine: onnxruntime_backend.versions(engine.provider),
-    "openvino": lambda _: openvino_backend.versions(),
-    "tensorrt": lambda _: tensorrt_session.versions(flavours.choose()),
-}
 _GPU = ("cuda", "tensorrt")
 
 
@@ -88,7 +72,7 @@ def engine_facts(engine: SourceEngine, device: torch.device) -> dict[str, Any]:
         MissingExtraError: the engine's library is not installed.
         NetworkError: the engine's precision is none of this machine's.
     """
-    versions = _VERSIONS[engine.backend](engine)
+    versions = _versions(engine)
     provider = _provider(engine, device)
     if provider is None:
         raise NetworkError(f"Engine '{engine.name}' does not run here: this {device.type} has no {engine.precision}.")
@@ -135,12 +119,11 @@ def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device
         MissingExtraError: the engine's library is not installed.
     """
     facts = engine_facts(engine, device)
-    if engine.backend == "tensorrt":
-        return checked(_tensorrt_session(content, engine, size, batch), engine, device)
-    session = BACKENDS[engine.backend](
-        content,
-        size,
-        size,
+    # An engine of TensorRT computes in the types of its graph.
+    in_fp16 = engine.precision == "fp16" and not BACKENDS[engine.backend].runs_files
+    session = backend_named(engine.backend).open_file(
+        fp16_from_fp32(content) if in_fp16 else content,
+        (size, size, 3),
         batch,
         provider=facts["provider"],
         threads=torch.get_num_threads(),
@@ -148,14 +131,6 @@ def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device
         fixed_batch=True,
     )
     return checked(session, engine, device)
-
-
-def _tensorrt_session(content: bytes, engine: SourceEngine, size: int, batch: int) -> Session:
-    """A session of an engine that is built here, or was: from the ONNX file in fp32, or from its twin in fp16."""
-    flavour = flavours.choose()
-    onnx = fp16_from_fp32(content) if engine.precision == "fp16" else content
-    plan = cached_engine(onnx, size, batch, engine.precision, flavour)
-    return tensorrt_session.TensorRtSession(plan, size, size, batch, flavour=flavour, precision=engine.precision)
 
 
 def checked(session: Session, engine: SourceEngine, device: torch.device) -> Session:
@@ -174,27 +149,26 @@ def checked(session: Session, engine: SourceEngine, device: torch.device) -> Ses
     return session
 
 
+def _versions(engine: SourceEngine) -> dict[str, str]:
+    if engine.backend == "torch":
+        return {"torch": str(torch.__version__)}
+    return backend_named(engine.backend).versions(engine.provider)
+
+
 def _provider(engine: SourceEngine, device: torch.device) -> str | None:
     """What would run the engine; None if it is not installed, or not able to."""
-    if engine.backend == "tensorrt" and device.type != "cuda":
-        return None
+    if engine.backend == "torch":
+        return device.type if engine.precision in _torch_precisions(device) else None
     try:
-        _VERSIONS[engine.backend](engine)
+        there = backend_named(engine.backend).providers()
+        # Without a wish it is the device's, or else the CPU.
+        provider = engine.provider or (device.type if device.type in there else "cpu")
+        if provider not in there or (provider in _GPU and device.type != "cuda"):
+            return None
+        _versions(engine)
     except InputError:  # not installed, or no GPU for it
         return None
-    if engine.backend == "onnxruntime":
-        return _onnxruntime_provider(engine, device)
-    if engine.backend == "openvino":
-        return "cpu" if engine.precision == "fp32" or has_fast_bf16() else None
-    return device.type if engine.backend == "tensorrt" or engine.precision in _torch_precisions(device) else None
-
-
-def _onnxruntime_provider(engine: SourceEngine, device: torch.device) -> str | None:
-    """Without a wish it is the device's, or else the CPU."""
-    there = onnxruntime_backend.providers()
-    if engine.provider:
-        return engine.provider if device.type == "cuda" and engine.provider in there else None
-    return device.type if device.type in there else "cpu"
+    return None if (provider, engine.precision) == ("cpu", "bf16") and not has_fast_bf16() else provider
 
 
 def _place(engine: SourceEngine, device: torch.device) -> str | None:

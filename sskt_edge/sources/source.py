@@ -130,7 +130,7 @@ class TorchSource:
         if key not in self._exported:
             network, pixels = copy.deepcopy((self.network, self.pixels))
             try:
-                self._exported[key] = onnx_from_module(network.cpu(), pixels.cpu(), size, _ANY_BATCH, {})
+                self._exported[key] = onnx_from_module(network.cpu(), pixels.cpu(), (size, size, 3), _ANY_BATCH, {})
             except Exception as error:  # the exporter's own, and whatever the network meets in it
                 raise NetworkError(
                     f"Source '{self.name}' cannot be exported to ONNX: {first_line(error)}. "

@@ -57,7 +57,7 @@ class TorchSession:
             DataError: images of another type or shape.
             NetworkError: the network gives anything but [N,classes].
         """
-        check_images(images, self._size, self._size)
+        check_images(images, (self._size, self._size, 3))
         return run_in_parts(self._run, images, self.max_batch, fixed=True)
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -75,6 +75,17 @@ class FinishedRun:
         return self.result.classes
 
     @property
+    def kind(self) -> str:
+        """What the network is shown: "image"."""
+        return "image"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image that the network is shown, channels last: (S,S,3)."""
+        size = self.recipe.data.image_size
+        return size, size, 3
+
+    @property
     def weights_sha256(self) -> str:
         """The hash of the stripped weights' file."""
         return self.result.primary_sha256
@@ -85,10 +96,9 @@ class FinishedRun:
         Raises:
             RunError: the file is missing or changed.
         """
-        size = self.recipe.data.image_size
         content = _read_unchanged(self.folder.golden, self.result.golden_sha256)
         try:
-            return golden_from_bytes(content, size, size, len(self.classes))
+            return golden_from_bytes(content, self.shape, len(self.classes))
         except BundleError as error:
             raise RunError(f"'{self.folder.golden}': {error}") from error
 

@@ -42,7 +42,7 @@ def reference_logits(
     progress: Progress = QUIET,
     forward: Callable[[Tensor], Tensor] | None = None,
 ) -> NDArray[np.float32]:
-    """uint8 [N,S,S,3] → float32 [N,classes], by the network in eval mode on the CPU in fp32.
+    """uint8 [N,*shape] → float32 [N,classes], by the network in eval mode on the CPU in fp32.
 
     Args:
         network: moved to the CPU and to the contiguous layout, and left there.

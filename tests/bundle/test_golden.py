@@ -13,7 +13,7 @@ from tests.bundle.tiny import SIDE, tiny_golden
 
 def test_a_golden_set_is_the_same_after_writing_and_reading() -> None:
     golden = tiny_golden()
-    again = golden_from_bytes(golden.as_bytes(), SIDE, SIDE, 3)
+    again = golden_from_bytes(golden.as_bytes(), (SIDE, SIDE, 3), 3)
     for field in fields(golden):
         assert np.array_equal(getattr(again, field.name), getattr(golden, field.name)), field.name
 
@@ -23,19 +23,22 @@ def test_a_pixel_hash_is_the_sha256_of_the_pixels() -> None:
     assert pixel_hashes(images)[1].tobytes() == hashlib.sha256(images[1].tobytes()).digest()
 
 
-@pytest.mark.parametrize("height,width,classes,wrong", [(9, 8, 3, "images"), (8, 8, 4, "logits, test_logits")])
-def test_arrays_of_another_shape_are_named(height: int, width: int, classes: int, wrong: str) -> None:
+@pytest.mark.parametrize(
+    "shape,classes,wrong",
+    [((9, 8, 3), 3, "images"), ((2, 8, 8, 3), 3, "images"), ((8, 8, 3), 4, "logits, test_logits")],
+)
+def test_arrays_of_another_shape_are_named(shape: tuple[int, ...], classes: int, wrong: str) -> None:
     with pytest.raises(BundleError, match=f"wrong or missing arrays: {wrong}"):
-        golden_from_bytes(tiny_golden().as_bytes(), height, width, classes)
+        golden_from_bytes(tiny_golden().as_bytes(), shape, classes)
 
 
 def test_labels_of_another_type_are_named() -> None:
     golden = replace(tiny_golden(), test_labels=np.zeros(12, dtype=np.int32))
     with pytest.raises(BundleError, match="test_labels"):
-        golden_from_bytes(golden.as_bytes(), SIDE, SIDE, 3)
+        golden_from_bytes(golden.as_bytes(), (SIDE, SIDE, 3), 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0{}"], ids=["empty", "noise", "no arrays"])
 def test_what_is_no_golden_set_is_refused(content: bytes) -> None:
     with pytest.raises(BundleError, match=r"golden\.safetensors"):
-        golden_from_bytes(content, SIDE, SIDE, 3)
+        golden_from_bytes(content, (SIDE, SIDE, 3), 3)

@@ -23,7 +23,7 @@ Change = Callable[[Any], Any]
 
 def checked(model: Any) -> None:
     content = model if isinstance(model, bytes) else model.SerializeToString()
-    refuse_costly(content, 4, SIDE, SIDE, "m.onnx")
+    refuse_costly(content, 4, (SIDE, SIDE, 3), "m.onnx")
 
 
 def constant(model: Any, name: str, value: Any) -> str:

@@ -97,7 +97,7 @@ def manifest_of(files: dict[str, bytes]) -> dict[str, Any]:
     listed = {name: {"sha256": sha256(content), "bytes": len(content)} for name, content in files.items()}
     some = sha256(b"")
     return {
-        "schema_version": 3,
+        "schema_version": 4,
         "name": "tiny",
         "created": "2026-01-02T03:04:05Z",
         "tool": {"name": "sskt-edge", "version": "0.1.0"},
@@ -109,7 +109,7 @@ def manifest_of(files: dict[str, bytes]) -> dict[str, Any]:
             "onnx_sha256": listed["model.onnx"]["sha256"],
             "sources": {"imagenet": "torchvision/resnet50"},
         },
-        "input": {"height": SIDE, "width": SIDE, "batch": {"min": 1, "opt": 4, "max": 5}},
+        "input": {"kind": "image", "shape": [SIDE, SIDE, 3], "batch": {"min": 1, "opt": 4, "max": 5}},
         "classes": CLASSES,
         "target": "matrix",
         "parameters": 12,

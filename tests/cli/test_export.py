@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.cli.exported import Asked, bundle_of
+from sskt_edge.cli.exported import ExportRequest, bundle_of
 from sskt_edge.common.progress import QUIET
 from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.bundle.tiny import write_bundle
@@ -48,10 +48,10 @@ def test_a_bundle_becomes_a_model_repository(bundle: Path, tmp_path: Path) -> No
 
 
 def test_a_manifest_without_its_own_hash_is_noted(bundle: Path, tmp_path: Path) -> None:
-    asked = Asked(None, None, False, None, (), tmp_path / "models", (), False, None, None)
-    assert bundle_of(bundle, asked, QUIET)[2] == []
+    request = ExportRequest(None, None, False, None, (), tmp_path / "models", (), False, None, None)
+    assert bundle_of(bundle, request, QUIET)[2] == []
     of_before(bundle / "manifest.json", schema_version=2)
-    (note,) = bundle_of(bundle, asked, QUIET)[2]
+    (note,) = bundle_of(bundle, request, QUIET)[2]
     assert str(bundle / "manifest.json") in note
 
 

@@ -29,7 +29,7 @@ from sskt_edge.evaluation.bench import Measurement, Subject
 from sskt_edge.evaluation.bench_bundle import Benchmark
 from sskt_edge.evaluation.effort import Exactly
 from sskt_edge.evaluation.evaluate import SessionResult
-from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.evaluation.predict import Prediction
 from sskt_edge.evaluation.timing import timing_from_seconds
 from sskt_edge.inference.open_session import open_session
@@ -156,7 +156,7 @@ def result(classes: int, wrong: int) -> SessionResult:
     answers[: 2 * wrong : 2] += 1
     logits = np.eye(classes, dtype=np.float32)[answers]
     return SessionResult(
-        "fp32", "onnxruntime-cpu", {}, scores(logits, labels, classes), compare(logits, logits), 1.0, [], []
+        "fp32", "onnxruntime-cpu", {}, scores(logits, labels, classes), compare_logits(logits, logits), 1.0, [], []
     )
 
 

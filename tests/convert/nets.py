@@ -178,10 +178,10 @@ def int8_of(content: bytes, form: Form, nodes: Collection[str] | None = None) ->
 def logits_of(content: bytes, images: Pixels, classes: int = CLASSES, runner: Runner = ORT) -> Floats:
     """What a file answers. uint8 [N,S,S,3] → float32 [N,classes]."""
     side = images.shape[1]
-    return run_batches(runner.open(content, side, side, BATCH, threads=1), images, BATCH, classes)
+    return run_batches(runner.open(content, (side, side, 3), BATCH, threads=1), images, BATCH, classes)
 
 
-def exam_of(
+def evaluation_set_of(
     content: bytes, count: int = 96, seed: int = 1, labels: npt.NDArray[np.int64] | None = None
 ) -> EvaluationSet:
     """Pictures, with the answers of an fp32 file as the trained network's."""

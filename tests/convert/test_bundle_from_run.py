@@ -23,7 +23,7 @@ from sskt_edge.common.progress import QUIET, Bar
 from sskt_edge.convert.bundle_from_run import bundle_from_run
 from sskt_edge.convert.export_options import with_options as lay_options_over
 from sskt_edge.convert.fp32_from_run import fp32_from_run
-from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.inference.open_session import open_session
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
@@ -109,7 +109,7 @@ def test_the_lineage_tells_of_unlabelled_images(tiny_run: TrainedNetwork, tiny_b
 def test_the_manifest_says_what_the_device_must_know(tiny_run: TrainedNetwork, tiny_bundle: Bundle) -> None:
     manifest, run = tiny_bundle.manifest, tiny_run.result
 
-    assert (manifest.input.height, manifest.input.width) == (16, 16)
+    assert (manifest.input.kind, manifest.input.shape) == ("image", (16, 16, 3))
     assert manifest.input.batch.model_dump() == {"min": 1, "opt": 4, "max": 8}
     assert manifest.classes == list("0123456789")
     assert (manifest.name, manifest.target) == ("tiny", "resnet20")
@@ -195,7 +195,7 @@ def test_an_onnx_file_out_of_tolerance_leaves_the_older_bundle_whole(
     tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path, share: float
 ) -> None:
     golden = tiny_bundle.golden()
-    measured = compare(golden.logits, open_session(tiny_bundle, provider="cpu").run(golden.images)).difference
+    measured = compare_logits(golden.logits, open_session(tiny_bundle, provider="cpu").run(golden.images)).difference
     older = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
     before = files_in(older)
 

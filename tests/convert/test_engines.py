@@ -42,7 +42,7 @@ def lived_in(network: nn.Module) -> nn.Module:
 def built(content: bytes, side: int, precision: str) -> Built:
     assert lint_for_tensorrt(content) == []
     flavour = flavours.choose("tensorrt_rtx")
-    return build_engine(content, height=side, width=side, batch=BATCH, network=precision, flavour=flavour)
+    return build_engine(content, shape=(side, side, 3), batch=BATCH, network=precision, flavour=flavour)
 
 
 def int8(content: bytes, side: int) -> dict[str, bytes]:
@@ -57,10 +57,10 @@ def int8(content: bytes, side: int) -> dict[str, bytes]:
 def test_every_target_becomes_an_engine_in_every_precision(target: str) -> None:
     side = max(32, TARGETS[target].smallest)
     network = lived_in(target_spec(target).build(5))
-    fp32 = onnx_from_module(network, Pixels(side, MEAN, STD), side, BATCH.max, {})
+    fp32 = onnx_from_module(network, Pixels(side, MEAN, STD), (side, side, 3), BATCH.max, {})
     files = {"fp32": fp32, "fp16": fp16_from_fp32(fp32), **int8(fp32, side)}
     for precision, content in files.items():
-        refuse_costly(content, BATCH.max, side, side, precision)  # a bundle takes it
+        refuse_costly(content, BATCH.max, (side, side, 3), precision)  # a bundle takes it
 
     engines = {precision: built(files[precision], side, precision) for precision in ("fp32", "fp16", "int8")}
 

@@ -28,7 +28,7 @@ from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.spec import target_spec
 from tests.conftest import tiny_recipe
-from tests.convert.nets import ORT, exam_of, logits_of, trained
+from tests.convert.nets import ORT, evaluation_set_of, logits_of, trained
 
 GOLDEN = 5
 CLASSES = ("blue", "green", "red")
@@ -286,27 +286,29 @@ def test_without_the_folder_the_error_is_of_the_data(photos: Path, tmp_path: Pat
 
 def test_the_golden_exam_is_the_golden_set(tmp_path: Path) -> None:
     run = digits(tmp_path)
-    exam, golden = golden_evaluation_set(run), run.golden()
-    assert len(exam) == GOLDEN
-    assert exam.batch == run.recipe.export.batch.max
+    evaluation_set, golden = golden_evaluation_set(run), run.golden()
+    assert len(evaluation_set) == GOLDEN
+    assert evaluation_set.batch == run.recipe.export.batch.max
     for field in ("images", "labels", "logits"):
-        assert np.array_equal(getattr(exam, field), getattr(golden, field))
+        assert np.array_equal(getattr(evaluation_set, field), getattr(golden, field))
 
 
 def test_the_first_of_an_exam_are_its_first() -> None:
-    exam = exam_of(trained(), 10)
-    few = exam.first(4)
-    assert (len(few), few.batch) == (4, exam.batch)
+    evaluation_set = evaluation_set_of(trained(), 10)
+    few = evaluation_set.first(4)
+    assert (len(few), few.batch) == (4, evaluation_set.batch)
     for field in ("images", "labels", "logits"):
-        assert np.array_equal(getattr(few, field), getattr(exam, field)[:4])
-    assert len(exam.first(64)) == 10
+        assert np.array_equal(getattr(few, field), getattr(evaluation_set, field)[:4])
+    assert len(evaluation_set.first(64)) == 10
 
 
 def test_an_exams_answers_are_those_of_the_file_whatever_its_batch() -> None:
-    exam = exam_of(trained(), 10)
+    evaluation_set = evaluation_set_of(trained(), 10)
     for batch in (1, 3, 64):
-        answers = EvaluationSet(exam.images, exam.labels, exam.logits, batch).answers(trained(), ORT)
-        assert answers == pytest.approx(logits_of(trained(), exam.images), abs=1e-4)
+        answers = EvaluationSet(evaluation_set.images, evaluation_set.labels, evaluation_set.logits, batch).answers(
+            trained(), ORT
+        )
+        assert answers == pytest.approx(logits_of(trained(), evaluation_set.images), abs=1e-4)
 
 
 def test_the_calibration_list_has_a_hash_a_line() -> None:

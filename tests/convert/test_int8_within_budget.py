@@ -25,7 +25,7 @@ from tests.convert.nets import (
     Net,
     Untouchable,
     conv_weights,
-    exam_of,
+    evaluation_set_of,
     graph_of,
     images_of,
     logits_of,
@@ -41,13 +41,13 @@ by_form = pytest.mark.parametrize("form", [TENSORRT, CPU], ids=lambda form: form
 
 def search(
     content: bytes,
-    exam: EvaluationSet | None = None,
+    evaluation_set: EvaluationSet | None = None,
     form: Form = TENSORRT,
     runners: tuple[Runner, ...] = (ORT,),
     tolerances: Tolerances | None = None,
 ) -> Trial:
     """The int8 file, found with the search images alone: the test images raise when they are touched."""
-    images = images_of(exam_of(content) if exam is None else exam)
+    images = images_of(evaluation_set_of(content) if evaluation_set is None else evaluation_set)
     return int8_within_budget(content, images, form, runners, tolerances or Tolerances(), QUIET)
 
 
@@ -59,8 +59,12 @@ def narrow_layers(content: bytes) -> set[str]:
     return {name.removeprefix("node_") for name, node in made.items() if node and node.op_type == "DequantizeLinear"}
 
 
-def agreement(content: bytes, exam: EvaluationSet, runner: Runner = ORT) -> float:
-    return float(np.mean(predictions(logits_of(content, exam.images, runner=runner)) == predictions(exam.logits)))
+def agreement(content: bytes, evaluation_set: EvaluationSet, runner: Runner = ORT) -> float:
+    return float(
+        np.mean(
+            predictions(logits_of(content, evaluation_set.images, runner=runner)) == predictions(evaluation_set.logits)
+        )
+    )
 
 
 def test_the_test_images_of_these_tests_cannot_be_looked_at() -> None:
@@ -82,15 +86,15 @@ def test_a_benign_network_is_int8_in_all_its_layers(form: Form) -> None:
 @pytest.mark.parametrize("spoilt", ["conv3", "fc"])
 def test_a_layer_that_int8_ruins_is_left_in_fp32_and_named(form: Form, spoilt: str) -> None:
     content = trained((spoilt,))
-    exam = exam_of(content)
+    evaluation_set = evaluation_set_of(content)
 
-    trial = search(content, exam, form)
+    trial = search(content, evaluation_set, form)
 
     assert trial.kept[0] == spoilt
     assert len(trial.kept) <= 2
     assert spoilt not in narrow_layers(trial.content)
     assert narrow_layers(trial.content) >= {"conv1", "conv2", "conv4"} - set(trial.kept)
-    assert trial.agreement == agreement(trial.content, exam) >= 1 - (1 - Tolerances().int8_agreement) * _SHARE
+    assert trial.agreement == agreement(trial.content, evaluation_set) >= 1 - (1 - Tolerances().int8_agreement) * _SHARE
     assert trial.drop is not None and trial.drop <= Tolerances().int8_metric_drop * _SHARE
 
 
@@ -105,10 +109,10 @@ def test_as_few_layers_are_left_as_suffice() -> None:
 def test_it_holds_on_every_runner_that_is_here() -> None:
     runners = runners_of("int8", runners_here())
     content = trained(("conv3",))
-    exam = exam_of(content)
-    trial = search(content, exam, runners=runners)
+    evaluation_set = evaluation_set_of(content)
+    trial = search(content, evaluation_set, runners=runners)
     assert trial.kept[0] == "conv3"
-    assert trial.agreement == min(agreement(trial.content, exam, runner) for runner in runners)
+    assert trial.agreement == min(agreement(trial.content, evaluation_set, runner) for runner in runners)
 
 
 @by_form
@@ -157,10 +161,10 @@ def test_a_network_without_layers_is_refused() -> None:
     net = Net()
     means = net.add("Flatten", net.add("GlobalAveragePool", net.pixels))
     content = net.file(means, classes=3)
-    images = exam_of(trained()).images
-    exam = EvaluationSet(images, np.zeros(len(images), dtype=np.int64), logits_of(content, images, 3), 8)
+    images = evaluation_set_of(trained()).images
+    evaluation_set = EvaluationSet(images, np.zeros(len(images), dtype=np.int64), logits_of(content, images, 3), 8)
     with pytest.raises(ParityError, match="No layer of the network can be int8"):
-        search(content, exam)
+        search(content, evaluation_set)
 
 
 @cache
@@ -186,14 +190,14 @@ def labels_of(flipped: npt.NDArray[np.bool_], right: npt.NDArray[np.int64]) -> n
 
 
 def flips() -> tuple[EvaluationSet, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """An exam without labels, the answers of int8 in all layers, and which of them differ."""
-    exam = exam_of(unsure(), 400, labels=np.full(400, -1, dtype=np.int64))
-    trial = search(unsure(), exam, tolerances=WIDE)
+    """An evaluation set without labels, the answers of int8 in all layers, and which of them differ."""
+    evaluation_set = evaluation_set_of(unsure(), 400, labels=np.full(400, -1, dtype=np.int64))
+    trial = search(unsure(), evaluation_set, tolerances=WIDE)
     assert (trial.kept, trial.method, trial.drop) == ((), "minmax", None)
-    answers = predictions(logits_of(trial.content, exam.images))
-    flipped = answers != predictions(exam.logits)
+    answers = predictions(logits_of(trial.content, evaluation_set.images))
+    flipped = answers != predictions(evaluation_set.logits)
     assert 0 < flipped.mean() < 0.2
-    return exam, answers, flipped
+    return evaluation_set, answers, flipped
 
 
 WIDE = Tolerances(int8_agreement=0.5)
@@ -201,10 +205,10 @@ ANY = Tolerances(int8_agreement=0, int8_metric_drop=1)
 
 
 def test_labels_of_validation_images_count_though_the_classes_agree_well_enough() -> None:
-    exam, _, flipped = flips()
-    right = labels_of(flipped, predictions(exam.logits))
+    evaluation_set, _, flipped = flips()
+    right = labels_of(flipped, predictions(evaluation_set.logits))
     # Of the images with labels int8 gets none right.
-    with_labels = EvaluationSet(exam.images, right, exam.logits, exam.batch)
+    with_labels = EvaluationSet(evaluation_set.images, right, evaluation_set.logits, evaluation_set.batch)
     try:
         trial = search(unsure(), with_labels, tolerances=WIDE)
     except ParityError as refusal:
@@ -215,26 +219,32 @@ def test_labels_of_validation_images_count_though_the_classes_agree_well_enough(
 
 
 def test_what_int8_gains_is_no_loss() -> None:
-    exam, answers, flipped = flips()
+    evaluation_set, answers, flipped = flips()
     trial = search(
-        unsure(), EvaluationSet(exam.images, labels_of(flipped, answers), exam.logits, exam.batch), tolerances=WIDE
+        unsure(),
+        EvaluationSet(evaluation_set.images, labels_of(flipped, answers), evaluation_set.logits, evaluation_set.batch),
+        tolerances=WIDE,
     )
     assert (trial.kept, trial.method, trial.drop) == ((), "minmax", -1.0)
 
 
 @pytest.mark.parametrize(("lost", "fits"), [(1, True), (2, False)])
 def test_the_searchs_share_of_the_budget_may_be_used_up_and_no_more(lost: int, fits: bool) -> None:
-    exam, _, flipped = flips()
+    evaluation_set, _, flipped = flips()
     assert 0 < _SHARE <= 0.5, "the test set, which is not looked at, may cost more"
     # As many labels as make one picture exactly the share: all that int8 keeps, but `lost`.
     known = round(1 / (_SHARE * WIDE.int8_metric_drop))
-    expected = predictions(exam.logits)
+    expected = predictions(evaluation_set.logits)
     rows = np.concatenate([np.flatnonzero(flipped)[:lost], np.flatnonzero(~flipped)[: known - lost]])
-    labels = np.full(len(exam), -1, dtype=np.int64)
+    labels = np.full(len(evaluation_set), -1, dtype=np.int64)
     labels[rows] = expected[rows]
 
     try:
-        trial = search(unsure(), EvaluationSet(exam.images, labels, exam.logits, exam.batch), tolerances=WIDE)
+        trial = search(
+            unsure(),
+            EvaluationSet(evaluation_set.images, labels, evaluation_set.logits, evaluation_set.batch),
+            tolerances=WIDE,
+        )
     except ParityError:
         assert not fits
     else:
@@ -244,8 +254,8 @@ def test_the_searchs_share_of_the_budget_may_be_used_up_and_no_more(lost: int, f
 class Stumbling(Runner):
     """A library that gets some pictures wrong: those whose first value is a multiple of seven."""
 
-    def open(self, content: bytes, height: int, width: int, max_batch: int, threads: int = 0) -> Session:
-        session = ORT.open(content, height, width, max_batch, threads)
+    def open(self, content: bytes, shape: tuple[int, ...], max_batch: int, threads: int = 0) -> Session:
+        session = ORT.open(content, shape, max_batch, threads)
         right = session.run
 
         def run(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -260,24 +270,26 @@ STUMBLING = Stumbling("onnxruntime", "stumbling")
 
 @pytest.mark.parametrize("runners", [(ORT, STUMBLING), (STUMBLING, ORT)])
 def test_the_runner_that_does_worst_decides(runners: tuple[Runner, ...]) -> None:
-    exam = exam_of(trained())
-    wrong = float(np.mean(exam.images[:, 0, 0, 0] % 7 == 0))
+    evaluation_set = evaluation_set_of(trained())
+    wrong = float(np.mean(evaluation_set.images[:, 0, 0, 0] % 7 == 0))
     assert 0.05 < wrong < 0.3
 
-    loose = search(trained(), exam, runners=runners, tolerances=ANY)
+    loose = search(trained(), evaluation_set, runners=runners, tolerances=ANY)
 
     assert (loose.kept, loose.agreement, loose.mean_agreement) == ((), 1 - wrong, 1 - wrong / 2)
     assert loose.drop is not None and math.isclose(loose.drop, wrong)
     with pytest.raises(ParityError):
-        search(trained(), exam, runners=runners)
+        search(trained(), evaluation_set, runners=runners)
 
 
 def few(wrong: int, images: int) -> EvaluationSet:
-    """An exam of as many pictures, of which STUMBLING gets `wrong` wrong, whatever the file."""
-    exam = exam_of(trained(), 400)
-    stumbles = exam.images[:, 0, 0, 0] % 7 == 0
+    """An evaluation set of as many pictures, of which STUMBLING gets `wrong` wrong, whatever the file."""
+    evaluation_set = evaluation_set_of(trained(), 400)
+    stumbles = evaluation_set.images[:, 0, 0, 0] % 7 == 0
     rows = np.concatenate([np.flatnonzero(stumbles)[:wrong], np.flatnonzero(~stumbles)[: images - wrong]])
-    return EvaluationSet(exam.images[rows], exam.labels[rows], exam.logits[rows], exam.batch)
+    return EvaluationSet(
+        evaluation_set.images[rows], evaluation_set.labels[rows], evaluation_set.logits[rows], evaluation_set.batch
+    )
 
 
 def test_one_flipped_image_of_few_refuses_no_int8() -> None:

@@ -9,8 +9,8 @@ import pytest
 from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
-from sskt_edge.convert.measure import Found, measure
-from sskt_edge.evaluation.parity import compare
+from sskt_edge.convert.measure import Measurements, measure
+from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.inference.runners import Runner, runners_here
 from sskt_edge.tasks.metrics import cost, top_k
@@ -22,7 +22,7 @@ from tests.convert.nets import (
     WIDTH,
     Net,
     conv_weights,
-    exam_of,
+    evaluation_set_of,
     logits_of,
     random_weights,
     trained,
@@ -32,12 +32,14 @@ IMAGES = 40
 
 
 @cache
-def exam() -> EvaluationSet:
-    return exam_of(trained(), IMAGES)
+def evaluation_set() -> EvaluationSet:
+    return evaluation_set_of(trained(), IMAGES)
 
 
-def measured(files: Mapping[str, bytes], whole: bool = True, runners: tuple[Runner, ...] = (ORT,)) -> dict[str, Found]:
-    return measure(files, exam(), whole, runners, Tolerances(), QUIET)
+def measured(
+    files: Mapping[str, bytes], whole: bool = True, runners: tuple[Runner, ...] = (ORT,)
+) -> dict[str, Measurements]:
+    return measure(files, evaluation_set(), whole, runners, Tolerances(), QUIET)
 
 
 def guessing() -> bytes:
@@ -67,10 +69,10 @@ def test_every_runner_that_takes_a_file_has_a_record() -> None:
         assert [f"{one.backend}-{one.provider}" for one in found[precision].measured] == [each.name for each in runners]
         assert found[precision].reasons == []
         for one, runner in zip(found[precision].measured, runners, strict=True):
-            logits = logits_of(content, exam().images, runner=runner)
-            parity = compare(exam().logits, logits)
+            logits = logits_of(content, evaluation_set().images, runner=runner)
+            parity = compare_logits(evaluation_set().logits, logits)
             assert one.images == IMAGES
-            assert one.top1 == top_k(logits, exam().labels, 1) == 1.0
+            assert one.top1 == top_k(logits, evaluation_set().labels, 1) == 1.0
             assert (one.top1_agreement, one.flips) == (parity.top1_agreement, len(parity.flips))
             assert one.max_abs == pytest.approx(parity.max_abs, rel=0.2, abs=1e-5)
             assert 0 < one.latency_ms < 1e4
@@ -83,9 +85,9 @@ def test_every_runner_that_takes_a_file_has_a_record() -> None:
 
 def test_what_is_out_of_tolerance_says_why_in_the_record_and_with_the_runners_name() -> None:
     (record,), reasons = (found := measured({"int8": guessing()})["int8"]).measured, found.reasons
-    parity = compare(exam().logits, logits_of(guessing(), exam().images))
-    lost = cost(exam().logits, logits_of(guessing(), exam().images), exam().labels)
-    drop = 1.0 - top_k(logits_of(guessing(), exam().images), exam().labels, 1)
+    parity = compare_logits(evaluation_set().logits, logits_of(guessing(), evaluation_set().images))
+    lost = cost(evaluation_set().logits, logits_of(guessing(), evaluation_set().images), evaluation_set().labels)
+    drop = 1.0 - top_k(logits_of(guessing(), evaluation_set().images), evaluation_set().labels, 1)
 
     assert record.reasons == verdict("int8", "onnxruntime-cpu", parity, Tolerances(), lost).reasons
     assert lost.drop == pytest.approx(drop)
@@ -103,7 +105,7 @@ def test_accuracy_is_judged_on_the_whole_test_set_alone() -> None:
 
 
 def test_a_file_that_answers_no_numbers_has_reasons_and_no_record() -> None:
-    broken = (~np.isfinite(logits_of(of_no_numbers(), exam().images)).all(axis=1)).sum()
+    broken = (~np.isfinite(logits_of(of_no_numbers(), evaluation_set().images)).all(axis=1)).sum()
     assert 0 < broken < IMAGES, "only some images are bad"
 
     for whole in (True, False):

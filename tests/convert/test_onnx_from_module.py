@@ -17,7 +17,7 @@ from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import WorkError
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.targets.reference import reference_logits
 from sskt_edge.targets.spec import target_spec
 from tests.convert.local_paths import local_paths_in
@@ -46,7 +46,7 @@ def network_of(model: str) -> nn.Module:
 
 @cache
 def exported(model: str) -> bytes:
-    return onnx_from_module(network_of(model), PIXELS, SIDE, LARGEST, TOLD)
+    return onnx_from_module(network_of(model), PIXELS, (SIDE, SIDE, 3), LARGEST, TOLD)
 
 
 @pytest.fixture(scope="module")
@@ -127,14 +127,14 @@ def test_a_gpu_and_a_bundle_take_every_target(model: str, monkeypatch: pytest.Mo
 
     for name in ("VALUES_OF_A_TENSOR", "VALUES", "PRODUCTS"):
         monkeypatch.setattr(onnx_limits, name, getattr(onnx_limits, name) // 4)
-    onnx_limits.refuse_costly(exported(model), LARGEST, SIDE, SIDE, "model.onnx")
+    onnx_limits.refuse_costly(exported(model), LARGEST, (SIDE, SIDE, 3), "model.onnx")
 
 
 @pytest.mark.parametrize("model", ["resnet20", "mobilenet_v2", "densenet121"])
 def test_onnx_runtime_answers_as_torch_does_at_every_batch(model: str) -> None:
     images = np.random.default_rng(3).integers(0, 256, (LARGEST, SIDE, SIDE, 3), dtype=np.uint8)
     expected = reference_logits(network_of(model), PIXELS, images)
-    session = OnnxRuntimeSession(exported(model), SIDE, SIDE, LARGEST, provider="cpu", threads=1)
+    session = OnnxRuntimeSession(exported(model), (SIDE, SIDE, 3), LARGEST, provider="cpu", threads=1)
     assert np.ptp(expected, axis=0).min() > 1e-2, "the images must not all get the same logits"
     tolerance = 5e-5 * max(2.0, float(np.abs(expected).max()))
 
@@ -154,7 +154,7 @@ def test_a_stripped_network_is_node_for_node_the_one_that_never_had_branches() -
     assert not all(torch.equal(value, start[key]) for key, value in network.state_dict().items())
     network.load_state_dict(start)  # it has trained with its branches; now the weights are again those of the other
 
-    stripped = onnx.load_from_string(onnx_from_module(branched.strip().eval(), PIXELS, SIDE, LARGEST, TOLD))
+    stripped = onnx.load_from_string(onnx_from_module(branched.strip().eval(), PIXELS, (SIDE, SIDE, 3), LARGEST, TOLD))
 
     never = onnx.load_from_string(exported("resnet20"))
     assert nodes(stripped) == nodes(never)
@@ -169,9 +169,9 @@ def tiny() -> nn.Module:
 
 
 def test_a_largest_batch_of_one_can_be_exported() -> None:
-    content = onnx_from_module(tiny(), Pixels(16), 16, 1, {})
+    content = onnx_from_module(tiny(), Pixels(16), (16, 16, 3), 1, {})
 
-    logits = OnnxRuntimeSession(content, 16, 16, 1, provider="cpu").run(np.zeros((1, 16, 16, 3), dtype=np.uint8))
+    logits = OnnxRuntimeSession(content, (16, 16, 3), 1, provider="cpu").run(np.zeros((1, 16, 16, 3), dtype=np.uint8))
     assert logits.shape == (1, CLASSES)
 
 
@@ -180,7 +180,7 @@ def test_exporting_is_silent_and_leaves_network_and_loggers_alone(capfd: pytest.
     before = {key: value.clone() for key, value in network.state_dict().items()}
     levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript", "onnx_ir")}
 
-    onnx_from_module(network, Pixels(16), 16, LARGEST, TOLD)
+    onnx_from_module(network, Pixels(16), (16, 16, 3), LARGEST, TOLD)
 
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
@@ -195,4 +195,4 @@ def test_what_the_exporter_cannot_write_is_one_message_with_the_versions() -> No
             return logits
 
     with pytest.raises(WorkError, match=f"airy_ai.*torch {re.escape(torch.__version__.partition('+')[0])}.*onnxscript"):
-        onnx_from_module(Odd().eval(), Pixels(16), 16, LARGEST, TOLD)
+        onnx_from_module(Odd().eval(), Pixels(16), (16, 16, 3), LARGEST, TOLD)

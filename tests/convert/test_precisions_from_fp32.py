@@ -17,8 +17,7 @@ from sskt_edge.convert.bundle_from_run import bundle_from_run
 from sskt_edge.convert.evaluation_set import open_images
 from sskt_edge.convert.export_options import with_options as lay_options_over
 from sskt_edge.evaluation.bench import Subject
-from sskt_edge.inference.backends import BACKENDS
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.runners import Runner
 from sskt_edge.targets.run_folder import TrainedNetwork
 
@@ -27,11 +26,11 @@ def with_options(run: TrainedNetwork, *overrides: str) -> TrainedNetwork:
     return replace(run, recipe=lay_options_over(run.recipe, overrides=overrides))
 
 
-def beside_onnx_runtime(patch: pytest.MonkeyPatch, second: type[OnnxRuntimeSession]) -> None:
+def with_onnx_runtime(patch: pytest.MonkeyPatch, second: type[OnnxRuntimeSession]) -> None:
     """Two libraries are here, and the second is this one."""
     runners = (Runner("onnxruntime", "cpu"), Runner("openvino", "cpu"))
     patch.setattr("sskt_edge.convert.bundle_from_run.runners_here", lambda: runners)
-    patch.setitem(BACKENDS, "openvino", second)
+    patch.setattr("sskt_edge.inference.backends.openvino.backend.OpenVinoSession", second)
 
 
 class _NoNumbers(OnnxRuntimeSession):
@@ -46,27 +45,27 @@ class _NoNumbers(OnnxRuntimeSession):
 def test_what_another_library_makes_of_fp32_marks_the_bundle(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside_onnx_runtime(monkeypatch, _NoNumbers)
+    with_onnx_runtime(monkeypatch, _NoNumbers)
 
     manifest = bundle_from_run(tiny_run, tmp_path / "bundle").manifest
 
     assert [one.runner for one in manifest.precisions["fp32"].measured] == ["onnxruntime-cpu"]
-    assert manifest.marks == ["fp32 by openvino-cpu: 359 of 359 images have logits that are not finite numbers"]
+    assert manifest.failures == ["fp32 by openvino-cpu: 359 of 359 images have logits that are not finite numbers"]
 
 
 class _TakesNoInt8(OnnxRuntimeSession):
     """A second library, that refuses int8."""
 
-    def __init__(self, content: bytes, *form: int, **how: Any) -> None:
+    def __init__(self, content: bytes, shape: tuple[int, ...], max_batch: int, **how: Any) -> None:
         if b"QuantizeLinear" in content:
             raise NetworkError("It takes no QuantizeLinear.")
-        super().__init__(content, *form, **how)
+        super().__init__(content, shape, max_batch, **how)
 
 
 def test_int8_that_another_library_does_not_take_is_refused_and_the_rest_exported(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside_onnx_runtime(monkeypatch, _TakesNoInt8)
+    with_onnx_runtime(monkeypatch, _TakesNoInt8)
     run = with_options(tiny_run, "export.precisions=['fp16', 'int8']", "export.parity.int8_agreement=0.5")
 
     manifest = bundle_from_run(run, tmp_path / "bundle").manifest
@@ -112,4 +111,7 @@ def test_what_tensorrt_would_refuse_is_refused_or_remarked_where_it_is_for_tenso
     run = with_options(tiny_run, "export.precisions=['fp16']", f"export.devices=['{devices}']")
     manifest = bundle_from_run(run, tmp_path / "bundle").manifest
     assert ("fp16" in manifest.refused, bool(manifest.precisions["fp32"].failed)) == (marked, marked)
-    assert any("fp32 by tensorrt: it would refuse it: a node of its own" in mark for mark in manifest.marks) is marked
+    assert (
+        any("fp32 by tensorrt: it would refuse it: a node of its own" in failure for failure in manifest.failures)
+        is marked
+    )

@@ -9,10 +9,10 @@ import pytest
 
 from sskt_edge.common.errors import DataError, InputError, WorkError
 from sskt_edge.common.json import as_json
-from sskt_edge.evaluation.bench import Subject, Timed, bench, quick_latency
+from sskt_edge.evaluation.bench import Subject, bench, quick_latency
 from sskt_edge.evaluation.effort import AtLeast, Exactly
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
-from sskt_edge.inference.session import Session
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
+from sskt_edge.inference.session import Session, TimedSession
 from tests.bundle import tiny
 from tests.bundle.tiny import SIDE, reference, tiny_onnx
 from tests.evaluation.test_timing import Watch
@@ -66,7 +66,7 @@ def numbered(count: int) -> Images:
 
 def real(threads: int = 1) -> Session:
     pytest.importorskip("onnxruntime")
-    return OnnxRuntimeSession(tiny_onnx(), SIDE, SIDE, 5, provider="cpu", threads=threads)
+    return OnnxRuntimeSession(tiny_onnx(), (SIDE, SIDE, 3), 5, provider="cpu", threads=threads)
 
 
 @pytest.mark.parametrize("cost", [0.001, 0.1])
@@ -119,7 +119,7 @@ def test_every_run_has_its_batch_and_every_image_has_its_turn(count: int, batch:
 def test_a_session_that_can_tell_gives_its_phases() -> None:
     watch = Watch()
     session = TimedRecorder(watch, "a", 0.01)
-    assert isinstance(session, Timed)
+    assert isinstance(session, TimedSession)
 
     plain, timed = bench([*recorders(watch, plain=0.01), Subject("timed", session)], numbered(6), [2], clock=watch)
 

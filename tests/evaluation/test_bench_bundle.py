@@ -16,12 +16,12 @@ from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.bundle.manifest import Batch
 from sskt_edge.common.errors import InputError, Interrupted
 from sskt_edge.common.json import as_json
-from sskt_edge.evaluation import bench_bundle as module
 from sskt_edge.evaluation.bench_bundle import batches_of, bench_bundle, reading, usable_cores
 from sskt_edge.evaluation.effort import Exactly
 from sskt_edge.evaluation.timing import Budget, repeat
+from sskt_edge.images import read
 from sskt_edge.images.decode import decode
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.open_session import open_session
 from sskt_edge.inference.session import Session
 from sskt_edge.machine.conditions import conditions
@@ -174,19 +174,20 @@ def test_an_unknown_backend_is_an_error(bundle: Bundle) -> None:
 
 
 def test_every_golden_image_is_read_as_a_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
-    images, read, watch = tiny_golden().images, [], Watch()
+    images, given, watch = tiny_golden().images, [], Watch()
 
     def recording(content: bytes, where: str) -> object:
-        read.append(content)
+        given.append(content)
         watch.now += 0.01
         return decode(content, where)
 
-    monkeypatch.setattr(module, "decode", recording)
-    timed = repeat(reading(images).side.call, Budget(0.0, 200), watch)
+    monkeypatch.setattr(read, "decode", recording)
+    (job,) = reading(images, "image")
+    timed = repeat(job.contender.call, Budget(0.0, 200), watch)
 
     assert timed == pytest.approx([0.01] * 200)
-    assert len(set(read)) == len(images)
-    for content, image in zip(read, images, strict=False):
+    assert len(set(given)) == len(images)
+    for content, image in zip(given, images, strict=False):
         assert content.startswith(b"\xff\xd8\xff")
         pixels = np.asarray(decode(content, "x"), dtype=int)
         assert pixels.shape == (SIDE, SIDE, 3)
@@ -245,7 +246,7 @@ def test_the_report_is_json(bundle: Bundle) -> None:
         "method",
         "preprocessing",
         "measurements",
-        "closed",
+        "unavailable",
         "left_out",
         "stopped_by_signal",
     }

@@ -36,7 +36,7 @@ def measured(watch: Watch, groups: list[Group], effort: Effort) -> Plan:
 
 
 def runs(groups: list[Group]) -> dict[str, int]:
-    return {job.label: len(job.side.seconds) for group in groups for job in group.jobs}
+    return {job.label: len(job.contender.seconds) for group in groups for job in group.jobs}
 
 
 @pytest.mark.parametrize("seconds", [0.5, 5.0, 45.0])

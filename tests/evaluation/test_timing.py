@@ -82,57 +82,57 @@ def test_repeating_goes_on_until_both_are_enough(cost: float, calls: int) -> Non
 @pytest.mark.parametrize("cost", [0.0005, 0.5])
 def test_every_side_has_enough_calls_and_enough_time(cost: float) -> None:
     watch = Watch()
-    sides = [Contender(watch.task("quick", cost)), Contender(watch.task("slow", 3 * cost))]
+    contenders = [Contender(watch.task("quick", cost)), Contender(watch.task("slow", 3 * cost))]
 
-    take_turns(sides, [TURNS] * len(sides), clock=watch)
+    take_turns(contenders, [TURNS] * len(contenders), clock=watch)
 
-    for side, its_cost in zip(sides, (cost, 3 * cost), strict=True):
-        assert len(side.seconds) >= DEFAULT_BUDGET.calls
-        assert sum(side.seconds) >= DEFAULT_BUDGET.seconds - 1e-9
-        assert np.allclose(side.seconds, its_cost)
+    for contender, its_cost in zip(contenders, (cost, 3 * cost), strict=True):
+        assert len(contender.seconds) >= DEFAULT_BUDGET.calls
+        assert sum(contender.seconds) >= DEFAULT_BUDGET.seconds - 1e-9
+        assert np.allclose(contender.seconds, its_cost)
 
 
 def test_sides_take_turns_and_each_round_another_begins() -> None:
     watch = Watch()
-    sides = [Contender(watch.task(name, 0.01)) for name in "abc"]
+    contenders = [Contender(watch.task(name, 0.01)) for name in "abc"]
 
-    take_turns(sides, [TURNS] * len(sides), clock=watch)
+    take_turns(contenders, [TURNS] * len(contenders), clock=watch)
 
-    # The side that ends a round and begins the next stands there once.
+    # The contender that ends a round and begins the next stands there once.
     assert "".join(watch.blocks()[:9]) == "abc" + "bca" + "cab"
-    assert len({len(side.turns) for side in sides}) == 1
-    assert len(sides[0].turns) == pytest.approx(DEFAULT_BUDGET.seconds / TURN.seconds, abs=1)
+    assert len({len(contender.turns) for contender in contenders}) == 1
+    assert len(contenders[0].turns) == pytest.approx(DEFAULT_BUDGET.seconds / TURN.seconds, abs=1)
 
 
 def test_a_turn_begins_with_calls_that_do_not_count() -> None:
     watch = Watch()
-    sides = [Contender(watch.task(name, 1 / 64)) for name in "ab"]
+    contenders = [Contender(watch.task(name, 1 / 64)) for name in "ab"]
 
-    take_turns(sides, [TURNS] * len(sides), clock=watch)
+    take_turns(contenders, [TURNS] * len(contenders), clock=watch)
 
     settle = np.ceil(SETTLE.seconds * 64)
-    for name, side in zip("ab", sides, strict=True):
-        assert watch.calls.count(name) == len(side.seconds) + settle * len(side.turns)
+    for name, contender in zip("ab", contenders, strict=True):
+        assert watch.calls.count(name) == len(contender.seconds) + settle * len(contender.turns)
 
 
 def test_a_side_alone_settles_once() -> None:
     watch = Watch()
-    side = Contender(watch.task("a", 1 / 64))
+    contender = Contender(watch.task("a", 1 / 64))
 
-    take_turns([side], [TURNS], clock=watch)
+    take_turns([contender], [TURNS], clock=watch)
 
-    assert len(watch.calls) == len(side.seconds) + np.ceil(SETTLE.seconds * 64)
+    assert len(watch.calls) == len(contender.seconds) + np.ceil(SETTLE.seconds * 64)
 
 
 def test_a_side_hears_after_each_turn_how_many_calls_counted() -> None:
     watch = Watch()
     heard: list[int] = []
-    side = Contender(watch.task("a", 1 / 64), heard.append)
+    contender = Contender(watch.task("a", 1 / 64), heard.append)
 
-    take_turns([side], [TURNS], clock=watch)
+    take_turns([contender], [TURNS], clock=watch)
 
-    assert sum(heard) == len(side.seconds)
-    assert len(heard) == len(side.turns)
+    assert sum(heard) == len(contender.seconds)
+    assert len(heard) == len(contender.turns)
 
 
 def test_the_median_of_each_turn_shows_a_machine_that_slows_down() -> None:
@@ -142,11 +142,13 @@ def test_the_median_of_each_turn_shows_a_machine_that_slows_down() -> None:
     def call() -> None:
         watch.now += next(costs)
 
-    side = Contender(call)
+    contender = Contender(call)
 
-    take_turns([side], [TURNS._replace(turn=Budget(0.0, TURN.calls), least=Budget(0.0, 2 * TURN.calls))], clock=watch)
+    take_turns(
+        [contender], [TURNS._replace(turn=Budget(0.0, TURN.calls), budget=Budget(0.0, 2 * TURN.calls))], clock=watch
+    )
 
-    assert side.turns == [1.0, 2.0]
+    assert contender.turns == [1.0, 2.0]
 
 
 def test_garbage_is_not_collected_meanwhile_but_again_afterwards() -> None:
@@ -167,29 +169,29 @@ def test_garbage_is_collected_again_after_an_error() -> None:
 
 def test_a_side_has_exactly_as_many_calls_as_are_enough() -> None:
     watch = Watch()
-    sides = [Contender(watch.task(name, cost)) for name, cost in (("quick", 0.01), ("slow", 0.7))]
+    contenders = [Contender(watch.task(name, cost)) for name, cost in (("quick", 0.01), ("slow", 0.7))]
     turns = Turns(SETTLE, Budget(0.0, 5), Budget(0.0, 12))
 
-    take_turns(sides, [turns, turns._replace(least=Budget(0.0, 3))], clock=watch)
+    take_turns(contenders, [turns, turns._replace(budget=Budget(0.0, 3))], clock=watch)
 
-    assert [len(side.seconds) for side in sides] == [12, 3]
-    assert [len(side.turns) for side in sides] == [3, 1]
+    assert [len(contender.seconds) for contender in contenders] == [12, 3]
+    assert [len(contender.turns) for contender in contenders] == [3, 1]
 
 
 def test_no_turn_begins_that_would_end_after_the_deadline() -> None:
     watch = Watch()
-    sides = [Contender(watch.task(name, 0.5)) for name in "ab"]
+    contenders = [Contender(watch.task(name, 0.5)) for name in "ab"]
 
-    take_turns(sides, [Turns(Budget(0.0, 1), Budget(0.0, 3), Budget(0.0, 99))] * 2, deadline=9.0, clock=watch)
+    take_turns(contenders, [Turns(Budget(0.0, 1), Budget(0.0, 3), Budget(0.0, 99))] * 2, deadline=9.0, clock=watch)
 
-    assert [len(side.seconds) for side in sides] == [6, 6]
+    assert [len(contender.seconds) for contender in contenders] == [6, 6]
     assert watch.now == 8.0
 
 
 def test_the_bar_reaches_its_end() -> None:
     watch, count = Watch(), Count()
-    sides = [Contender(watch.task("a", 0.013)), Contender(watch.task("b", 0.4))]
+    contenders = [Contender(watch.task("a", 0.013)), Contender(watch.task("b", 0.4))]
 
-    take_turns(sides, [TURNS] * 2, what="x", progress=count, clock=watch)
+    take_turns(contenders, [TURNS] * 2, what="x", progress=count, clock=watch)
 
     assert (count.total, count.done) == ({"x": 100}, 100)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sskt_edge.evaluation.parity import Parity, compare
+from sskt_edge.evaluation.parity import Parity, compare_logits
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.tasks.metrics import Cost
@@ -163,7 +163,7 @@ def test_what_is_not_finite_fails_whatever_is_allowed(precision: str, bad: float
     other = np.array([[1, 2], [3, bad]], dtype=np.float32)
     widest = tolerances_of("fp32_difference.onnxruntime_cpu=1e300", "fp16_agreement=0", "int8_agreement=0")
 
-    (reason,) = reasons_of(precision, compare(reference, other), widest)
+    (reason,) = reasons_of(precision, compare_logits(reference, other), widest)
 
     assert reason == "1 of 2 images have logits that are not finite numbers"
 
@@ -180,7 +180,7 @@ def cases() -> list[tuple[str, Parity, Cost]]:
     random = np.random.default_rng(0)
     found = []
     for number in range(300):
-        parity = compare(*random_logits(random))
+        parity = compare_logits(*random_logits(random))
         images = int(random.integers(1, 5000))
         lost = int(images * random.uniform(0, 1) ** 3)
         found.append((PRECISIONS[number % len(PRECISIONS)], parity, Cost(images, lost, (images - lost) // 9)))

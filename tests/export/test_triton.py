@@ -66,7 +66,7 @@ def test_the_configuration_is_that_of_the_bundle_and_of_the_file_itself(precisio
     spec = bundle.manifest.input
     assert config.max_batch_size == spec.batch.max
     (given,), (answered,) = config.input, config.output
-    assert list(given.dims) == [spec.height, spec.width, spec.channels] == [SIDE, SIDE, 3]
+    assert list(given.dims) == list(spec.shape) == [SIDE, SIDE, 3]
 
     graph = onnx.load_from_string((folder / "1" / "model.onnx").read_bytes()).graph
     for told, real in ((given, graph.input[0]), (answered, graph.output[0])):

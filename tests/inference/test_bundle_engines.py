@@ -18,6 +18,7 @@ from sskt_edge.inference.open_sessions import open_sessions
 from sskt_edge.machine.device import CudaGpu
 from tests.bundle.tiny import sha256, write_bundle
 from tests.inference.backends.tensorrt.nets import SIDE, network
+from tests.older import BUNDLES, unpacked
 from tests.sealed import changed
 
 pytest.importorskip("tensorrt_rtx")
@@ -83,8 +84,14 @@ class TestBuilding:
         for plan, sidecar in engines(bundle):
             record = bundle.manifest.precisions["fp16" if sidecar.network == "fp16" else "fp32"]
             assert (sidecar.onnx_sha256, sidecar.plan_sha256) == (record.sha256, bundle.manifest.files[plan].sha256)
-            assert (sidecar.height, sidecar.batch) == (bundle.manifest.input.height, bundle.manifest.input.batch)
+            assert (sidecar.shape, sidecar.batch) == (bundle.manifest.input.shape, bundle.manifest.input.batch)
             assert not sidecar.tf32
+
+    @pytest.mark.parametrize("name", BUNDLES)
+    def test_a_bundle_of_an_older_version_gets_engines(self, name: str, tmp_path: Path) -> None:
+        bundle, built = build_engines(open_bundle(unpacked(name, tmp_path)), flavour="tensorrt_rtx")
+        (engine,) = engines(bundle)
+        assert set(built) == {"fp32"} and engine.sidecar.shape == bundle.manifest.input.shape == (16, 16, 3)
 
     def test_what_is_built_here_is_remembered(self, path: Path) -> None:
         bundle, built = build_engines(open_bundle(path), ["fp16"], "tensorrt_rtx")
@@ -225,10 +232,13 @@ class TestABrokenChain:
         (plan,) = look_at_engines(bundle).broken
         found = open_sessions(bundle)
         assert {"fp32 onnxruntime-cpu", "fp16 onnxruntime-cpu"} <= {one.name for one in found.opened}
-        assert "another fp32 file" in found.closed[plan] and f"sskt-edge export {path} --trt" in found.closed[plan]
-        assert "fp16 tensorrt-cuda" in found.closed and "fp32 tensorrt-cuda" not in found.closed
-        assert plan not in open_sessions(bundle, "fp16").closed
-        assert plan not in open_sessions(bundle, backend="onnxruntime").closed
+        assert (
+            "another fp32 file" in found.unavailable[plan]
+            and f"sskt-edge export {path} --trt" in found.unavailable[plan]
+        )
+        assert "fp16 tensorrt-cuda" in found.unavailable and "fp32 tensorrt-cuda" not in found.unavailable
+        assert plan not in open_sessions(bundle, "fp16").unavailable
+        assert plan not in open_sessions(bundle, backend="onnxruntime").unavailable
 
     def test_building_again_cures_a_broken_engine_and_touches_no_other(self, path: Path) -> None:
         other = "engines/tensorrt-10.3.0-nvidia-a10-fp32"

@@ -8,8 +8,8 @@ import pytest
 
 from sskt_edge.bundle.bundle import open_bundle
 from sskt_edge.common.errors import BundleError, InputError, MissingExtraError, WorkError
-from sskt_edge.inference import open_sessions as module
-from sskt_edge.inference.backends import onnxruntime as onnxruntime_backend
+from sskt_edge.inference.backends.onnxruntime import backend as onnxruntime_backend
+from sskt_edge.inference.backends.tensorrt import backend as tensorrt_backend
 from sskt_edge.inference.backends.tensorrt import cuda, flavours
 from sskt_edge.inference.backends.tensorrt.flavours import Flavour
 from sskt_edge.inference.open_sessions import open_sessions
@@ -78,12 +78,12 @@ def tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_engine_that_could_be_built_says_how(path: Path, tensorrt: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "device", lambda: CudaGpu("NVIDIA A10", "8.6", "13.0", "13.0"))
-    closed = open_sessions(open_bundle(path), provider="auto").closed
+    closed = open_sessions(open_bundle(path), provider="auto").unavailable
     assert [name for name in closed if "tensorrt-cuda" in name] == [
         f"{precision} tensorrt-cuda" for precision in ("fp32", "fp16", "int8")
     ]
     assert f"sskt-edge export {path} --trt --precision fp16" in closed["fp16 tensorrt-cuda"]
-    assert not any("tensorrt" in name for name in open_sessions(open_bundle(path), backend="onnxruntime").closed)
+    assert not any("tensorrt" in name for name in open_sessions(open_bundle(path), backend="onnxruntime").unavailable)
 
 
 def test_cuda_that_onnxruntime_does_not_have_is_what_is_missing_whatever_tensorrt_says(
@@ -102,23 +102,23 @@ def test_cuda_that_onnxruntime_does_not_have_is_what_is_missing_whatever_tensorr
 def test_without_gpu_and_engine_nothing_is_said_of_engines(
     path: Path, tensorrt: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_has_gpu", lambda: False)
-    assert not any("tensorrt-cuda" in name for name in open_sessions(open_bundle(path)).closed)
+    monkeypatch.setattr(cuda, "device", lambda: None)
+    monkeypatch.setattr(tensorrt_backend, "conditions", lambda: replace(conditions(), gpus=(), jetson=None))
+    assert not any("tensorrt-cuda" in name for name in open_sessions(open_bundle(path)).unavailable)
 
 
-def test_a_gpu_that_cuda_does_not_take_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_cuda_does_not_take_is_one(path: Path, tensorrt: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> None:
         raise WorkError("the driver was changed")
 
     monkeypatch.setattr(cuda, "device", fails)
-    assert module._has_gpu() == bool(conditions().gpus or conditions().jetson)
     seen = replace(conditions(), gpus=(GpuState("NVIDIA A10", "580.1"),))
-    monkeypatch.setattr(module, "conditions", lambda: seen)
-    assert module._has_gpu()
+    monkeypatch.setattr(tensorrt_backend, "conditions", lambda: seen)
+    assert "fp32 tensorrt-cuda" in open_sessions(open_bundle(path)).unavailable
 
 
 def test_one_library_that_does_not_take_a_file_does_not_hide_the_others(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "b", fp16=tiny_onnx(dtype="FLOAT"))
     found = open_sessions(open_bundle(path))
     assert "fp32 onnxruntime-cpu" in [one.name for one in found.opened]
-    assert "another form" in found.closed["fp16 onnxruntime-cpu"]
+    assert "another form" in found.unavailable["fp16 onnxruntime-cpu"]

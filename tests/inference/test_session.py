@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from sskt_edge.common.errors import NetworkError
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.session import Session, run_batches
 from tests.bundle.tiny import SIDE, reference, tiny_onnx
 
@@ -14,7 +14,7 @@ pytest.importorskip("onnxruntime")
 
 @pytest.fixture
 def session() -> Session:
-    return OnnxRuntimeSession(tiny_onnx(), SIDE, SIDE, 4, provider="cpu", threads=1)
+    return OnnxRuntimeSession(tiny_onnx(), (SIDE, SIDE, 3), 4, provider="cpu", threads=1)
 
 
 def images(count: int) -> npt.NDArray[np.uint8]:

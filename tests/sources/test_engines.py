@@ -117,7 +117,9 @@ def test_a_gpu_gets_no_engine_of_the_cpu() -> None:
 
 def test_tensorrt_is_offered_beside_cuda_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
     tensorrt = ENGINES["onnxruntime-tensorrt-fp32"]
-    monkeypatch.setattr("sskt_edge.inference.backends.onnxruntime.providers", lambda: ("tensorrt", "cuda", "cpu"))
+    monkeypatch.setattr(
+        "sskt_edge.inference.backends.onnxruntime.backend.providers", lambda: ("tensorrt", "cuda", "cpu")
+    )
     assert tensorrt not in engines_here(TORCH, CPU)
     assert {tensorrt, ONNX} < set(engines_here(TORCH, torch.device("cuda")))
     assert openvino_engines(engines_here(TORCH, torch.device("cuda"))) == set()

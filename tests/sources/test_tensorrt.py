@@ -10,7 +10,6 @@ import torch
 
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.inference.backends.tensorrt import flavours
-from sskt_edge.sources import engines as source_engines
 from sskt_edge.sources.engines import ENGINES, engine_facts, engines_here, open_onnx_session
 from sskt_edge.sources.gate import try_engines
 from sskt_edge.sources.source import TorchSource
@@ -28,13 +27,13 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     simulated = simulate(monkeypatch)
     asked: list[tuple[Any, ...]] = []
 
-    def build(onnx: bytes, side: int, batch: int, precision: str, _: object) -> bytes:
-        asked.append((side, batch, precision))
+    def build(onnx: bytes, shape: tuple[int, ...], batch: int, precision: str, _: object) -> bytes:
+        asked.append((shape[0], batch, precision))
         simulated.smallest = simulated.largest = batch
         return onnx
 
     monkeypatch.setattr(flavours, "choose", lambda _=None: simulated.flavour())
-    monkeypatch.setattr(source_engines, "cached_engine", build)
+    monkeypatch.setattr("sskt_edge.inference.backends.tensorrt.backend.cached_engine", build)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Stand-in")
     return asked
 

@@ -1,24 +1,41 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from sskt_edge.inference.runners import _TAKES
-from sskt_edge.tasks.tolerances import RENAMED, Fp32Difference, Tolerances
+from sskt_edge.catalogue.backends import BACKENDS, Provider, fp32_differences
+from sskt_edge.tasks.tolerances import RENAMED, Tolerances
 
 
 def test_every_runner_has_a_tolerance_of_its_own() -> None:
-    runners = [*(runner.name for runner in _TAKES), "tensorrt-cuda"]
-    assert {Tolerances().fp32_key(runner) for runner in runners} == set(Fp32Difference.model_fields)
+    runners = [f"{entry.name}-{provider.name}" for entry in BACKENDS.values() for provider in entry.providers]
+    assert {Tolerances().fp32_key(runner) for runner in runners} == set(Tolerances().fp32_difference)
+
+
+def test_the_limits_are_those_of_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Tolerances().fp32_difference == fp32_differences()
+    assert fp32_differences()["onnxruntime_cpu"] == 1e-4
+
+    entry = replace(BACKENDS["openvino"], name="other", providers=(Provider("npu", "Other", ("fp32",), 0.5),))
+    monkeypatch.setitem(BACKENDS, "other", entry)
+    assert Tolerances().fp32_allowed("other-npu") == 0.5
+    assert Tolerances.model_validate({"fp32_difference": {"other_npu": 0.25}}).fp32_allowed("other-npu") == 0.25
+    assert set(Tolerances.model_json_schema()["properties"]["fp32_difference"]["properties"]) == set(fp32_differences())
+
+
+def test_an_unknown_key_names_the_nearest() -> None:
+    with pytest.raises(ValidationError, match=r"'onnxruntime_cup'.*Nearest: 'onnxruntime_cpu'"):
+        Tolerances.model_validate({"fp32_difference": {"onnxruntime_cup": 1e-3}})
 
 
 def test_a_runner_is_held_to_its_own_tolerance() -> None:
-    for key in Fp32Difference.model_fields:
+    for key in fp32_differences():
         own = Tolerances.model_validate({"fp32_difference": {key: 0.123}})
         assert own.fp32_allowed(key.replace("_", "-")) == 0.123
-        others = [own.fp32_allowed(other.replace("_", "-")) for other in Fp32Difference.model_fields if other != key]
+        others = [own.fp32_allowed(other.replace("_", "-")) for other in fp32_differences() if other != key]
         assert 0.123 not in others
 
 

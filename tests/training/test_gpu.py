@@ -26,7 +26,7 @@ def test_cuda_trains_and_the_bundle_holds(precision: str, tiny_run: TrainedNetwo
     losses = [json.loads(line)["loss"] for line in run.folder.metrics.read_text().splitlines()]
     assert losses[-1] < losses[0]
     bundle = sskt_edge.export(run, tmp_path / "bundle")
-    assert bundle.manifest.marks == []
+    assert bundle.manifest.failures == []
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])

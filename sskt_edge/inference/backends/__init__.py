@@ -1,11 +1,5 @@
-"""The libraries that can run a network, one file each; a library is imported when its session is opened."""
+"""The libraries that can run a network, a folder each; a library is imported when it is used.
 
-from __future__ import annotations
-
-from collections.abc import Callable
-
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
-from sskt_edge.inference.backends.openvino import OpenVinoSession
-from sskt_edge.inference.session import Session
-
-BACKENDS: dict[str, Callable[..., Session]] = {"onnxruntime": OnnxRuntimeSession, "openvino": OpenVinoSession}
+The files in each have the same names: backend.py is what the catalogue's entry names, session.py runs a network,
+versions.py says what is installed.
+"""

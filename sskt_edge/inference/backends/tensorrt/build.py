@@ -51,8 +51,7 @@ class Built:
 def build_engine(
     onnx: bytes,
     *,
-    height: int,
-    width: int,
+    shape: tuple[int, ...],
     batch: Batch,
     network: str,
     flavour: Flavour,
@@ -66,9 +65,8 @@ def build_engine(
     capability 8.0 and later, and 7.5 only if it is asked for and the graph is fp16.
 
     Args:
-        onnx: the file, one input uint8 [N,height,width,3], one output float32 [N,classes], N dynamic.
-        height: H of the images.
-        width: W of the images.
+        onnx: the file, one input uint8 [N,*shape], one output float32 [N,classes], N dynamic.
+        shape: of one image, channels last: (S,S,3).
         batch: the smallest, the best and the largest batch.
         network: the graph's precision by its name in the manifest, for the record.
         flavour: what builds it.
@@ -90,8 +88,7 @@ def build_engine(
     request = builder.Request(
         flavour=flavour.name,
         version=flavour.version,
-        height=height,
-        width=width,
+        shape=shape,
         batch=batch,
         compute_capabilities=[] if gpu else targets,
     )
@@ -110,8 +107,7 @@ def build_engine(
         compute_capabilities=targets,
         network=network,
         batch=batch,
-        height=height,
-        width=width,
+        shape=shape,
         tf32=False,
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
         plan_sha256=hashlib.sha256(plan).hexdigest(),

@@ -41,8 +41,7 @@ class Request(BaseModel):
 
     flavour: FlavourName
     version: str
-    height: int
-    width: int
+    shape: tuple[int, ...]
     batch: Batch
     compute_capabilities: list[str]
 
@@ -92,7 +91,7 @@ def _build(folder: Path, request: Request) -> None:
     config = builder.create_builder_config()
     # On by default; with it fp32 would keep 10 bits of the mantissa.
     config.clear_flag(trt.BuilderFlag.TF32)
-    set_profile(builder, config, _input_of(trt, network, request), request.height, request.width, request.batch, log)
+    set_profile(builder, config, _input_of(trt, network, request), request.shape, request.batch, log)
     _set_compute_capabilities(trt, config, request.compute_capabilities)
     timing = folder / TIMING
     if timing.exists():
@@ -167,26 +166,26 @@ def _input_of(trt: ModuleType, network: Any, request: Request) -> str:
         len(inputs) == len(outputs) == 1
         and inputs[0].dtype == trt.DataType.UINT8
         and outputs[0].dtype == trt.DataType.FLOAT
-        and tuple(inputs[0].shape) == (-1, request.height, request.width, 3)
+        and tuple(inputs[0].shape) == (-1, *request.shape)
         and len(outputs[0].shape) == 2
     )
     if not fits:
         got = ", ".join(f"{it.name}: {str(it.dtype).rpartition('.')[2]} {list(it.shape)}" for it in (*inputs, *outputs))
-        raise other_form(got, request.height, request.width)
+        raise other_form(got, request.shape)
     return str(inputs[0].name)
 
 
-def set_profile(builder: Any, config: Any, name: str, height: int, width: int, batch: Batch, log: Any) -> None:
+def set_profile(builder: Any, config: Any, name: str, shape: tuple[int, ...], batch: Batch, log: Any) -> None:
     """Build for these batches of the input `name`.
 
     Raises:
         WorkError: the library does not take them; what it said is in `log`.
     """
     profile = builder.create_optimization_profile()
-    profile.set_shape(name, *((images, height, width, 3) for images in (batch.min, batch.opt, batch.max)))
+    profile.set_shape(name, *((images, *shape) for images in (batch.min, batch.opt, batch.max)))
     if config.add_optimization_profile(profile) < 0:
         raise WorkError(
-            f"TensorRT does not take batches of {batch.min}, {batch.opt} and {batch.max} images of {height} × {width}: "
+            f"TensorRT does not take batches of {batch.min}, {batch.opt} and {batch.max} images of {list(shape)}: "
             f"{_told(log.errors)}. Set others: export.batch."
         )
 

@@ -21,13 +21,13 @@ from sskt_edge.inference.backends.tensorrt.sidecar import differences, parse
 
 
 def cached_engine(
-    onnx: bytes, side: int, batch: int, precision: str, flavour: Flavour, progress: Progress = QUIET
+    onnx: bytes, shape: tuple[int, ...], batch: int, precision: str, flavour: Flavour, progress: Progress = QUIET
 ) -> bytes:
     """The engine of an ONNX file for batches of exactly `batch` images; from the cache where it fits this machine.
 
     Args:
-        onnx: the file, one input uint8 [N,side,side,3].
-        side: of the images.
+        onnx: the file, one input uint8 [N,*shape].
+        shape: of one image, channels last: (S,S,3).
         batch: images a run.
         precision: of the graph, for the record.
         flavour: what builds and runs it.
@@ -39,7 +39,7 @@ def cached_engine(
         StorageError: the cache does not take it.
     """
     name = hashlib.sha256(
-        f"{hashlib.sha256(onnx).hexdigest()} {side} {batch} {precision} {flavour}".encode()
+        f"{hashlib.sha256(onnx).hexdigest()} {shape} {batch} {precision} {flavour}".encode()
     ).hexdigest()
     stem = user_cache_path("sskt-edge", appauthor=False) / "engines" / name[:32]
     plan, sidecar = stem.with_suffix(".plan"), stem.with_suffix(".json")
@@ -48,8 +48,7 @@ def cached_engine(
         return kept
     built = build_engine(
         onnx,
-        height=side,
-        width=side,
+        shape=shape,
         batch=Batch(min=batch, opt=batch, max=batch),
         network=precision,
         flavour=flavour,

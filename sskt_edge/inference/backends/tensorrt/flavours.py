@@ -91,12 +91,17 @@ def choose(name: str | None = None) -> Flavour:
     return flavour
 
 
+def how_to_install() -> str:
+    """What brings each of them."""
+    return " ".join(_INSTALL.values())
+
+
 def _choose_for_this_machine() -> Flavour:
     from sskt_edge.inference.backends.tensorrt import cuda
 
     here = {flavour.name: flavour for flavour in installed()}
     if not here:
-        raise MissingExtraError("Engines need a TensorRT, and none is installed. " + " ".join(_INSTALL.values()))
+        raise MissingExtraError(f"Engines need a TensorRT, and none is installed. {how_to_install()}")
     if "tensorrt" in here and cuda.device() is not None:
         return here["tensorrt"]
     if "tensorrt_rtx" not in here:

@@ -15,21 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.common.errors import InputError, NetworkError, WorkError
-from sskt_edge.inference.backends.tensorrt import cuda
 from sskt_edge.inference.backends.tensorrt.cuda import DeviceBuffer, Event, PinnedBuffer, Stream, need_device
 from sskt_edge.inference.backends.tensorrt.flavours import Flavour
 from sskt_edge.inference.backends.tensorrt.logger import logger_of
-from sskt_edge.inference.session import check_images, other_form, run_in_parts
+from sskt_edge.inference.backends.tensorrt.versions import versions
+from sskt_edge.inference.session import Phases, check_images, other_form, run_in_parts
 
 _BUILD_AGAIN = "Build the engine again, on this machine and with the TensorRT that is installed here"
-
-
-class Phases(NamedTuple):
-    """Where the time of a run went, in seconds by the GPU's clock; the host's own part is in none of them."""
-
-    copy_in: float
-    compute: float
-    copy_out: float
 
 
 class _Form(NamedTuple):
@@ -42,18 +34,8 @@ class _Form(NamedTuple):
     largest: int
 
 
-def versions(flavour: Flavour) -> dict[str, str]:
-    """The versions of the library and of CUDA's runtime.
-
-    Raises:
-        MissingExtraError: cuda-bindings is not installed.
-        InputError: no GPU answers.
-    """
-    return {flavour.name: flavour.version, "cuda": cuda.need_device().runtime}
-
-
 class TensorRtSession:
-    """A network that takes uint8 [N,H,W,3] and gives float32 [N,classes], with a dynamic batch.
+    """A network that takes uint8 [N,*shape] and gives float32 [N,classes], with a dynamic batch.
 
     It takes all the memory that it needs when it is opened, and gives it back at close(), when it is dropped, or when a
     call fails; after that it is closed. One thread at a time may use it.
@@ -61,8 +43,7 @@ class TensorRtSession:
     Args:
         plan: the bytes of the engine. They are a program: pass none that is not your own or does not have the hash that
             you expect.
-        height: H of the images.
-        width: W of the images.
+        shape: of one image, channels last: (S,S,3).
         max_batch: more images than this are run in several batches.
         flavour: the library to run it by.
         precision: what the engine computes in, for the record.
@@ -81,15 +62,14 @@ class TensorRtSession:
     def __init__(
         self,
         plan: bytes,
-        height: int,
-        width: int,
+        shape: tuple[int, ...],
         max_batch: int,
         *,
         flavour: Flavour,
         precision: str = "fp32",
         built_by: Flavour | None = None,
     ) -> None:
-        self.height, self.width, self.max_batch, self.precision = height, width, max_batch, precision
+        self.shape, self.max_batch, self.precision = shape, max_batch, precision
         trt = flavour.module()
         gpu = need_device()
         self.versions = versions(flavour)
@@ -104,7 +84,7 @@ class TensorRtSession:
         self._open.atexit = False  # the system does it then, and CUDA may be gone already
         try:
             engine = self._load(trt, plan)
-            self._form = _form_of(trt, engine, height, width)
+            self._form = _form_of(trt, engine, shape)
             self._prepare(engine)
             self._take_memory()
         except BaseException:
@@ -112,7 +92,7 @@ class TensorRtSession:
             raise
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 [N,H,W,3] → float32 [N,classes].
+        """uint8 [N,*shape] → float32 [N,classes].
 
         Raises:
             DataError: images of another type or shape.
@@ -121,13 +101,13 @@ class TensorRtSession:
         return self.timed(images)[0]
 
     def timed(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], Phases]:
-        """uint8 [N,H,W,3] → float32 [N,classes], and the time that the GPU took for it, summed over the batches.
+        """uint8 [N,*shape] → float32 [N,classes], and the time that the GPU took for it, summed over the batches.
 
         Raises:
             DataError: images of another type or shape.
             WorkError: TensorRT or CUDA fails, and the session is closed; or it was closed before.
         """
-        check_images(images, self.height, self.width)
+        check_images(images, self.shape)
         if not self._open.alive:
             raise WorkError("This TensorRT session is closed, by close() or by an error. Open another one.")
         phases = []
@@ -172,7 +152,7 @@ class TensorRtSession:
             raise self._failure("preparing the engine", "End other programs that use the GPU's memory")
 
     def _take_memory(self) -> None:
-        images = (self._form.largest, self.height, self.width, 3)
+        images = (self._form.largest, *self.shape)
         logits = (self._form.largest, self._form.classes)
         own = self._owned.enter_context
         self._stream = own(closing(Stream()))
@@ -207,7 +187,7 @@ class TensorRtSession:
     def _set_batch(self, batch: int) -> None:
         if batch == self._batch:
             return
-        if not self._context.set_input_shape(self._form.input, (batch, self.height, self.width, 3)):
+        if not self._context.set_input_shape(self._form.input, (batch, *self.shape)):
             raise self._failure(f"setting a batch of {batch}", _BUILD_AGAIN)
         answer = tuple(self._context.get_tensor_shape(self._form.output))
         if answer != (batch, self._form.classes):
@@ -243,7 +223,7 @@ def _give_back(owned: ExitStack) -> None:
         owned.close()
 
 
-def _form_of(trt: ModuleType, engine: Any, height: int, width: int) -> _Form:
+def _form_of(trt: ModuleType, engine: Any, shape: tuple[int, ...]) -> _Form:
     """What the engine takes and gives, if it has the one form that a session takes."""
     names = [engine.get_tensor_name(number) for number in range(engine.num_io_tensors)]
     inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
@@ -254,16 +234,16 @@ def _form_of(trt: ModuleType, engine: Any, height: int, width: int) -> _Form:
         len(inputs) == len(outputs) == 1
         and kinds[inputs[0]] == trt.DataType.UINT8
         and kinds[outputs[0]] == trt.DataType.FLOAT
-        and shapes[inputs[0]] == (-1, height, width, 3)
+        and shapes[inputs[0]] == (-1, *shape)
         and len(shapes[outputs[0]]) == 2
         and shapes[outputs[0]][1] > 0
         and all(engine.get_tensor_format(name) == trt.TensorFormat.LINEAR for name in names)
         and all(engine.get_tensor_location(name) == trt.TensorLocation.DEVICE for name in names)
     )
     if not fits:
-        raise other_form(", ".join(f"{name}: {kinds[name].name} {list(shapes[name])}" for name in names), height, width)
+        raise other_form(", ".join(f"{name}: {kinds[name].name} {list(shapes[name])}" for name in names), shape)
     profile = engine.get_tensor_profile_shape(inputs[0], 0)
     if len(profile) != 3:
         raise NetworkError("The engine has no range of batches for its input. Build it again.")
-    smallest, _, largest = (shape[0] for shape in profile)
+    smallest, _, largest = (batch[0] for batch in profile)
     return _Form(inputs[0], outputs[0], shapes[outputs[0]][1], smallest, largest)

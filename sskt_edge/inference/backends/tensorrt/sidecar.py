@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -15,7 +15,7 @@ from sskt_edge.inference.backends.tensorrt.flavours import Flavour, FlavourName
 if TYPE_CHECKING:
     from sskt_edge.machine.device import CudaGpu
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 ComputeCapability = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
 _MAX_FAULTS = 5
 _MAX_BYTES = 1 << 16
@@ -31,8 +31,7 @@ class Sidecar(BaseModel):
         compute_capabilities: those that the engine was built for; none says the library's own choice.
         network: the precision, by its name in the manifest.
         batch: the smallest, the best and the largest batch of its profile.
-        height: H of the images.
-        width: W of the images.
+        shape: of one image, channels last: (S,S,3).
         tf32: whether fp32 may be computed in TF32.
         onnx_sha256: of the file that it was built from.
         plan_sha256: of the engine.
@@ -43,15 +42,14 @@ class Sidecar(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     flavour: FlavourName
     version: str
     gpu: str | None
     compute_capabilities: list[ComputeCapability]
     network: str
     batch: Batch
-    height: PositiveInt
-    width: PositiveInt
+    shape: tuple[PositiveInt, ...]
     tf32: bool
     onnx_sha256: Sha256
     plan_sha256: Sha256
@@ -88,11 +86,17 @@ def parse(content: bytes, rebuild: str = "sskt-edge export BUNDLE --trt") -> Sid
             "Upgrade it: pip install --upgrade sskt-edge."
         )
     try:
-        return Sidecar.model_validate(raw)
+        return Sidecar.model_validate(_of_version_1(raw) if version == 1 else raw)
     except ValidationError as error:
         faults = error.errors()[:_MAX_FAULTS]
         found = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
         raise BundleError(f"The engine's sidecar is not valid: {found}. {again}") from error
+
+
+def _of_version_1(raw: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 of the schema had the height and the width of images in place of a shape; → today's."""
+    others = {name: value for name, value in raw.items() if name not in ("height", "width")}
+    return {**others, "schema_version": SCHEMA_VERSION, "shape": [raw.get("height"), raw.get("width"), 3]}
 
 
 def this_platform() -> str:

@@ -43,7 +43,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def build(onnx: bytes, name: str = "fp32", **options: Any) -> Built:
     options = {"flavour": choose("tensorrt_rtx"), "batch": BATCH, **options}
-    return build_engine(onnx, height=SIDE, width=SIDE, network=name, **options)
+    return build_engine(onnx, shape=(SIDE, SIDE, 3), network=name, **options)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -56,7 +56,7 @@ def test_an_engine_is_built_and_its_sidecar_says_of_what(precision: str) -> None
     assert sidecar.plan_sha256 == hashlib.sha256(built.plan).hexdigest()
     assert sidecar.onnx_sha256 == hashlib.sha256(onnx).hexdigest()
     assert (sidecar.flavour, sidecar.version, sidecar.network) == (flavour.name, flavour.version, precision)
-    assert (sidecar.height, sidecar.width, sidecar.batch) == (SIDE, SIDE, BATCH)
+    assert (sidecar.shape, sidecar.batch) == ((SIDE, SIDE, 3), BATCH)
     assert (sidecar.gpu, sidecar.compute_capabilities, sidecar.tf32) == (None, [], False)
     assert built.timing_cache == b""
     assert validity(built.plan) != validity(b"\0" * len(built.plan))

@@ -46,8 +46,8 @@ def test_batches_that_the_library_does_not_take_are_refused_with_what_it_said() 
     log = builder._log(trt)
     one = trt.Builder(log)
     no_order = Batch.model_construct(min=4, opt=2, max=1)
-    with pytest.raises(WorkError, match=r"batches of 4, 2 and 1 images of 8 × 8: .*MIN<=OPT<=MAX.*export\.batch"):
-        set_profile(one, one.create_builder_config(), "images", 8, 8, no_order, log)
+    with pytest.raises(WorkError, match=r"batches of 4, 2 and 1 images of \[8, 8, 3\]: .*MIN<=OPT<=MAX.*export\.batch"):
+        set_profile(one, one.create_builder_config(), "images", (8, 8, 3), no_order, log)
 
 
 def test_it_does_not_begin_before_it_is_told_to(tmp_path: Path) -> None:

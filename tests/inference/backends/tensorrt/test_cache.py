@@ -21,7 +21,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def engine(batch: int = 4) -> bytes:
-    return cached_engine(network(), SIDE, batch, "fp32", flavours.choose("tensorrt_rtx"))
+    return cached_engine(network(), (SIDE, SIDE, 3), batch, "fp32", flavours.choose("tensorrt_rtx"))
 
 
 def plans(home: Path) -> list[Path]:

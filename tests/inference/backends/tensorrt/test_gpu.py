@@ -15,7 +15,7 @@ import pytest
 from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.bundle.manifest import Batch
 from sskt_edge.common.errors import BundleError, InputError, WorkError
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.backends.tensorrt import cuda
 from sskt_edge.inference.backends.tensorrt.build import Built, build_engine
 from sskt_edge.inference.backends.tensorrt.flavours import Flavour, FlavourName, choose, installed
@@ -54,7 +54,7 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
 @pytest.fixture(scope="module")
 def built(flavour: Flavour) -> Built:
     batch = Batch(min=1, opt=2, max=MAX)
-    return build_engine(tiny_onnx(), height=SIDE, width=SIDE, batch=batch, network="fp32", flavour=flavour)
+    return build_engine(tiny_onnx(), shape=(SIDE, SIDE, 3), batch=batch, network="fp32", flavour=flavour)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def bundle(flavour: Flavour, without_engines: Bundle, tmp_path_factory: pytest.T
 
 def agree(session: Session, precision: str, count: int) -> bool:
     """Whether a session answers as ONNX Runtime on the CPU does, from the same file."""
-    cpu = OnnxRuntimeSession(PRECISIONS[precision](), SIDE, SIDE, count, provider="cpu", threads=1)
+    cpu = OnnxRuntimeSession(PRECISIONS[precision](), (SIDE, SIDE, 3), count, provider="cpu", threads=1)
     expected = cpu.run(images(count))
     difference = np.abs(session.run(images(count)) - expected).max()
     return bool(difference <= NEAR[precision] * max(1, np.abs(expected).max()))
@@ -83,7 +83,7 @@ def agree(session: Session, precision: str, count: int) -> bool:
 
 @pytest.fixture
 def session(built: Built, flavour: Flavour) -> Iterator[TensorRtSession]:
-    with closing(TensorRtSession(built.plan, SIDE, SIDE, MAX, flavour=flavour)) as opened:
+    with closing(TensorRtSession(built.plan, (SIDE, SIDE, 3), MAX, flavour=flavour)) as opened:
         yield opened
 
 
@@ -100,16 +100,16 @@ def test_any_batch_gives_the_logits_of_the_network(count: int, session: TensorRt
 def test_a_trained_network_agrees_with_onnxruntime(count: int, flavour: Flavour, tiny_bundle: Bundle) -> None:
     onnx = tiny_bundle.read("model.onnx")
     batch = Batch(min=1, opt=4, max=8)
-    engine = build_engine(onnx, height=16, width=16, batch=batch, network="fp32", flavour=flavour)
-    expected = OnnxRuntimeSession(onnx, 16, 16, 8, provider="cpu", threads=1).run(images(count, 16))
-    with closing(TensorRtSession(engine.plan, 16, 16, 8, flavour=flavour)) as session:
+    engine = build_engine(onnx, shape=(16, 16, 3), batch=batch, network="fp32", flavour=flavour)
+    expected = OnnxRuntimeSession(onnx, (16, 16, 3), 8, provider="cpu", threads=1).run(images(count, 16))
+    with closing(TensorRtSession(engine.plan, (16, 16, 3), 8, flavour=flavour)) as session:
         assert np.abs(session.run(images(count, 16)) - expected).max() <= 1e-3 * max(1, np.abs(expected).max())
 
 
 def test_a_batch_below_the_smallest_is_filled_up(flavour: Flavour) -> None:
     batch = Batch(min=3, opt=3, max=MAX)
-    engine = build_engine(tiny_onnx(), height=SIDE, width=SIDE, batch=batch, network="fp32", flavour=flavour)
-    with closing(TensorRtSession(engine.plan, SIDE, SIDE, MAX, flavour=flavour)) as session:
+    engine = build_engine(tiny_onnx(), shape=(SIDE, SIDE, 3), batch=batch, network="fp32", flavour=flavour)
+    with closing(TensorRtSession(engine.plan, (SIDE, SIDE, 3), MAX, flavour=flavour)) as session:
         for count in (1, 4, 2, 5):
             assert np.abs(session.run(images(count)) - reference(images(count))).max() < 1e-4
 
@@ -154,7 +154,7 @@ def test_an_engine_that_is_cut_off_is_an_error_with_the_versions(share: float, b
     with pytest.raises(
         WorkError, match=rf"TensorRT failed at loading the engine: .*Here: {re.escape(str(flavour))}, .*driver"
     ):
-        TensorRtSession(plan, SIDE, SIDE, MAX, flavour=flavour)
+        TensorRtSession(plan, (SIDE, SIDE, 3), MAX, flavour=flavour)
 
 
 def test_memory_is_steady_under_load(session: TensorRtSession) -> None:
@@ -168,7 +168,7 @@ def test_memory_is_steady_under_load(session: TensorRtSession) -> None:
 
 def test_closed_sessions_leave_no_memory_behind(built: Built, flavour: Flavour) -> None:
     def open_and_run() -> None:
-        with closing(TensorRtSession(built.plan, SIDE, SIDE, MAX, flavour=flavour)) as session:
+        with closing(TensorRtSession(built.plan, (SIDE, SIDE, 3), MAX, flavour=flavour)) as session:
             session.run(images(1))
 
     open_and_run()  # what the libraries take once and for all

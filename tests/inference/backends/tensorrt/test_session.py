@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from sskt_edge.common.errors import DataError, InputError, NetworkError, WorkError
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.backends.tensorrt import cuda
 from sskt_edge.inference.backends.tensorrt.flavours import Flavour, choose
 from sskt_edge.inference.backends.tensorrt.logger import logger_of
@@ -38,7 +38,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedTensorRt:
 
 def open_tiny(simulated: SimulatedTensorRt, plan: bytes | None = None, **how: Any) -> TensorRtSession:
     plan = tiny_onnx() if plan is None else plan
-    return TensorRtSession(plan, SIDE, SIDE, how.pop("max_batch", MAX), flavour=simulated.flavour(), **how)
+    return TensorRtSession(plan, (SIDE, SIDE, 3), how.pop("max_batch", MAX), flavour=simulated.flavour(), **how)
 
 
 def images(count: int) -> npt.NDArray[np.uint8]:
@@ -47,7 +47,7 @@ def images(count: int) -> npt.NDArray[np.uint8]:
 
 @pytest.mark.parametrize("count", [1, 3, MAX, MAX + 1, 2 * MAX, 2 * MAX + 3])
 def test_any_batch_gives_the_logits_of_onnxruntime(count: int, simulated: SimulatedTensorRt) -> None:
-    other = OnnxRuntimeSession(tiny_onnx(), SIDE, SIDE, MAX, provider="cpu", threads=1)
+    other = OnnxRuntimeSession(tiny_onnx(), (SIDE, SIDE, 3), MAX, provider="cpu", threads=1)
     logits = open_tiny(simulated).run(images(count))
     assert logits.dtype == np.float32
     assert np.abs(logits - other.run(images(count))).max() < 1e-5
@@ -295,7 +295,7 @@ def test_without_a_gpu_the_real_session_says_what_to_do() -> None:
     if cuda.device() is not None:
         pytest.skip("a GPU is here")
     with pytest.raises(InputError, match=r"run on an NVIDIA GPU only.*or use backend 'onnxruntime'"):
-        TensorRtSession(b"plan", SIDE, SIDE, MAX, flavour=choose("tensorrt_rtx"))
+        TensorRtSession(b"plan", (SIDE, SIDE, 3), MAX, flavour=choose("tensorrt_rtx"))
 
 
 def test_the_real_logger_keeps_what_the_real_library_says() -> None:

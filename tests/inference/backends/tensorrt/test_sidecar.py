@@ -27,8 +27,7 @@ def sidecar(**changes: Any) -> Sidecar:
         "compute_capabilities": ["8.7"],
         "network": "fp16",
         "batch": Batch(min=1, opt=4, max=8),
-        "height": 224,
-        "width": 224,
+        "shape": (224, 224, 3),
         "tf32": False,
         "onnx_sha256": "a" * 64,
         "plan_sha256": "b" * 64,
@@ -48,6 +47,17 @@ def test_what_is_written_is_read() -> None:
     assert parse(sidecar().as_bytes()) == sidecar()
 
 
+def test_a_sidecar_of_version_1_is_read_by_its_height_and_width() -> None:
+    raw = json.loads(sidecar().as_bytes())
+    del raw["shape"]
+    older = {**raw, "schema_version": 1, "height": 224, "width": 224}
+    assert parse(json.dumps(older).encode()) == sidecar()
+
+    del older["width"]
+    with pytest.raises(BundleError, match="not valid: shape"):
+        parse(json.dumps(older).encode())
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -56,7 +66,7 @@ def test_what_is_written_is_read() -> None:
         ({"flavour": "openvino"}, "not valid: flavour"),
         ({"compute_capabilities": ["sm87"]}, r"not valid: compute_capabilities\.0"),
         ({"batch": {"min": 2, "opt": 1, "max": 2}}, "min <= opt <= max"),
-        ({"schema_version": 9}, "schema version 9; this sskt-edge reads up to 1"),
+        ({"schema_version": 9}, "schema version 9; this sskt-edge reads up to 2"),
         ({"schema_version": None}, "not valid: schema_version"),
     ],
 )

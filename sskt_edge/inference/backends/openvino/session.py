@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.bundle.onnx_wire import refuse_untrusted
-from sskt_edge.common.errors import InputError, MissingExtraError, NetworkError, SsktEdgeError, WorkError
-from sskt_edge.common.packages import install_hint
+from sskt_edge.common.errors import InputError, NetworkError, SsktEdgeError, WorkError
+from sskt_edge.inference.backends.openvino.versions import library, versions
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
 # Left to itself OpenVINO computes in bf16 wherever the CPU can, fp32 graphs too.
@@ -25,19 +23,17 @@ _PRECISIONS: dict[str, dict[str, str]] = {
 }
 _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
 _NOTHING_SAID = ("Exception from ", "Check '", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
-_TELEMETRY = "openvino_telemetry"
 
 
 class OpenVinoSession:
-    """A network that takes uint8 [N,H,W,3] and gives float32 [N,classes], with a dynamic batch.
+    """A network that takes uint8 [N,*shape] and gives float32 [N,classes], with a dynamic batch.
 
     One batch runs on all threads. Many batches at once, a thread each, were measured to gain a tenth at most, for as
     many times the memory.
 
     Args:
         content: the bytes of the ONNX file.
-        height: H of the images.
-        width: W of the images.
+        shape: of one image, channels last: (S,S,3).
         max_batch: more images than this are run in several batches.
         provider: "cpu", or "auto", which is the same.
         threads: threads of one run; 0 leaves it to OpenVINO.
@@ -56,8 +52,7 @@ class OpenVinoSession:
     def __init__(
         self,
         content: bytes,
-        height: int,
-        width: int,
+        shape: tuple[int, ...],
         max_batch: int,
         *,
         provider: str = "auto",
@@ -70,7 +65,7 @@ class OpenVinoSession:
             raise InputError(f"Unknown provider '{provider}'. Known: auto, cpu.")
         if precision not in _PRECISIONS:
             raise InputError(f"Unknown precision '{precision}'. Known: {', '.join(_PRECISIONS)}.")
-        self.height, self.width, self.max_batch = height, width, max_batch
+        self.shape, self.max_batch = shape, max_batch
         self._fixed_batch = fixed_batch
         self.versions = versions()
         settings: dict[str, str | int] = {**_PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
@@ -79,8 +74,8 @@ class OpenVinoSession:
         core = _core()
         with _errors(NetworkError, "OpenVINO does not take the network"):
             model = _read(content)
-            _check_form(model, height, width, max_batch if fixed_batch else None)
-            model.reshape([max_batch if fixed_batch else -1, height, width, 3])
+            _check_form(model, shape, max_batch if fixed_batch else None)
+            model.reshape([max_batch if fixed_batch else -1, *shape])
             compiled = core.compile_model(model, "CPU", settings)
             self._request = compiled.create_infer_request()
         self.provider = ",".join(compiled.get_property("EXECUTION_DEVICES")).lower()
@@ -88,14 +83,14 @@ class OpenVinoSession:
         self.precision = _NAMES.get(became, became)
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 [N,H,W,3] → float32 [N,classes].
+        """uint8 [N,*shape] → float32 [N,classes].
 
         Raises:
             DataError: images of another type or shape.
             NetworkError: the network answers in another form.
             WorkError: OpenVINO fails.
         """
-        check_images(images, self.height, self.width)
+        check_images(images, self.shape)
         return run_in_parts(self._run, images, self.max_batch, self._fixed_batch)
 
     def _run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -106,26 +101,6 @@ class OpenVinoSession:
         return logits
 
 
-def versions() -> dict[str, str]:
-    """The version of OpenVINO.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    return {"openvino": str(_import().__version__).partition("-")[0]}
-
-
-def _import() -> ModuleType:
-    """OpenVINO, imported without its telemetry: importing it would report to its makers, and leave files at home."""
-    try:
-        with _hidden(_TELEMETRY):
-            import openvino
-    except ImportError as error:
-        raise MissingExtraError(f"This needs openvino, which is not installed. {install_hint('openvino')}.") from error
-    module: ModuleType = openvino
-    return module
-
-
 @cache
 def _core() -> Any:
     """The one Core of this process, which never ends.
@@ -134,20 +109,7 @@ def _core() -> Any:
     began, 2026.4 leaves the thread with the stack of the first, whose memory is gone, and the next signal that Python
     handles, such as Ctrl-C, kills the process.
     """
-    return _import().Core()
-
-
-@contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    """No import inside finds the module, unless it has been imported before."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[name]
+    return library().Core()
 
 
 def _read(content: bytes) -> Any:
@@ -158,7 +120,7 @@ def _read(content: bytes) -> Any:
     return reader.convert(reader.load(io.BytesIO(content)))
 
 
-def _check_form(model: Any, height: int, width: int, batch: int | None) -> None:
+def _check_form(model: Any, shape: tuple[int, ...], batch: int | None) -> None:
     """Check that the network has the one form that a session takes; its answer may be fixed to `batch` images."""
     ends = (*model.inputs, *model.outputs)
     kinds = [end.get_element_type().get_type_name() for end in ends]
@@ -167,17 +129,15 @@ def _check_form(model: Any, height: int, width: int, batch: int | None) -> None:
         len(model.inputs) == len(model.outputs) == 1
         and kinds == ["u8", "f32"]
         and shapes[0].rank.is_static
-        and len(shapes[0]) == 4
+        and len(shapes[0]) == 1 + len(shape)
         and shapes[0][0].is_dynamic
-        and all(
-            is_.is_dynamic or is_ == must for is_, must in zip(list(shapes[0])[1:], (height, width, 3), strict=True)
-        )
+        and all(is_.is_dynamic or is_ == must for is_, must in zip(list(shapes[0])[1:], shape, strict=True))
         # Of more images than a fixed answer has room for OpenVINO writes past its end, and says nothing.
         and (shapes[1].rank.is_dynamic or (len(shapes[1]) == 2 and (shapes[1][0].is_dynamic or shapes[1][0] == batch)))
     )
     if not fits:
         got = ", ".join(f"{end.any_name}: {kind} {shape}" for end, kind, shape in zip(ends, kinds, shapes, strict=True))
-        raise other_form(got, height, width)
+        raise other_form(got, shape)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ import pytest
 
 from sskt_edge.bundle.bundle import open_bundle
 from sskt_edge.common.errors import BundleError, DataError, InputError, MissingExtraError, NetworkError
-from sskt_edge.inference.backends.openvino import OpenVinoSession, versions
+from sskt_edge.inference.backends.openvino.session import OpenVinoSession
+from sskt_edge.inference.backends.openvino.versions import versions
 from sskt_edge.inference.open_session import open_session
 from tests.bundle.tiny import SIDE, reference, tiny_model, tiny_onnx, write_bundle
 
@@ -22,7 +23,7 @@ pytest.importorskip("openvino", reason="openvino is not installed")
 
 def open_tiny(content: bytes | None = None, **how: Any) -> OpenVinoSession:
     content = tiny_onnx() if content is None else content
-    return OpenVinoSession(content, SIDE, SIDE, 4, threads=1, **how)
+    return OpenVinoSession(content, (SIDE, SIDE, 3), 4, threads=1, **how)
 
 
 def images(count: int) -> npt.NDArray[np.uint8]:
@@ -158,10 +159,10 @@ def test_openvinos_own_format_is_refused() -> None:
 USE = """
 import sys
 import numpy as np
-from sskt_edge.inference.backends.openvino import OpenVinoSession
+from sskt_edge.inference.backends.openvino.session import OpenVinoSession
 content = sys.stdin.buffer.read()
 for precision in ("fp32", "bf16"):
-    OpenVinoSession(content, 8, 8, 2, precision=precision).run(np.zeros((3, 8, 8, 3), np.uint8))
+    OpenVinoSession(content, (8, 8, 3), 2, precision=precision).run(np.zeros((3, 8, 8, 3), np.uint8))
 assert "openvino_telemetry" not in sys.modules
 """
 
@@ -170,7 +171,7 @@ def test_a_session_writes_no_file_warns_of_nothing_and_reports_to_nobody(tmp_pat
     home, work = tmp_path / "home", tmp_path / "work"
     home.mkdir()
     work.mkdir()
-    root = str(Path(__file__).parents[3])
+    root = str(Path(__file__).parents[4])
     env = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "TMPDIR": str(work), "PYTHONPATH": root}
     command = [sys.executable, "-B", "-W", "error", "-c", USE]
     done = subprocess.run(command, input=tiny_onnx(), env=env, cwd=work, capture_output=True, check=False)
@@ -188,9 +189,10 @@ def test_hiding_the_telemetry_leaves_it_to_others() -> None:
 SIGNAL = """
 import signal, sys
 from pathlib import Path
-from sskt_edge.inference.backends.openvino import OpenVinoSession
+from sskt_edge.inference.backends.openvino.session import OpenVinoSession
 signal.signal(signal.SIGINT, lambda *_: print("handled", flush=True))
-sessions = [OpenVinoSession(Path(sys.argv[1]).read_bytes(), int(sys.argv[2]), int(sys.argv[2]), 4) for _ in range(2)]
+content, shape = Path(sys.argv[1]).read_bytes(), (int(sys.argv[2]), int(sys.argv[2]), 3)
+sessions = [OpenVinoSession(content, shape, 4) for _ in range(2)]
 while sessions:
     del sessions[0]
     signal.raise_signal(signal.SIGINT)

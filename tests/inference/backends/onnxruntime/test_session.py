@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from sskt_edge.common.errors import BundleError, DataError, InputError, MissingExtraError, NetworkError, WorkError
-from sskt_edge.inference.backends import onnxruntime as backend
-from sskt_edge.inference.backends.onnxruntime import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime import session as backend
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
+from sskt_edge.inference.backends.onnxruntime.versions import PROVIDERS
 from tests.bundle.tiny import SIDE, WEIGHT, reference, tiny_model, tiny_onnx
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -21,7 +22,9 @@ def open_tiny(
     content: bytes | None = None, *, provider: str = "cpu", max_batch: int = 4, fixed_batch: bool = False
 ) -> OnnxRuntimeSession:
     content = tiny_onnx() if content is None else content
-    return OnnxRuntimeSession(content, SIDE, SIDE, max_batch, provider=provider, threads=1, fixed_batch=fixed_batch)
+    return OnnxRuntimeSession(
+        content, (SIDE, SIDE, 3), max_batch, provider=provider, threads=1, fixed_batch=fixed_batch
+    )
 
 
 def images(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -168,7 +171,7 @@ def test_what_is_left_to_the_cpu_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     """With a provider that starts and takes nothing, which stands in for CUDA."""
     if "AzureExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has no such provider")
-    monkeypatch.setitem(backend._PROVIDERS, "cuda", ("AzureExecutionProvider", {}))
+    monkeypatch.setitem(PROVIDERS, "cuda", ("AzureExecutionProvider", {}))
     with pytest.raises(NetworkError, match=r"Provider 'cuda' would leave a part of the network to the CPU: Cast, "):
         open_tiny(provider="cuda")
     session = open_tiny(provider="auto")

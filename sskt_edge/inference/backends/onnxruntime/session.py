@@ -11,18 +11,11 @@ import numpy.typing as npt
 
 from sskt_edge.bundle.onnx_wire import refuse_untrusted
 from sskt_edge.common.errors import InputError, MissingExtraError, NetworkError, WorkError
-from sskt_edge.common.packages import install_hint, version_of
+from sskt_edge.common.packages import install_hint
 from sskt_edge.common.text import first_line
+from sskt_edge.inference.backends.onnxruntime.versions import PROVIDERS, library, versions
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
-# TF32 is off: fp32 means fp32. TensorRT has no such switch here, so "auto" leaves it out; a source's engine that runs
-# on it is compared with torch, as all are.
-# Neither it nor CUDA has run in this project's tests yet.
-_PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
-    "cpu": ("CPUExecutionProvider", {}),
-    "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
-    "tensorrt": ("TensorrtExecutionProvider", {}),
-}
 # The lists that are tried, until one opens; what a provider of a list does not take, the next one runs. "cuda" and
 # "tensorrt" hold with their first list only: the others show whether it was the provider that did not start.
 _LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -31,19 +24,17 @@ _LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "cuda": (("cuda",), ("cuda", "cpu"), ("cpu",)),
     "tensorrt": (("tensorrt", "cuda"), ("tensorrt", "cuda", "cpu"), ("cpu",)),
 }
-_TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu12", "tensorrt-cu13")
 _ERRORS_ONLY, _FATAL_ONLY = 3, 4
 # What ONNX Runtime says where a node is left to the CPU, and that is not allowed.
 _LEFT_TO_CPU = "assigned to the default CPU EP"
 
 
 class OnnxRuntimeSession:
-    """A network that takes uint8 [N,H,W,3] and gives float32 [N,classes], with a dynamic batch.
+    """A network that takes uint8 [N,*shape] and gives float32 [N,classes], with a dynamic batch.
 
     Args:
         content: the bytes of the ONNX file.
-        height: H of the images.
-        width: W of the images.
+        shape: of one image, channels last: (S,S,3).
         max_batch: more images than this are run in several batches.
         provider: "cpu", "cuda", "tensorrt" (with CUDA for what it does not take), or "auto": CUDA if it is there, else
             the CPU. "cuda" and "tensorrt" leave nothing to the CPU; "auto" may.
@@ -64,8 +55,7 @@ class OnnxRuntimeSession:
     def __init__(
         self,
         content: bytes,
-        height: int,
-        width: int,
+        shape: tuple[int, ...],
         max_batch: int,
         *,
         provider: str = "auto",
@@ -74,14 +64,14 @@ class OnnxRuntimeSession:
         fixed_batch: bool = False,
     ) -> None:
         refuse_untrusted(content, "the ONNX file")
-        ort = _import()
-        self.height, self.width, self.max_batch, self.precision = height, width, max_batch, precision
+        ort = library()
+        self.shape, self.max_batch, self.precision = shape, max_batch, precision
         self._fixed_batch = fixed_batch
         self.versions = versions(provider)
         self._session, error = _first_to_open(ort, content, threads, _lists(provider, ort.get_available_providers()))
         # A provider that cannot start only leaves a line in the log, and the next one takes over.
         running = self._session.get_providers()
-        self.provider = next(name for name, (long, _) in _PROVIDERS.items() if long == running[0])
+        self.provider = next(name for name, (long, _) in PROVIDERS.items() if long == running[0])
         if provider not in ("auto", self.provider):
             raise InputError(
                 f"Provider '{provider}' is installed but does not start on this machine; available: "
@@ -90,17 +80,17 @@ class OnnxRuntimeSession:
             ) from error
         if error and provider != "auto":
             raise _refused(provider, error, self._session)
-        self._input = _check_form(self._session, height, width)
+        self._input = _check_form(self._session, shape)
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """uint8 [N,H,W,3] → float32 [N,classes].
+        """uint8 [N,*shape] → float32 [N,classes].
 
         Raises:
             DataError: images of another type or shape.
             NetworkError: the network answers in another form.
             WorkError: ONNX Runtime fails.
         """
-        check_images(images, self.height, self.width)
+        check_images(images, self.shape)
         return run_in_parts(self._run, images, self.max_batch, self._fixed_batch)
 
     def _run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -113,47 +103,13 @@ class OnnxRuntimeSession:
         return np.asarray(logits, dtype=np.float32)
 
 
-def versions(provider: str = "cpu") -> dict[str, str]:
-    """The version of ONNX Runtime, and of TensorRT if that is the provider.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    found = {"onnxruntime": str(_import().__version__)}
-    if provider == "tensorrt":
-        found["tensorrt"] = next(filter(None, map(version_of, _TENSORRT_PACKAGES)), "of the system")
-    return found
-
-
-def providers() -> tuple[str, ...]:
-    """What this ONNX Runtime was built to run on, such as ("cuda", "cpu").
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    present = _import().get_available_providers()
-    return tuple(name for name in _PROVIDERS if _PROVIDERS[name][0] in present)
-
-
-def _import() -> ModuleType:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError(
-            "This needs onnxruntime, which is not installed. "
-            f"{install_hint('cpu')}, or for CUDA {install_hint('gpu')}; do not install both."
-        ) from error
-    module: ModuleType = onnxruntime
-    return module
-
-
 def _lists(provider: str, present: list[str]) -> tuple[tuple[str, ...], ...]:
     """The lists of providers to try, by their short names."""
     if provider not in _LISTS:
         raise InputError(f"Unknown provider '{provider}'. Known: {', '.join(_LISTS)}.")
-    if provider == "auto" and _PROVIDERS["cuda"][0] not in present:
+    if provider == "auto" and PROVIDERS["cuda"][0] not in present:
         return _LISTS["cpu"]
-    if provider != "auto" and _PROVIDERS[provider][0] not in present:
+    if provider != "auto" and PROVIDERS[provider][0] not in present:
         raise MissingExtraError(
             f"Provider '{provider}' is not in this onnxruntime; it has: {', '.join(present)}. "
             f"pip uninstall onnxruntime; {install_hint('gpu')}. Or use provider 'cpu'."
@@ -186,7 +142,7 @@ def _open(ort: ModuleType, content: bytes, threads: int, names: Sequence[str]) -
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     elif len(names) > 1:
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    providers = [_PROVIDERS[name] for name in names]
+    providers = [PROVIDERS[name] for name in names]
     try:
         # Its own fallback would print to stdout, and take the CPU even between two runs.
         return ort.InferenceSession(content, options, providers=providers, enable_fallback=False)
@@ -210,12 +166,12 @@ def _on_cpu(session: Any) -> str:
         parts = session.get_provider_graph_assignment_info()
     except AttributeError:
         return ""
-    cpu, _ = _PROVIDERS["cpu"]
+    cpu, _ = PROVIDERS["cpu"]
     kinds = dict.fromkeys(node.op_type for part in parts if part.ep_name == cpu for node in part.get_nodes())
     return f": {', '.join(kinds)}" if kinds else ""
 
 
-def _check_form(session: Any, height: int, width: int) -> str:
+def _check_form(session: Any, shape: tuple[int, ...]) -> str:
     """The input's name, if the network has the one form that a session takes."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     got = ", ".join(f"{it.name}: {it.type} {it.shape}" for it in (*inputs, *outputs))
@@ -223,14 +179,11 @@ def _check_form(session: Any, height: int, width: int) -> str:
         len(inputs) == len(outputs) == 1
         and inputs[0].type == "tensor(uint8)"
         and outputs[0].type == "tensor(float)"
-        and len(inputs[0].shape) == 4
+        and len(inputs[0].shape) == 1 + len(shape)
         and len(outputs[0].shape) in (0, 2)  # 0: ONNX Runtime does not know it
         and not isinstance(inputs[0].shape[0], int)
-        and all(
-            not isinstance(is_, int) or is_ == must
-            for is_, must in zip(inputs[0].shape[1:], (height, width, 3), strict=True)
-        )
+        and all(not isinstance(is_, int) or is_ == must for is_, must in zip(inputs[0].shape[1:], shape, strict=True))
     )
     if not fits:
-        raise other_form(got, height, width)
+        raise other_form(got, shape)
     return str(inputs[0].name)

@@ -1,0 +1,107 @@
+"""The libraries that run an exported network, and what each runs on. `load` gives a `inference.backend.Backend`.
+
+A new backend is an entry here, and a folder of its own in inference/backends/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sskt_edge.catalogue.entry import Entry
+from sskt_edge.common.packages import install_hint
+
+ON_CPU, ON_GPU = 1e-4, 1e-3
+"""Largest difference of an fp32 logit. Measured on CPUs: 1e-6 to 1e-5 of the largest. A GPU sums in another order."""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """What a backend runs on.
+
+    Attributes:
+        name: as a user asks for it, "cpu".
+        title: of the backend on it, for a reader.
+        takes: the precisions of a bundle that it is given unasked.
+        fp32_difference: the largest difference of a logit in fp32, as a share of the largest logit.
+    """
+
+    name: str
+    title: str
+    takes: tuple[str, ...]
+    fp32_difference: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendEntry(Entry):
+    """A library.
+
+    Attributes:
+        title: its name for a reader.
+        providers: what it runs on, the one that is there everywhere first.
+        runs_files: it runs the ONNX files of a bundle; else engines that are built from them.
+        source_engines: how sources may be run by it: each precision to compute in, and the provider to do it on, "" for
+            that of the training's device.
+    """
+
+    title: str
+    providers: tuple[Provider, ...]
+    runs_files: bool = True
+    source_engines: tuple[tuple[Literal["fp32", "bf16", "fp16"], str], ...] = ()
+
+    @property
+    def install(self) -> str:
+        """The command that brings it, "pip install 'sskt-edge[openvino]'"."""
+        return install_hint(*self.extras)
+
+
+_FOLDER = "sskt_edge.inference.backends"
+# The first provider of the first backend is the one that every export is judged by.
+BACKENDS: dict[str, BackendEntry] = {
+    one.name: one
+    for one in (
+        BackendEntry(
+            "onnxruntime",
+            "ONNX files on the CPU and on NVIDIA GPUs",
+            f"{_FOLDER}.onnxruntime.backend:OnnxRuntimeBackend",
+            ("cpu",),
+            title="ONNX Runtime",
+            providers=(
+                Provider("cpu", "ONNX Runtime on the CPU", ("fp32", "fp16", "int8", "int8-cpu"), ON_CPU),
+                Provider("cuda", "ONNX Runtime on CUDA", ("fp32", "fp16"), ON_GPU),
+                # No fp32: this provider has no switch for TF32, so its answers prove nothing of fp32. Where it is asked
+                # for by name, it may be out of tolerance.
+                Provider("tensorrt", "ONNX Runtime on TensorRT", ("fp16", "int8"), ON_GPU),
+            ),
+            source_engines=(("fp32", ""), ("fp32", "tensorrt")),
+        ),
+        BackendEntry(
+            "openvino",
+            "ONNX files on the CPU",
+            f"{_FOLDER}.openvino.backend:OpenVinoBackend",
+            ("openvino",),
+            title="OpenVINO",
+            providers=(Provider("cpu", "OpenVINO on the CPU", ("fp32", "fp16", "int8"), ON_CPU),),
+            source_engines=(("fp32", ""), ("bf16", "")),
+        ),
+        BackendEntry(
+            "tensorrt",
+            "engines that are built from ONNX files for one kind of NVIDIA GPU",
+            f"{_FOLDER}.tensorrt.backend:TensorRtBackend",
+            ("tensorrt",),
+            title="TensorRT",
+            providers=(Provider("cuda", "TensorRT engines", ("fp32", "fp16", "int8"), ON_GPU),),
+            runs_files=False,
+            source_engines=(("fp32", ""), ("fp16", "")),
+        ),
+    )
+}
+
+
+def fp32_differences() -> dict[str, float]:
+    """Backend and provider, "onnxruntime_cpu" → the largest difference of an fp32 logit that is allowed."""
+    return {
+        f"{entry.name}_{provider.name}": provider.fp32_difference
+        for entry in BACKENDS.values()
+        for provider in entry.providers
+    }

@@ -1,0 +1,115 @@
+"""Files as a network is shown them: one reader for each kind of input.
+
+Another kind of input is one more reader in `READERS`.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from sskt_edge.common.errors import InputError
+from sskt_edge.common.progress import Progress
+from sskt_edge.images.decode import decode, read_square, to_square
+from sskt_edge.images.listing import FolderListing, load
+
+Shape = tuple[int, ...]
+JPEG_QUALITY = 90
+
+
+class ReadFiles(NamedTuple):
+    """The files of a folder that could be read.
+
+    Attributes:
+        images: uint8 [N,*shape].
+        labels: int64 [N], the class numbers of the listing.
+        skipped: a message for each file that was left out.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    skipped: list[str]
+
+
+class Reader(Protocol):
+    """How files become what a network takes."""
+
+    def read(self, path: Path, shape: Shape) -> npt.NDArray[np.uint8]:
+        """A file → uint8 [*shape].
+
+        Raises:
+            DataError: the file is missing or cannot be read.
+        """
+
+    def read_folder(
+        self, listing: FolderListing, shape: Shape, skip_bad: bool, progress: Progress, skip_by: str
+    ) -> ReadFiles:
+        """The files of a listing, as `listing.load` reads them."""
+
+    def timed_read(self, images: npt.NDArray[np.uint8]) -> Callable[[], object]:
+        """uint8 [N,*shape] → a call, to be timed, that reads a file of the next one from memory."""
+
+
+class SquareReader:
+    """Images: the short side is resized, the centre is cut out. The shape is (S,S,3)."""
+
+    def read(self, path: Path, shape: Shape) -> npt.NDArray[np.uint8]:
+        """An image file → uint8 [S,S,3]."""
+        return read_square(path, shape[0])
+
+    def read_folder(
+        self, listing: FolderListing, shape: Shape, skip_bad: bool, progress: Progress, skip_by: str
+    ) -> ReadFiles:
+        """The images of a listing → uint8 [N,S,S,3]."""
+        loaded = load(listing, [shape[0]], skip_bad, progress, skip_by)
+        return ReadFiles(loaded.squares[shape[0]], loaded.labels, loaded.skipped)
+
+    def timed_read(self, images: npt.NDArray[np.uint8]) -> Callable[[], object]:
+        """uint8 [N,S,S,3] → a call that decodes a JPEG that Pillow made of the next one, resizes and cuts."""
+        files, side = itertools.cycle([_jpeg(image) for image in images]), images.shape[1]
+        return lambda: to_square(decode(next(files), "a JPEG of a golden image"), side)
+
+
+def _jpeg(image: npt.NDArray[np.uint8]) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "JPEG", quality=JPEG_QUALITY)
+    return content.getvalue()
+
+
+READERS: dict[str, Reader] = {"image": SquareReader()}
+
+
+def reader_of(kind: str) -> Reader:
+    """The reader of a kind of input, such as "image".
+
+    Raises:
+        InputError: files of this kind are not read.
+    """
+    if kind not in READERS:
+        raise InputError(
+            f"The network takes input of kind '{kind}'; this version of sskt-edge reads files of {', '.join(READERS)} "
+            "only. sskt-edge eval without --data checks the bundle by its golden set."
+        )
+    return READERS[kind]
+
+
+def read_file(path: Path | str, kind: str, shape: Shape) -> npt.NDArray[np.uint8]:
+    """A file → uint8 [*shape], as a network is shown it.
+
+    Args:
+        path: the file.
+        kind: of the network's input, as the bundle's manifest says: "image".
+        shape: of that input, channels last: (S,S,3).
+
+    Raises:
+        InputError: files of this kind are not read.
+        DataError: the file is missing or cannot be read.
+    """
+    return reader_of(kind).read(Path(path), shape)
