@@ -12,6 +12,7 @@ from sskt_edge.data.copies import Copies, find_copies, join_parts
 from sskt_edge.data.near_copies import SIDE, find_near_copies, perceptual_hashes
 from sskt_edge.data.split import below_budget
 from sskt_edge.recipe.models import DataOptions
+from sskt_edge.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,12 @@ class DataCheck:
         }
 
 
-def check_data(data: DataOptions, near: int, progress: Progress) -> DataCheck:
+def check_data(data: DataOptions, task: Task, near: int, progress: Progress) -> DataCheck:
     """Read a recipe's labelled training, validation and test images once, as a training would divide them.
 
     Args:
         data: the recipe's part.
+        task: what its labels mean.
         near: how many bits of 256 may differ between near copies; 0 does not look for them.
         progress: draws the bars.
 
@@ -75,7 +77,7 @@ def check_data(data: DataOptions, near: int, progress: Progress) -> DataCheck:
         import imagehash  # noqa: F401 (where it is missing, that is said before torch is loaded and images are read)
     from sskt_edge.data.readers import open_data
 
-    reader = open_data(data.model_copy(update={"skip_bad": True}))
+    reader = open_data(data.model_copy(update={"skip_bad": True}), task)
     sides = [SIDE] if near else []
     training, validation = reader.training(sides, progress)
     images = {"training": training, "validation": validation, "test": reader.test(sides, progress)}
@@ -85,13 +87,13 @@ def check_data(data: DataOptions, near: int, progress: Progress) -> DataCheck:
     if near:
         bits = [perceptual_hashes(part.squares[SIDE], progress) for part in given.values()]
         near_copies = find_near_copies(parts, np.concatenate(bits), near, progress)
-    counts = {name: np.bincount(part.labels, minlength=len(reader.classes)).tolist() for name, part in given.items()}
+    counts = {name: task.class_counts(part.labels, len(reader.classes)).tolist() for name, part in given.items()}
     return DataCheck(
         notes=tuple(reader.notes),
         counts={name: dict(zip(reader.classes, of_part, strict=True)) for name, of_part in counts.items()},
         unreadable=tuple(reader.skipped),
         skips_unreadable=data.skip_bad,
-        below_budget=below_budget(training.labels, reader.classes, data.per_class),
+        below_budget=below_budget(task.strata(training.labels), reader.classes, data.per_class),
         copies=find_copies(parts, examples=None),
         near=near,
         near_copies=near_copies,

@@ -62,6 +62,14 @@ class MultiLabel:
         """One class an image, in turn."""
         return np.eye(classes, dtype=np.int8)[np.arange(images) % classes]
 
+    def named(self, labels: Labels, classes: Sequence[str]) -> list[str]:
+        """The classes of each image.
+
+        >>> MULTI_LABEL.named(np.array([[1, 1], [0, -1]]), ["cat", "dog"])
+        ['cat, dog', '']
+        """
+        return [", ".join(name for name, has in zip(classes, row, strict=True) if has == 1) for row in labels.tolist()]
+
     def class_counts(self, labels: Labels, classes: int) -> npt.NDArray[np.int64]:  # noqa: ARG002 — as every task has it
         """How many images have each class. [N,K] → int64 [K]."""
         return np.asarray((labels == 1).sum(axis=0), dtype=np.int64)
@@ -138,6 +146,10 @@ class MultiLabel:
             DataError: shapes that do not fit, or no image has a class.
         """
         return mean_ap(logits, labels)
+
+    def sampling_error(self, value: float, images: int) -> None:
+        """MAP alone does not tell it; `scores` gives the interval of a bootstrap."""
+        del value, images
 
     def scores(self, logits: Logits, labels: Labels, classes: int) -> RankingScores:
         """MAP with its interval and by other definitions, and AP, precision and recall of each class.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -61,6 +62,14 @@ class SingleLabel:
         [0, 1, 2, 0, 1]
         """
         return np.arange(images, dtype=np.int64) % classes
+
+    def named(self, labels: Labels, classes: Sequence[str]) -> list[str]:
+        """The class of each image.
+
+        >>> SINGLE_LABEL.named(np.array([1, -1]), ["cat", "dog"])
+        ['dog', '']
+        """
+        return [classes[label] if label >= 0 else "" for label in labels.tolist()]
 
     def class_counts(self, labels: Labels, classes: int) -> npt.NDArray[np.int64]:
         """How many images have each class. [N] → int64 [K]."""
@@ -131,6 +140,10 @@ class SingleLabel:
             DataError: shapes that do not fit, labels out of range, or no images.
         """
         return metrics.top_k(logits, labels, 1)
+
+    def sampling_error(self, value: float, images: int) -> float:
+        """Of a share: √(p·(1 - p) / N)."""
+        return math.sqrt(value * (1 - value) / images)
 
     def scores(self, logits: Logits, labels: Labels, classes: int) -> metrics.Scores:
         """Accuracy with Wilson's interval, the share of images with their class among the first five, and confusions.

@@ -161,6 +161,9 @@ class Task(Protocol):
     def example(self, images: int, classes: int) -> Labels:
         """Some labels in which every class occurs if there are enough images: for a step that is only measured."""
 
+    def named(self, labels: Labels, classes: Sequence[str]) -> list[str]:
+        """What each image shows, in words: "cat", "cat, dog"; "" for an image without a label."""
+
     def class_counts(self, labels: Labels, classes: int) -> npt.NDArray[np.int64]:
         """How many images have each class. Labels → int64 [K]."""
 
@@ -206,6 +209,9 @@ class Task(Protocol):
         Raises:
             DataError: as `scores`.
         """
+
+    def sampling_error(self, value: float, images: int) -> float | None:
+        """One standard error of a metric that was `value` on `images` images; None if these two do not tell it."""
 
     def scores(self, logits: Logits, labels: Labels, classes: int) -> Scores:
         """The metric and what else is worth knowing.

@@ -212,11 +212,11 @@ def refuse_other_inputs(folder: RunFolder, inputs: Inputs) -> None:
     now = {source.name: source.identity for source in inputs.sources}
     differ = sorted(name for name in now.keys() | then.sources.keys() if now.get(name) != then.sources.get(name))
     if then.data_sha256 != inputs.data_sha256():
-        files = changed_images(folder.images, inputs.labelled, inputs.reader.classes)
+        files = changed_images(folder.images, inputs.labelled, inputs.task, inputs.reader.classes)
         counts = f"{then.training_images} then, {len(inputs.images)} now"
         raise _changed(folder, f"the training images changed since it was started: {files or counts}")
     if then.unlabelled_sha256 != inputs.unlabelled_sha256():
-        files = changed_images(folder.images, {"unlabelled": inputs.unlabelled} if inputs.unlabelled else {}, ())
+        files = changed_images(folder.images, {"unlabelled": inputs.unlabelled} if inputs.unlabelled else {}, inputs.task, inputs.reader.classes)
         raise _changed(folder, f"the unlabelled images changed since it was started{files and f': {files}'}")
     if differ:
         raise _changed(folder, f"the source '{differ[0]}' changed since it was started")

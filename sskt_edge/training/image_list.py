@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sskt_edge.common.files import write_atomically
 from sskt_edge.common.text import first_of
 from sskt_edge.data.images import ImageSet
+from sskt_edge.tasks.task import Task
 
 _DIGITS = 16  # of a hash: enough to tell two contents of one name apart
 _SHOWN = 3
@@ -23,7 +24,7 @@ class _File(NamedTuple):
     digest: str
 
 
-def write_image_list(path: Path, parts: Mapping[str, ImageSet], classes: Sequence[str]) -> None:
+def write_image_list(path: Path, parts: Mapping[str, ImageSet], task: Task, classes: Sequence[str]) -> None:
     """List the images of each part, role → images, by file.
 
     Raises:
@@ -32,17 +33,18 @@ def write_image_list(path: Path, parts: Mapping[str, ImageSet], classes: Sequenc
     lines = [
         f"{role}\t{name}\t{file.class_name}\t{file.digest}\n"
         for role, images in parts.items()
-        for name, file in _files(images, classes)
+        for name, file in _files(images, task, classes)
     ]
     write_atomically(path, "".join(lines).encode())
 
 
-def changed_images(path: Path, parts: Mapping[str, ImageSet], classes: Sequence[str]) -> str:
+def changed_images(path: Path, parts: Mapping[str, ImageSet], task: Task, classes: Sequence[str]) -> str:
     """What differs from the list, such as "1 changed (cat/a.jpg), 1 added (cat/b.jpg)"; "" if it cannot be told.
 
     Args:
         path: the list that was written when the run was started.
         parts: role → images, as they are now; other roles of the list do not count.
+        task: what their labels mean.
         classes: the class names now.
     """
     try:
@@ -50,7 +52,7 @@ def changed_images(path: Path, parts: Mapping[str, ImageSet], classes: Sequence[
         before = {name: _File(class_name, digest) for role, name, class_name, digest in rows if role in parts}
     except (OSError, ValueError):  # a run of an older version has none
         return ""
-    now = {name: file for images in parts.values() for name, file in _files(images, classes)}
+    now = {name: file for images in parts.values() for name, file in _files(images, task, classes)}
     both = before.keys() & now.keys()
     found = {
         "changed": [name for name in now if name in both and now[name] != before[name]],
@@ -60,7 +62,7 @@ def changed_images(path: Path, parts: Mapping[str, ImageSet], classes: Sequence[
     return ", ".join(f"{len(names):,} {what} ({first_of(names, _SHOWN)})" for what, names in found.items() if names)
 
 
-def _files(images: ImageSet, classes: Sequence[str]) -> Iterator[tuple[str, _File]]:
-    for name, label, digest in zip(images.names, images.labels.tolist(), images.hashes, strict=True):
+def _files(images: ImageSet, task: Task, classes: Sequence[str]) -> Iterator[tuple[str, _File]]:
+    for name, shown, digest in zip(images.names, task.named(images.labels, classes), images.hashes, strict=True):
         plain = name.replace("\t", " ").replace("\n", " ")
-        yield plain, _File(classes[label] if label >= 0 else "", digest.tobytes().hex()[:_DIGITS])
+        yield plain, _File(shown, digest.tobytes().hex()[:_DIGITS])

@@ -19,7 +19,7 @@ from sskt_edge.sources.batchnorm import recalibrate
 from sskt_edge.sources.source import Source, TorchSource
 from sskt_edge.sources.views.source_view import SourceView, source_view
 from sskt_edge.sources.zoo import open_source
-from sskt_edge.tasks.task import task_named
+from sskt_edge.tasks.task import Task, task_named
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Inputs:
     """The images in memory and the sources, frozen.
 
     Attributes:
+        task: what the labels mean.
         reader: the data set, which still has the test images to give.
         images: the training images, in the target's size and in each source view's.
         validation: with the target's square, or None.
@@ -36,6 +37,7 @@ class Inputs:
         copies: images that are in two parts or in two classes.
     """
 
+    task: Task
     reader: Reader
     images: ImageSet
     validation: ImageSet | None
@@ -65,7 +67,8 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
         InputError: something is not there or does not fit.
         DownloadError: published weights or data could not be fetched.
     """
-    reader = open_data(recipe.data, task_named(recipe.task.name))
+    task = task_named(recipe.task.name)
+    reader = open_data(recipe.data, task)
     sources = _open_sources(recipe, device, progress)
     size = recipe.data.image_size
     source_views = {
@@ -84,7 +87,7 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
         if part.batchnorm == "recalibrated" and isinstance(source, TorchSource):
             squares = images.squares[source_views[source.name].size]
             recalibrate(source, _in_batches(squares, recipe.labels.batch_size, source.name, progress))
-    return Inputs(reader, images, validation, unlabelled, sources, source_views, copies)
+    return Inputs(task, reader, images, validation, unlabelled, sources, source_views, copies)
 
 
 def _open_sources(recipe: Recipe, device: torch.device, progress: Progress) -> tuple[Source, ...]:

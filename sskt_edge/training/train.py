@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from sskt_edge.catalogue.data_sets import DATA_SETS
 from sskt_edge.common.errors import DivergenceError, InputError, Interrupted, RunError
 from sskt_edge.common.files import write_atomically
 from sskt_edge.common.progress import QUIET, Progress, Stoppable
@@ -222,12 +223,12 @@ def _start(
     folder = new_run_folder(runs, recipe.name)
     engines = {name: choice.engine.name for name, choice in choices.items()}
     environment = new_environment(recipe, inputs, engines, device, precision, why, overrides)
-    files = inputs.labelled if recipe.data.name == "imagefolder" else {}
+    files = inputs.labelled if DATA_SETS[recipe.data.name].own_files else {}
     if inputs.unlabelled is not None and recipe.data.unlabelled != "unlabeled":
         files |= {"unlabelled": inputs.unlabelled}
     try:
         if files:
-            write_image_list(folder.images, files, inputs.reader.classes)
+            write_image_list(folder.images, files, task_named(recipe.task.name), inputs.reader.classes)
         write_record(folder.environment, environment)
         write_atomically(folder.recipe, recipe_file(recipe))
     except BaseException:
@@ -308,7 +309,9 @@ def _opening(recipe: Recipe, inputs: Inputs, folder: RunFolder) -> list[str]:
         f"{environment.machine.device}, {environment.precision} ({environment.precision_why})",
     ]
     lines += inputs.reader.notes
-    short = below_budget(inputs.images.labels, inputs.reader.classes, recipe.data.per_class)
+    short = below_budget(
+        task_named(recipe.task.name).strata(inputs.images.labels), inputs.reader.classes, recipe.data.per_class
+    )
     lines += [*inputs.copies.harmful(), *([short] if short else [])]
     if inputs.reader.skipped:
         lines.append(f"{len(inputs.reader.skipped)} unreadable images skipped; they are listed in environment.json")
