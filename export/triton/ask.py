@@ -21,7 +21,7 @@ import numpy.typing as npt
 from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.common.errors import InputError, SsktEdgeError, WorkError
 from sskt_edge.common.printable import printable, printable_lines
-from sskt_edge.evaluation.parity import compare
+from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.evaluation.predict import predict
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.inference.session import INPUT_NAME, OUTPUT_NAME, run_batches
@@ -79,7 +79,9 @@ def prove(bundle: Bundle, session: TritonSession, model: str) -> int:
     """Compare the answers to the golden images with the trained network's; return the exit code."""
     precision = precision_of(bundle, model)
     golden = bundle.golden()
-    parity = compare(golden.logits, run_batches(session, golden.images, session.max_batch, golden.logits.shape[1]))
+    parity = compare_logits(
+        golden.logits, run_batches(session, golden.images, session.max_batch, golden.logits.shape[1])
+    )
     # Judged as what runs on a GPU is, wherever it runs.
     reasons, undecided = verdict(precision, "tensorrt-cuda", parity, bundle.manifest.parity)
     same, most = f"{parity.top1_agreement:.2%} same class", f"logits differ by {parity.max_abs:.1e} at most"

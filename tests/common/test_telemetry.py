@@ -16,12 +16,12 @@ from tests.native import CI, NativeWatch, native_watch
 SESSION = """
 import sys, numpy as np
 from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
-OnnxRuntimeSession(sys.stdin.buffer.read(), 8, 8, 2).run(np.zeros((3, 8, 8, 3), np.uint8))
+OnnxRuntimeSession(sys.stdin.buffer.read(), (8, 8, 3), 2).run(np.zeros((3, 8, 8, 3), np.uint8))
 """
 OTHERS = """
 import sys, sskt_edge, numpy as np
 from sskt_edge.inference.backends.openvino.session import OpenVinoSession
-OpenVinoSession(sys.stdin.buffer.read(), 8, 8, 2).run(np.zeros((3, 8, 8, 3), np.uint8))
+OpenVinoSession(sys.stdin.buffer.read(), (8, 8, 3), 2).run(np.zeros((3, 8, 8, 3), np.uint8))
 import huggingface_hub, onnxscript, optuna, tensorboard.summary.writer.record_writer, timm
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 optuna.create_study().optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
