@@ -90,10 +90,11 @@ def check(
     if data:
         from sskt_edge.data.check import check_data
         from sskt_edge.data.near_copies import NEAR
+        from sskt_edge.tasks.task import task_named
 
         if near is None:
             near = NEAR if has_near_copies() else 0
-        found = check_data(loaded.data, near, QUIET if json_ else Bars())
+        found = check_data(loaded.data, task_named(loaded.task.name), near, QUIET if json_ else Bars())
     if json_:
         images = {"data": found} if found else {}
         show_json({"sha256": recipe_sha256(loaded), "recipe": loaded.model_dump(mode="json"), **images})

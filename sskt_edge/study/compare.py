@@ -25,6 +25,8 @@ from sskt_edge.study.draw_comparison import draw_comparison
 from sskt_edge.study.runs import finished_run
 from sskt_edge.targets.records import read_record, write_record
 from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.tasks.metrics import interval
+from sskt_edge.tasks.task import task_named
 from sskt_edge.training.environment import Environment, read_environment
 from sskt_edge.training.train import settled_precision
 
@@ -106,7 +108,9 @@ def _with_run(so_far: Comparison, arm: Arm, seed: int, present: DataGuard, progr
     figures = _figures(run)
     if not trained:
         remedy = f"remove '{so_far.folder / 'runs'}' and run the same command again"
-        present.check_unchanged(arm.recipe.data, figures.inputs, f"'{figures.run}' was trained", remedy)
+        present.check_unchanged(
+            arm.recipe.data, task_named(arm.recipe.task.name), figures.inputs, f"'{figures.run}' was trained", remedy
+        )
     more = so_far.having(arm.name, seed, figures)
     more.refuse_unlike()
     progress.say(f"{arm.name}, seed {seed}: {run.result.test.top1:.2%}")
@@ -123,7 +127,8 @@ def _figures(run: TrainedNetwork) -> RunFigures:
         inputs[UNLABELLED] = result.unlabelled_sha256
     return RunFigures(
         run=run.folder.path.name,
-        accuracy=result.test.top1,
+        value=result.test.top1,
+        interval=interval(result.test.top1, result.test.images),
         images=result.test.images,
         seconds=result.seconds,
         label_seconds=result.label_seconds,

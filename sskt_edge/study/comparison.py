@@ -19,10 +19,10 @@ from sskt_edge.study.statistics import (
     holm,
     paired,
     pairs_needed,
-    sampling_error,
     spread,
     verdict,
 )
+from sskt_edge.tasks.task import task_named
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class RunFigures:
 
     Attributes:
         run: its folder's name in the study's runs/.
-        accuracy: share of the test images that are right.
+        value: the task's metric on the test images, a share of one.
+        interval: where it lies with 95 %, by the choice of the images.
         images: of the test.
         seconds: of training.
         label_seconds: of asking the sources before it; little where an earlier run had asked.
@@ -42,7 +43,8 @@ class RunFigures:
     """
 
     run: str
-    accuracy: float
+    value: float
+    interval: tuple[float, float]
     images: int
     seconds: float
     label_seconds: float
@@ -58,7 +60,7 @@ class PairedComparison:
 
     Attributes:
         arm: its name.
-        differences: seed → accuracy of this arm minus the first arm's.
+        differences: seed → the metric of this arm minus the first arm's.
         paired: what they say.
         p_better: Holm's correction of paired.p_better over all arms.
         p_worse: the same of paired.p_worse.
@@ -103,10 +105,15 @@ class Comparison:
         """The comparison with one run that gave nothing."""
         return replace(self, failed={**self.failed, arm: {**self.failed.get(arm, {}), seed: why}})
 
+    @property
+    def metric(self) -> str:
+        """What the task measures: "accuracy" or "mAP"."""
+        return task_named(self.recipe.task.name).metric
+
     @cached_property
     def spreads(self) -> dict[str, Spread]:
-        """Arm → its accuracies' mean and deviation, for arms that have any."""
-        return {arm: spread([one.accuracy for one in found.values()]) for arm, found in self.figures.items() if found}
+        """Arm → its values' mean and deviation, for arms that have any."""
+        return {arm: spread([one.value for one in found.values()]) for arm, found in self.figures.items() if found}
 
     @cached_property
     def against(self) -> list[PairedComparison]:
@@ -164,12 +171,13 @@ class Comparison:
                         )
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of; accuracies as shares."""
+        """What as_json makes JSON of; the metric as a share."""
         return {
             "name": self.recipe.name,
             "recipe_sha256": recipe_sha256(self.recipe),
             "folder": self.folder,
             "precision": self.precision,
+            "metric": self.metric,
             "seeds": self.seeds,
             "arms": [self._arm_as_json(arm) for arm in self.arms],
             "against": {"arm": self.arms[0].name, "arms": [_against_as_json(one) for one in self.against]},
@@ -179,9 +187,7 @@ class Comparison:
 
     def _differences(self, first: str, other: str) -> dict[int, float]:
         ours, theirs = self.figures.get(other, {}), self.figures.get(first, {})
-        return {
-            seed: ours[seed].accuracy - theirs[seed].accuracy for seed in self.seeds if seed in ours.keys() & theirs
-        }
+        return {seed: ours[seed].value - theirs[seed].value for seed in self.seeds if seed in ours.keys() & theirs}
 
     def _arm_as_json(self, arm: Arm) -> dict[str, Any]:
         found = self.figures.get(arm.name, {})
@@ -190,7 +196,7 @@ class Comparison:
             {
                 "seed": seed,
                 "run": one.run,
-                "accuracy": one.accuracy,
+                "value": one.value,
                 "images": one.images,
                 "seconds": one.seconds,
                 "label_seconds": one.label_seconds,
@@ -212,7 +218,7 @@ class Comparison:
 
     def _what_counts(self) -> str:
         kept = {arm.recipe.train.keep for arm in self.arms if not arm.missing}
-        what = {"last": "The last epoch counts", "best": "The epoch of the best validation accuracy counts"}
+        what = {"last": "The last epoch counts", "best": f"The epoch of the best validation {self.metric} counts"}
         said = what[kept.pop()] if len(kept) == 1 else "train.keep says which epoch counts, and the arms differ in it"
         return f"{said}; the test images are read once a run, after it."
 
@@ -221,10 +227,10 @@ class Comparison:
         if not every:
             return ""
         one = every[0]
-        error = sampling_error(one.accuracy, one.images)
+        low, high = one.interval
         return (
-            f"One accuracy of {one.accuracy:.0%} on {one.images:,} test images has a standard error of "
-            f"{100 * error:.1f} points by the choice of the images alone."
+            f"One {self.metric} of {one.value:.0%} on {one.images:,} test images is known, by the choice of the images "
+            f"alone, to lie between {low:.1%} and {high:.1%} (95 %)."
         )
 
     def _made_with(self) -> str:
@@ -232,7 +238,7 @@ class Comparison:
         differing = _differing(every)
         if not differing:
             return ""
-        return f"Not all runs were made in the same way, which alone moves an accuracy: {'; '.join(differing)}."
+        return f"Not all runs were made in the same way, which alone moves a result: {'; '.join(differing)}."
 
     def _pairs(self) -> str:
         if not self.against:

@@ -66,11 +66,11 @@ def _arms(comparison: Comparison) -> Table:
                 f"{next(iter(found.values())).parameters:,}",
             )
         )
-    return ("arm", "seeds", "mean, %", "sd", "s a training", "s of labels", "parameters"), rows
+    return ("arm", "seeds", f"{comparison.metric}, %", "sd", "s a training", "s of labels", "parameters"), rows
 
 
 def _seeds(comparison: Comparison) -> Table:
-    """A row a seed; behind an accuracy its difference from the first arm's."""
+    """A row a seed; behind a value its difference from the first arm's."""
     names = [arm.name for arm in comparison.arms if not arm.missing]
     differences = {one.arm: one.differences for one in comparison.against}
     rows = []
@@ -79,7 +79,7 @@ def _seeds(comparison: Comparison) -> Table:
         for name in names:
             one = comparison.figures.get(name, {}).get(seed)
             pair = differences.get(name, {}).get(seed)
-            row.append("–" if one is None else f"{100 * one.accuracy:.2f}")
+            row.append("–" if one is None else f"{100 * one.value:.2f}")
             row[-1] += "" if pair is None else f" ({_points(pair)})"
         rows.append(row)
     return ("seed", *names), rows

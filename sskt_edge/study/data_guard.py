@@ -14,6 +14,7 @@ from sskt_edge.common.progress import Progress
 from sskt_edge.data.images import labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.models import DataOptions
+from sskt_edge.tasks.task import Task
 
 TRAINING, TEST, UNLABELLED = "the training images", "the test images", "the unlabelled images"
 
@@ -28,13 +29,16 @@ class DataGuard:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._known: dict[DataOptions, dict[str, str]] = {}
+        self._known: dict[tuple[DataOptions, str], dict[str, str]] = {}
 
-    def check_unchanged(self, data: DataOptions, then: Mapping[str, str], since: str, otherwise: str) -> None:
+    def check_unchanged(
+        self, data: DataOptions, task: Task, then: Mapping[str, str], since: str, otherwise: str
+    ) -> None:
         """Refuse images that changed since a run was trained and tested on them.
 
         Args:
             data: the recipe's part.
+            task: what its labels mean.
             then: TRAINING, TEST, UNLABELLED → the hash of what the run saw; those that are left out do not count.
             since: what was done then, for the message.
             otherwise: what to do if they are to stay as they are.
@@ -43,23 +47,23 @@ class DataGuard:
             StudyError: images changed since; they are named.
             DataError: they are not there any more, or cannot be read.
         """
-        now = self._known.setdefault(data, {})
+        now = self._known.setdefault((data, task.name), {})
         for what, read in {TRAINING: self._training, TEST: self._test, UNLABELLED: self._unlabelled}.items():
             if what not in then:
                 continue
             if what not in now:
-                now[what] = read(data)
+                now[what] = read(data, task)
             if now[what] != then[what]:
                 raise StudyError(f"{what[0].upper()}{what[1:]} changed since {since}. Put them back, or {otherwise}.")
 
-    def _training(self, data: DataOptions) -> str:
-        reader = open_data(data)
+    def _training(self, data: DataOptions, task: Task) -> str:
+        reader = open_data(data, task)
         return labelled_sha256(reader.classes, *reader.training([data.image_size], self._progress))
 
-    def _test(self, data: DataOptions) -> str:
-        images = open_data(data).test([data.image_size], self._progress)
+    def _test(self, data: DataOptions, task: Task) -> str:
+        images = open_data(data, task).test([data.image_size], self._progress)
         return tested_sha256(pixel_hashes(images.squares[data.image_size]), images.labels)
 
-    def _unlabelled(self, data: DataOptions) -> str:
-        images = open_data(data).unlabelled([data.image_size], self._progress)
+    def _unlabelled(self, data: DataOptions, task: Task) -> str:
+        images = open_data(data, task).unlabelled([data.image_size], self._progress)
         return "none" if images is None else unlabelled_sha256(images)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def draw_comparison(comparison: Comparison) -> bytes:
-    """A PNG: accuracy over the arms that have a run."""
+    """A PNG: the metric over the arms that have a run."""
     names = [arm.name for arm in comparison.arms if arm.name in comparison.spreads]
     figure = Figure(figsize=(max(4.5, 1.6 + 1.3 * len(names)), 4.2), layout="constrained")
     axes = figure.add_subplot()
     for seed in comparison.seeds:
         line = [comparison.figures[name].get(seed) for name in names]
-        heights = [math.nan if one is None else 100 * one.accuracy for one in line]
+        heights = [math.nan if one is None else 100 * one.value for one in line]
         axes.plot(range(len(names)), heights, "-o", color="0.72", linewidth=0.9, markersize=5, markerfacecolor="0.45")
     for place, name in enumerate(names):
         over_seeds = comparison.spreads[name]
@@ -40,7 +40,7 @@ def draw_comparison(comparison: Comparison) -> bytes:
     # A name is text: a $ in it does not begin a formula.
     axes.set_xticks(range(len(names)), names, parse_math=False, rotation=0 if max(map(len, names)) <= 14 else 20)
     axes.set_xlim(-0.4, len(names) - 0.4)
-    axes.set_ylabel("test accuracy, %")
+    axes.set_ylabel(f"test {comparison.metric}, %")
     axes.grid(axis="y", color="0.92")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def draw_sweep(sweep: Sweep) -> bytes:
-    """A PNG: validation accuracy over the values that were tried."""
+    """A PNG: the metric on validation images over the values that were tried."""
     axes = sweep.space.axes
     if len(axes) == 2 and all(axis.numeric for axis in axes):
         figure = Figure(figsize=(5.4, 4.0), layout="constrained")
@@ -30,7 +30,7 @@ def draw_sweep(sweep: Sweep) -> bytes:
                 _panel(sweep, place, panel)
             else:
                 panel.set_visible(False)
-        panels[0].set_ylabel("validation accuracy, %")
+        panels[0].set_ylabel(f"validation {sweep.metric}, %")
     over = f"mean ± sd over {len(sweep.seeds)} seeds" if len(sweep.seeds) > 1 else f"seed {sweep.seeds[0]}"
     figure.suptitle(f"{sweep.recipe.name}: last epoch, {over}", fontsize=9, x=0.02, ha="left", parse_math=False)
     return png_of(figure)
@@ -52,7 +52,7 @@ def _lines(sweep: Sweep, panel: Axes) -> None:
         )  # fmt: skip
     for text in panel.legend(fontsize=8, frameon=False).get_texts():
         text.set_parse_math(False)
-    panel.set_ylabel("validation accuracy, %")
+    panel.set_ylabel(f"validation {sweep.metric}, %")
     _over(over, panel)
 
 

@@ -1,4 +1,4 @@
-"""What may be said of accuracies over seeds: spreads, paired differences, exact tests, and the word for them."""
+"""What may be said of a metric over seeds: spreads, paired differences, exact tests, and the word for them."""
 
 from __future__ import annotations
 
@@ -106,8 +106,3 @@ def verdict(n: int, mean: float, p_better: float, p_worse: float) -> str:
 def pairs_needed(arms: int) -> int:
     """The fewest pairs with which the best of `arms` arms could pass: the smallest p is 2^-n, corrected times arms."""
     return max(FEWEST_PAIRS, math.ceil(math.log2(arms / LEVEL)))
-
-
-def sampling_error(accuracy: float, images: int) -> float:
-    """One standard error of an accuracy that was measured on `images` images."""
-    return math.sqrt(accuracy * (1 - accuracy) / images)

@@ -25,7 +25,8 @@ from sskt_edge.study.draw_sweep import draw_sweep
 from sskt_edge.study.runs import fitted_run
 from sskt_edge.study.space import DEFAULT_SPACE, Point, Space, parse_space
 from sskt_edge.study.sweep_result import Sweep, Tried
-from sskt_edge.study.trials import SAMPLERS, Trials, accuracies_of, open_trials
+from sskt_edge.study.trials import SAMPLERS, Trials, open_trials, values_of
+from sskt_edge.tasks.task import task_named
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.train import settled_precision
 
@@ -54,7 +55,7 @@ def sweep(
     folder: Path | str = "studies",
     progress: Progress = QUIET,
 ) -> Sweep:
-    """Try values of a recipe's keys; the objective is the mean validation accuracy of the last epoch over the seeds.
+    """Try values of a recipe's keys by the metric on validation images after the last epoch, its mean over the seeds.
 
     Everything lies in the recipe's study folder: trials/ with the trainings, and a folder of the sweep with sweep.json,
     sweep.md, sweep.png and best.toml, which are written again after every trial. The same call continues it after an
@@ -177,7 +178,9 @@ def _refuse_changed(opened: Trials, judged: Recipe, progress: Progress) -> None:
     known = {TRAINING: opened.study.user_attrs.get(_IMAGES), UNLABELLED: opened.study.user_attrs.get(_further(judged))}
     then = {what: sha256 for what, sha256 in known.items() if sha256}
     since = f"the study '{opened.study.study_name}' began"
-    DataGuard(progress).check_unchanged(judged.data, then, since, "name a new study: --study NAME")
+    DataGuard(progress).check_unchanged(
+        judged.data, task_named(judged.task.name), then, since, "name a new study: --study NAME"
+    )
 
 
 def _further(recipe: Recipe) -> str:
@@ -229,7 +232,7 @@ class _Ran:
         self._precision, self._runs, self._progress = precision, runs, progress
 
     def __call__(self, trial: optuna.Trial) -> float:
-        """The mean of the last epoch's validation accuracy over the seeds.
+        """The mean over the seeds of the metric on validation images after the last epoch.
 
         Raises:
             optuna.TrialPruned: a training diverged.
@@ -238,12 +241,12 @@ class _Ran:
         space = self._opened.space
         point = space.point({axis.key: trial.suggest_categorical(axis.key, axis.choices) for axis in space.axes})
         self._take_over(trial, point)
-        found = dict(trial.user_attrs.get("accuracies", {}))
+        found = dict(trial.user_attrs.get("values", {}))
         recipe = with_overrides(self._recipe, space.changes(point), "sweep")
         for seed in self._seeds:
             if str(seed) not in found:
                 found[str(seed)] = self._train(recipe, seed, trial, ", ".join(space.changes(point)))
-                trial.set_user_attr("accuracies", found)
+                trial.set_user_attr("values", found)
         return float(sum(found[str(seed)] for seed in self._seeds) / len(self._seeds))
 
     def _take_over(self, trial: optuna.Trial, point: Point) -> None:
@@ -251,7 +254,7 @@ class _Ran:
         for other in self._opened.in_state(TrialState.COMPLETE, TrialState.PRUNED):
             if self._opened.point(other) == point:
                 self._progress.say(f"{', '.join(self._opened.space.changes(point))}: tried before; its result is kept")
-                for key in {"accuracies", "images", "why"} & other.user_attrs.keys():
+                for key in {"values", "images", "why"} & other.user_attrs.keys():
                     trial.set_user_attr(key, other.user_attrs[key])
                 if other.state == TrialState.PRUNED:
                     raise optuna.TrialPruned(other.user_attrs.get("why", ""))
@@ -264,18 +267,21 @@ class _Ran:
             self._progress.say(f"{what}, seed {seed}: {error}")
             trial.set_user_attr("why", str(error))
             raise optuna.TrialPruned(str(error)) from error
-        validation, accuracy = fitted.context.validation, fitted.state.validation_metric
-        if validation is None or accuracy is None:
+        validation, value = fitted.context.validation, fitted.state.validation_metric
+        if validation is None or value is None:
             raise StudyError(
-                f"The run '{fitted.folder.path}' has no validation accuracy. Move it elsewhere; it is trained again."
+                f"The run '{fitted.folder.path}' has no figure on validation images. Move it elsewhere; it is trained "
+                f"again."
             )
         environment = read_environment(fitted.folder)
         self._refuse_other_images(_IMAGES, environment.data_sha256)
         if environment.unlabelled_sha256 is not None:
             self._refuse_other_images(_further(recipe), environment.unlabelled_sha256)
         trial.set_user_attr("images", len(validation))
-        self._progress.say(f"{what}, seed {seed}: {accuracy:.2%} of {len(validation):,} validation images")
-        return accuracy
+        self._progress.say(
+            f"{what}, seed {seed}: {value:.2%} {fitted.context.task.metric} on {len(validation):,} validation images"
+        )
+        return value
 
     def _refuse_other_images(self, which: str, sha256: str) -> None:
         study = self._opened.study
@@ -298,7 +304,7 @@ def _tried(opened: Trials, seeds: tuple[int, ...]) -> tuple[tuple[Tried, ...], i
         if point is not None:
             found.setdefault(point, trial)
     tried = [
-        Tried(point, accuracies_of(trial, seeds), _STATES[trial.state], trial.user_attrs.get("why", ""))
+        Tried(point, values_of(trial, seeds), _STATES[trial.state], trial.user_attrs.get("why", ""))
         for point, trial in found.items()
     ]
     tried.sort(key=lambda one: (-one.over_seeds.mean if one.over_seeds else 1.0, one.point))

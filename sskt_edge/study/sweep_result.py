@@ -17,7 +17,8 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.base import as_written, with_overrides
 from sskt_edge.study.comparison_text import markdown_table
 from sskt_edge.study.space import Point, Space, toml_of
-from sskt_edge.study.statistics import Spread, sampling_error, spread
+from sskt_edge.study.statistics import Spread, spread
+from sskt_edge.tasks.task import task_named
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,20 @@ class Tried:
 
     Attributes:
         point: which.
-        accuracies: seed → validation accuracy after the last epoch, of those that are trained.
+        values: seed → the metric on validation images after the last epoch, of those that are trained.
         state: "done", "diverged", "running" or "waiting".
         why: what a training that diverged said.
     """
 
     point: Point
-    accuracies: dict[int, float]
+    values: dict[int, float]
     state: str
     why: str = ""
 
     @cached_property
     def over_seeds(self) -> Spread | None:
-        """Of the accuracies; None until all are there."""
-        return spread(list(self.accuracies.values())) if self.state == "done" else None
+        """Of the values; None until all are there."""
+        return spread(list(self.values.values())) if self.state == "done" else None
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class Sweep:
     tried: tuple[Tried, ...]
 
     @property
+    def metric(self) -> str:
+        """What the task measures: "accuracy" or "mAP"."""
+        return task_named(self.recipe.task.name).metric
+
+    @property
     def best(self) -> Tried | None:
         """The point with the highest mean; None before one is done."""
         return next((one for one in self.tried if one.state == "done"), None)
@@ -82,23 +88,25 @@ class Sweep:
     def notes(self) -> list[str]:
         """What a reader must know."""
         said = [
-            f"Chosen by the last epoch's accuracy on validation images, data.validation = {toml_of(self.validation)}; "
-            f"no test image was read."
+            f"Chosen by the last epoch's {self.metric} on validation images, data.validation = "
+            f"{toml_of(self.validation)}; no test image was read."
         ]
         if self.best is not None and self.best.over_seeds is not None and self.images:
-            error = sampling_error(self.best.over_seeds.mean, self.images)
-            said.append(
-                f"One accuracy on {self.images:,} validation images has a standard error of {100 * error:.1f} points "
-                f"by the choice of the images alone, and the best of many looks better than it is: measure it "
-                f"with sskt-edge compare."
+            error = task_named(self.recipe.task.name).sampling_error(self.best.over_seeds.mean, self.images)
+            by_chance = (
+                ""
+                if error is None
+                else f"One {self.metric} on {self.images:,} validation images has a standard error of "
+                f"{100 * error:.1f} points by the choice of the images alone. "
             )
+            said.append(f"{by_chance}The best of many looks better than it is: measure it with sskt-edge compare.")
         if self.unfinished:
             named = first_of([self._named(one) for one in self.unfinished], 3, "; ")
             said.append(f"Not done yet: {named}. The same command goes on with them, or shows what others found.")
         return said + [f"{self._named(one)} diverged: {one.why}" for one in self.tried if one.state == "diverged"]
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of; accuracies as shares."""
+        """What as_json makes JSON of; the metric as a share."""
         return {
             "name": self.recipe.name,
             "recipe_sha256": recipe_sha256(self.recipe),
@@ -107,6 +115,7 @@ class Sweep:
             "sampler": self.sampler,
             "seeds": self.seeds,
             "precision": self.precision,
+            "metric": self.metric,
             "validation": {"share": self.validation, "images": self.images},
             "trials": [self._as_json(one) for one in self.tried],
             "best": None if self.best is None else self.space.values(self.best.point),
@@ -123,9 +132,7 @@ class Sweep:
         for one in self.tried:
             texts = [axis.texts[place] for axis, place in zip(self.space.axes, one.point, strict=True)]
             mean, sd = (one.over_seeds.mean, one.over_seeds.sd) if one.over_seeds else (None, None)
-            every = ", ".join(
-                f"{100 * one.accuracies[seed]:.2f}" if seed in one.accuracies else "–" for seed in self.seeds
-            )
+            every = ", ".join(f"{100 * one.values[seed]:.2f}" if seed in one.values else "–" for seed in self.seeds)
             word = "best" if one is self.best else "" if one.state == "done" else one.state
             rows.append((*texts, _percent(mean), _percent(sd), every, word))
         return rows
@@ -147,16 +154,16 @@ class Sweep:
         done = [one for one in self.tried if one.state == "done"]
         seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else f"the mean over seeds {list(self.seeds)}"
         listed = [f"{axis.key} in {', '.join(axis.texts)}" for axis in self.space.axes]
-        accuracy = best.over_seeds.mean if best.over_seeds else 0.0
+        value = best.over_seeds.mean if best.over_seeds else 0.0
         head = [
             f"{self.recipe.name} with {', '.join(self.space.changes(best.point))}",
             "",
             command("compare", self.folder / "best.toml", "--seeds", "5"),
             "",
             f"The best of {len(done)} points of {len(self.space)} ({self.sampler}): {'; '.join(listed)}.",
-            f"Chosen by the last epoch's accuracy on {self.images:,} validation images, {seeds}: {accuracy:.2%}.",
+            f"Chosen by the last epoch's {self.metric} on {self.images:,} validation images, {seeds}: {value:.2%}.",
             f"They are those of data.validation = {toml_of(self.validation)}; no test image was read.",
-            "It is the accuracy of the best of many, so it looks better than it is.",
+            "It is that of the best of many, so it looks better than it is.",
         ]
         # No sign of a value may end its line: what follows would be no comment any more.
         lines = ["".join(sign if sign.isprintable() else "?" for sign in line) for line in head]
@@ -172,7 +179,7 @@ class Sweep:
             "state": one.state,
             "mean": one.over_seeds and one.over_seeds.mean,
             "sd": one.over_seeds and one.over_seeds.sd,
-            "seeds": [{"seed": seed, "accuracy": value} for seed, value in one.accuracies.items()],
+            "seeds": [{"seed": seed, "value": value} for seed, value in one.values.items()],
             "why": one.why,
         }
 

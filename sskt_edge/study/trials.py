@@ -183,7 +183,7 @@ def _quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def accuracies_of(trial: FrozenTrial, seeds: Sequence[int]) -> dict[int, float]:
-    """Seed → validation accuracy, of those that a trial has finished."""
-    found = trial.user_attrs.get("accuracies", {})
+def values_of(trial: FrozenTrial, seeds: Sequence[int]) -> dict[int, float]:
+    """Seed → the metric on validation images, of those that a trial has finished."""
+    found = trial.user_attrs.get("values", {})
     return {seed: found[str(seed)] for seed in seeds if str(seed) in found}

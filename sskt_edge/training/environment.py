@@ -216,7 +216,12 @@ def refuse_other_inputs(folder: RunFolder, inputs: Inputs) -> None:
         counts = f"{then.training_images} then, {len(inputs.images)} now"
         raise _changed(folder, f"the training images changed since it was started: {files or counts}")
     if then.unlabelled_sha256 != inputs.unlabelled_sha256():
-        files = changed_images(folder.images, {"unlabelled": inputs.unlabelled} if inputs.unlabelled else {}, inputs.task, inputs.reader.classes)
+        files = changed_images(
+            folder.images,
+            {"unlabelled": inputs.unlabelled} if inputs.unlabelled else {},
+            inputs.task,
+            inputs.reader.classes,
+        )
         raise _changed(folder, f"the unlabelled images changed since it was started{files and f': {files}'}")
     if differ:
         raise _changed(folder, f"the source '{differ[0]}' changed since it was started")

@@ -54,7 +54,7 @@ def test_the_table_is_what_the_runs_say(compared: Comparison) -> None:
             run = read_run(compared.folder / "runs" / one.run)
             assert run.recipe == arm.recipe.model_copy(update={"train": run.recipe.train})
             assert run.recipe.train.seed == seed
-            assert one.accuracy == run.result.test.top1
+            assert one.value == run.result.test.top1
     assert len(find_runs(compared.folder / "runs")) == 4
 
 
@@ -102,7 +102,7 @@ def test_a_comparison_that_was_stopped_goes_on_and_trains_nothing_twice(
     assert len(runs) == 9
     assert all(epochs == [1] for epochs in runs.values())
     for name in ("scratch", "sskt"):
-        accuracies = [{seed: one.accuracy for seed, one in c.figures[name].items()} for c in (compared, found, more)]
+        accuracies = [{seed: one.value for seed, one in c.figures[name].items()} for c in (compared, found, more)]
         assert accuracies[0] == accuracies[1] == {seed: accuracies[2][seed] for seed in (0, 1)}
 
 

@@ -21,7 +21,9 @@ from sskt_edge.study.comparison_text import markdown_of
 from sskt_edge.study.draw_comparison import draw_comparison
 
 RECIPE = load_recipe("flowers")
-ONE = RunFigures("run", 0.5, 736, 100.0, 5.0, 1000, 2000, {"the test images": "a", "the training images": "b"})
+ONE = RunFigures(
+    "run", 0.5, (0.46, 0.54), 736, 100.0, 5.0, 1000, 2000, {"the test images": "a", "the training images": "b"}
+)
 
 
 def comparison(**accuracies: Sequence[float | None]) -> Comparison:
@@ -31,7 +33,7 @@ def comparison(**accuracies: Sequence[float | None]) -> Comparison:
     for name, values in accuracies.items():
         for seed, value in enumerate(values):
             if value is not None:
-                made = made.having(name, seed, replace(ONE, accuracy=value, run=f"{name}-{seed}"))
+                made = made.having(name, seed, replace(ONE, value=value, run=f"{name}-{seed}"))
     return made
 
 
@@ -67,7 +69,7 @@ def test_few_pairs_are_indicative_at_most() -> None:
 
 def test_the_error_of_one_accuracy_is_told() -> None:
     found = comparison(a=[0.67], b=[0.7])
-    assert any("67% on 736 test images has a standard error of 1.7 points" in note for note in found.notes)
+    assert any("67% on 736 test images is known" in note for note in found.notes)
 
 
 def test_markdown_and_json_hold_every_seed() -> None:
@@ -77,7 +79,7 @@ def test_markdown_and_json_hold_every_seed() -> None:
     assert "| 1 | 60.00 | – |" in text
     assert "| a | 2 | 55.00 | 7.07 | 100 | 10 | 1,000 |" in text
     values = json.loads(json.dumps(as_json(found)))
-    assert [run["accuracy"] for run in values["arms"][0]["runs"]] == [0.5, 0.6]
+    assert [run["value"] for run in values["arms"][0]["runs"]] == [0.5, 0.6]
     assert (values["arms"][0]["mean"], values["arms"][1]["sd"]) == (pytest.approx(0.55), None)
     assert values["against"]["arms"][0]["differences"] == [{"seed": 0, "difference": pytest.approx(0.05)}]
 

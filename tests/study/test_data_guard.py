@@ -13,6 +13,7 @@ from sskt_edge.common.progress import QUIET
 from sskt_edge.data.image_folder import FolderReader
 from sskt_edge.recipe.models import DataOptions
 from sskt_edge.study.data_guard import TEST, TRAINING, UNLABELLED, DataGuard
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 from tests.data.small import picture, write_classes
 
 
@@ -26,11 +27,15 @@ def data(tmp_path: Path) -> DataOptions:
 def seen(data: DataOptions) -> dict[str, str]:
     """What a run sees of the images that are there."""
     of = DataGuard(QUIET)
-    return {TRAINING: of._training(data), TEST: of._test(data), UNLABELLED: of._unlabelled(data)}
+    return {
+        TRAINING: of._training(data, SINGLE_LABEL),
+        TEST: of._test(data, SINGLE_LABEL),
+        UNLABELLED: of._unlabelled(data, SINGLE_LABEL),
+    }
 
 
 def refuse(present: DataGuard, data: DataOptions, then: dict[str, str]) -> None:
-    present.check_unchanged(data, then, "then", "do otherwise")
+    present.check_unchanged(data, SINGLE_LABEL, then, "then", "do otherwise")
 
 
 @pytest.mark.parametrize("part", ["train", "test"])

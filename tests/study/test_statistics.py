@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sskt_edge.study.statistics import holm, paired, pairs_needed, sampling_error, spread, verdict
+from sskt_edge.study.statistics import holm, paired, pairs_needed, spread, verdict
 
 
 def share_of_flips(differences: list[float]) -> float:
@@ -111,9 +111,3 @@ def test_so_many_pairs_and_no_fewer_can_pass(arms: int) -> None:
 
     assert passes(pairs_needed(arms))
     assert not passes(pairs_needed(arms) - 1)
-
-
-def test_the_sampling_error_is_that_of_a_share() -> None:
-    assert sampling_error(0.67, 736) == pytest.approx(0.0173, abs=5e-5)
-    drawn = np.random.default_rng(0).binomial(736, 0.67, 4000) / 736
-    assert sampling_error(0.67, 736) == pytest.approx(drawn.std(), rel=0.05)

@@ -68,7 +68,7 @@ def test_the_objective_is_the_mean_of_the_last_epochs_validation_accuracy(swept:
     for one in swept.tried:
         values = logged[SPACE.values(one.point)["method.alpha"]]
         assert one.over_seeds is not None
-        assert sorted(one.accuracies.values()) == sorted(values)
+        assert sorted(one.values.values()) == sorted(values)
         assert one.over_seeds.mean == pytest.approx(sum(values) / 2)
     means = [one.over_seeds.mean for one in swept.tried if one.over_seeds]
     assert means == sorted(means, reverse=True)

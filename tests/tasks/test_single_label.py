@@ -120,3 +120,9 @@ def test_labels_of_every_kind_pass_the_check() -> None:
 def test_other_labels_do_not(labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
     with pytest.raises(DataError, match=r"[Ll]abels"):
         TASK.check(labels, 3)
+
+
+def test_the_sampling_error_is_that_of_a_share() -> None:
+    drawn = np.random.default_rng(0).binomial(736, 0.67, 4000) / 736
+    assert SINGLE_LABEL.sampling_error(0.67, 736) == pytest.approx(0.0173, abs=5e-5)
+    assert SINGLE_LABEL.sampling_error(0.67, 736) == pytest.approx(drawn.std(), rel=0.05)

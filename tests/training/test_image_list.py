@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sskt_edge.data.images import ImageSet
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 from sskt_edge.training.image_list import changed_images, write_image_list
 
 CLASSES = ("cat", "dog")
@@ -21,26 +22,28 @@ def images(**contents: int) -> ImageSet:
 
 def test_the_files_that_changed_are_named(tmp_path: Path) -> None:
     path = tmp_path / "images.tsv"
-    write_image_list(path, {"training": images(c1=1, c2=2, d1=3), "validation": images(d2=4)}, CLASSES)
+    write_image_list(path, {"training": images(c1=1, c2=2, d1=3), "validation": images(d2=4)}, SINGLE_LABEL, CLASSES)
 
     now = {"training": images(c1=1, c2=9, d3=5), "validation": images(d2=4)}
-    assert changed_images(path, now, CLASSES) == "1 changed (c2.png), 1 removed (d1.png), 1 added (d3.png)"
+    assert (
+        changed_images(path, now, SINGLE_LABEL, CLASSES) == "1 changed (c2.png), 1 removed (d1.png), 1 added (d3.png)"
+    )
     same = {"training": images(c1=1, c2=2, d1=3), "validation": images(d2=4)}
-    assert changed_images(path, same, CLASSES) == ""
+    assert changed_images(path, same, SINGLE_LABEL, CLASSES) == ""
 
 
 def test_parts_that_are_not_asked_about_do_not_count(tmp_path: Path) -> None:
     path = tmp_path / "images.tsv"
-    write_image_list(path, {"training": images(c1=1), "unlabelled": images(d1=3)}, CLASSES)
-    assert changed_images(path, {"training": images(c1=1)}, CLASSES) == ""
-    assert changed_images(path, {"unlabelled": images(d1=4)}, CLASSES) == "1 changed (d1.png)"
+    write_image_list(path, {"training": images(c1=1), "unlabelled": images(d1=3)}, SINGLE_LABEL, CLASSES)
+    assert changed_images(path, {"training": images(c1=1)}, SINGLE_LABEL, CLASSES) == ""
+    assert changed_images(path, {"unlabelled": images(d1=4)}, SINGLE_LABEL, CLASSES) == "1 changed (d1.png)"
 
 
 def test_many_files_are_counted_and_three_named(tmp_path: Path) -> None:
     path = tmp_path / "images.tsv"
-    write_image_list(path, {"training": images(c1=1)}, CLASSES)
+    write_image_list(path, {"training": images(c1=1)}, SINGLE_LABEL, CLASSES)
     now = {"training": images(**{f"d{number}": number for number in range(5)}, c1=1)}
-    assert changed_images(path, now, CLASSES) == "5 added (d0.png, d1.png, d2.png and 2 more)"
+    assert changed_images(path, now, SINGLE_LABEL, CLASSES) == "5 added (d0.png, d1.png, d2.png and 2 more)"
 
 
 @pytest.mark.parametrize("text", [None, "training\tc1.png\n", "a\tb\tc\td\te\n"])
@@ -48,12 +51,12 @@ def test_a_list_that_cannot_be_read_says_nothing(text: str | None, tmp_path: Pat
     path = tmp_path / "images.tsv"
     if text is not None:
         path.write_text(text)
-    assert changed_images(path, {"training": images(c1=1)}, CLASSES) == ""
+    assert changed_images(path, {"training": images(c1=1)}, SINGLE_LABEL, CLASSES) == ""
 
 
 def test_a_name_with_a_tab_stays_one_name(tmp_path: Path) -> None:
     path = tmp_path / "images.tsv"
     odd = images(c1=1)
     odd = ImageSet({}, odd.labels, odd.hashes, ("c\t1\n.png",))
-    write_image_list(path, {"training": odd}, CLASSES)
-    assert changed_images(path, {"training": odd}, CLASSES) == ""
+    write_image_list(path, {"training": odd}, SINGLE_LABEL, CLASSES)
+    assert changed_images(path, {"training": odd}, SINGLE_LABEL, CLASSES) == ""
