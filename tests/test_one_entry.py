@@ -1,0 +1,89 @@
+"""Whatever a recipe may name is added by one file and one entry: the verbs take it, list it, and offer it in errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import sskt_edge
+from sskt_edge.catalogue.data_sets import DATA_SETS, DataSetEntry
+from sskt_edge.catalogue.methods import METHODS, MethodEntry
+from sskt_edge.catalogue.optimization import SCHEDULES, OptionsEntry
+from sskt_edge.catalogue.targets import TARGETS, TargetEntry
+from sskt_edge.cli.networks import networks
+from sskt_edge.recipe.load import parse_recipe
+from sskt_edge.recipe.models import Recipe
+from tests.recipe.small import fault
+
+RECIPE = """
+name = "dummy"
+data = { name = "squares", augment = { crop_padding = 1 } }
+target = { model = "dots" }
+method = { name = "calm", pull = 2.0 }
+[train]
+device = "cpu"
+precision = "fp32"
+epochs = 2
+batch_size = 8
+schedule = { name = "late" }
+[export]
+precisions = ["fp32"]
+golden = 4
+batch = { min = 1, opt = 4, max = 4 }
+"""
+
+
+@pytest.fixture(autouse=True)
+def entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The four entries."""
+    target = TargetEntry("dots", "two convolutions", "tests.dummies.target:dots", smallest=8)
+    monkeypatch.setitem(TARGETS, "dots", target)
+    data_set = DataSetEntry("squares", "bright and dark", "tests.dummies.data_set:open_squares", size=8)
+    monkeypatch.setitem(DATA_SETS, "squares", data_set)
+    method = MethodEntry(
+        "calm", "small logits", "tests.dummies.method:calm_learner", options="tests.dummies.method:CalmOptions"
+    )
+    monkeypatch.setitem(METHODS, "calm", method)
+    schedule = OptionsEntry(
+        "late", "half at the end", "tests.dummies.schedule:LateSchedule", options="tests.dummies.schedule:LateOptions"
+    )
+    monkeypatch.setitem(SCHEDULES, "late", schedule)
+
+
+def test_what_was_added_trains_and_is_exported(tmp_path: Path) -> None:
+    run = sskt_edge.train(parse_recipe(RECIPE), tmp_path / "runs")
+    bundle = sskt_edge.export(run, tmp_path / "bundle")
+
+    lines = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
+    assert [line["lr"] for line in lines] == [0.1, 0.05]
+    assert lines[0]["loss"] == pytest.approx(lines[0]["loss_primary"] + 2 * lines[0]["loss_calm"], rel=1e-5)
+    assert bundle.manifest.classes == ["dark", "bright"] and bundle.manifest.target == "dots"
+    logits = sskt_edge.open_session(bundle).run(bundle.golden().images)
+    assert abs(logits - bundle.golden().logits).max() < 1e-4
+
+
+def test_what_was_added_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    networks()
+    said = capsys.readouterr().out
+    assert all(name in said for name in ("dots", "squares", "calm"))
+
+
+def test_what_was_added_is_in_the_schema() -> None:
+    schema = json.dumps(Recipe.model_json_schema())
+    assert all(f'"{name}"' in schema for name in ("dots", "squares", "calm", "late", "pull"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("target.model=dot", "Nearest: 'dots'"),
+        ("data.name=square", "Nearest: 'squares'"),
+        ("method.name=clam", "Known: sskt, scratch, calm"),
+        ("method.pul=1", "Nearest: 'pull'"),
+        ("train.schedule.name=lat", "Nearest: 'late'"),
+    ],
+)
+def test_what_was_added_is_offered_in_errors(change: str, said: str) -> None:
+    assert said in fault(RECIPE, change)
