@@ -9,8 +9,9 @@ import pytest
 
 import sskt_edge
 from sskt_edge.catalogue.data_sets import DATA_SETS, DataSetEntry
-from sskt_edge.catalogue.methods import METHODS, MethodEntry
-from sskt_edge.catalogue.optimization import SCHEDULES, OptionsEntry
+from sskt_edge.catalogue.entry import OptionsEntry
+from sskt_edge.catalogue.methods import METHODS
+from sskt_edge.catalogue.optimization import SCHEDULES
 from sskt_edge.catalogue.targets import TARGETS, TargetEntry
 from sskt_edge.cli.networks import networks
 from sskt_edge.recipe.load import parse_recipe
@@ -42,7 +43,7 @@ def entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TARGETS, "dots", target)
     data_set = DataSetEntry("squares", "bright and dark", "tests.dummies.data_set:open_squares", size=8)
     monkeypatch.setitem(DATA_SETS, "squares", data_set)
-    method = MethodEntry(
+    method = OptionsEntry(
         "calm", "small logits", "tests.dummies.method:calm_learner", options="tests.dummies.method:CalmOptions"
     )
     monkeypatch.setitem(METHODS, "calm", method)

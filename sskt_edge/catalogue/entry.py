@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,22 @@ class Entry:
             ModuleNotFoundError: a package that it needs is not installed.
         """
         return loaded(self.code)
+
+
+@dataclass(frozen=True)
+class OptionsEntry(Entry):
+    """An entry whose table in a recipe has keys of its own, such as a method.
+
+    Attributes:
+        options: where the model of its table is; nothing heavy is imported for it.
+    """
+
+    options: str = ""
+
+    def options_model(self) -> type[BaseModel]:
+        """The model of its table."""
+        model: type[BaseModel] = loaded(self.options)
+        return model
 
 
 def loaded(code: str) -> Any:

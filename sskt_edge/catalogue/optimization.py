@@ -1,34 +1,12 @@
-"""Optimizers, and how the learning rate changes."""
+"""Optimizers, and how the learning rate changes.
+
+The code of an optimizer is a function (options, parameters, fused) → torch.optim.Optimizer; that of a schedule is a
+class made of (options, lr), a `training.schedules.schedule.Schedule`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from sskt_edge.catalogue.entry import Entry, loaded
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-
-@dataclass(frozen=True)
-class OptionsEntry(Entry):
-    """An optimizer or a schedule.
-
-    The code of an optimizer is a function (options, parameters, fused) → torch.optim.Optimizer; that of a schedule is a
-    class made of (options, lr), a `training.schedules.schedule.Schedule`.
-
-    Attributes:
-        options: where the model of its table is.
-    """
-
-    options: str = ""
-
-    def options_model(self) -> type[BaseModel]:
-        """The model of its table in a recipe."""
-        model: type[BaseModel] = loaded(self.options)
-        return model
-
+from sskt_edge.catalogue.entry import OptionsEntry
 
 OPTIMIZERS: dict[str, OptionsEntry] = {
     entry.name: entry

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from sskt_edge.catalogue.entry import Entry
+from sskt_edge.catalogue.entry import Entry, OptionsEntry
 from sskt_edge.common.errors import nearest
-
-
-class HasOptions(Protocol):
-    """An entry whose table in a recipe has keys of its own."""
-
-    def options_model(self) -> type[BaseModel]:
-        """The model of that table."""
 
 
 def unknown(name: object, known: Mapping[str, object]) -> PydanticCustomError:
@@ -61,7 +54,7 @@ class TableIn:
         default: the name where the table gives none, so that `--set method.alpha=1` stands alone.
     """
 
-    entries: Mapping[str, HasOptions]
+    entries: Mapping[str, OptionsEntry]
     default: str
 
     def model_for(self, table: object) -> type[BaseModel] | None:
