@@ -109,7 +109,7 @@ def _with_run(so_far: Comparison, arm: Arm, seed: int, present: DataGuard, progr
         present.check_unchanged(arm.recipe.data, figures.inputs, f"'{figures.run}' was trained", remedy)
     more = so_far.having(arm.name, seed, figures)
     more.refuse_unlike()
-    progress.say(f"{arm.name}, seed {seed}: {run.result.test.top1:.2%}")
+    progress.say(f"{arm.name}, seed {seed}: {run.result.test.value:.2%}")
     if trained:
         _write(more)
     return more
@@ -123,7 +123,7 @@ def _figures(run: TrainedNetwork) -> RunFigures:
         inputs[UNLABELLED] = result.unlabelled_sha256
     return RunFigures(
         run=run.folder.path.name,
-        accuracy=result.test.top1,
+        accuracy=result.test.value,
         images=result.test.images,
         seconds=result.seconds,
         label_seconds=result.label_seconds,
