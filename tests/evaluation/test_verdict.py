@@ -14,6 +14,7 @@ from sskt_edge.evaluation.verdict import Verdict
 from sskt_edge.evaluation.verdict import verdict as verdict_for
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.tasks.accuracy import paired_drop
+from sskt_edge.tasks.multi_label import MULTI_LABEL
 from sskt_edge.tasks.single_label import SINGLE_LABEL
 from sskt_edge.tasks.task import Agreement, Drop
 from sskt_edge.tasks.tolerances import Tolerances
