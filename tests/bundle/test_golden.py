@@ -8,7 +8,9 @@ import pytest
 
 from sskt_edge.bundle.golden import golden_from_bytes, pixel_hashes
 from sskt_edge.common.errors import BundleError
+from sskt_edge.tasks.multi_label import MULTI_LABEL
 from sskt_edge.tasks.single_label import SINGLE_LABEL
+from tests.bundle.several import several_golden
 from tests.bundle.tiny import SIDE, tiny_golden
 
 
@@ -43,3 +45,26 @@ def test_labels_of_another_type_are_named() -> None:
 def test_what_is_no_golden_set_is_refused(content: bytes) -> None:
     with pytest.raises(BundleError, match=r"golden\.safetensors"):
         golden_from_bytes(content, (SIDE, SIDE, 3), 3, SINGLE_LABEL)
+
+
+def test_labels_of_several_classes_are_the_same_after_reading() -> None:
+    golden = several_golden()
+    again = golden_from_bytes(golden.as_bytes(), (SIDE, SIDE, 3), 3, MULTI_LABEL)
+    assert again.labels.dtype == np.int8 and np.array_equal(again.labels, golden.labels)
+    assert np.array_equal(again.test_labels, golden.test_labels)
+
+
+def test_labels_of_another_task_are_named() -> None:
+    with pytest.raises(BundleError, match="wrong or missing arrays: labels, test_labels"):
+        golden_from_bytes(several_golden().as_bytes(), (SIDE, SIDE, 3), 3, SINGLE_LABEL)
+    with pytest.raises(BundleError, match="wrong or missing arrays: labels, test_labels"):
+        golden_from_bytes(tiny_golden().as_bytes(), (SIDE, SIDE, 3), 3, MULTI_LABEL)
+
+
+def test_labels_that_are_not_the_tasks_are_refused() -> None:
+    wrong = replace(several_golden(), labels=np.full((8, 3), 7, dtype=np.int8))
+    with pytest.raises(BundleError, match="Labels go from 7"):
+        golden_from_bytes(wrong.as_bytes(), (SIDE, SIDE, 3), 3, MULTI_LABEL)
+    wrong = replace(tiny_golden(), test_labels=np.full(12, 3))
+    with pytest.raises(BundleError, match="Labels go from 3"):
+        golden_from_bytes(wrong.as_bytes(), (SIDE, SIDE, 3), 3, SINGLE_LABEL)

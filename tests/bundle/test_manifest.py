@@ -66,6 +66,11 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "batch order": (lambda m: m["input"]["batch"].update(opt=9), "expected min <= opt <= max, got 1, 9, 5"),
     "no class": (lambda m: m.update(classes=[]), "classes"),
     "class twice": (lambda m: m.update(classes=["a", "a"]), "stands there twice"),
+    "unknown task": (lambda m: m.update(task="ranking"), "task: .*'ranking'"),
+    "another interval": (
+        lambda m: m["precisions"]["fp32"].update(measured=[{**MEASURED, "interval": [0.5]}]),
+        "interval",
+    ),
     "percent": (lambda m: m["test"].update(value=76.9), "test.value"),
     "no number": (lambda m: m["parity"].update(int8_metric_drop=float("nan")), "finite"),
     "no hash": (lambda m: m["lineage"].update(data_sha256="abc"), "lineage.data_sha256"),
