@@ -22,7 +22,6 @@ from sskt_edge.bundle import older_manifest
 from sskt_edge.catalogue.tasks import TASKS
 from sskt_edge.common import seal
 from sskt_edge.common.errors import BundleError
-from sskt_edge.recipe.choices import NameIn
 from sskt_edge.tasks.score import Score, Share
 from sskt_edge.tasks.tolerances import Tolerances
 
@@ -43,8 +42,15 @@ def _one_part(name: str) -> str:
     return name
 
 
+def _known_task(name: str) -> str:
+    if name not in TASKS:
+        raise ValueError(f"unknown task '{name}'; this version knows {', '.join(TASKS)}")
+    return name
+
+
 FileName = Annotated[str, AfterValidator(_inside)]
 FolderName = Annotated[str, AfterValidator(_one_part)]
+TaskName = Annotated[str, AfterValidator(_known_task)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Bounds, since what follows takes memory by these numbers, which the maker of the bundle chose.
 Side = Annotated[int, Field(ge=1, le=1024)]
@@ -216,7 +222,7 @@ class Manifest(_Frozen):
     created: AwareDatetime
     tool: Tool
     lineage: Lineage
-    task: Annotated[str, NameIn(TASKS)]
+    task: TaskName
     input: InputSpec
     classes: Annotated[list[str], Field(min_length=1, max_length=1 << 16)]
     target: str

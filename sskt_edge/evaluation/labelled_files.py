@@ -81,7 +81,7 @@ def read_labelled(
             class's images, or the bundle's images have several classes; or an image cannot be read.
     """
     reader_of(bundle.manifest.input.kind)
-    if data.is_file():
+    if data.is_file() or (data.suffix and not data.exists()):
         return _of_table(bundle, data, options, skip_bad, progress)
     if not bundle.task.one_class:
         raise DataError(
