@@ -83,8 +83,8 @@ def prove(bundle: Bundle, session: TritonSession, model: str) -> int:
         golden.logits, run_batches(session, golden.images, session.max_batch, golden.logits.shape[1])
     )
     # Judged as what runs on a GPU is, wherever it runs.
-    reasons, undecided = verdict(precision, "tensorrt-cuda", parity, bundle.manifest.parity)
-    same, most = f"{parity.top1_agreement:.2%} same class", f"logits differ by {parity.max_abs:.1e} at most"
+    reasons, undecided = verdict(precision, "tensorrt-cuda", parity, bundle.manifest.parity, task)
+    same, most = f"{parity.agreement.share:.2%} {task.same}", f"logits differ by {parity.max_abs:.1e} at most"
     print(f"{model}: {parity.images} golden images, {same}, {most}")
     print("\n".join(["does NOT hold", *reasons] if reasons else undecided or ["holds"]))
     return 1 if reasons else 0
@@ -119,7 +119,8 @@ def main() -> int:
         failed = 0
         for one in predict(bundle, session, given.images, top=3):
             if one.error is None:
-                print(printable(str(one.path)), *(f"{name} {share:.1%}" for name, share in one.classes))
+                marks = (f"{found.name} {found.probability:.1%}{' *' * found.is_decided}" for found in one.classes)
+                print(printable(str(one.path)), *marks)
             else:
                 failed = 1
                 print(f"error: {printable_lines(str(one.error))}", file=sys.stderr)

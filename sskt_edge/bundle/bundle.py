@@ -22,6 +22,7 @@ from sskt_edge.common.files import read_regular, storage_errors, write_atomicall
 from sskt_edge.common.lock import locked
 from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.common.seal import unprotected
+from sskt_edge.tasks.task import Task, task_named
 
 MANIFEST = "manifest.json"
 _MAX_MANIFEST = 1 << 24
@@ -35,6 +36,11 @@ class Bundle:
 
     path: Path
     manifest: Manifest
+
+    @property
+    def task(self) -> Task:
+        """What its labels and answers mean."""
+        return task_named(self.manifest.task)
 
     @property
     def notes(self) -> list[str]:
@@ -117,8 +123,8 @@ class Bundle:
         Raises:
             BundleError: it is changed, or not of the manifest's form.
         """
-        content = self.read(golden_set.FILE_NAME)
-        return golden_set.golden_from_bytes(content, self.manifest.input.shape, len(self.manifest.classes))
+        content, manifest = self.read(golden_set.FILE_NAME), self.manifest
+        return golden_set.golden_from_bytes(content, manifest.input.shape, len(manifest.classes), self.task)
 
 
 def open_bundle(path: Path | str) -> Bundle:

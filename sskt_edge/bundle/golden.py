@@ -11,7 +11,8 @@ import numpy.typing as npt
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from sskt_edge.common.errors import BundleError
+from sskt_edge.common.errors import BundleError, DataError
+from sskt_edge.tasks.task import Labels, Task
 
 FILE_NAME = "golden.safetensors"
 
@@ -22,18 +23,18 @@ class Golden:
 
     Attributes:
         images: uint8 [G,*shape], the network's own input.
-        labels: int64 [G].
+        labels: of the images, as the task has them: int64 [G], or int8 [G,C].
         logits: float32 [G,C], the trained network's.
         test_pixels: uint8 [N,32], the SHA-256 of each test image's pixels (see `pixel_hashes`).
-        test_labels: int64 [N].
+        test_labels: of the test set, as the task has them: int64 [N], or int8 [N,C].
         test_logits: float32 [N,C], the trained network's.
     """
 
     images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
+    labels: Labels
     logits: npt.NDArray[np.float32]
     test_pixels: npt.NDArray[np.uint8]
-    test_labels: npt.NDArray[np.int64]
+    test_labels: Labels
     test_logits: npt.NDArray[np.float32]
 
     def as_bytes(self) -> bytes:
@@ -42,34 +43,41 @@ class Golden:
         return safetensors.numpy.save(arrays)
 
 
-def golden_from_bytes(content: bytes, shape: tuple[int, ...], classes: int) -> Golden:
+def golden_from_bytes(content: bytes, shape: tuple[int, ...], classes: int, task: Task) -> Golden:
     """The content of golden.safetensors → Golden.
 
     Args:
         content: of the file.
         shape: of one image, channels last: (S,S,3).
         classes: how many there are.
+        task: what the labels mean.
 
     Raises:
-        BundleError: not safetensors, or an array is missing or of another type or shape.
+        BundleError: not safetensors, an array is missing or of another type or shape, or labels are not the task's.
     """
     try:
         arrays: dict[str, npt.NDArray[Any]] = safetensors.numpy.load(content)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{FILE_NAME} cannot be read: {error}. Export the bundle again.") from error
-    shown, tested = np.size(arrays.get("labels", ())), np.size(arrays.get("test_labels", ()))
+    shown, tested = (len(np.atleast_1d(arrays.get(name, np.empty(0)))) for name in ("labels", "test_labels"))
+    label = task.unknown(0, classes)
     expected = {
         "images": (np.uint8, (shown, *shape)),
-        "labels": (np.int64, (shown,)),
+        "labels": (label.dtype.type, (shown, *label.shape[1:])),
         "logits": (np.float32, (shown, classes)),
         "test_pixels": (np.uint8, (tested, 32)),
-        "test_labels": (np.int64, (tested,)),
+        "test_labels": (label.dtype.type, (tested, *label.shape[1:])),
         "test_logits": (np.float32, (tested, classes)),
     }
     got = {name: (array.dtype.type, array.shape) for name, array in arrays.items()}
     if got != expected or shown == 0:
         wrong = sorted(name for name in got.keys() | expected.keys() if got.get(name) != expected.get(name))
         raise BundleError(f"{FILE_NAME}: wrong or missing arrays: {', '.join(wrong) or 'no images'}. Export it again.")
+    try:
+        for name in ("labels", "test_labels"):
+            task.check(arrays[name], classes)
+    except DataError as error:
+        raise BundleError(f"{FILE_NAME}: {error} Export it again.") from error
     return Golden(**arrays)
 
 

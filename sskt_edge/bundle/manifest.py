@@ -19,8 +19,10 @@ from pydantic import (
 )
 
 from sskt_edge.bundle import older_manifest
+from sskt_edge.catalogue.tasks import TASKS
 from sskt_edge.common import seal
 from sskt_edge.common.errors import BundleError
+from sskt_edge.tasks.score import Score, Share
 from sskt_edge.tasks.tolerances import Tolerances
 
 SCHEMA_VERSION: Literal[4] = 4
@@ -40,15 +42,21 @@ def _one_part(name: str) -> str:
     return name
 
 
+def _known_task(name: str) -> str:
+    if name not in TASKS:
+        raise ValueError(f"unknown task '{name}'; this version knows {', '.join(TASKS)}")
+    return name
+
+
 FileName = Annotated[str, AfterValidator(_inside)]
 FolderName = Annotated[str, AfterValidator(_one_part)]
+TaskName = Annotated[str, AfterValidator(_known_task)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Bounds, since what follows takes memory by these numbers, which the maker of the bundle chose.
 Side = Annotated[int, Field(ge=1, le=1024)]
 _MOST_FRAMES, _MOST_BYTES = 64, 1 << 24  # of one image or clip
 BatchSize = Annotated[int, Field(ge=1, le=1024)]
 Count = Annotated[int, Field(ge=0, lt=1 << 62)]
-Share = Annotated[float, Field(ge=0, le=1)]
 # int8 as TensorRT and OpenVINO take it; int8-cpu as ONNX Runtime's CPU kernels do.
 PrecisionName = Literal["fp32", "fp16", "int8", "int8-cpu"]
 CALIBRATION_FILE = "calibration.txt"
@@ -121,14 +129,6 @@ class InputSpec(_Frozen):
         return self
 
 
-class Accuracy(_Frozen):
-    """The trained network's own accuracy on its whole test set, as shares of one."""
-
-    images: Annotated[Count, Field(ge=1)]
-    top1: Share
-    top5: Share | None
-
-
 class Measured(_Frozen):
     """What one file answered when it was made, run by one library, against the trained network.
 
@@ -137,9 +137,10 @@ class Measured(_Frozen):
         provider: what it ran on.
         versions: of the libraries that took part.
         images: how many; the whole test set, or the golden images where the test set was not there.
-        top1: the accuracy.
-        top1_agreement: the share of images with the trained network's class.
-        flips: how many images have another class than the trained network gave.
+        value: the task's metric.
+        interval: where its true value lies, with 95 %, if the images are a fair draw.
+        agreement: the share of decisions that are the trained network's.
+        flips: how many images have a decision that is not the trained network's.
         max_abs: the largest difference of a logit; None where one is not finite.
         latency_ms: the median of one image, in milliseconds, on the machine that exported.
         reasons: why it is out of tolerance; empty where that was not shown.
@@ -150,8 +151,9 @@ class Measured(_Frozen):
     provider: str
     versions: dict[str, str]
     images: Annotated[Count, Field(ge=1)]
-    top1: Share
-    top1_agreement: Share
+    value: Share
+    interval: tuple[Share, Share]
+    agreement: Share
     flips: Count
     max_abs: Annotated[float, Field(ge=0)] | None
     latency_ms: Annotated[float, Field(gt=0)]
@@ -210,8 +212,9 @@ class FileRecord(_Frozen):
 class Manifest(_Frozen):
     """manifest.json. Every other file of the bundle is listed in `files`; the manifest carries its own hash.
 
-    `refused` says of each precision that was asked for and is not there, why. `created`, `tool` and `libraries` are
-    those of the last export: it may have kept files that an earlier one made with other versions.
+    `task` says what labels mean, `test` what the trained network reached on its whole test set. `refused` says of each
+    precision that was asked for and is not there, why. `created`, `tool` and `libraries` are those of the last export:
+    it may have kept files that an earlier one made with other versions.
     """
 
     schema_version: Literal[4]
@@ -219,12 +222,13 @@ class Manifest(_Frozen):
     created: AwareDatetime
     tool: Tool
     lineage: Lineage
+    task: TaskName
     input: InputSpec
     classes: Annotated[list[str], Field(min_length=1, max_length=1 << 16)]
     target: str
     parameters: Count
     macs: Count
-    test: Accuracy | None
+    test: Score | None
     parity: Tolerances
     precisions: dict[PrecisionName, PrecisionRecord]
     refused: dict[PrecisionName, str]

@@ -16,7 +16,8 @@ def evaluate(
         Path | None, typer.Argument(help="A bundle; the newest one here or in bundles/ if left out.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="A folder of test images, a sub-folder a class; the golden images if left out.")
+        Path | None,
+        typer.Option(help="Test images, a folder of classes or a table; the golden ones if left out."),
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Only fp32, fp16, int8 or int8-cpu; all if left out.")] = None,
     backend: Annotated[
@@ -27,6 +28,10 @@ def evaluate(
     trust_engines: Annotated[
         bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
     ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="data.table.KEY: which column of a table is what; repeatable."),
+    ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images and count them.")] = False,
     json_: JsonFlag = False,
 ) -> None:
@@ -35,19 +40,21 @@ def evaluate(
     from sskt_edge.cli.evaluation import show_evaluation
     from sskt_edge.common.progress import QUIET
     from sskt_edge.evaluation.evaluate import evaluate as evaluate_golden
-    from sskt_edge.evaluation.evaluate import evaluate_folder
+    from sskt_edge.evaluation.evaluate import evaluate_data
+    from sskt_edge.evaluation.labelled_files import table_options
     from sskt_edge.inference.open_sessions import open_sessions
 
     progress = QUIET if json_ else Bars()
     path = bundle or find_newest_bundle()
     if bundle is None:
         progress.say(f"evaluating the newest bundle, {path}")
+    table = table_options(set_ or ())
     opened = open_bundle(path)
     openings = open_sessions(opened, precision, backend, provider, threads, trust_engines)
     if data is None:
         report = evaluate_golden(opened, openings, progress)
     else:
-        report = evaluate_folder(opened, openings, data, skip_bad, progress)
+        report = evaluate_data(opened, openings, data, table, skip_bad, progress)
     if json_:
         show_json(report)
     else:

@@ -22,7 +22,7 @@ def show_evaluation(bundle: Bundle, report: Report, options: Mapping[str, object
     shown = report.fastest or report.results[0]
     show_scores(console, shown.name, shown.scores.tables(report.classes))
     where = "golden images" if report.data == "golden" else f"images of {report.data}"
-    show_precisions(f"\n{shown.scores.images:,} {where}", rows_from_report(bundle.manifest, report))
+    show_precisions(f"\n{shown.scores.images:,} {where}", rows_from_report(bundle.manifest, report), report.task)
     verdict = "holds" if report.passed else "does NOT hold"
     as_far = "" if report.decided or not report.passed else ", as far as these images can tell"
     title = f"{report.bundle} {verdict} on this machine{as_far}"
@@ -33,7 +33,8 @@ def _next(bundle: Bundle, report: Report, options: Mapping[str, object]) -> list
     if not report.passed:
         return [command("doctor")]
     same = given(**options)
-    whole = [command("eval", bundle.path, "--data", "FOLDER", *same)] if report.data == "golden" else []
+    images = "FOLDER" if bundle.task.one_class else "TABLE"
+    whole = [command("eval", bundle.path, "--data", images, *same)] if report.data == "golden" else []
     of_predict = given(**{name: value for name, value in options.items() if name != "threads"})
     return [*whole, command("bench", bundle.path, *same), command("predict", bundle.path, "IMAGE…", *of_predict)]
 
@@ -44,9 +45,9 @@ def _rows(bundle: Bundle, report: Report, shown: SessionResult) -> dict[str, str
     if (fastest := report.fastest) is not None:
         rows["fastest"] = f"{fastest.name} ({fastest.latency_ms:.2f} ms an image)"
     if manifest.test is not None:
-        rows["when trained"] = f"{manifest.test.top1:.2%} of all {manifest.test.images:,} test images (torch, fp32)"
-    if shown.scores.top5 is not None:
-        rows["first five"] = f"{shown.scores.top5:.2%} of the images have their class among them"
+        rows["when trained"] = f"{manifest.test.value:.2%} of all {manifest.test.images:,} test images (torch, fp32)"
+    if shown.scores.further:
+        rows["further"] = ", ".join(f"{name} {value:.2%}" for name, value in shown.scores.further.items())
     versions = {name: version for result in report.results for name, version in result.versions.items()}
     rows["parity"] = (
         f"on {shown.parity.images:,} "

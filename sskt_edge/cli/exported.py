@@ -121,7 +121,7 @@ def show_exported(
     if made:
         one = manifest.precisions["fp32"].measured[0]
         test = "the whole test set" if manifest.test and one.images == manifest.test.images else "the golden images"
-        show_precisions(f"{manifest.name}, {one.images:,} images, {test}", rows_from_manifest(manifest))
+        show_precisions(f"{manifest.name}, {one.images:,} images, {test}", rows_from_manifest(manifest), manifest.task)
         rows |= _calibrations(bundle)
         unsure = by_sentence(
             (f"{precision} {one.runner}", one.undecided)

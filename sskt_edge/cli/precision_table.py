@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sskt_edge.bundle.manifest import Manifest
 from sskt_edge.evaluation.evaluate import Report
-from sskt_edge.tasks.metrics import interval
+from sskt_edge.tasks.task import task_named
 
 
 class Row(NamedTuple):
@@ -18,9 +18,10 @@ class Row(NamedTuple):
         runner: what ran it.
         size: of its file, in bytes.
         images: how many were run.
-        top1: the accuracy.
-        agreement: the share of images with the trained network's class.
-        flips: how many images have another class.
+        value: the task's metric.
+        interval: of that, with 95 %.
+        agreement: the share of decisions that are the trained network's.
+        flips: how many images are decided otherwise.
         max_abs: the largest difference of a logit.
         latency_ms: of one image.
         mark: "NO" if it is out of tolerance, "?" if the images are too few to tell, else nothing.
@@ -30,9 +31,10 @@ class Row(NamedTuple):
     runner: str
     size: int
     images: int
-    top1: float
-    agreement: float | None
-    flips: int | None
+    value: float
+    interval: tuple[float, float]
+    agreement: float
+    flips: int
     max_abs: float | None
     latency_ms: float | None
     mark: str
@@ -46,8 +48,9 @@ def rows_from_manifest(manifest: Manifest) -> list[Row]:
             one.runner,
             record.bytes,
             one.images,
-            one.top1,
-            one.top1_agreement,
+            one.value,
+            one.interval,
+            one.agreement,
             one.flips,
             one.max_abs,
             one.latency_ms,
@@ -67,10 +70,11 @@ def rows_from_report(manifest: Manifest, report: Report) -> list[Row]:
             result.runner,
             sizes[result.precision],
             result.scores.images,
-            result.scores.top1,
-            result.parity.top1_agreement if result.parity else None,
-            len(result.parity.flips) if result.parity else None,
-            result.parity.max_abs if result.parity else None,
+            result.scores.value,
+            result.scores.interval,
+            result.parity.agreement.share,
+            len(result.parity.agreement.flips),
+            result.parity.max_abs,
             result.latency_ms,
             _mark(result.reasons, result.undecided),
         )
@@ -91,12 +95,13 @@ def by_sentence(undecided: Iterable[tuple[str, list[str]]]) -> list[str]:
     return [f"{', '.join(of)}: {sentence}" for sentence, of in names.items()]
 
 
-def show_precisions(title: str, rows: Iterable[Row]) -> None:
-    """Print the table."""
+def show_precisions(title: str, rows: Iterable[Row], task: str) -> None:
+    """Print the table; `task` says what is measured and what is compared."""
     from sskt_edge.cli.console import Console
     from sskt_edge.cli.table import Column, Table
 
-    numbers = ("accuracy (95 %)", "same class", "flips", "max |Δ|", "ms", "MB")
+    measured = task_named(task)
+    numbers = (f"{measured.metric} (95 %)", measured.same, "flips", "max |Δ|", "ms", "MB")
     columns = [Column("precision"), Column("run by", folds=True), *(Column(name, right=True) for name in numbers)]
     cells = [_cells(row) for row in rows]
     if any(row[-1] for row in cells):
@@ -107,13 +112,13 @@ def show_precisions(title: str, rows: Iterable[Row]) -> None:
 
 
 def _cells(row: Row) -> list[str]:
-    low, high = interval(row.top1, row.images)
+    low, high = row.interval
     return [
         row.precision,
         row.runner,
-        f"{row.top1:.1%} ({100 * low:.1f}–{100 * high:.1f})",
-        "–" if row.agreement is None else f"{row.agreement:.2%}",
-        "–" if row.flips is None else f"{row.flips:,}",
+        f"{row.value:.1%} ({100 * low:.1f}–{100 * high:.1f})",
+        f"{row.agreement:.2%}",
+        f"{row.flips:,}",
         "–" if row.max_abs is None else f"{row.max_abs:.1e}",
         "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
         f"{row.size / 1e6:.2f}",

@@ -14,7 +14,7 @@ from sskt_edge.cli.output import Bars, JsonFlag, show_error, show_json
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
     images: Annotated[list[Path], typer.Argument(help="Image files and folders; all images of a folder are taken.")],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to name per image.")] = 3,
+    top: Annotated[int, typer.Option(min=1, help="Classes to name per image; more if more are decided.")] = 3,
     precision: Annotated[str, typer.Option(help="fp32, fp16, int8 or int8-cpu.")] = "fp32",
     backend: Annotated[str, typer.Option(help=f"Library: one of {', '.join(BACKENDS)}.")] = "onnxruntime",
     provider: Annotated[str, typer.Option(help="Where it runs: auto, cpu, cuda or tensorrt.")] = "auto",

@@ -8,15 +8,18 @@ from sskt_edge.cli.console import Console
 from sskt_edge.cli.table import Column, Table
 from sskt_edge.common.printable import printable
 from sskt_edge.evaluation.predict import Prediction
+from sskt_edge.tasks.task import Predicted
 
 
 def show_predictions(found: Sequence[Prediction]) -> None:
-    """Print those that have an answer."""
-    rows = [
-        [printable(str(one.path)), *(f"{printable(name)} {share:.1%}" for name, share in one.classes)]
-        for one in found
-        if one.classes
-    ]
+    """Print those that have an answer; what the network decides on is marked."""
+    rows = [[printable(str(one.path)), *map(_cell, one.classes)] for one in found if one.classes]
     if rows:
-        ranks = ("likeliest" if number == 1 else f"{number}." for number in range(1, len(rows[0])))
-        Table(Console(), [Column("image", folds=True), *map(Column, ranks)], rows).show()
+        columns = max(map(len, rows))
+        ranks = ("likeliest (*: decided)" if number == 1 else f"{number}." for number in range(1, columns))
+        cells = [row + [""] * (columns - len(row)) for row in rows]
+        Table(Console(), [Column("image", folds=True), *map(Column, ranks)], cells).show()
+
+
+def _cell(one: Predicted) -> str:
+    return f"{printable(one.name)} {one.probability:.1%}" + (" *" if one.is_decided else "")

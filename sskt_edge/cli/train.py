@@ -23,7 +23,6 @@ def train(
     """Train a target as a recipe says, on its images and the answers of its sources."""
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import check_inputs, load_checked
-    from sskt_edge.tasks.metrics import interval
     from sskt_edge.training.resume import unfinished_run
 
     start = time.monotonic()
@@ -45,8 +44,7 @@ def train(
     run = train_recipe(loaded, runs, going_on.folder.path if going_on else None, progress, set_ or ())
     result = run.result
     if json_:
-        test = {**result.test.model_dump(), "top1_interval": interval(result.test.top1, result.test.images)}
-        show_json({"run": str(run.folder.path), **result.model_dump(mode="json"), "test": test})
+        show_json({"run": str(run.folder.path), **result.model_dump(mode="json")})
         return
     rows = {
         **result_facts(result),

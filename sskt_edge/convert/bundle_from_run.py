@@ -222,6 +222,7 @@ def _manifest(
             onnx_sha256=precisions["fp32"].sha256,
             sources=run.result.sources,
         ),
+        task=run.task.name,
         input=InputSpec(kind=run.kind, shape=run.shape, batch=Batch(min=batch.min, opt=batch.opt, max=batch.max)),
         classes=list(run.classes),
         target=run.recipe.target.model,

@@ -14,10 +14,11 @@ from sskt_edge.common.progress import Progress
 from sskt_edge.data.images import ImageSet, labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import Reader, open_data
 from sskt_edge.data.split import rank
+from sskt_edge.evaluation.parity import Parity, compare_logits
 from sskt_edge.inference.runners import Runner
 from sskt_edge.inference.session import run_batches
 from sskt_edge.targets.finished_run import FinishedRun
-from sskt_edge.tasks.task import task_named
+from sskt_edge.tasks.task import Drop, Labels, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +27,17 @@ class EvaluationSet:
 
     Attributes:
         images: uint8 [N,*shape].
-        labels: int64 [N]; -1 where an image has none that may be used.
+        labels: as the task has them; none where an image has none that may be used.
         logits: float32 [N,classes], the trained network's.
         batch: how many are run at once.
+        task: what the labels mean.
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    labels: Labels
     logits: NDArray[np.float32]
     batch: int
+    task: Task
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,12 +49,23 @@ class EvaluationSet:
 
     def first(self, count: int) -> EvaluationSet:
         """The first `count` images."""
-        return EvaluationSet(self.images[:count], self.labels[:count], self.logits[:count], self.batch)
+        return EvaluationSet(self.images[:count], self.labels[:count], self.logits[:count], self.batch, self.task)
 
     def answers(self, content: bytes, runner: Runner) -> NDArray[np.float32]:
         """What an ONNX file answers to the images, by a runner. float32 [N,classes]."""
         session = runner.open(content, self.shape, self.batch)
         return run_batches(session, self.images, self.batch, self.logits.shape[1])
+
+    def parity(self, answers: NDArray[np.float32]) -> Parity:
+        """How far answers are from the trained network's. float32 [N,classes]."""
+        return compare_logits(self.logits, answers, self.task)
+
+    def drop(self, answers: NDArray[np.float32]) -> Drop | None:
+        """What answers cost of the metric on the images with labels; None without any. float32 [N,classes]."""
+        known = self.task.known(self.labels)
+        if not known.any():
+            return None
+        return self.task.drop(self.logits[known], answers[known], self.labels[known])
 
 
 class Images(NamedTuple):
@@ -76,18 +90,18 @@ class Opened(NamedTuple):
     Attributes:
         calibration, hashes, test: as in `Images`.
         searched: uint8 [N,*shape], the images of `Images.search`.
-        labels: int64 [N], of `searched`; -1 where there is none.
+        labels: of `searched`, as the task has them.
     """
 
     calibration: NDArray[np.uint8]
     hashes: list[str]
     searched: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    labels: Labels
     test: EvaluationSet
 
     def answered(self, logits: NDArray[np.float32]) -> Images:
         """The same with the trained network's logits of `searched`, float32 [N,classes]."""
-        search = EvaluationSet(self.searched, self.labels, logits, self.test.batch)
+        search = EvaluationSet(self.searched, self.labels, logits, self.test.batch, self.test.task)
         return Images(self.calibration, self.hashes, search, self.test)
 
 
@@ -99,7 +113,7 @@ def open_images(run: FinishedRun, progress: Progress) -> Opened:
     """
     recipe = run.recipe
     side = recipe.data.image_size
-    reader = open_data(recipe.data, task_named(recipe.task.name), fetch=False)
+    reader = open_data(recipe.data, run.task, fetch=False)
     training, validation = reader.training([side], progress)
     if labelled_sha256(reader.classes, training, validation) != run.result.data_sha256:
         raise _changed("training", recipe.data.root)
@@ -112,7 +126,7 @@ def open_images(run: FinishedRun, progress: Progress) -> Opened:
     # classes.
     rows = rank(hashes, recipe.data.split_seed + 1)[: recipe.export.calibration]
     calibration = np.stack([squares[row] for squares, row in (places[place] for place in rows)])
-    images, labels = [_moved(calibration)], [np.full(len(rows), -1, dtype=np.int64)]
+    images, labels = [_moved(calibration)], [run.task.unknown(len(rows), len(run.classes))]
     if validation is not None:
         images.append(validation.squares[side])
         labels.append(validation.labels)
@@ -123,7 +137,7 @@ def open_images(run: FinishedRun, progress: Progress) -> Opened:
 def golden_evaluation_set(run: FinishedRun) -> EvaluationSet:
     """The golden images, for an export where the test set is not at hand."""
     golden = run.golden()
-    return EvaluationSet(golden.images, golden.labels, golden.logits, run.recipe.export.batch.max)
+    return EvaluationSet(golden.images, golden.labels, golden.logits, run.recipe.export.batch.max, run.task)
 
 
 def _moved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -157,7 +171,7 @@ def _test(run: FinishedRun, reader: Reader, progress: Progress) -> EvaluationSet
         test.labels, golden.test_labels
     ):
         raise _changed("test", run.recipe.data.root)
-    return EvaluationSet(images, test.labels, golden.test_logits, run.recipe.export.batch.max)
+    return EvaluationSet(images, test.labels, golden.test_logits, run.recipe.export.batch.max, run.task)
 
 
 def _changed(which: str, root: str) -> DataError:

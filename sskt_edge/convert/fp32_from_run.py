@@ -68,8 +68,8 @@ def check_strip(run: TrainedNetwork, progress: Progress) -> None:
     now = reference_logits(run.network, run.pixels, golden.images, progress)
     if np.array_equal(now, golden.logits):
         return
-    parity = compare_logits(golden.logits, now)
-    reasons = verdict("fp32", "torch-cpu", parity, run.recipe.export.parity).reasons
+    parity = compare_logits(golden.logits, now, run.task)
+    reasons = verdict("fp32", "torch-cpu", parity, run.recipe.export.parity, run.task).reasons
     if run.result.reference != reference_facts() and not reasons:
         progress.say(
             f"the stripped weights answer as before stripping within {parity.max_abs:.1e}; not to the bit, since "

@@ -21,10 +21,8 @@ from sskt_edge.convert.calibration import METHODS, Method, ranges
 from sskt_edge.convert.evaluation_set import EvaluationSet, Images
 from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, prepared, quantised
 from sskt_edge.convert.sensitivity import by_sensitivity
-from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.inference.runners import Runner
-from sskt_edge.tasks.metrics import cost
 from sskt_edge.tasks.tolerances import Tolerances
 
 _SHARE = 0.4  # of the budget
@@ -41,9 +39,9 @@ class Trial:
         method: how the ranges were taken.
         layers: how many layers could be int8.
         kept: names of those that are in fp32, the most sensitive first.
-        agreement: the share of images with the trained network's class, by the runner with the lowest.
+        agreement: the share of decisions that are the trained network's, by the runner with the lowest.
         mean_agreement: the mean over the runners.
-        drop: what it costs of the accuracy on the validation images, by the runner with the largest; None without any.
+        drop: what it costs of the metric on the validation images, by the runner with the largest; None without any.
         reasons: why it is out of the whole budget, by runner; empty where the images do not show that.
     """
 
@@ -110,7 +108,7 @@ def _fewest(
             trial = attempt(count)
             tried.append(trial)
             bar.advance(count - too_few)
-            bar.note(f"{count} layers, {trial.agreement:.2%} same class")
+            bar.note(f"{count} layers, {trial.agreement:.2%} agreement")
     while count - too_few > 1:
         middle = (too_few + count) // 2
         between = attempt(middle)
@@ -134,14 +132,9 @@ def _trial(
 ) -> Trial:
     content = quantised(model, table, form, [layer.node for layer in found if layer not in kept])
     answers = {runner: evaluation_set.answers(content, runner) for runner in runners}
-    parities = {runner: compare_logits(evaluation_set.logits, logits) for runner, logits in answers.items()}
-    known = evaluation_set.labels >= 0
-    costs = {
-        runner: cost(evaluation_set.logits[known], logits[known], evaluation_set.labels[known])
-        for runner, logits in answers.items()
-        if known.any()
-    }
-    agreements = [parity.top1_agreement for parity in parities.values()]
+    parities = {runner: evaluation_set.parity(logits) for runner, logits in answers.items()}
+    drops = {runner: evaluation_set.drop(logits) for runner, logits in answers.items()}
+    agreements = [parity.agreement.share for parity in parities.values()]
     return Trial(
         content=content,
         method=method,
@@ -149,11 +142,13 @@ def _trial(
         kept=tuple(layer.name for layer in kept),
         agreement=min(agreements),
         mean_agreement=float(np.mean(agreements)),
-        drop=max((one.drop for one in costs.values()), default=None),
+        drop=max((one.value for one in drops.values() if one is not None), default=None),
         reasons=tuple(
             f"{runner.name}: {reason}"
             for runner, parity in parities.items()
-            for reason in verdict(form.name, runner.name, parity, tolerances, costs.get(runner)).reasons
+            for reason in verdict(
+                form.name, runner.name, parity, tolerances, evaluation_set.task, drops[runner]
+            ).reasons
         ),
     )
 

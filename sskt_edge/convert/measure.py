@@ -13,11 +13,10 @@ from sskt_edge.common.errors import NetworkError, WorkError
 from sskt_edge.common.progress import Progress
 from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.evaluation.bench import Subject, quick_latency
-from sskt_edge.evaluation.parity import Parity, compare_logits
+from sskt_edge.evaluation.parity import Parity
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.inference.runners import Runner, runners_of
 from sskt_edge.inference.session import run_batches
-from sskt_edge.tasks.metrics import cost, top_k
 from sskt_edge.tasks.tolerances import Tolerances
 
 _SECONDS = 0.5  # of timing, each
@@ -109,7 +108,7 @@ def _answer(
         )
     except (NetworkError, WorkError) as error:
         return _Answer(precision, runner, {}, None, None, str(error))
-    return _Answer(precision, runner, session.versions, logits, compare_logits(evaluation_set.logits, logits), "")
+    return _Answer(precision, runner, session.versions, logits, evaluation_set.parity(logits), "")
 
 
 def _seconds(
@@ -130,18 +129,20 @@ def _judged(
     logits, parity = answer.logits, answer.parity
     if logits is None or parity is None:
         return answer.error
-    costs = cost(evaluation_set.logits, logits, evaluation_set.labels) if whole else None
-    reasons, undecided = verdict(answer.precision, answer.runner.name, parity, tolerances, costs)
+    task, drop = evaluation_set.task, evaluation_set.drop(logits) if whole else None
+    reasons, undecided = verdict(answer.precision, answer.runner.name, parity, tolerances, task, drop)
     if not answer.is_timed:
         return "; ".join(reasons)
+    scores = task.scores(logits, evaluation_set.labels, logits.shape[1])
     return Measured(
         backend=answer.runner.backend,
         provider=answer.runner.provider,
         versions=answer.versions,
         images=parity.images,
-        top1=top_k(logits, evaluation_set.labels, 1),
-        top1_agreement=parity.top1_agreement,
-        flips=len(parity.flips),
+        value=scores.value,
+        interval=scores.interval,
+        agreement=parity.agreement.share,
+        flips=len(parity.agreement.flips),
         max_abs=parity.max_abs,
         latency_ms=seconds[answer.name] * 1e3,
         reasons=reasons,

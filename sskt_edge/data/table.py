@@ -21,8 +21,7 @@ from sskt_edge.images.table_file import read_table
 from sskt_edge.images.table_rows import TableRows, rows_of
 from sskt_edge.recipe.models import DataOptions
 from sskt_edge.recipe.table import TableOptions
-from sskt_edge.tasks.metrics import Labels
-from sskt_edge.tasks.task import Task
+from sskt_edge.tasks.task import Labels, Task
 
 _MOST_NAMES = 5  # of which a line has room
 

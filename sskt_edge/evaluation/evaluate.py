@@ -6,7 +6,6 @@ Every file is run by everything here that takes it.
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,17 @@ import PIL
 
 from sskt_edge.bundle.bundle import Bundle
 from sskt_edge.bundle.golden import pixel_hashes
-from sskt_edge.common.errors import DataError
-from sskt_edge.common.printable import printable
 from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.common.version import __version__
 from sskt_edge.evaluation.bench import Subject, quick_latency
+from sskt_edge.evaluation.labelled_files import LabelledFiles, read_labelled
 from sskt_edge.evaluation.parity import Parity, compare_logits
 from sskt_edge.evaluation.verdict import verdict
-from sskt_edge.images.class_names import spelled
-from sskt_edge.images.listing import Expected, list_classes
-from sskt_edge.images.parts import find_parts
-from sskt_edge.images.read import reader_of
 from sskt_edge.inference.open_sessions import OpenSession, OpenSessions
 from sskt_edge.inference.session import run_batches
 from sskt_edge.machine.conditions import Conditions, conditions
-from sskt_edge.tasks.metrics import Scores, cost, scores
+from sskt_edge.recipe.table import TableOptions
+from sskt_edge.tasks.task import Labels, Scores
 
 _SECONDS = 0.5  # of timing, each
 
@@ -44,7 +39,7 @@ class SessionResult:
         precision: its name in the bundle.
         runner: what ran it, such as "onnxruntime-cpu".
         versions: of the libraries that took part.
-        scores: the accuracy.
+        scores: how right it is.
         parity: against the trained network's logits, on the images that `Report.parity_on` names.
         latency_ms: the median of one image; None where it was not timed.
         reasons: why it did not pass; empty if it did.
@@ -76,8 +71,9 @@ class Report:
 
     Attributes:
         bundle: the bundle's name.
-        data: "golden", or the folder that was read: the images that accuracy counts.
-        parity_on: "golden", or the folder where the bundle knows images of it: the images that parity is judged on.
+        data: "golden", or the folder or table that was read: the images that the metric counts.
+        parity_on: "golden", or the same where the bundle knows images of it: the images that parity is judged on.
+        task: what the labels mean.
         classes: the class names, for the numbers in the scores.
         results: one for each precision and what ran it.
         unavailable: what could not be opened here, and why.
@@ -89,6 +85,7 @@ class Report:
     bundle: str
     data: str
     parity_on: str
+    task: str
     classes: tuple[str, ...]
     results: tuple[SessionResult, ...]
     unavailable: dict[str, str]
@@ -122,9 +119,9 @@ class _Questions:
     """The images, and what the bundle knows of them.
 
     Attributes:
-        data: "golden", or the folder.
+        data: "golden", or the folder or table.
         images: uint8 [N,*shape].
-        labels: int64 [N].
+        labels: as the task has them.
         known: the places of the images of which the trained network's logits are known; none: parity is judged on the
             golden images.
         logits: float32 [K,C], those logits.
@@ -134,7 +131,7 @@ class _Questions:
 
     data: str
     images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
+    labels: Labels
     known: npt.NDArray[np.int64]
     logits: npt.NDArray[np.float32]
     whole: bool
@@ -142,60 +139,48 @@ class _Questions:
 
 
 def evaluate(bundle: Bundle, sessions: OpenSessions, progress: Progress = QUIET) -> Report:
-    """Run the golden images by all that was opened: parity with the trained network, and their accuracy."""
+    """Run the golden images by all that was opened: parity with the trained network, and the task's metric."""
     golden = bundle.golden()
     known = np.arange(len(golden.labels))
     asked = _Questions("golden", golden.images, golden.labels, known, golden.logits, False, [])
     return _report(bundle, sessions, asked, progress)
 
 
-def evaluate_folder(
-    bundle: Bundle, sessions: OpenSessions, data: Path, skip_bad: bool = False, progress: Progress = QUIET
+def evaluate_data(
+    bundle: Bundle,
+    sessions: OpenSessions,
+    data: Path,
+    table: TableOptions | None = None,
+    skip_bad: bool = False,
+    progress: Progress = QUIET,
 ) -> Report:
-    """Run a folder of class sub-folders: its accuracy, and parity on each image of the bundle's test set in it.
+    """Run image files with labels: the task's metric, and parity on each image of the bundle's test set among them.
 
-    Where none of its images is known, as with another JPEG decoder, parity is judged on the golden images instead.
+    Where none of the images is known, as with another JPEG decoder, parity is judged on the golden images instead.
 
     Args:
         bundle: what to evaluate.
         sessions: its sessions.
-        data: data/<class>/<image>, or data/test/<class>/<image>; data/val/… if test/ is missing.
+        data: a folder of class sub-folders, or a table; see `read_labelled`.
+        table: which of a table's columns is what.
         skip_bad: leave out images that cannot be read.
         progress: draws the bars.
 
     Raises:
-        InputError: the bundle takes another kind of input than what files are read of.
-        DataError: the folder is not of that form, cannot be listed, has other classes than the bundle or none of a
-            class's images, or an image cannot be read.
+        InputError, DataError: as `read_labelled`.
     """
-    takes = bundle.manifest.input
-    reader = reader_of(takes.kind)
-    classes = [spelled(name) for name in bundle.manifest.classes]
-    folder, notes = _test_folder(data, classes)
-    listing = list_classes(folder, Expected(classes, "the bundle"))
-    own = np.array([classes.index(name) for name in listing.classes], dtype=np.int64)
-    found = reader.read_folder(listing, takes.shape, skip_bad, progress, skip_by="--skip-bad")
-    asked = _questions(bundle, printable(listing.root), found.images, own[found.labels])
-    asked.notes.extend([*notes, *listing.left_out.notes()])
-    asked.notes.extend(f"left out: {message}" for message in found.skipped)
+    found = read_labelled(bundle, data, table or TableOptions(), skip_bad, progress)
+    asked = _questions(bundle, found)
+    asked.notes.extend(found.notes)
     return _report(bundle, sessions, asked, progress)
 
 
-def _test_folder(data: Path, classes: Sequence[str]) -> tuple[Path, list[str]]:
-    """The folder whose sub-folders are the classes, and what to say of the choice."""
-    parts = find_parts(data, classes)
-    if parts is None:
-        return data, []
-    if parts.test is None:
-        raise DataError(f"{parts.lacks('no test/<class>')} Name the folder whose sub-folders are the bundle's classes.")
-    return parts.test, parts.notes()
-
-
-def _questions(bundle: Bundle, data: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> _Questions:
-    """A folder's images; those that the bundle knows are found by their pixels, the others are noted."""
-    golden = bundle.golden()
+def _questions(bundle: Bundle, found: LabelledFiles) -> _Questions:
+    """A user's images; those that the bundle knows are found by their pixels, the others are noted."""
+    golden, (data, images, labels, _) = bundle.golden(), found
     place = {row.tobytes(): number for number, row in enumerate(golden.test_pixels)}
-    pairs = {(row.tobytes(), int(label)) for row, label in zip(golden.test_pixels, golden.test_labels, strict=True)}
+    labelled = zip(golden.test_pixels, golden.test_labels, strict=True)
+    pairs = {(row.tobytes(), label.tobytes()) for row, label in labelled}
     digests = [row.tobytes() for row in pixel_hashes(images)]
     here = [number for number, digest in enumerate(digests) if digest in place]
     notes = []
@@ -206,14 +191,14 @@ def _questions(bundle: Bundle, data: str, images: npt.NDArray[np.uint8], labels:
     elif len(here) < len(images):
         notes.append(
             f"{len(images) - len(here)} of {len(images)} images are not of the bundle's test set: "
-            "accuracy counts them, parity does not"
+            f"{bundle.task.metric} counts them, parity does not"
         )
     absent = len(place) - len({digests[number] for number in here})
     if here and absent:
-        notes.append(f"{absent} of the {len(place)} images of the bundle's test set are not in this folder")
-    moved = sum((digests[number], int(labels[number])) not in pairs for number in here)
+        notes.append(f"{absent} of the {len(place)} images of the bundle's test set are not in '{data}'")
+    moved = sum((digests[number], labels[number].tobytes()) not in pairs for number in here)
     if moved:
-        notes.append(f"{moved} images have another class here than at export")
+        notes.append(f"{moved} images have other labels here than at export")
     known = np.array(here, dtype=np.int64)
     logits = golden.test_logits[[place[digests[number]] for number in here]]
     return _Questions(data, images, labels, known, logits, bool(here) and not absent, notes)
@@ -232,6 +217,7 @@ def _report(bundle: Bundle, sessions: OpenSessions, asked: _Questions, progress:
         bundle=manifest.name,
         data=asked.data,
         parity_on=asked.data if len(asked.known) else "golden",
+        task=manifest.task,
         classes=tuple(manifest.classes),
         results=tuple(
             replace(result, latency_ms=seconds[result.name] * 1e3) if result.name in seconds else result
@@ -258,18 +244,18 @@ def _versions() -> dict[str, str]:
 
 
 def _result(bundle: Bundle, one: OpenSession, asked: _Questions, progress: Progress) -> SessionResult:
-    manifest = bundle.manifest
+    manifest, task = bundle.manifest, bundle.task
     classes = len(manifest.classes)
     logits = run_batches(one.session, asked.images, manifest.input.batch.opt, classes, progress)
-    found = scores(logits, asked.labels, classes)
-    expected, own, costs = asked.logits, logits[asked.known], None
+    found = task.scores(logits, asked.labels, classes)
+    expected, own, drop = asked.logits, logits[asked.known], None
     if asked.whole:
-        costs = cost(expected, own, asked.labels[asked.known])
+        drop = task.drop(expected, own, asked.labels[asked.known])
     if not len(asked.known):
         golden = bundle.golden()
         expected, own = golden.logits, run_batches(one.session, golden.images, manifest.input.batch.opt, classes)
-    parity = compare_logits(expected, own)
-    reasons, undecided = verdict(one.precision, one.runner.name, parity, manifest.parity, costs)
+    parity = compare_logits(expected, own, task)
+    reasons, undecided = verdict(one.precision, one.runner.name, parity, manifest.parity, task, drop)
     if not reasons and found.not_finite:
         reasons.append(f"{found.not_finite} of {found.images} images have logits that are not finite numbers")
     return SessionResult(one.precision, one.runner.name, one.session.versions, found, parity, None, reasons, undecided)

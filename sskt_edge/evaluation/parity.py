@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from sskt_edge.common.errors import ParityError
-from sskt_edge.tasks.metrics import Logits, predictions
+from sskt_edge.tasks.task import Agreement, Logits, Task
 
 
 @dataclass(frozen=True)
@@ -16,31 +17,51 @@ class Parity:
     """How far `other` is from `reference`.
 
     Attributes:
-        images: how many images were compared.
         max_abs: the largest difference of a logit; inf if one is not finite.
         mean_abs: the mean difference of a logit; inf if one is not finite.
-        top1_agreement: the share of images with the same first class; with a logit that is not finite, there is none.
-        flips: the images, by place, whose first class differs.
+        agreement: how often they decide alike; none of an image with a logit that is not finite.
         scale: the largest logit of the reference in absolute value, or 1 if that is larger.
         not_finite: the images that have a logit that is not finite, on either side.
     """
 
-    images: int
     max_abs: float
     mean_abs: float
-    top1_agreement: float
-    flips: tuple[int, ...]
+    agreement: Agreement
     scale: float
     not_finite: int
+
+    @property
+    def images(self) -> int:
+        """How many images were compared."""
+        return self.agreement.images
 
     @property
     def difference(self) -> float:
         """The largest difference of a logit, as a share of `scale`: the fp32 tolerance that would pass."""
         return self.max_abs / self.scale
 
+    def as_json(self) -> dict[str, Any]:
+        """What as_json makes JSON of."""
+        return {
+            "images": self.images,
+            "max_abs": self.max_abs,
+            "mean_abs": self.mean_abs,
+            "agreement": self.agreement.share,
+            "agreement_interval": self.agreement.interval,
+            "decisions": self.agreement.decisions,
+            "flips": self.agreement.flips,
+            "scale": self.scale,
+            "not_finite": self.not_finite,
+        }
 
-def compare_logits(reference: Logits, other: Logits) -> Parity:
+
+def compare_logits(reference: Logits, other: Logits, task: Task) -> Parity:
     """Compare logits, in float64. [N,C], [N,C] → Parity.
+
+    Args:
+        reference: what is right.
+        other: what is judged.
+        task: what they decide.
 
     Raises:
         ParityError: shapes that differ, or no images.
@@ -53,13 +74,10 @@ def compare_logits(reference: Logits, other: Logits) -> Parity:
     whole = bool(finite.all())
     # Rows that are not finite are counted apart; here they would only give NaN.
     apart = np.abs(reference[finite].astype(np.float64) - other[finite].astype(np.float64))
-    same = (predictions(reference) == predictions(other)) & finite
     return Parity(
-        images=len(reference),
         max_abs=float(apart.max()) if whole else math.inf,
         mean_abs=float(apart.mean()) if whole else math.inf,
-        top1_agreement=float(same.mean()),
-        flips=tuple(int(place) for place in np.flatnonzero(~same)),
+        agreement=task.agreement(reference, other),
         scale=float(max(1.0, np.abs(reference[finite].astype(np.float64)).max(initial=0.0))),
         not_finite=int((~finite).sum()),
     )

@@ -18,6 +18,7 @@ from sskt_edge.common.shell import command
 from sskt_edge.images.listing import list_images
 from sskt_edge.images.read import reader_of
 from sskt_edge.inference.session import Session, run_batches
+from sskt_edge.tasks.task import Predicted
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,23 @@ class Prediction:
 
     Attributes:
         path: the image's file; a folder that has no images.
-        classes: the likeliest classes with their probabilities, the likeliest first; none where there is an error.
+        classes: the likeliest classes, the likeliest first, and all that the network decides on; none where there is
+            an error.
         error: why the image has no answer.
     """
 
     path: Path
-    classes: tuple[tuple[str, float], ...] = ()
+    classes: tuple[Predicted, ...] = ()
     error: SsktEdgeError | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What as_json makes JSON of."""
         if self.error is None:
-            return {"image": self.path, "classes": dict(self.classes)}
+            return {
+                "image": self.path,
+                "classes": {one.name: one.probability for one in self.classes},
+                "decided": [one.name for one in self.classes if one.is_decided],
+            }
         return {"image": self.path, "error": {"kind": type(self.error).__name__, "message": self.error}}
 
 
@@ -50,7 +56,7 @@ def predict(
         bundle: whose classes they are.
         session: of the bundle.
         paths: images, and folders, in place of which stand all images below them, sorted.
-        top: how many classes.
+        top: how many classes; all that the network decides on are named even if they are more.
         progress: draws the bar "images", and says what of a folder is not taken.
 
     Raises:
@@ -104,11 +110,10 @@ def _predicted(bundle: Bundle, session: Session, asked: Sequence[Prediction], to
 
 
 def _answer(bundle: Bundle, path: Path, logits: npt.NDArray[np.float64], top: int) -> Prediction:
-    """The softmax of an image's logits, float64 [C]."""
+    """What an image's logits say, float64 [C]."""
     if not np.isfinite(logits).all():
         check = command("eval", bundle.path)
         return Prediction(path, error=WorkError(f"The network's answer to '{path}' is not finite. Check it: {check}"))
-    shares = np.exp(logits - logits.max())
-    shares /= shares.sum()
-    first = np.argsort(-logits, kind="stable")[:top]
-    return Prediction(path, tuple((bundle.manifest.classes[number], float(shares[number])) for number in first))
+    classes = bundle.manifest.classes
+    found = bundle.task.predicted(logits, classes, len(classes))
+    return Prediction(path, tuple(one for place, one in enumerate(found) if place < top or one.is_decided))

@@ -10,7 +10,7 @@ import decimal
 from typing import NamedTuple
 
 from sskt_edge.evaluation.parity import Parity
-from sskt_edge.tasks.metrics import Cost, interval
+from sskt_edge.tasks.task import Drop, Task
 from sskt_edge.tasks.tolerances import Tolerances
 
 
@@ -26,28 +26,31 @@ class Verdict(NamedTuple):
     undecided: list[str]
 
 
-def verdict(precision: str, runner: str, parity: Parity, tolerances: Tolerances, cost: Cost | None = None) -> Verdict:
+def verdict(
+    precision: str, runner: str, parity: Parity, tolerances: Tolerances, task: Task, drop: Drop | None = None
+) -> Verdict:
     """Whether a file is within tolerance, out of it, or the images are too few to tell.
 
-    fp32 is judged by its logits, and any number of images decides. fp16 and int8 are judged by the first class, int8
-    also by what it costs in accuracy.
+    fp32 is judged by its logits, and any number of images decides. fp16 and int8 are judged by what they decide, int8
+    also by what it costs of the metric.
 
     Args:
         precision: "fp32", "fp16", "int8" or "int8-cpu".
         runner: what ran it, such as "onnxruntime-cpu".
         parity: against the trained network's logits.
         tolerances: what is allowed.
-        cost: in accuracy, on the whole test set; else None, and the cost is not judged.
+        task: what is decided, and measured.
+        drop: of the metric, on the whole test set; else None, and it is not judged.
     """
     if parity.not_finite:
         return Verdict([f"{parity.not_finite} of {parity.images} images have logits that are not finite numbers"], [])
     if precision == "fp32":
         return Verdict(_logits(runner, parity, tolerances), [])
     kind = precision.partition("-")[0]
-    found = _classes(kind, parity, getattr(tolerances, f"{kind}_agreement"))
-    if kind == "int8" and cost is not None:
-        of_cost = _cost(cost, tolerances.int8_metric_drop)
-        found = Verdict(found.reasons + of_cost.reasons, found.undecided + of_cost.undecided)
+    found = _decisions(kind, parity, getattr(tolerances, f"{kind}_agreement"), task)
+    if kind == "int8" and drop is not None:
+        of_drop = _drop(drop, tolerances.int8_metric_drop, task)
+        found = Verdict(found.reasons + of_drop.reasons, found.undecided + of_drop.undecided)
     return found
 
 
@@ -58,14 +61,15 @@ def _logits(runner: str, parity: Parity, tolerances: Tolerances) -> list[str]:
     return [
         f"logits differ by up to {parity.max_abs:.3g}, which is {parity.difference:.3g} of the largest, allowed is "
         f"{allowed:.3g} ({_would_pass(f'fp32_difference.{tolerances.fp32_key(runner)}', parity.difference)}); "
-        f"{len(parity.flips)} of {parity.images} images change their first class"
+        f"{len(parity.agreement.flips)} of {parity.images} images are decided otherwise"
     ]
 
 
-def _classes(kind: str, parity: Parity, asked: float) -> Verdict:
-    low, high = interval(parity.top1_agreement, parity.images)
+def _decisions(kind: str, parity: Parity, asked: float, task: Task) -> Verdict:
+    found = parity.agreement
+    low, high = found.interval
     same = (
-        f"{round(parity.top1_agreement * parity.images)} of {parity.images} images have the trained network's class, "
+        f"{found.equal} of {found.decisions} {task.agreeing}, "
         f"95 % interval {100 * low:.1f}–{100 * high:.1f} %, budget {100 * asked:.4g} %"
     )
     if high < asked:
@@ -73,11 +77,11 @@ def _classes(kind: str, parity: Parity, asked: float) -> Verdict:
     return Verdict([], [f"too few images to tell: {same}"] if low < asked else [])
 
 
-def _cost(cost: Cost, allowed: float) -> Verdict:
-    low, high = cost.interval
+def _drop(drop: Drop, allowed: float, task: Task) -> Verdict:
+    low, high = drop.interval
     budget = f"budget {100 * allowed:.4g} point{'' if allowed == 0.01 else 's'}"
     lower = (
-        f"on {cost.images} images accuracy is {100 * cost.drop:.2f} points lower than the trained network's, "
+        f"on {drop.images} images {task.metric} is {100 * drop.value:.2f} points lower than the trained network's, "
         f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}, {budget}"
     )
     if low > allowed:

@@ -25,7 +25,6 @@ from sskt_edge.study.draw_comparison import draw_comparison
 from sskt_edge.study.runs import finished_run
 from sskt_edge.targets.records import read_record, write_record
 from sskt_edge.targets.run_folder import TrainedNetwork
-from sskt_edge.tasks.metrics import interval
 from sskt_edge.tasks.task import task_named
 from sskt_edge.training.environment import Environment, read_environment
 from sskt_edge.training.train import settled_precision
@@ -113,7 +112,7 @@ def _with_run(so_far: Comparison, arm: Arm, seed: int, present: DataGuard, progr
         )
     more = so_far.having(arm.name, seed, figures)
     more.refuse_unlike()
-    progress.say(f"{arm.name}, seed {seed}: {run.result.test.top1:.2%}")
+    progress.say(f"{arm.name}, seed {seed}: {run.result.test.value:.2%}")
     if trained:
         _write(more)
     return more
@@ -127,8 +126,8 @@ def _figures(run: TrainedNetwork) -> RunFigures:
         inputs[UNLABELLED] = result.unlabelled_sha256
     return RunFigures(
         run=run.folder.path.name,
-        value=result.test.top1,
-        interval=interval(result.test.top1, result.test.images),
+        value=result.test.value,
+        interval=result.test.interval,
         images=result.test.images,
         seconds=result.seconds,
         label_seconds=result.label_seconds,

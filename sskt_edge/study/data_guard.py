@@ -14,12 +14,12 @@ from sskt_edge.common.progress import Progress
 from sskt_edge.data.images import labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.models import DataOptions
-from sskt_edge.tasks.task import Task
+from sskt_edge.tasks.task import Labels, Task
 
 TRAINING, TEST, UNLABELLED = "the training images", "the test images", "the unlabelled images"
 
 
-def tested_sha256(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
+def tested_sha256(pixels: NDArray[np.uint8], labels: Labels) -> str:
     """The identity of test images: their pixels' hashes uint8 [N,32] and their classes [N], in order."""
     return hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
 

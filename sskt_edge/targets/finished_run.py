@@ -9,13 +9,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from sskt_edge.bundle.golden import Golden, golden_from_bytes
-from sskt_edge.bundle.manifest import Accuracy
 from sskt_edge.common.artefacts import what_it_is
 from sskt_edge.common.errors import BundleError, RunError, nearest
 from sskt_edge.common.shell import command
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.targets.records import read_recipe, read_record
+from sskt_edge.targets import older_result
+from sskt_edge.targets.records import read_recipe, read_record, write_record
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.tasks.score import Score
+from sskt_edge.tasks.task import Task, task_named
 
 
 class NetworkCost(BaseModel):
@@ -29,7 +31,8 @@ class NetworkCost(BaseModel):
 class RunResult(BaseModel):
     """result.json, written last: a run that has it is finished.
 
-    `recipe_file_sha256` is the hash of recipe.toml as a file; None in a result of an older version.
+    `recipe_file_sha256` is the hash of recipe.toml as a file; None in a result of an older version. `validation` is the
+    best value of the task's metric on the validation images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,8 +45,9 @@ class RunResult(BaseModel):
     sources: dict[str, str]
     kept: str  # "last" or "best"
     kept_epoch: int
-    test: Accuracy
-    validation_top1: float | None
+    task: str
+    test: Score
+    validation: float | None
     primary: NetworkCost
     branches: NetworkCost
     primary_sha256: str
@@ -75,6 +79,11 @@ class FinishedRun:
         return self.result.classes
 
     @property
+    def task(self) -> Task:
+        """What its labels mean."""
+        return task_named(self.result.task)
+
+    @property
     def kind(self) -> str:
         """What the network is shown: "image"."""
         return "image"
@@ -98,7 +107,7 @@ class FinishedRun:
         """
         content = _read_unchanged(self.folder.golden, self.result.golden_sha256)
         try:
-            return golden_from_bytes(content, self.shape, len(self.classes))
+            return golden_from_bytes(content, self.shape, len(self.classes), self.task)
         except BundleError as error:
             raise RunError(f"'{self.folder.golden}': {error}") from error
 
@@ -124,9 +133,24 @@ def read_finished(path: Path | str) -> FinishedRun:
         raise RunError(f"No run at '{path}'. {todo}")
     if not folder.result.is_file():
         raise RunError(f"The run '{path}' is not finished. Go on with: {command('train', path, '--resume')}")
-    result = read_record(folder.result, RunResult, "Train again, or copy the run again.")
+    result = read_record(
+        folder.result,
+        RunResult,
+        "Train again, or copy the run again.",
+        older_result.VERSION,
+        older_result.today_from_older,
+    )
     recipe = read_recipe(folder, result.recipe_file_sha256)
     return FinishedRun(folder, recipe, result)
+
+
+def write_result(folder: RunFolder, result: RunResult) -> None:
+    """Write the result of a run, which finishes it.
+
+    Raises:
+        StorageError: the disk does not take it.
+    """
+    write_record(folder.result, result, older_result.VERSION)
 
 
 def _read_unchanged(file: Path, sha256: str) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,42 +16,58 @@ from sskt_edge.recipe.load import parse_run_recipe, run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.run_layout import RunFolder
 
-_VERSION, _NEWEST = "schema_version", 2  # records of before have no version, and no hash
+_VERSION = "schema_version"  # records of version 1 do not have it, and no hash
+NEWEST = 2
 
 Record = TypeVar("Record", bound=BaseModel)
 
 
-def write_record(path: Path, record: BaseModel) -> None:
+def write_record(path: Path, record: BaseModel, version: int = NEWEST) -> None:
     """Write a record atomically.
+
+    Args:
+        path: its file.
+        record: what is written.
+        version: of its form.
 
     Raises:
         StorageError: the disk does not take it; the file that stood there is whole.
     """
     # The version comes last: no single cut takes both it and the hash away, which would leave an older record.
-    write_atomically(path, seal.sealed_json({**record.model_dump(mode="json"), _VERSION: _NEWEST}))
+    write_atomically(path, seal.sealed_json({**record.model_dump(mode="json"), _VERSION: version}))
 
 
-def read_record(path: Path, kind: type[Record], todo: str) -> Record:
-    """Read a record; its own hash is checked before anything else. A record of an older version carries none.
+def read_record(
+    path: Path,
+    kind: type[Record],
+    todo: str,
+    version: int = NEWEST,
+    today_from_older: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> Record:
+    """Read a record; its own hash is checked before anything else. A record of version 1 carries none.
 
     Args:
         path: its file.
         kind: its model.
         todo: what a user does about a broken one, a sentence.
+        version: of its form, as it is written today.
+        today_from_older: makes the values of an older version those of this one; the same if left out.
 
     Raises:
         RunError: the file is missing, broken, changed, or of a newer version.
     """
     try:
         raw, carries_hash = seal.unsealed_json(read_regular(path))
-        version = raw.pop(_VERSION, None) if isinstance(raw, dict) else None
-        if isinstance(version, int) and version > _NEWEST:
+        found = raw.pop(_VERSION, None) if isinstance(raw, dict) else None
+        if isinstance(found, int) and found > version:
             raise RunError(
-                f"'{path}' is of a newer sskt-edge (version {version} of its form; this one reads up to {_NEWEST}). "
+                f"'{path}' is of a newer sskt-edge (version {found} of its form; this one reads up to {version}). "
                 "Upgrade: pip install --upgrade sskt-edge."
             )
-        if version is not None and not carries_hash:
+        if found is not None and not carries_hash:
             raise RunError(f"'{path}' cannot be trusted: {seal.LOST}. {todo}")
+        if today_from_older is not None and isinstance(raw, dict) and found != version:
+            raw = today_from_older(raw)
         return kind.model_validate(raw)
     except OSError as error:
         raise RunError(f"'{path}' cannot be read: {error.strerror}. {todo}") from error

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from sskt_edge.common.errors import RecipeError, nearest
 from sskt_edge.common.printable import printable
-from sskt_edge.tasks.metrics import Labels
-from sskt_edge.tasks.task import Task
+from sskt_edge.tasks.task import Labels, Task
 
 _MOST_NAMES = 10  # of which a message has room
 

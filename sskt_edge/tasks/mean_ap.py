@@ -26,10 +26,9 @@ from sskt_edge.tasks.average_precision import (
 )
 from sskt_edge.tasks.bootstrap import corrected_interval, resampled_weights, resamples
 from sskt_edge.tasks.score_table import Alternatives, Head, ScoreTable, as_share
-from sskt_edge.tasks.task import Drop
+from sskt_edge.tasks.task import Drop, Labels, Logits
 
-_Logits = npt.NDArray[np.floating[Any]]
-_Labels = npt.NDArray[np.integer[Any]]
+METRIC = "mAP"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +62,11 @@ class RankingScores:
     not_finite: int
 
     @property
+    def metric(self) -> str:
+        """What the value is called."""
+        return METRIC
+
+    @property
     def further(self) -> dict[str, float]:
         """MAP by the other definitions, and the mean AP of the images."""
         return {"mAP VOC2007": self.voc2007, "mAP uninterpolated": self.uninterpolated, "image AP": self.image_ap}
@@ -81,7 +85,7 @@ class RankingScores:
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON; NaN becomes None."""
         return {
-            "metric": "mAP",
+            "metric": self.metric,
             "images": self.images,
             "value": self.value,
             "interval": list(self.interval),
@@ -94,7 +98,7 @@ class RankingScores:
         }
 
 
-def mean_ap(logits: _Logits, labels: _Labels) -> float:
+def mean_ap(logits: Logits, labels: Labels) -> float:
     """MAP by the area. [N,K], [N,K] of 1, 0, -1 → 0…1.
 
     Raises:
@@ -103,7 +107,7 @@ def mean_ap(logits: _Logits, labels: _Labels) -> float:
     return float(_mean_area(_rankings(logits, labels))[0])
 
 
-def ranking_scores(logits: _Logits, labels: _Labels) -> RankingScores:
+def ranking_scores(logits: Logits, labels: Labels) -> RankingScores:
     """All of it. [N,K], [N,K] of 1, 0, -1 → RankingScores.
 
     Raises:
@@ -131,7 +135,7 @@ def ranking_scores(logits: _Logits, labels: _Labels) -> RankingScores:
     )
 
 
-def mean_ap_drop(before: _Logits, after: _Logits, labels: _Labels) -> Drop:
+def mean_ap_drop(before: Logits, after: Logits, labels: Labels) -> Drop:
     """The mAP of `before` less that of `after`, with the interval of a bootstrap that draws the same images for both.
 
     Where no image has a class, nothing is known: 0, from -1 to 1.
@@ -147,7 +151,7 @@ def mean_ap_drop(before: _Logits, after: _Logits, labels: _Labels) -> Drop:
     return Drop(len(labels), value, corrected_interval(value, first - second))
 
 
-def image_ap(logits: _Logits, labels: _Labels) -> float:
+def image_ap(logits: Logits, labels: Labels) -> float:
     """The mean over the images with a class of the uninterpolated AP of the classes' ranking. [N,K], [N,K] → 0…1."""
     scores = _worst_where_not_finite(logits, labels)
     order = np.argsort(-scores, axis=1, kind="stable")
@@ -162,7 +166,7 @@ def image_ap(logits: _Logits, labels: _Labels) -> float:
     return float((precision.sum(axis=1)[counts > 0] / counts[counts > 0]).mean())
 
 
-def _rankings(logits: _Logits, labels: _Labels) -> list[Ranking]:
+def _rankings(logits: Logits, labels: Labels) -> list[Ranking]:
     if logits.shape != labels.shape or labels.ndim != 2 or not len(labels):
         raise DataError(f"Got logits {list(logits.shape)} for labels {list(labels.shape)}; expected [N,classes] twice.")
     if not (labels == 1).any():
@@ -171,7 +175,7 @@ def _rankings(logits: _Logits, labels: _Labels) -> list[Ranking]:
     return [rank_images(scores[:, number], labels[:, number]) for number in range(labels.shape[1])]
 
 
-def _worst_where_not_finite(logits: _Logits, labels: _Labels) -> _Logits:
+def _worst_where_not_finite(logits: Logits, labels: Labels) -> Logits:
     finite = np.isfinite(logits).all(axis=1, keepdims=True)
     worst = np.where(labels == 1, -np.inf, np.inf).astype(logits.dtype)
     return np.where(finite, logits, worst)

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.common.errors import DataError
-from sskt_edge.tasks.mean_ap import RankingScores, mean_ap, mean_ap_drop, ranking_scores
-from sskt_edge.tasks.metrics import Labels, Logits
-from sskt_edge.tasks.task import Agreement, Drop, Predicted
+from sskt_edge.tasks.mean_ap import METRIC, RankingScores, mean_ap, mean_ap_drop, ranking_scores
+from sskt_edge.tasks.task import Agreement, Drop, Labels, Logits, Predicted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +27,7 @@ class MultiLabel:
     """The task of any number of classes an image. Its methods are those of `Task`."""
 
     name = "multi_label"
-    metric = "mAP"
+    metric = METRIC
     one_class = False
     same = "same decisions"
     agreeing = "decisions, one for each image and class, are the trained network's"

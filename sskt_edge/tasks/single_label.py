@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.common.errors import DataError
-from sskt_edge.tasks import metrics
-from sskt_edge.tasks.metrics import Labels, Logits
-from sskt_edge.tasks.task import Agreement, Drop, Predicted
+from sskt_edge.tasks.accuracy import METRIC, AnswerScores, accuracy_drop, answer_scores, predictions, top_k
+from sskt_edge.tasks.task import Agreement, Drop, Labels, Logits, Predicted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +21,7 @@ class SingleLabel:
     """The task of one class an image. Its methods are those of `Task`."""
 
     name = "single_label"
-    metric = "accuracy"
+    metric = METRIC
     one_class = True
     same = "same class"
     agreeing = "images have the trained network's class"
@@ -119,7 +118,7 @@ class SingleLabel:
 
     def decisions(self, logits: Logits) -> npt.NDArray[np.int64]:
         """The first class, of equal logits the lower one; -1 where a logit is not finite. [N,K] → int64 [N]."""
-        return metrics.predictions(logits)
+        return predictions(logits)
 
     def agreement(self, reference: Logits, other: Logits) -> Agreement:
         """How many images have the same first class."""
@@ -139,19 +138,19 @@ class SingleLabel:
         Raises:
             DataError: shapes that do not fit, labels out of range, or no images.
         """
-        return metrics.top_k(logits, labels, 1)
+        return top_k(logits, labels, 1)
 
     def sampling_error(self, value: float, images: int) -> float:
         """Of a share: √(p·(1 - p) / N)."""
         return math.sqrt(value * (1 - value) / images)
 
-    def scores(self, logits: Logits, labels: Labels, classes: int) -> metrics.Scores:
+    def scores(self, logits: Logits, labels: Labels, classes: int) -> AnswerScores:
         """Accuracy with Wilson's interval, the share of images with their class among the first five, and confusions.
 
         Raises:
             DataError: shapes that do not fit, labels out of range, or no images.
         """
-        return metrics.scores(logits, labels, classes)
+        return answer_scores(logits, labels, classes)
 
     def drop(self, before: Logits, after: Logits, labels: Labels) -> Drop:
         """The accuracy of `before` less that of `after`, with an adjusted Wald interval for paired images.
@@ -159,8 +158,7 @@ class SingleLabel:
         Raises:
             DataError: shapes that do not fit, labels out of range, or no images.
         """
-        found = metrics.cost(before, after, labels)
-        return Drop(found.images, found.drop, found.interval)
+        return accuracy_drop(before, after, labels)
 
     def predicted(self, logits: Logits, classes: Sequence[str], top: int) -> tuple[Predicted, ...]:
         """The `top` likeliest classes by softmax; the first is decided. [K].

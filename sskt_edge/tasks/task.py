@@ -13,11 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.catalogue.tasks import TASKS
-from sskt_edge.tasks.metrics import Labels, Logits, interval
 from sskt_edge.tasks.score_table import Alternatives
+from sskt_edge.tasks.wilson import wilson_interval
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Logits = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.integer[Any]]
 
 
 def task_named(name: str) -> Task:
@@ -57,7 +60,7 @@ class Agreement(NamedTuple):
         It counts images, not decisions: those of one image are not independent. An image's own share lies between 0 and
         1, so it varies at most as much as a yes or no does, and the interval is at most too wide.
         """
-        return interval(self.share, self.images)
+        return wilson_interval(self.share, self.images)
 
 
 class Drop(NamedTuple):
@@ -86,11 +89,14 @@ class Scores(Protocol):
     """How right the answers are.
 
     Attributes:
+        metric: what the value is called.
         images: how many.
         not_finite: how many of them have a logit that is not finite.
         per_class: float64 [K], each class's own figure; NaN for a class without images.
     """
 
+    @property
+    def metric(self) -> str: ...  # noqa: D102
     @property
     def images(self) -> int: ...  # noqa: D102
     @property

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sskt_edge.bundle.golden import Golden, pixel_hashes
-from sskt_edge.bundle.manifest import Accuracy
 from sskt_edge.common.errors import DataError, DivergenceError
 from sskt_edge.common.files import write_atomically
 from sskt_edge.common.progress import Progress
@@ -21,11 +20,11 @@ from sskt_edge.data.split import rank
 from sskt_edge.methods.learner import Learner
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.cost import network_cost
-from sskt_edge.targets.finished_run import NetworkCost, RunResult
-from sskt_edge.targets.records import write_record
+from sskt_edge.targets.finished_run import NetworkCost, RunResult, write_result
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_layout import RunFolder
-from sskt_edge.tasks.metrics import interval, scores
+from sskt_edge.tasks.score import score_from
+from sskt_edge.tasks.task import Task
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.loop import TrainContext
 from sskt_edge.training.run_log import note_result
@@ -52,12 +51,12 @@ def finish(
         state = load_state(folder.best, learner)
     try:
         golden = _record(recipe, reader, learner, context, progress)
+        found = context.task.scores(golden.test_logits, golden.test_labels, len(reader.classes))
     except DataError as error:
         raise DataError(
             f"{error} The training is done and saved. Fix the test images, then run: "
             f"{command('train', folder.path, '--resume')}"
         ) from error
-    found = scores(golden.test_logits, golden.test_labels, len(reader.classes))
     if found.not_finite:
         raise DivergenceError(
             f"The trained network's logits are not finite for {found.not_finite} test images. "
@@ -81,8 +80,9 @@ def finish(
         sources=environment.sources,
         kept=recipe.train.keep,
         kept_epoch=state.epoch,
-        test=Accuracy(images=found.images, top1=found.top1, top5=found.top5),
-        validation_top1=state.best_metric,
+        task=context.task.name,
+        test=score_from(found),
+        validation=state.best_metric,
         primary=alone,
         branches=NetworkCost(parameters=whole.parameters - alone.parameters, macs=whole.macs - alone.macs),
         primary_sha256=hashlib.sha256(primary_bytes).hexdigest(),
@@ -93,22 +93,16 @@ def finish(
         label_seconds=label_seconds,
         reference=reference_facts(),
     )
-    write_record(folder.result, result)
+    write_result(folder, result)
     note_result(folder, "; ".join(f"{name} {value}" for name, value in result_facts(result).items()))
 
 
 def result_facts(result: RunResult) -> dict[str, str]:
-    """What a person wants to know of a result first: the test accuracy with its 95 % interval, and the checkpoint."""
-    test = result.test
-    low, high = interval(test.top1, test.images)
-    top5 = "" if test.top5 is None else f", among the first five {test.top5:.2%}"
+    """What a person wants to know of a result first: the test score with its 95 % interval, and the checkpoint."""
     kept = f"epoch {result.kept_epoch}, the {result.kept}"
-    if result.validation_top1 is not None:
-        kept += f" (best validation accuracy {result.validation_top1:.2%})"
-    return {
-        "test accuracy": f"{test.top1:.2%} (95 % interval {low:.1%} to {high:.1%}) of {test.images:,} images{top5}",
-        "checkpoint": kept,
-    }
+    if result.validation is not None:
+        kept += f" (best validation {result.test.metric} {result.validation:.2%})"
+    return {f"test {result.test.metric}": str(result.test), "checkpoint": kept}
 
 
 def _record(recipe: Recipe, reader: Reader, learner: Learner, context: TrainContext, progress: Progress) -> Golden:
@@ -123,8 +117,7 @@ def _record(recipe: Recipe, reader: Reader, learner: Learner, context: TrainCont
     def logits_of(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return reference_logits(learner, context.pixels, images, progress, forward)
 
-    # Drawn by content, so that classes mix and every export of this test set shows the same images.
-    rows = np.sort(rank(test.hashes, seed=0)[: recipe.export.golden])
+    rows = _golden_rows(test, recipe.export.golden, context.task, len(reader.classes))
     images = test.squares[size]
     return Golden(
         images=images[rows],
@@ -134,3 +127,17 @@ def _record(recipe: Recipe, reader: Reader, learner: Learner, context: TrainCont
         test_labels=test.labels,
         test_logits=logits_of(images),
     )
+
+
+def _golden_rows(test: ImageSet, count: int, task: Task, classes: int) -> NDArray[np.int64]:
+    """The places of the golden images, ascending.
+
+    They are drawn by content, so that classes mix and every export of this test set shows the same images. One at least
+    has a class, without which some metrics are not defined.
+    """
+    order = rank(test.hashes, seed=0)
+    rows = order[:count].copy()
+    if not task.class_counts(test.labels[rows], classes).any():
+        others = (row for row in order[count:] if task.class_counts(test.labels[[row]], classes).any())
+        rows[-1] = next(others, rows[-1])
+    return np.sort(rows)

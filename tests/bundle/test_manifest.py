@@ -66,7 +66,12 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "batch order": (lambda m: m["input"]["batch"].update(opt=9), "expected min <= opt <= max, got 1, 9, 5"),
     "no class": (lambda m: m.update(classes=[]), "classes"),
     "class twice": (lambda m: m.update(classes=["a", "a"]), "stands there twice"),
-    "percent": (lambda m: m["test"].update(top1=76.9), "test.top1"),
+    "unknown task": (lambda m: m.update(task="ranking"), "task: .*'ranking'"),
+    "another interval": (
+        lambda m: m["precisions"]["fp32"].update(measured=[{**MEASURED, "interval": [0.5]}]),
+        "interval",
+    ),
+    "percent": (lambda m: m["test"].update(value=76.9), "test.value"),
     "no number": (lambda m: m["parity"].update(int8_metric_drop=float("nan")), "finite"),
     "no hash": (lambda m: m["lineage"].update(data_sha256="abc"), "lineage.data_sha256"),
     "a path for the run": (lambda m: m["lineage"].update(run="runs/x"), "folder's name only"),

@@ -11,6 +11,7 @@ from sskt_edge.bundle.bundle import MANIFEST, open_bundle
 from sskt_edge.bundle.manifest import parse
 from sskt_edge.common import seal
 from sskt_edge.common.errors import BundleError
+from sskt_edge.tasks.wilson import wilson_interval
 from tests.older import BUNDLES, unpacked
 
 
@@ -26,6 +27,23 @@ def test_the_golden_set_of_an_older_bundle_has_the_shape_of_its_manifest(name: s
     assert bundle.golden().images.shape[1:] == bundle.manifest.input.shape
     assert bundle.manifest.is_protected == (name != "bundle_schema2")
     assert bool(bundle.notes) == (name == "bundle_schema2")
+
+
+@pytest.mark.parametrize("schema", [2, 3])
+def test_what_was_measured_of_an_older_bundle_keeps_its_figures(schema: int, tmp_path: Path) -> None:
+    raw = older(schema, tmp_path)
+    now = open_bundle(tmp_path / f"bundle_schema{schema}").manifest
+    assert now.task == "single_label" and now.test is not None
+    assert (now.test.metric, now.test.value, now.test.images) == (
+        "accuracy",
+        raw["test"]["top1"],
+        raw["test"]["images"],
+    )
+    assert now.test.interval == wilson_interval(now.test.value, now.test.images)
+    for precision, record in now.precisions.items():
+        for one, before in zip(record.measured, raw["precisions"][precision]["measured"], strict=True):
+            assert (one.value, one.agreement) == (before["top1"], before["top1_agreement"])
+            assert one.interval == wilson_interval(one.value, one.images)
 
 
 @pytest.mark.parametrize("name", BUNDLES)
@@ -58,8 +76,22 @@ def test_a_manifest_without_its_hash_is_read_of_schema_2_alone(schema: int, tmp_
         (lambda raw: raw["input"].update(channels=1), "three channels"),
         (lambda raw: raw["input"].update(unheard_of=1), r"input\.unheard_of"),
         (lambda raw: raw.update(input=[]), "input"),
+        (lambda raw: raw["test"].update(top1=7), r"test\.value"),
+        (lambda raw: raw["precisions"]["fp32"]["measured"][0].pop("top1"), r"precisions\.fp32\.measured"),
+        (lambda raw: raw["precisions"]["fp32"].update(measured={}), r"precisions\.fp32\.measured"),
     ],
-    ids=["no square", "too large", "no width", "layout", "channels", "unknown", "no table"],
+    ids=[
+        "no square",
+        "too large",
+        "no width",
+        "layout",
+        "channels",
+        "unknown",
+        "no table",
+        "share",
+        "no accuracy",
+        "no list",
+    ],
 )
 def test_what_does_not_hold_in_an_older_manifest_is_refused(
     change: Callable[[dict[str, Any]], None], said: str, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from sskt_edge.cli.evaluation import show_evaluation
 from sskt_edge.evaluation.evaluate import Report, evaluate
 from sskt_edge.inference.open_sessions import open_sessions
 from sskt_edge.machine.gpus import GpuState
+from tests.bundle.several import write_several, write_table
 from tests.bundle.tiny import write_bundle
-from tests.cli.run import sskt_edge
+from tests.cli.run import Verb, sskt_edge
 
 pytest.importorskip("onnxruntime")
 
@@ -69,6 +71,27 @@ def test_a_bundle_is_found_where_it_was_copied_to(tmp_path: Path) -> None:
     done = sskt_edge("eval", "--backend", "onnxruntime", "--provider", "cpu", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "evaluating the newest bundle, NAME" in done.stderr
+
+
+def test_a_table_with_columns_of_its_own_is_read(verb: Verb, tmp_path: Path) -> None:
+    write_several(tmp_path / "several")
+    write_table(tmp_path, head="file,shown")
+    words = ("--data", "labels.csv", "--set", "data.table.paths=file", "--set", "data.table.classes=shown")
+    code, said, errors = verb("eval", "several", "--backend", "onnxruntime", *words)
+    assert code == 0, errors
+    assert "16 images of labels.csv" in said and "100.0%" in said and "mAP VOC2007" in said
+    code, said, errors = verb("eval", "several", "--data", "labels.csv", "--json")
+    assert code == 2 and "no column 'path'" in json.loads(said)["error"]["message"]
+    code, said, errors = verb("eval", "several", "--set", "train.epochs=3")
+    assert code == 2 and "data.table" in errors
+
+
+def test_a_table_is_asked_for_where_a_folder_does_not_do(verb: Verb, tmp_path: Path) -> None:
+    write_several(tmp_path / "several")
+    _, said, _ = verb("eval", "several", "--backend", "onnxruntime")
+    assert "--data TABLE" in said and "same decisions" in said and "mAP (95 %)" in said
+    code, _, errors = verb("eval", "several", "--data", ".")
+    assert code == 2 and errors.count("error: ") == 1 and "labels.csv" in errors
 
 
 def test_what_the_images_are_too_few_to_tell_is_said_and_not_claimed(

@@ -75,7 +75,7 @@ def test_what_a_terminal_would_obey_is_shown_by_its_escape(capsys: pytest.Captur
     evil = "\x1b]52;c;eA==\x07\x1b[2J\x9b1A\r\u202ecat"
     output.show(evil, {evil: evil}, [evil])
     output.Bars().say(evil)
-    show_precisions(f"[/x] {evil}", [Row("fp32", evil, 1, 1, 1.0, 1.0, 0, 0.0, 1.0, "NO")])
+    show_precisions(f"[/x] {evil}", [Row("fp32", evil, 1, 1, 1.0, (1.0, 1.0), 1.0, 0, 0.0, 1.0, "NO")], "single_label")
     said = "".join(capsys.readouterr())
     assert said.count(r"\x1b]52;c;eA==\x07\x1b[2J\x9b1A\x0d\u202ecat") == 7 and "[/x]" in said
     assert not set(said) & set("\x1b\x07\x9b\r\u202e")

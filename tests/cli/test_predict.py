@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bundle.several import write_several, write_table
 from tests.bundle.tiny import write_bundle, write_images
 from tests.cli.run import Verb
 from tests.sealed import of_before
@@ -79,3 +80,16 @@ def test_a_manifest_without_its_own_hash_is_noted(verb: Verb, photos: Path) -> N
     code, said, errors = verb("predict", "bundle", image, "--json")
     (note,) = json.loads(said)["notes"]
     assert (code, errors) == (0, "") and "bundle/manifest.json" in note
+
+
+def test_what_the_network_decides_is_marked(verb: Verb, tmp_path: Path) -> None:
+    write_several(tmp_path / "several")
+    write_table(tmp_path / "photos")
+    names = ("photos/none 0.png", "photos/red-green 0.png")
+    code, said, errors = verb("predict", "several", *names, "--top", "1")
+    assert code == 0, errors
+    assert [line.count(" *") for line in said.splitlines()[1:]] == [0, 2]
+    _, said, _ = verb("predict", "several", *names, "--top", "1", "--json")
+    none, both = json.loads(said)["images"]
+    assert none["decided"] == [] and len(none["classes"]) == 1
+    assert set(both["decided"]) == {"red", "green"} == set(both["classes"])

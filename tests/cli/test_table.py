@@ -37,7 +37,8 @@ from sskt_edge.machine.conditions import conditions
 from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.engines import SourceEngine
 from sskt_edge.sources.gate import GateVerdict
-from sskt_edge.tasks.metrics import scores
+from sskt_edge.tasks.single_label import SINGLE_LABEL
+from sskt_edge.tasks.task import Predicted
 from sskt_edge.training.plan import Plan, SourcePlan
 from tests.bundle.tiny import write_bundle
 from tests.cli.terminal import LONG, NAMES, WIDTHS, Screen, holds
@@ -53,16 +54,18 @@ def screen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 def predictions(_: Path) -> Shown:
     paths = [Path("photos", f"{name} {number}.jpg") for number, name in enumerate((*NAMES, "a"))]
-    shares = tuple((name, share) for name, share in zip(NAMES, (0.9123, 0.0456, 0.0321, 0.0098), strict=True))
-    found = [Prediction(path, shares[place % 4 :] + shares[: place % 4]) for place, path in enumerate(paths)]
-    return lambda: show_predictions(found), [*map(str, paths), *(f"{name} {share:.1%}" for name, share in shares)]
+    shares = (0.9123, 0.0456, 0.0321, 0.0098)
+    classes = tuple(Predicted(name, share, share > 0.5) for name, share in zip(NAMES, shares, strict=True))
+    found = [Prediction(path, classes[place % 4 :] + classes[: place % 4]) for place, path in enumerate(paths)]
+    return lambda: show_predictions(found), [*map(str, paths), *(f"{name} {share:.1%}" for name, share, _ in classes)]
 
 
 def precisions(_: Path) -> Shown:
-    one = Row("int8-cpu", "onnxruntime-tensorrt", 123_456_789, 8000, 0.98765, 0.99987, 1234, 1.2e-3, 12.345, "NO")
-    others = [one._replace(precision="fp32", mark="?"), one._replace(agreement=None, flips=None)]
+    score = (0.98765, (0.985, 0.99))
+    one = Row("int8-cpu", "onnxruntime-tensorrt", 123_456_789, 8000, *score, 0.99987, 1234, 1.2e-3, 12.345, "NO")
+    others = [one._replace(precision="fp32", mark="?"), one._replace(max_abs=None, latency_ms=None)]
     values = ["int8-cpu", "onnxruntime-tensorrt", "98.8% (98.5–99.0)", "99.99%", "1,234", "1.2e-03", "12.35", "123.46"]
-    return lambda: show_precisions(LONG, [one, *others]), [*values, "NO", LONG]
+    return lambda: show_precisions(LONG, [one, *others], "single_label"), [*values, "NO", LONG]
 
 
 def benchmark(place: Path) -> Shown:
@@ -156,7 +159,14 @@ def result(classes: int, wrong: int) -> SessionResult:
     answers[: 2 * wrong : 2] += 1
     logits = np.eye(classes, dtype=np.float32)[answers]
     return SessionResult(
-        "fp32", "onnxruntime-cpu", {}, scores(logits, labels, classes), compare_logits(logits, logits), 1.0, [], []
+        "fp32",
+        "onnxruntime-cpu",
+        {},
+        SINGLE_LABEL.scores(logits, labels, classes),
+        compare_logits(logits, logits, SINGLE_LABEL),
+        1.0,
+        [],
+        [],
     )
 
 

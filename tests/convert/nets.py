@@ -17,6 +17,7 @@ from sskt_edge.convert.evaluation_set import EvaluationSet, Images
 from sskt_edge.convert.int8_from_fp32 import Form, layers, prepared, quantised
 from sskt_edge.inference.runners import Runner
 from sskt_edge.inference.session import run_batches
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 
 SIDE, CLASSES, WIDTH, BATCH = 16, 4, 16, 32
 ORT = Runner("onnxruntime", "cpu")
@@ -186,7 +187,7 @@ def evaluation_set_of(
 ) -> EvaluationSet:
     """Pictures, with the answers of an fp32 file as the trained network's."""
     images, own = pictures(count, seed)
-    return EvaluationSet(images, own if labels is None else labels, logits_of(content, images), BATCH)
+    return EvaluationSet(images, own if labels is None else labels, logits_of(content, images), BATCH, SINGLE_LABEL)
 
 
 class Untouchable(EvaluationSet):

@@ -27,6 +27,7 @@ from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.inference.open_session import open_session
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 from sskt_edge.tasks.tolerances import Tolerances
 from tests.convert.local_paths import local_paths_in
 
@@ -118,7 +119,7 @@ def test_the_manifest_says_what_the_device_must_know(tiny_run: TrainedNetwork, t
     assert manifest.parity == Tolerances()
     for measured in manifest.precisions["fp32"].measured:
         assert measured.max_abs is not None and measured.max_abs <= 1e-4 and measured.reasons == []
-        assert (measured.images, measured.top1) == (run.test.images, run.test.top1)
+        assert (measured.images, measured.value) == (run.test.images, run.test.value)
     assert {"torch", "onnx", "onnxruntime"} <= set(manifest.libraries)
 
 
@@ -130,7 +131,7 @@ def test_the_golden_set_travels_as_it_was_recorded_before_stripping(
     assert golden.images.shape == (40, 16, 16, 3)
     assert len(golden.test_labels) == tiny_run.result.test.images
     right = (golden.test_logits.argmax(axis=1) == golden.test_labels).mean()
-    assert right == pytest.approx(tiny_run.result.test.top1)
+    assert right == pytest.approx(tiny_run.result.test.value)
 
 
 def test_the_bundle_answers_as_the_trained_network_did(tiny_bundle: Bundle) -> None:
@@ -195,7 +196,9 @@ def test_an_onnx_file_out_of_tolerance_leaves_the_older_bundle_whole(
     tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path, share: float
 ) -> None:
     golden = tiny_bundle.golden()
-    measured = compare_logits(golden.logits, open_session(tiny_bundle, provider="cpu").run(golden.images)).difference
+    measured = compare_logits(
+        golden.logits, open_session(tiny_bundle, provider="cpu").run(golden.images), SINGLE_LABEL
+    ).difference
     older = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
     before = files_in(older)
 

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from sskt_edge.bundle.golden import Golden, pixel_hashes
-from sskt_edge.bundle.manifest import Accuracy
 from sskt_edge.common.errors import DataError
 from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.evaluation_set import EvaluationSet, calibration_list, golden_evaluation_set, open_images
@@ -27,6 +26,8 @@ from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.spec import target_spec
+from sskt_edge.tasks.score import Score
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 from tests.conftest import tiny_recipe
 from tests.convert.nets import ORT, evaluation_set_of, logits_of, trained
 
@@ -61,8 +62,9 @@ def run_on(recipe: Recipe, folder: Path) -> TrainedNetwork:
         sources={},
         kept="last",
         kept_epoch=1,
-        test=Accuracy(images=len(test), top1=0.5, top5=None),
-        validation_top1=None,
+        task="single_label",
+        test=Score(metric="accuracy", images=len(test), value=0.5, interval=(0.0, 1.0)),
+        validation=None,
         primary=NetworkCost(parameters=1, macs=1),
         branches=NetworkCost(parameters=0, macs=0),
         primary_sha256="0" * 64,
@@ -305,9 +307,9 @@ def test_the_first_of_an_exam_are_its_first() -> None:
 def test_an_exams_answers_are_those_of_the_file_whatever_its_batch() -> None:
     evaluation_set = evaluation_set_of(trained(), 10)
     for batch in (1, 3, 64):
-        answers = EvaluationSet(evaluation_set.images, evaluation_set.labels, evaluation_set.logits, batch).answers(
-            trained(), ORT
-        )
+        answers = EvaluationSet(
+            evaluation_set.images, evaluation_set.labels, evaluation_set.logits, batch, SINGLE_LABEL
+        ).answers(trained(), ORT)
         assert answers == pytest.approx(logits_of(trained(), evaluation_set.images), abs=1e-4)
 
 

@@ -15,7 +15,8 @@ from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form, layers, prepar
 from sskt_edge.convert.int8_within_budget import _SHARE, Trial, int8_within_budget
 from sskt_edge.inference.runners import Runner, runners_here, runners_of
 from sskt_edge.inference.session import Session
-from sskt_edge.tasks.metrics import predictions
+from sskt_edge.tasks.accuracy import predictions
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 from sskt_edge.tasks.tolerances import Tolerances
 from tests.convert.nets import (
     CLASSES,
@@ -162,7 +163,9 @@ def test_a_network_without_layers_is_refused() -> None:
     means = net.add("Flatten", net.add("GlobalAveragePool", net.pixels))
     content = net.file(means, classes=3)
     images = evaluation_set_of(trained()).images
-    evaluation_set = EvaluationSet(images, np.zeros(len(images), dtype=np.int64), logits_of(content, images, 3), 8)
+    evaluation_set = EvaluationSet(
+        images, np.zeros(len(images), dtype=np.int64), logits_of(content, images, 3), 8, SINGLE_LABEL
+    )
     with pytest.raises(ParityError, match="No layer of the network can be int8"):
         search(content, evaluation_set)
 
@@ -208,7 +211,7 @@ def test_labels_of_validation_images_count_though_the_classes_agree_well_enough(
     evaluation_set, _, flipped = flips()
     right = labels_of(flipped, predictions(evaluation_set.logits))
     # Of the images with labels int8 gets none right.
-    with_labels = EvaluationSet(evaluation_set.images, right, evaluation_set.logits, evaluation_set.batch)
+    with_labels = EvaluationSet(evaluation_set.images, right, evaluation_set.logits, evaluation_set.batch, SINGLE_LABEL)
     try:
         trial = search(unsure(), with_labels, tolerances=WIDE)
     except ParityError as refusal:
@@ -222,7 +225,13 @@ def test_what_int8_gains_is_no_loss() -> None:
     evaluation_set, answers, flipped = flips()
     trial = search(
         unsure(),
-        EvaluationSet(evaluation_set.images, labels_of(flipped, answers), evaluation_set.logits, evaluation_set.batch),
+        EvaluationSet(
+            evaluation_set.images,
+            labels_of(flipped, answers),
+            evaluation_set.logits,
+            evaluation_set.batch,
+            SINGLE_LABEL,
+        ),
         tolerances=WIDE,
     )
     assert (trial.kept, trial.method, trial.drop) == ((), "minmax", -1.0)
@@ -242,7 +251,7 @@ def test_the_searchs_share_of_the_budget_may_be_used_up_and_no_more(lost: int, f
     try:
         trial = search(
             unsure(),
-            EvaluationSet(evaluation_set.images, labels, evaluation_set.logits, evaluation_set.batch),
+            EvaluationSet(evaluation_set.images, labels, evaluation_set.logits, evaluation_set.batch, SINGLE_LABEL),
             tolerances=WIDE,
         )
     except ParityError:
@@ -288,7 +297,11 @@ def few(wrong: int, images: int) -> EvaluationSet:
     stumbles = evaluation_set.images[:, 0, 0, 0] % 7 == 0
     rows = np.concatenate([np.flatnonzero(stumbles)[:wrong], np.flatnonzero(~stumbles)[: images - wrong]])
     return EvaluationSet(
-        evaluation_set.images[rows], evaluation_set.labels[rows], evaluation_set.logits[rows], evaluation_set.batch
+        evaluation_set.images[rows],
+        evaluation_set.labels[rows],
+        evaluation_set.logits[rows],
+        evaluation_set.batch,
+        SINGLE_LABEL,
     )
 
 

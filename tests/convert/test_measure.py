@@ -10,10 +10,10 @@ from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.measure import Measurements, measure
-from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.inference.runners import Runner, runners_here
-from sskt_edge.tasks.metrics import cost, top_k
+from sskt_edge.tasks.accuracy import accuracy_drop, top_k
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 from sskt_edge.tasks.tolerances import Tolerances
 from tests.bundle.tiny import tiny_onnx
 from tests.convert.nets import (
@@ -70,10 +70,10 @@ def test_every_runner_that_takes_a_file_has_a_record() -> None:
         assert found[precision].reasons == []
         for one, runner in zip(found[precision].measured, runners, strict=True):
             logits = logits_of(content, evaluation_set().images, runner=runner)
-            parity = compare_logits(evaluation_set().logits, logits)
+            parity = evaluation_set().parity(logits)
             assert one.images == IMAGES
-            assert one.top1 == top_k(logits, evaluation_set().labels, 1) == 1.0
-            assert (one.top1_agreement, one.flips) == (parity.top1_agreement, len(parity.flips))
+            assert one.value == top_k(logits, evaluation_set().labels, 1) == 1.0
+            assert (one.agreement, one.flips) == (parity.agreement.share, len(parity.agreement.flips))
             assert one.max_abs == pytest.approx(parity.max_abs, rel=0.2, abs=1e-5)
             assert 0 < one.latency_ms < 1e4
             assert set(one.versions) == {runner.backend}
@@ -85,17 +85,19 @@ def test_every_runner_that_takes_a_file_has_a_record() -> None:
 
 def test_what_is_out_of_tolerance_says_why_in_the_record_and_with_the_runners_name() -> None:
     (record,), reasons = (found := measured({"int8": guessing()})["int8"]).measured, found.reasons
-    parity = compare_logits(evaluation_set().logits, logits_of(guessing(), evaluation_set().images))
-    lost = cost(evaluation_set().logits, logits_of(guessing(), evaluation_set().images), evaluation_set().labels)
+    parity = evaluation_set().parity(logits_of(guessing(), evaluation_set().images))
+    lost = accuracy_drop(
+        evaluation_set().logits, logits_of(guessing(), evaluation_set().images), evaluation_set().labels
+    )
     drop = 1.0 - top_k(logits_of(guessing(), evaluation_set().images), evaluation_set().labels, 1)
 
-    assert record.reasons == verdict("int8", "onnxruntime-cpu", parity, Tolerances(), lost).reasons
-    assert lost.drop == pytest.approx(drop)
+    assert record.reasons == verdict("int8", "onnxruntime-cpu", parity, Tolerances(), SINGLE_LABEL, lost).reasons
+    assert lost.value == pytest.approx(drop)
     assert [reason.partition(" lower")[0] for reason in record.reasons[1:]] == [
         f"on 40 images accuracy is {100 * drop:.2f} points"
     ]
     assert reasons == [f"onnxruntime-cpu: {reason}" for reason in record.reasons]
-    assert record.flips == len(parity.flips) > 10
+    assert record.flips == len(parity.agreement.flips) > 10
 
 
 def test_accuracy_is_judged_on_the_whole_test_set_alone() -> None:

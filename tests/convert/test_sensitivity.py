@@ -74,7 +74,7 @@ def test_a_layer_whose_answers_are_no_numbers_is_worst_of_all() -> None:
     ranking = ranking_of(
         trained(("conv3",)),
         TENSORRT,
-        EvaluationSet(evaluation_set.images, evaluation_set.labels, logits, evaluation_set.batch),
+        EvaluationSet(evaluation_set.images, evaluation_set.labels, logits, evaluation_set.batch, evaluation_set.task),
     )
     # All are equally bad, and stay in the network's order.
     assert ranking == [layer.name for layer in layers(prepared(trained(("conv3",))))]

@@ -19,7 +19,7 @@ from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.pixels import Pixels
 from sskt_edge.evaluation.bench_bundle import bench_bundle
 from sskt_edge.evaluation.effort import Exactly
-from sskt_edge.evaluation.evaluate import evaluate, evaluate_folder
+from sskt_edge.evaluation.evaluate import evaluate, evaluate_data
 from sskt_edge.evaluation.predict import predict
 from sskt_edge.inference.open_session import open_session
 from sskt_edge.inference.open_sessions import open_sessions
@@ -86,7 +86,7 @@ def test_it_is_benched_without_the_reading_of_files(bundle: Bundle) -> None:
 def test_files_of_clips_are_not_read_and_the_message_says_so(bundle: Bundle, tmp_path: Path) -> None:
     opened = open_sessions(bundle, "fp32", "onnxruntime", "cpu", 1)
     with pytest.raises(InputError, match=r"'clip'.*image"):
-        evaluate_folder(bundle, opened, tmp_path)
+        evaluate_data(bundle, opened, tmp_path)
     with pytest.raises(InputError, match=r"'clip'.*image"):
         predict(bundle, opened.opened[0].session, [tmp_path / "clip.gif"])
 

@@ -35,7 +35,7 @@ def test_an_older_bundle_is_predicted_by_and_benched(bundle: Bundle, tmp_path: P
     golden, file = bundle.golden(), tmp_path / "digit.png"
     Image.fromarray(golden.images[0]).save(file)
     (answer,) = predict(bundle, open_session(bundle, threads=1), [file], top=1)
-    assert answer.classes[0][0] == bundle.manifest.classes[int(np.argmax(golden.logits[0]))]
+    assert answer.classes[0].name == bundle.manifest.classes[int(np.argmax(golden.logits[0]))]
 
     found = bench_bundle(bundle, backend="onnxruntime", provider="cpu", batches=[1], effort=Exactly(1))
     assert [one.batch for one in found.measurements] == [1] and found.preprocessing is not None

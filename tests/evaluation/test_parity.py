@@ -8,7 +8,15 @@ import pytest
 
 from sskt_edge.common.errors import ParityError
 from sskt_edge.common.json import as_json
-from sskt_edge.evaluation.parity import compare_logits
+from sskt_edge.evaluation.parity import Parity
+from sskt_edge.evaluation.parity import compare_logits as compare_for
+from sskt_edge.tasks.single_label import SINGLE_LABEL
+from sskt_edge.tasks.task import Logits
+
+
+def compare_logits(reference: Logits, other: Logits) -> Parity:
+    return compare_for(reference, other, SINGLE_LABEL)
+
 
 REFERENCE = np.array([[1, 2], [5, 4], [0, 3], [2, 1]], dtype=np.float32)
 
@@ -17,12 +25,12 @@ def test_the_values_are_those_worked_by_hand() -> None:
     other = REFERENCE + np.array([[0, 0.25], [-2, 0], [0, 0], [0, 0]], dtype=np.float32)
     parity = compare_logits(REFERENCE, other)
     assert (parity.images, parity.max_abs, parity.mean_abs) == (4, 2.0, 2.25 / 8)
-    assert (parity.top1_agreement, parity.flips, parity.not_finite) == (0.75, (1,), 0)
+    assert (parity.agreement.share, parity.agreement.flips, parity.not_finite) == (0.75, (1,), 0)
 
 
 def test_equal_logits_agree() -> None:
     parity = compare_logits(REFERENCE, REFERENCE)
-    assert (parity.difference, parity.top1_agreement, parity.flips) == (0.0, 1.0, ())
+    assert (parity.difference, parity.agreement.share, parity.agreement.flips) == (0.0, 1.0, ())
 
 
 def test_the_difference_is_a_share_of_the_largest_logit_or_of_one() -> None:
@@ -40,7 +48,8 @@ def test_what_is_not_finite_fails_at_any_tolerance(bad: float, side: str) -> Non
     parity = compare_logits(
         broken if side in ("reference", "both") else REFERENCE, broken if side in ("other", "both") else REFERENCE
     )
-    assert (parity.max_abs, parity.not_finite, parity.flips, parity.top1_agreement) == (math.inf, 1, (1,), 0.75)
+    assert (parity.max_abs, parity.not_finite) == (math.inf, 1)
+    assert (parity.agreement.flips, parity.agreement.share) == ((1,), 0.75)
     assert parity.difference == math.inf
     assert json.loads(json.dumps(as_json(parity), allow_nan=False))["max_abs"] is None
 

@@ -25,16 +25,16 @@ def test_probabilities_are_the_softmax_of_the_logits_likeliest_first(bundle_path
     for one in answers:
         logits = reference(coloured(one.path.parent.name, int(one.path.stem))[None])[0].astype(np.float64)
         expected = dict(zip(CLASSES, np.exp(logits) / np.exp(logits).sum(), strict=True))
-        assert one.classes[0][0] == one.path.parent.name
-        assert dict(one.classes) == pytest.approx(expected, abs=1e-5)
-        shares = [share for _, share in one.classes]
+        assert one.classes[0].name == one.path.parent.name
+        assert {each.name: each.probability for each in one.classes} == pytest.approx(expected, abs=1e-5)
+        shares = [each.probability for each in one.classes]
         assert shares == sorted(shares, reverse=True)
 
 
 def test_top_cuts_the_list(bundle_path: Path, images_path: Path) -> None:
     bundle = open_bundle(bundle_path)
     (one,) = predict(bundle, open_session(bundle, provider="cpu"), [images_path / "red" / "0.png"], top=1)
-    assert [name for name, _ in one.classes] == ["red"]
+    assert [each.name for each in one.classes] == ["red"]
 
 
 def test_an_image_that_cannot_be_read_costs_no_other_its_answer(bundle_path: Path, images_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_an_image_that_cannot_be_read_costs_no_other_its_answer(bundle_path: Pat
     paths = [images_path / "gone.png", *good[:2], images_path / "cut.png", *good[2:], images_path / "gone.png"]
     answers = predict(bundle, open_session(bundle, provider="cpu"), paths)
     assert [one.path for one in answers] == paths
-    assert [one.classes[0][0] if one.classes else "" for one in answers] == ["", "red", "red", "", "red", "red", ""]
+    assert [one.classes[0].name if one.classes else "" for one in answers] == ["", "red", "red", "", "red", "red", ""]
     for one in answers:
         assert isinstance(one.error, DataError) == (one.path not in good)
         assert one.error is None or one.path.name in str(one.error)
@@ -68,7 +68,7 @@ def test_a_name_that_is_not_utf_8_is_an_image_like_others(bundle_path: Path, ima
     (images_path / "red" / "0.png").rename(name)
     bundle = open_bundle(bundle_path)
     (one,) = predict(bundle, open_session(bundle, provider="cpu"), [name])
-    assert one.path == name and one.classes[0][0] == "red"
+    assert one.path == name and one.classes[0].name == "red"
 
 
 def test_an_answer_that_is_not_a_number_is_an_error(tmp_path: Path, images_path: Path) -> None:

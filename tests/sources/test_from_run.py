@@ -9,7 +9,6 @@ import tomli_w
 import torch
 from safetensors.torch import save
 
-from sskt_edge.bundle.manifest import Accuracy
 from sskt_edge.common.errors import RunError
 from sskt_edge.recipe.load import parse_recipe, recipe_sha256
 from sskt_edge.recipe.models import SourceOptions
@@ -18,6 +17,7 @@ from sskt_edge.sources.zoo import open_source
 from sskt_edge.targets.finished_run import NetworkCost, RunResult
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.spec import target_spec
+from sskt_edge.tasks.score import Score
 from tests.sources.small import CPU, answers, images
 
 
@@ -43,8 +43,9 @@ def write_run(path: Path) -> torch.nn.Module:
         sources={},
         kept="last",
         kept_epoch=1,
-        test=Accuracy(images=1, top1=1.0, top5=None),
-        validation_top1=None,
+        task="single_label",
+        test=Score(metric="accuracy", images=1, value=1.0, interval=(0.0, 1.0)),
+        validation=None,
         primary=cost,
         branches=cost,
         primary_sha256=hashlib.sha256(primary).hexdigest(),

@@ -54,7 +54,7 @@ def test_the_table_is_what_the_runs_say(compared: Comparison) -> None:
             run = read_run(compared.folder / "runs" / one.run)
             assert run.recipe == arm.recipe.model_copy(update={"train": run.recipe.train})
             assert run.recipe.train.seed == seed
-            assert one.value == run.result.test.top1
+            assert one.value == run.result.test.value
     assert len(find_runs(compared.folder / "runs")) == 4
 
 

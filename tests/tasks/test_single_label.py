@@ -8,9 +8,9 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from sskt_edge.catalogue.tasks import TASKS
 from sskt_edge.common.errors import DataError
-from sskt_edge.tasks.metrics import interval
 from sskt_edge.tasks.single_label import SINGLE_LABEL
 from sskt_edge.tasks.task import Task
+from sskt_edge.tasks.wilson import wilson_interval
 
 TASK: Task = TASKS["single_label"].load()
 LOGITS = np.array([[3, 1, 2], [0, 1, 5], [2, 9, 1], [7, 6, 5]], dtype=np.float32)
@@ -74,7 +74,7 @@ def test_the_figure_of_a_training_is_the_count_of_right_images() -> None:
 def test_scores_and_value_are_the_accuracy_with_wilsons_interval() -> None:
     found = TASK.scores(LOGITS, LABELS, 3)
     assert found.value == TASK.value(LOGITS, LABELS) == 0.5
-    assert found.interval == interval(0.5, 4) and found.further == {}
+    assert found.interval == wilson_interval(0.5, 4) and found.further == {}
     six = np.pad(LOGITS, ((0, 0), (0, 3)))
     assert TASK.scores(six, LABELS, 6).further == {"top5": 1.0}
 
@@ -85,7 +85,7 @@ def test_decisions_and_agreement_count_no_image_that_is_not_finite() -> None:
     assert TASK.decisions(other).tolist() == [0, -1, 1, 2]
     found = TASK.agreement(LOGITS, other)
     assert (found.images, found.decisions, found.equal, found.flips) == (4, 4, 2, (1, 3))
-    assert found.share == 0.5 and found.interval == interval(0.5, 4)
+    assert found.share == 0.5 and found.interval == wilson_interval(0.5, 4)
     assert TASK.agreement(other, other).flips == (1,)
 
 

@@ -21,7 +21,7 @@ from sskt_edge.methods.learner import Outputs, TaskLoss
 from sskt_edge.methods.sskt.learner import SsktLearner
 from sskt_edge.recipe import load_recipe, parse_recipe, recipe_sha256
 from sskt_edge.targets.run_folder import TrainedNetwork
-from sskt_edge.tasks.metrics import interval
+from sskt_edge.tasks.wilson import wilson_interval
 from sskt_edge.training.epoch_table import EpochTable
 from sskt_edge.training.train import train
 from tests.conftest import tiny_recipe
@@ -63,10 +63,10 @@ def test_the_log_has_a_line_an_epoch_and_the_result_with_its_interval(trained: T
     lines = [line[20:] for line in trained.folder.log.read_text().splitlines()]
     start = lines.index(table.head)
     assert lines[start + 1 : start + 4] == [table.row(line) for line in metrics(trained)]
-    low, high = interval(trained.result.test.top1, 359)
+    low, high = wilson_interval(trained.result.test.value, 359)
     assert lines[start + 4 :] == [
-        f"result: test accuracy {trained.result.test.top1:.2%} (95 % interval {low:.1%} to {high:.1%}) of 359 images, "
-        f"among the first five {trained.result.test.top5:.2%}; checkpoint epoch 3, the last"
+        f"result: test accuracy {trained.result.test.value:.2%} (95 % interval {low:.1%} to {high:.1%}) of 359 images, "
+        f"top5 {trained.result.test.further['top5']:.2%}; checkpoint epoch 3, the last"
     ]
 
 
@@ -81,7 +81,7 @@ def test_a_run_keeps_events_for_tensorboard(trained: TrainedNetwork) -> None:
 def test_the_result_is_what_the_recorded_logits_say(trained: TrainedNetwork) -> None:
     golden = trained.golden()
     assert trained.result.test.images == len(golden.test_labels) == 359
-    assert trained.result.test.top1 == np.mean(golden.test_logits.argmax(axis=1) == golden.test_labels)
+    assert trained.result.test.value == np.mean(golden.test_logits.argmax(axis=1) == golden.test_labels)
     assert len(golden.images) == 20
 
 
@@ -179,7 +179,7 @@ def test_the_primary_learns_from_the_labelled_images_alone(
 def test_the_best_checkpoint_is_that_of_the_best_validation(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     run = train(recipe(tiny_run.folder.path, "data.validation=0.3", "train.keep=best", "train.epochs=4"), tmp_path)
     validated = [line["validation_accuracy"] for line in metrics(run)]
-    assert run.result.validation_top1 == max(validated)
+    assert run.result.validation == max(validated)
     assert run.result.kept_epoch == 1 + validated.index(max(validated))
     table = EpochTable(4, {"teacher": 1.0}, metric="accuracy")
     lines = [line[20:] for line in run.folder.log.read_text().splitlines()]

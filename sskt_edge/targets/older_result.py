@@ -1,0 +1,19 @@
+"""A result.json of an older version → the same in today's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sskt_edge.tasks.older_score import TASK, score_from_older
+
+VERSION = 3
+
+
+def today_from_older(raw: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of version 1 or 2, which know one class an image alone, → that of version 3.
+
+    What is wrong in it stays wrong.
+    """
+    others = {name: value for name, value in raw.items() if name != "validation_top1"}
+    validation = {"validation": raw["validation_top1"]} if "validation_top1" in raw else {}
+    return {**others, **validation, "task": TASK, "test": score_from_older(raw.get("test"))}
