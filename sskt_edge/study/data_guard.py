@@ -58,7 +58,7 @@ class DataGuard:
 
     def _test(self, data: DataOptions) -> str:
         images = open_data(data).test([data.image_size], self._progress)
-        return tested_sha256(pixel_hashes(images.squares[data.image_size]), images.labels)
+        return tested_sha256(pixel_hashes(images.resized[data.image_size]), images.labels)
 
     def _unlabelled(self, data: DataOptions) -> str:
         images = open_data(data).unlabelled([data.image_size], self._progress)

@@ -10,9 +10,11 @@ from pydantic import BaseModel, ConfigDict
 
 from sskt_edge.bundle.golden import Golden, golden_from_bytes
 from sskt_edge.bundle.manifest import Accuracy
+from sskt_edge.catalogue.data_sets import DATA_SETS
 from sskt_edge.common.artefacts import what_it_is
 from sskt_edge.common.errors import BundleError, RunError, nearest
 from sskt_edge.common.shell import command
+from sskt_edge.data.inputs.input import input_of
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.records import read_recipe, read_record
 from sskt_edge.targets.run_layout import RunFolder
@@ -77,13 +79,12 @@ class FinishedRun:
     @property
     def kind(self) -> str:
         """What the network is shown: "image"."""
-        return "image"
+        return DATA_SETS[self.recipe.data.name].input
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one image that the network is shown, channels last: (S,S,3)."""
-        size = self.recipe.data.image_size
-        return size, size, 3
+        return input_of(self.recipe.data.name).shape(self.recipe.data.image_size)
 
     @property
     def weights_sha256(self) -> str:

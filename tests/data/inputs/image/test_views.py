@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.data.inputs.image.views import draw_views
+from sskt_edge.data.inputs.input import ViewPolicy
 from tests.data.small import hashes_of
 
-CROP = ViewPolicy(side=32, padding=4, flip=True)
-AREA = ViewPolicy(side=32, area=(0.2, 1.0), flip=True)
+CROP = ViewPolicy(size=32, padding=4, flip=True)
+AREA = ViewPolicy(size=32, area=(0.2, 1.0), flip=True)
 
 
 def distances(counts: list[int], expected: float) -> float:
@@ -58,7 +59,7 @@ def test_padding_4_and_a_flip_make_162_views_all_equally_likely() -> None:
 
 
 def test_without_padding_and_flip_every_view_is_the_whole_image() -> None:
-    views = draw_views(hashes_of(20), ViewPolicy(side=48), seed=1, number=2)
+    views = draw_views(hashes_of(20), ViewPolicy(size=48), seed=1, number=2)
 
     assert views.tolist() == [[0, 0, 48, 48, 0]] * 20
 

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sskt_edge.data.cut import cut_views
-from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.data.inputs.image.cut import cut_views
+from sskt_edge.data.inputs.image.views import draw_views
+from sskt_edge.data.inputs.input import ViewPolicy
 from tests.data.small import hashes_of
 
 Image = npt.NDArray[np.uint8]
@@ -69,7 +70,7 @@ def test_a_larger_square_is_cut_by_the_same_view_scaled() -> None:
     for number in range(6):
         views = draw_views(hashes, ViewPolicy(8, padding=3, flip=True), 0, number)
 
-        cut = cut_views(images, rows, views, side=8)
+        cut = cut_views(images, rows, views, unit=8)
 
         assert cut.shape == (5, 16, 16, 3)
         for place, (y, x, _, _, flip) in enumerate(views):
@@ -149,7 +150,7 @@ def test_a_resized_crop_takes_nothing_from_outside_its_region() -> None:
     images = np.zeros((1, 16, 16, 3), dtype=np.uint8)
     images[0, 4:12, 6:14] = 200
 
-    cut = cut_views(images, np.array([0]), np.array([[2, 3, 4, 4, 0]], dtype=np.int32), side=8)
+    cut = cut_views(images, np.array([0]), np.array([[2, 3, 4, 4, 0]], dtype=np.int32), unit=8)
 
     assert (cut == 200).all()
 
