@@ -107,7 +107,7 @@ def _contents(listing: FolderListing, seen: list[_Seen], root: Path) -> ImageSet
 
 def _some_readable(listing: FolderListing, short_sides: list[int]) -> None:
     for label, name in enumerate(listing.classes):
-        if not any(side for side, own in zip(short_sides, listing.labels, strict=True) if own == label):
+        if not any(short_side for short_side, own in zip(short_sides, listing.labels, strict=True) if own == label):
             raise DataError(
                 f"No image of class '{name}' in '{printable(listing.root)}' can be read. Fix them or remove the class."
             )

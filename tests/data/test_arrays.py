@@ -87,17 +87,17 @@ def rows_in_order(images: np.typing.NDArray[np.uint8]) -> list[bytes]:
     return [image.tobytes() for image in images]
 
 
-@pytest.mark.parametrize("side", [16, 5])
-def test_another_side_is_resized_by_the_one_reader(side: int) -> None:
-    images, _ = reader().training([8, side], QUIET)
+@pytest.mark.parametrize("size", [16, 5])
+def test_another_size_is_resized_by_the_one_reader(size: int) -> None:
+    images, _ = reader().training([8, size], QUIET)
 
     assert np.array_equal(images.resized[8], IMAGES)
     for row in (0, 23):
-        assert np.array_equal(images.resized[side][row], to_square(Image.fromarray(IMAGES[row]), side))
+        assert np.array_equal(images.resized[size][row], to_square(Image.fromarray(IMAGES[row]), size))
 
 
 def test_hashes_are_of_the_images_whatever_they_are_resized_to() -> None:
-    small, large = (reader().training([side], QUIET)[0] for side in (8, 16))
+    small, large = (reader().training([size], QUIET)[0] for size in (8, 16))
 
     assert np.array_equal(small.hashes, large.hashes)
 
@@ -127,10 +127,25 @@ def test_copies_in_an_array_stay_on_one_side() -> None:
         assert not rows_of(images.resized[8]) & rows_of(validation.resized[8])
 
 
-def test_the_contents_of_the_test_array_are_known_without_its_squares() -> None:
+def test_the_contents_of_the_test_array_are_known_without_its_pixels() -> None:
     made = reader()
     known = made.test_contents(QUIET)
 
     assert known.resized == {}
     assert np.array_equal(known.hashes, made.test([8], QUIET).hashes)
     assert known.names[0] == "test[0]"
+
+
+def test_clips_are_resized_frame_by_frame() -> None:
+    frames = IMAGES.reshape(-1, 4, *IMAGES.shape[1:])
+    count = len(frames)
+    arrays = Arrays(frames, np.arange(count) % 2, "train", range(count))
+    made = ArrayReader(DataOptions(name="digits"), "ab", arrays, lambda: arrays)
+    assert made.own_size == IMAGES.shape[1]
+
+    clips, _ = made.training([5], QUIET)
+
+    assert clips.resized[5].shape == (count, 4, 5, 5, 3)
+    for clip, whole in zip(clips.resized[5], frames, strict=True):
+        for frame, own in zip(clip, whole, strict=True):
+            assert np.array_equal(frame, to_square(Image.fromarray(own), 5))

@@ -47,8 +47,8 @@ def test_train_and_test_folders_are_taken_as_they_are(split: Path) -> None:
     assert images.labels.tolist() == [0] * 6 + [1] * 4
     assert test.labels.tolist() == [0] * 2 + [1] * 3
     file = split / "train" / "dog" / "001.png"
-    for side in (16, 8):
-        assert np.array_equal(images.resized[side][7], read_square(file, side))
+    for size in (16, 8):
+        assert np.array_equal(images.resized[size][7], read_square(file, size))
     assert images.hashes[7].tobytes() == hashlib.sha256(file.read_bytes()).digest()
 
 
@@ -192,7 +192,7 @@ def test_a_class_of_which_nothing_can_be_read_is_named(split: Path) -> None:
         training(split, skip_bad=True)
 
 
-def test_its_own_side_is_the_largest_short_side_of_the_training_images(split: Path) -> None:
+def test_its_own_size_is_the_largest_short_side_of_the_training_images(split: Path) -> None:
     Image.new("RGB", (90, 40)).save(split / "train" / "cat" / "wide.png")
     Image.new("RGB", (300, 200)).save(split / "test" / "cat" / "test.png")
 
@@ -328,7 +328,7 @@ def test_given_test_images_stay_whatever_they_are_copies_of(split: Path) -> None
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_the_contents_of_the_test_images_are_known_without_their_squares(split: Path, given: bool) -> None:
+def test_the_contents_of_the_test_images_are_known_without_their_pixels(split: Path, given: bool) -> None:
     (split / "test" / "cat" / "broken.png").write_bytes(b"not a picture")
     reader = FolderReader(folder_data(split if given else split / "train", skip_bad=True))
     known = reader.test_contents(QUIET)

@@ -19,18 +19,18 @@ def opened(name: str, **keys: object) -> ArrayReader:
 
 
 @cache
-def whole(name: str, side: int) -> tuple[ImageSet, ImageSet]:
+def whole(name: str, size: int) -> tuple[ImageSet, ImageSet]:
     reader = opened(name)
-    return reader.training([side], QUIET)[0], reader.test([side], QUIET)
+    return reader.training([size], QUIET)[0], reader.test([size], QUIET)
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "train", "test"), [("mnist5k", 32, [400] * 10, [100] * 10), ("digits", 8, None, None)]
+    ("name", "size", "train", "test"), [("mnist5k", 32, [400] * 10, [100] * 10), ("digits", 8, None, None)]
 )
 def test_the_split_is_stratified_and_leaves_no_image_out(
-    name: str, side: int, train: list[int] | None, test: list[int] | None
+    name: str, size: int, train: list[int] | None, test: list[int] | None
 ) -> None:
-    trained, tested = whole(name, side)
+    trained, tested = whole(name, size)
     in_train, in_test = np.bincount(trained.labels), np.bincount(tested.labels)
 
     if train is not None:

@@ -40,18 +40,18 @@ def data_of(name: str, root: Path, **keys: object) -> DataOptions:
 def test_the_published_files_give_images_upright_with_their_labels(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fabricate, classes, side, _ = PUBLISHED[name]
+    fabricate, classes, size, _ = PUBLISHED[name]
     fabricate(tmp_path, monkeypatch, 3)
 
     reader = open_data(data_of(name, tmp_path))
 
     assert reader.classes == classes
-    assert reader.own_size == side
-    for split, images in (("train", reader.training([side], QUIET)[0]), ("test", reader.test([side], QUIET))):
-        expected, labels = fabricated(len(classes), 3, side, split)
-        assert np.array_equal(images.resized[side], expected)
+    assert reader.own_size == size
+    for split, images in (("train", reader.training([size], QUIET)[0]), ("test", reader.test([size], QUIET))):
+        expected, labels = fabricated(len(classes), 3, size, split)
+        assert np.array_equal(images.resized[size], expected)
         assert np.array_equal(images.labels, labels)
-        assert images.resized[side].flags.c_contiguous
+        assert images.resized[size].flags.c_contiguous
         assert images.names == tuple(f"{split}[{row}]" for row in range(len(labels)))
 
 

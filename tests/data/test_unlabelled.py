@@ -63,11 +63,11 @@ def more(tmp_path: Path) -> Path:
     return write_classes(tmp_path / "more", {"a": 3, "b/c": 3}, first=200)
 
 
-def of(reader: Reader, progress: Said | None = None, side: int = 16) -> ImageSet:
-    images = reader.unlabelled([side], progress or QUIET)
+def of(reader: Reader, progress: Said | None = None, size: int = 16) -> ImageSet:
+    images = reader.unlabelled([size], progress or QUIET)
     assert images is not None
     assert images.labels.tolist() == [-1] * len(images)
-    assert len(images.resized[side]) == len(images.hashes) == len(images.names) == len(images)
+    assert len(images.resized[size]) == len(images.hashes) == len(images.names) == len(images)
     return images
 
 
@@ -87,8 +87,8 @@ def test_the_rest_is_what_neither_budget_nor_validation_nor_test_took(single: Pa
     everything = {hashlib.sha256(path.read_bytes()).digest() for path in single.rglob("*.png")}
     published = {hashlib.sha256(image.tobytes()).digest() for image in IMAGES}
 
-    for reader, side, whole in ((folder, 16, everything), (arrays, 12, published)):
-        parts = contents(of(reader, side=side), *reader.training([side], QUIET), reader.test([side], QUIET))
+    for reader, size, whole in ((folder, 16, everything), (arrays, 12, published)):
+        parts = contents(of(reader, size=size), *reader.training([size], QUIET), reader.test([size], QUIET))
         assert len(parts) == len(whole)
         assert set(parts) == whole
 
@@ -106,7 +106,7 @@ def test_a_class_may_be_missing_from_the_rest(single: Path) -> None:
     for path in (single / "cat").glob("0*.png"):
         path.write_bytes(path.name.encode())
     images = of(
-        FolderReader(folder_data(single, per_class=1, unlabelled="rest", skip_bad=True, test_share=0.1)), side=16
+        FolderReader(folder_data(single, per_class=1, unlabelled="rest", skip_bad=True, test_share=0.1)), size=16
     )
 
     assert not any(name.startswith("cat/") for name in images.names)
@@ -174,7 +174,7 @@ def test_a_folder_may_join_published_images_and_their_copies_are_known(more: Pat
     progress = Said()
 
     reader = array_reader(per_class=3, validation="rest", unlabelled=str(more))
-    images = of(reader, progress, side=20)
+    images = of(reader, progress, size=20)
 
     assert set(images.resized) == {20}
     assert images.names == tuple((more / name).as_posix() for name in NAMES)
@@ -192,7 +192,7 @@ def test_published_images_that_are_known_are_left_out() -> None:
     test = Arrays(IMAGES[24:], LABELS[:12], "test", range(12))
     progress = Said()
 
-    images = of(ArrayReader(data, "abc", train, lambda: test, lambda: own), progress, side=12)
+    images = of(ArrayReader(data, "abc", train, lambda: test, lambda: own), progress, size=12)
 
     assert np.array_equal(images.resized[12], given[3:])
     assert images.names == tuple(f"unlabeled[{row}]" for row in range(3, 7))

@@ -97,3 +97,4 @@ def test_what_is_noted_of_the_views_is_json(policy: ViewPolicy) -> None:
     noted = LabelPlan(IMAGE, policy, 7, "fresh", 4).views_as_json()
     assert json.loads(json.dumps(noted)) == noted
     assert (noted["views"], noted["seed"], noted["padding"]) == ("fresh", 7, policy.padding)
+    assert list(noted) == ["views", "seed", "side", "padding", "area", "flip"]  # as records that were written before

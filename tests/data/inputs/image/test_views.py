@@ -88,8 +88,8 @@ def test_resized_crops_lie_inside_the_image() -> None:
 
 
 def test_resized_crops_have_areas_and_shapes_in_their_ranges() -> None:
-    side = 1000  # so large that rounding to pixels is small
-    height, width = many_areas(ViewPolicy(side, area=(0.25, 0.5)))[:, 2:4].T / side
+    size = 1000  # so large that rounding to pixels is small
+    height, width = many_areas(ViewPolicy(size, area=(0.25, 0.5)))[:, 2:4].T / size
     share, shape = height * width, width / height
 
     assert 0.248 < share.min() < 0.26 and 0.49 < share.max() < 0.502
