@@ -29,11 +29,12 @@ import torchvision
 
 from benchmarks.turns import serve, take_turns
 from sskt_edge.common.progress import QUIET
-from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.image.cut import cut_views
+from sskt_edge.data.inputs.image.image import IMAGE
+from sskt_edge.data.inputs.input import ViewPolicy
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.data.readers import open_data
-from sskt_edge.data.views import ViewPolicy
 from sskt_edge.methods.learner import TaughtBy
 from sskt_edge.methods.scratch.learner import scratch_learner
 from sskt_edge.methods.scratch.options import ScratchOptions
@@ -50,7 +51,7 @@ from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.spec import target_spec
 from sskt_edge.tasks.single_label import SINGLE_LABEL
 from sskt_edge.training.feed import Batch, Feed
-from sskt_edge.training.learner import layout
+from sskt_edge.training.learner import placed
 from sskt_edge.training.loop import TrainContext, Trainer
 from sskt_edge.training.memory import keep_freed_memory
 
@@ -87,11 +88,12 @@ class Contender:
                 if sources
                 else scratch_learner(ScratchOptions(), spec.build(5), spec, {})
             )
-        learner.to(memory_format=layout(recipe.train))
+        placed(learner, recipe.train, CPU)
         context = TrainContext(recipe.train, None, SINGLE_LABEL, None, Pixels(size), CPU, precision)
-        schedule = ViewSchedule(images, LabelPlan(ViewPolicy(size, 4, None, True), 0, VIEWS, 64), recipe.train.epochs)
+        plan = LabelPlan(IMAGE, ViewPolicy(size, 4, None, True), 0, VIEWS, 64)
+        schedule = ViewSchedule(images, plan, recipe.train.epochs)
         self.labels = SoftLabels(schedule, {source: stored(folder / "labels", source, schedule) for source in names})
-        self.feed = Feed(images, self.labels, None, size, recipe.train.batch_size, 0)
+        self.feed = Feed(images, self.labels, None, IMAGE, size, recipe.train.batch_size, 0)
         self.trainer = Trainer(learner, context, RunFolder(folder / name))
         self.epoch_number = 0
 
@@ -136,7 +138,7 @@ def asking(source: str, images: ImageSet, size: int) -> Callable[[Batch], Batch]
 
     def ask(batch: Batch) -> Batch:
         rows = np.arange(len(batch.images))
-        cut = cut_views(images.squares[NATIVE], rows, np.repeat(views, len(rows), axis=0), size)
+        cut = cut_views(images.resized[NATIVE], rows, np.repeat(views, len(rows), axis=0), size)
         with torch.no_grad():
             logits = network(pixels(torch.from_numpy(cut)))
         return dataclasses.replace(batch, soft={"s0": logits.numpy()})

@@ -32,9 +32,10 @@ from torchvision.transforms import functional
 from benchmarks.turns import serve, take_turns
 from sskt_edge.data.arrays import array_hashes
 from sskt_edge.data.batches import epoch_batches
-from sskt_edge.data.cut import cut_views
-from sskt_edge.data.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
-from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.data.inputs.image.cut import cut_views
+from sskt_edge.data.inputs.image.views import draw_views
+from sskt_edge.data.inputs.input import ViewPolicy
+from sskt_edge.data.inputs.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from sskt_edge.training.memory import keep_freed_memory
 
 PADDING = 4

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from sskt_edge.common.progress import QUIET
-from sskt_edge.data.near_copies import NEAR, SIDE, perceptual_hashes
+from sskt_edge.data.near_copies import NEAR, SIZE, perceptual_hashes
 from sskt_edge.images.decode import decode, read_image, to_square
 from sskt_edge.images.listing import list_images, load
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     listing = list_images(options.folder)
-    squares = load(listing, [SIDE]).squares[SIDE]
+    squares = load(listing, [SIZE]).squares[SIZE]
     start = time.perf_counter()
     bits = perceptual_hashes(squares, QUIET)
     hashed = time.perf_counter()
@@ -67,7 +67,7 @@ def copy(path: Path, scale: float, quality: int) -> NDArray[np.uint8]:
     small = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
     file = io.BytesIO()
     small.save(file, "JPEG", quality=quality)
-    return to_square(decode(file.getvalue(), str(path)), SIDE)
+    return to_square(decode(file.getvalue(), str(path)), SIZE)
 
 
 def draw(paths: list[Path], apart: NDArray[np.float32], sheet: Path, side: int = 150, wide: int = 6) -> None:

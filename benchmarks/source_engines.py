@@ -40,10 +40,11 @@ from benchmarks.turns import memory
 from sskt_edge.common.packages import version_of
 from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.onnx_from_module import onnx_from_module
-from sskt_edge.data.cut import cut_views
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.image.cut import cut_views
+from sskt_edge.data.inputs.image.views import draw_views
+from sskt_edge.data.inputs.input import ViewPolicy
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.data.readers import open_data
-from sskt_edge.data.views import ViewPolicy, draw_views
 from sskt_edge.inference.backend import backend_named
 from sskt_edge.inference.session import Session
 from sskt_edge.recipe.load import parse_recipe
@@ -98,7 +99,7 @@ def views(data: str | None, count: int) -> NDArray[np.uint8]:
     images = open_data(recipe.data).training([TARGET, NATIVE], QUIET)[0]
     rows = np.random.default_rng(0).permutation(len(images))[:count]
     drawn = draw_views(images.hashes[rows], ViewPolicy(TARGET, 4, None, True), 0, 0)
-    return cut_views(images.squares[NATIVE], rows, drawn, TARGET)
+    return cut_views(images.resized[NATIVE], rows, drawn, TARGET)
 
 
 def open_any(model: str) -> TorchSource:

@@ -55,7 +55,7 @@ def answers(inputs: Inputs, recipe: Recipe, images: ImageSet) -> Answers:
     (source,) = inputs.sources
     size = inputs.source_views[source.name].size
     session = source.open(source.engines()[0], size, recipe.labels.batch_size)
-    return Answers(torch.from_numpy(session.run(images.squares[size])), torch.from_numpy(images.labels))
+    return Answers(torch.from_numpy(session.run(images.resized[size])), torch.from_numpy(images.labels))
 
 
 def divergence(source: Tensor, branch: Tensor) -> float:
@@ -121,7 +121,7 @@ def arms(recipe: Recipe, inputs: Inputs, counts: Sequence[int], folder: Path) ->
 def branch_logits(done: Fitted, images: ImageSet) -> Tensor:
     """What the branch says of images as they are, in fp32; [N,C]."""
     learner = done.learner.eval()
-    squares: NDArray[np.uint8] = images.squares[done.recipe.data.image_size]
+    squares: NDArray[np.uint8] = images.resized[done.recipe.data.image_size]
     with torch.inference_mode():
         parts = [learner(done.context.pixels(torch.from_numpy(part))).branches for part in np.array_split(squares, 16)]
     return torch.cat([next(iter(part.values())) for part in parts])

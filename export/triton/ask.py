@@ -78,10 +78,9 @@ class TritonSession:
 def prove(bundle: Bundle, session: TritonSession, model: str) -> int:
     """Compare the answers to the golden images with the trained network's; return the exit code."""
     precision = precision_of(bundle, model)
-    golden = bundle.golden()
-    parity = compare_logits(
-        golden.logits, run_batches(session, golden.images, session.max_batch, golden.logits.shape[1])
-    )
+    golden, task = bundle.golden(), bundle.task
+    answers = run_batches(session, golden.images, session.max_batch, golden.logits.shape[1])
+    parity = compare_logits(golden.logits, answers, task)
     # Judged as what runs on a GPU is, wherever it runs.
     reasons, undecided = verdict(precision, "tensorrt-cuda", parity, bundle.manifest.parity, task)
     same, most = f"{parity.agreement.share:.2%} {task.same}", f"logits differ by {parity.max_abs:.1e} at most"

@@ -12,17 +12,24 @@ class DataSetEntry(Entry):
     """A data set; its code is a function (DataOptions, Task, fetch) → `data.readers.Reader`.
 
     Attributes:
-        size: the side that a target's input has if the recipe gives none.
+        input: the kind of its items, an entry of `catalogue.inputs`.
+        size: that a target's input has if the recipe gives none.
         own_files: `data.root` names the user's own files, which must be there; else it is where a download goes, or
             is not used.
         unlabelled: the set has unlabelled images of its own, which `data.unlabelled` calls by this word.
         tasks: what its labels can mean.
     """
 
+    input: str = "image"
     size: int = 32
     own_files: bool = False
     unlabelled: str = ""
     tasks: tuple[str, ...] = ("single_label",)
+
+    @property
+    def holds_images(self) -> bool:
+        """Its items are images: what only images have, such as near copies, can be looked for."""
+        return self.input == "image"
 
 
 DATA_SETS: dict[str, DataSetEntry] = {

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sskt_edge.catalogue.entry import Entry
 
-# The code is a function (input_size, own_size, target_size) → `sources.views.source_view.SourceView`.
-SOURCE_VIEWS: dict[str, Entry] = {
+
+@dataclass(frozen=True)
+class SourceViewEntry(Entry):
+    """A way to show a source a view.
+
+    Its code is a function (input_size, own_size, target_size) → `sources.views.source_view.SourceView`.
+
+    Attributes:
+        inputs: the kinds of input of which it shows a source something, entries of `catalogue.inputs`.
+    """
+
+    inputs: tuple[str, ...] = ("image",)
+
+
+SOURCE_VIEWS: dict[str, SourceViewEntry] = {
     entry.name: entry
     for entry in (
-        Entry("native", "the region at the image's own resolution", "sskt_edge.sources.views.native:native"),
-        Entry("upsampled", "the target's own pixels, enlarged", "sskt_edge.sources.views.upsampled:upsampled"),
+        SourceViewEntry("native", "the region at the image's own resolution", "sskt_edge.sources.views.native:native"),
+        SourceViewEntry(
+            "upsampled", "the target's own pixels, enlarged", "sskt_edge.sources.views.upsampled:upsampled"
+        ),
     )
 }

@@ -12,10 +12,12 @@ class TargetEntry(Entry):
     """A target; its code is a function without arguments that gives a `targets.spec.TargetSpec`.
 
     Attributes:
-        smallest: the smallest side of an image that leaves every stage at least one pixel to work on.
-        size: the side that `recipe new` proposes; None: by the images.
+        inputs: the kinds of input that it takes, entries of `catalogue.inputs`.
+        smallest: the smallest size of an image that leaves every stage at least one pixel to work on.
+        size: that `recipe new` proposes; None: by the images.
     """
 
+    inputs: tuple[str, ...] = ("image",)
     smallest: int = 32
     size: int | None = 96
 

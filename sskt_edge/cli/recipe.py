@@ -88,12 +88,13 @@ def check(
     loaded = (load_checked if data else load_recipe)(recipe, set_ or ())
     found = None
     if data:
+        from sskt_edge.catalogue.data_sets import DATA_SETS
         from sskt_edge.data.check import check_data
         from sskt_edge.data.near_copies import NEAR
         from sskt_edge.tasks.task import task_named
 
         if near is None:
-            near = NEAR if has_near_copies() else 0
+            near = NEAR if has_near_copies() and DATA_SETS[loaded.data.name].holds_images else 0
         found = check_data(loaded.data, task_named(loaded.task.name), near, QUIET if json_ else Bars())
     if json_:
         images = {"data": found} if found else {}

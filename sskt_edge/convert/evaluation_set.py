@@ -112,14 +112,14 @@ def open_images(run: FinishedRun, progress: Progress) -> Opened:
         DataError: they are not there, cannot be read, or are others than those of the training.
     """
     recipe = run.recipe
-    side = recipe.data.image_size
+    size = recipe.data.image_size
     reader = open_data(recipe.data, run.task, fetch=False)
-    training, validation = reader.training([side], progress)
+    training, validation = reader.training([size], progress)
     if labelled_sha256(reader.classes, training, validation) != run.result.data_sha256:
         raise _changed("training", recipe.data.root)
     unlabelled = _unlabelled(run, reader, progress)
     pool = [training] if unlabelled is None else [training, unlabelled]
-    places = [(part.squares[side], row) for part in pool for row in range(len(part))]
+    places = [(part.resized[size], row) for part in pool for row in range(len(part))]
     hashes = np.concatenate([part.hashes for part in pool])
     # Drawn by content, the same images every time; by another draw than the one that chose the labelled ones, so that
     # some that the network has not memorised are among them. They stay in that order, so that the first ones are of all
@@ -128,7 +128,7 @@ def open_images(run: FinishedRun, progress: Progress) -> Opened:
     calibration = np.stack([squares[row] for squares, row in (places[place] for place in rows)])
     images, labels = [_moved(calibration)], [run.task.unknown(len(rows), len(run.classes))]
     if validation is not None:
-        images.append(validation.squares[side])
+        images.append(validation.resized[size])
         labels.append(validation.labels)
     told = [row.tobytes().hex() for row in hashes[rows]]
     return Opened(calibration, told, np.concatenate(images), np.concatenate(labels), _test(run, reader, progress))
@@ -163,10 +163,10 @@ def _unlabelled(run: FinishedRun, reader: Reader, progress: Progress) -> ImageSe
 
 
 def _test(run: FinishedRun, reader: Reader, progress: Progress) -> EvaluationSet:
-    side = run.recipe.data.image_size
+    size = run.recipe.data.image_size
     golden: Golden = run.golden()
-    test = reader.test([side], progress)
-    images = test.squares[side]
+    test = reader.test([size], progress)
+    images = test.resized[size]
     if not np.array_equal(pixel_hashes(images), golden.test_pixels) or not np.array_equal(
         test.labels, golden.test_labels
     ):

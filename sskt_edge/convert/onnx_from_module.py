@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sskt_edge.common.errors import WorkError
 from sskt_edge.common.packages import version_of
 from sskt_edge.convert.onnx_clean import clean
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import INPUT_NAME, OUTPUT_NAME
 
 _WHY = 300  # characters of a message that may hold a whole graph

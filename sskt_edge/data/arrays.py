@@ -1,4 +1,4 @@
-"""Data sets that come as arrays of equal images: CIFAR, STL10, and the digits that packages ship."""
+"""Data sets that come as arrays of items of one size: CIFAR, STL10, and the digits that packages ship."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Arrays(NamedTuple):
     """A published array.
 
     Attributes:
-        images: uint8 [N,S,S,3].
+        images: uint8 [N,S,S,3]; of clips, [N,T,S,S,3].
         labels: int64 [N]; -1 for an image without one.
         part: what the array is called, "train".
         places: [N], the rows that the images have in the published array.
@@ -69,27 +69,27 @@ class ArrayReader:
         if unlabelled is not None:
             self._kinds["unlabeled"] = unlabelled
         self.classes = tuple(classes)
-        self.own_side: int = train.images.shape[1]
+        self.own_size: int = train.images.shape[-2]
         self.skipped: list[str] = []
         self.notes = unlabelled_notes(self._folder)
         self._test_contents: ImageSet | None = None
 
-    def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
+    def training(self, sizes: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """The training images within the budget, resized, and the validation images if the recipe keeps some."""
         parts = self._parts
         validation = None
         if parts.validation is not None:
-            validation = self._image_set(parts.validation, sides[:1], progress)
-        return self._image_set(parts.labelled, sides, progress), validation
+            validation = self._image_set(parts.validation, sizes[:1], progress)
+        return self._image_set(parts.labelled, sizes, progress), validation
 
-    def unlabelled(self, sides: Sequence[int], progress: Progress) -> ImageSet | None:
+    def unlabelled(self, sizes: Sequence[int], progress: Progress) -> ImageSet | None:
         """The images of data.unlabelled, if it names any, without those that are other images of the recipe.
 
-        Known are images of the very same pixels. A folder's image is compared at the data set's own side, so that
+        Known are images of the very same pixels. A folder's image is compared at the data set's own size, so that
         a file into which one of the set's images was written is known too.
 
-        Memory: the set's own arrays are kept as they are for their own side, so that STL10's 100,000 images take
-        2.76 GB and no more at its 96 pixels; any other side takes its N·side²·3 bytes besides.
+        Memory: the set's own arrays are kept as they are for their own size, so that STL10's 100,000 images take
+        2.76 GB and no more at its 96 pixels; any other size takes its N·size²·3 bytes besides.
 
         Raises:
             DataError: an image of the folder cannot be read, or none is left.
@@ -97,24 +97,24 @@ class ArrayReader:
         if not self._data.unlabelled:
             return None
         if self._folder is not None:
-            return self._from_folder(self._folder, sides, progress)
+            return self._from_folder(self._folder, sizes, progress)
         found = self._kinds[self._data.unlabelled]()
         hashes = array_hashes(found.images, progress)
         rows = unknown_rows(self._data, hashes, self._known(progress), progress)
         left = found.packed(rows)._replace(labels=np.full(len(rows), -1, dtype=np.int64))
-        return _image_set(left, hashes[rows], sides, progress)
+        return _image_set(left, hashes[rows], sizes, progress)
 
     def test_contents(self, progress: Progress) -> ImageSet:
-        """The test images without squares. Their array is made, hashed and let go."""
+        """The test images without their pixels. Their array is made, hashed and let go."""
         if self._test_contents is None:
             arrays = self._test()
             self._test_contents = _image_set(arrays, array_hashes(arrays.images, progress), (), progress)
         return self._test_contents
 
-    def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
+    def test(self, sizes: Sequence[int], progress: Progress) -> ImageSet:
         """The test images, resized."""
         arrays = self._test()
-        return _image_set(arrays, array_hashes(arrays.images), sides, progress)
+        return _image_set(arrays, array_hashes(arrays.images), sizes, progress)
 
     @cached_property
     def _hashes(self) -> NDArray[np.uint8]:
@@ -126,16 +126,16 @@ class ArrayReader:
         groups = content_groups(self._hashes)
         return divide(self._train.labels, order, groups, self._data.validation, self._data.per_class)
 
-    def _image_set(self, rows: NDArray[np.intp], sides: Sequence[int], progress: Progress) -> ImageSet:
-        return _image_set(self._train.pick(rows), self._hashes[rows], sides, progress)
+    def _image_set(self, rows: NDArray[np.intp], sizes: Sequence[int], progress: Progress) -> ImageSet:
+        return _image_set(self._train.pick(rows), self._hashes[rows], sizes, progress)
 
-    def _from_folder(self, listing: FolderListing, sides: Sequence[int], progress: Progress) -> ImageSet:
-        loaded = load(listing, list(dict.fromkeys([*sides, self.own_side])), self._data.skip_bad, progress)
+    def _from_folder(self, listing: FolderListing, sizes: Sequence[int], progress: Progress) -> ImageSet:
+        loaded = load(listing, list(dict.fromkeys([*sizes, self.own_size])), self._data.skip_bad, progress)
         self.skipped += loaded.skipped
-        contents = array_hashes(loaded.squares[self.own_side], progress)
+        contents = array_hashes(loaded.squares[self.own_size], progress)
         rows = unknown_rows(self._data, contents, self._known(progress), progress)
         images = images_from_folder(loaded, Path(self._data.root))
-        return packed_images(replace(images, squares={side: images.squares[side] for side in sides}), rows)
+        return packed_images(replace(images, resized={size: images.resized[size] for size in sizes}), rows)
 
     def _known(self, progress: Progress) -> dict[str, NDArray[np.uint8]]:
         """The contents of what must not be among the unlabelled images."""
@@ -159,18 +159,18 @@ def array_hashes(images: NDArray[np.uint8], progress: Progress = QUIET) -> NDArr
     return digests_as_array(digests)
 
 
-def _image_set(arrays: Arrays, hashes: NDArray[np.uint8], sides: Sequence[int], progress: Progress) -> ImageSet:
+def _image_set(arrays: Arrays, hashes: NDArray[np.uint8], sizes: Sequence[int], progress: Progress) -> ImageSet:
     names = tuple(f"{arrays.part}[{place}]" for place in arrays.places)
-    return ImageSet({side: _resized(arrays.images, side, progress) for side in sides}, arrays.labels, hashes, names)
+    return ImageSet({size: _resized(arrays.images, size, progress) for size in sizes}, arrays.labels, hashes, names)
 
 
-def _resized(images: NDArray[np.uint8], side: int, progress: Progress) -> NDArray[np.uint8]:
-    """[N,S,S,3] → [N,side,side,3] by the one reader's rule; nothing is done where S is side."""
-    if images.shape[1] == side:
+def _resized(images: NDArray[np.uint8], size: int, progress: Progress) -> NDArray[np.uint8]:
+    """[N,…,S,S,3] → [N,…,size,size,3] by the one reader's rule; nothing is done where S is size."""
+    if images.shape[-2] == size:
         return images
-    out = np.empty((len(images), side, side, 3), dtype=np.uint8)
+    out = np.empty((*images.shape[:-3], size, size, 3), dtype=np.uint8)
     with progress.bar("resize images", len(images)) as bar:
-        for row, image in enumerate(images):
-            out[row] = to_square(Image.fromarray(image), side)
-            bar.advance()
+        for place in np.ndindex(images.shape[:-3]):
+            out[place] = to_square(Image.fromarray(images[place]), size)
+            bar.advance(int(not any(place[1:])))
     return out

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from sskt_edge.catalogue.data_sets import DATA_SETS
+from sskt_edge.common.errors import DataError
 from sskt_edge.common.progress import Progress
 from sskt_edge.data.copies import Copies, find_copies, join_parts
-from sskt_edge.data.near_copies import SIDE, find_near_copies, perceptual_hashes
+from sskt_edge.data.near_copies import SIZE, find_near_copies, perceptual_hashes
 from sskt_edge.data.split import below_budget
 from sskt_edge.recipe.models import DataOptions
 from sskt_edge.tasks.task import Task
@@ -69,23 +71,30 @@ def check_data(data: DataOptions, task: Task, near: int, progress: Progress) -> 
         progress: draws the bars.
 
     Raises:
-        DataError: the data set is not there, or of a class nothing can be read.
+        DataError: the data set is not there, or of a class nothing can be read; or near copies are looked for among
+            items that are no images.
         MissingExtraError: the package that ships the data set is not installed.
         ModuleNotFoundError: near copies are looked for, and ImageHash is not installed.
     """
+    entry = DATA_SETS[data.name]
+    if near and not entry.holds_images:
+        raise DataError(
+            f"Near copies are looked for among images only; the items of data.name = '{data.name}' are of kind "
+            f"'{entry.input}'. Leave out --near."
+        )
     if near:
         import imagehash  # noqa: F401 (where it is missing, that is said before torch is loaded and images are read)
     from sskt_edge.data.readers import open_data
 
     reader = open_data(data.model_copy(update={"skip_bad": True}), task)
-    sides = [SIDE] if near else []
-    training, validation = reader.training(sides, progress)
-    images = {"training": training, "validation": validation, "test": reader.test(sides, progress)}
+    sizes = [SIZE] if near else []
+    training, validation = reader.training(sizes, progress)
+    images = {"training": training, "validation": validation, "test": reader.test(sizes, progress)}
     given = {name: part for name, part in images.items() if part is not None}
     parts = join_parts(given)
     near_copies = None
     if near:
-        bits = [perceptual_hashes(part.squares[SIDE], progress) for part in given.values()]
+        bits = [perceptual_hashes(part.resized[SIZE], progress) for part in given.values()]
         near_copies = find_near_copies(parts, np.concatenate(bits), near, progress)
     counts = {name: task.class_counts(part.labels, len(reader.classes)).tolist() for name, part in given.items()}
     return DataCheck(

@@ -17,17 +17,17 @@ from sskt_edge.images.listing import LoadedFolder
 
 @dataclass(frozen=True)
 class ImageSet:
-    """N images, each as a square of every side that somebody needs.
+    """N items of a data set, such as images, each in every size that somebody needs.
 
     Attributes:
-        squares: side → uint8 [N,side,side,3].
+        resized: size → uint8 [N,*shape], where `shape` is that of the input for the size: (size, size, 3) of images.
         labels: as the task has them, an image each: int64 [N] of class numbers, or int8 [N,K]; -1 where one is unknown.
         hashes: uint8 [N,32], the SHA-256 of each image's own content (file or array), whatever it was resized to.
         names: what each image is called in messages: its file, or its place in the published array, "train[17]".
         weights: float32 [N], how much each image counts in the loss; None where all count the same.
     """
 
-    squares: Mapping[int, NDArray[np.uint8]]
+    resized: Mapping[int, NDArray[np.uint8]]
     labels: NDArray[Any]
     hashes: NDArray[np.uint8]
     names: tuple[str, ...]

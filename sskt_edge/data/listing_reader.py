@@ -79,21 +79,21 @@ class ListingReader(ABC):
         """
 
     @cached_property
-    def own_side(self) -> int:
+    def own_size(self) -> int:
         """The short side of the largest training image, read from the files' heads alone."""
         return max(short_side(path) for path in self._listing.paths)
 
-    def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
+    def training(self, sizes: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """Read and decode the chosen training images, and the validation images if there are any.
 
         The test images are opened too, so that one that cannot be read is met now, not after the training.
         """
         parts = self._parts(progress)
-        loaded = self._load(parts.labelled, sides, progress)
+        loaded = self._load(parts.labelled, sizes, progress)
         self.test_contents(progress)
-        return loaded, self._load(parts.validation, sides[:1], progress) if parts.validation else None
+        return loaded, self._load(parts.validation, sizes[:1], progress) if parts.validation else None
 
-    def unlabelled(self, sides: Sequence[int], progress: Progress) -> ImageSet | None:
+    def unlabelled(self, sizes: Sequence[int], progress: Progress) -> ImageSet | None:
         """Read and decode the images of data.unlabelled, if it names any, without files that are others byte for byte.
 
         Raises:
@@ -102,7 +102,7 @@ class ListingReader(ABC):
         if not self.data.unlabelled:
             return None
         parts = self._parts(progress)
-        images = self._load(self._unlabelled or _without_classes(parts.rest), sides, progress)
+        images = self._load(self._unlabelled or _without_classes(parts.rest), sizes, progress)
         known = {"test images": parts.test, "labelled training images": parts.labelled}
         if parts.validation:
             known["validation images"] = parts.validation
@@ -111,7 +111,7 @@ class ListingReader(ABC):
         return packed_images(images, rows)
 
     def test_contents(self, progress: Progress) -> ImageSet:
-        """The test images without squares, those left out that cannot be read; each is decoded once and let go.
+        """The test images without their pixels, those left out that cannot be read; each is decoded once and let go.
 
         Raises:
             DataError: one cannot be read, and data.skip_bad is false.
@@ -121,9 +121,9 @@ class ListingReader(ABC):
             self._test_contents = self.image_set(load(test, (), self.data.skip_bad, progress), test)
         return self._test_contents
 
-    def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
+    def test(self, sizes: Sequence[int], progress: Progress) -> ImageSet:
         """Read and decode the test images."""
-        return self._load(self._parts(progress).test, sides, progress)
+        return self._load(self._parts(progress).test, sizes, progress)
 
     def _parts(self, progress: Progress) -> _Parts:
         """Which file is in which part; drawn by content, so it reads every file where it must draw."""
@@ -144,8 +144,8 @@ class ListingReader(ABC):
             test,
         )
 
-    def _load(self, listing: FolderListing, sides: Sequence[int], progress: Progress) -> ImageSet:
-        loaded = load(listing, sides, self.data.skip_bad, progress)
+    def _load(self, listing: FolderListing, sizes: Sequence[int], progress: Progress) -> ImageSet:
+        loaded = load(listing, sizes, self.data.skip_bad, progress)
         self.skipped += loaded.skipped
         self._digests.update(zip(loaded.paths, loaded.hashes, strict=True))
         return self.image_set(loaded, listing)

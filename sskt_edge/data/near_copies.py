@@ -17,25 +17,25 @@ copies of half the size, of JPEG quality 60 to 90, are within 34 and 56. Of the 
 flowers are within 56, all of one scene, and none of VOC2007; the first pairs of two scenes are 74 and 72 apart.
 """
 
-SIDE = 64
-"""Pixels of the square that is hashed: the centre, so that a copy with its edges cut off is found too."""
+SIZE = 64
+"""Of the square that is hashed: the centre, so that a copy with its edges cut off is found too."""
 
 _FREQUENCIES = 16
 _BLOCK = 1024
 
 
-def perceptual_hashes(squares: NDArray[np.uint8], progress: Progress) -> NDArray[np.bool_]:
-    """uint8 [N,SIDE,SIDE,3] → bool [N,256]: which of the lowest 16 × 16 frequencies are above their median (pHash).
+def perceptual_hashes(images: NDArray[np.uint8], progress: Progress) -> NDArray[np.bool_]:
+    """uint8 [N,SIZE,SIZE,3] → bool [N,256]: which of the lowest 16 × 16 frequencies are above their median (pHash).
 
     Raises:
         ModuleNotFoundError: ImageHash is not installed.
     """
     import imagehash
 
-    bits = np.empty((len(squares), _FREQUENCIES**2), dtype=np.bool_)
-    with progress.bar("hash what is seen", len(squares)) as bar:
-        for row, square in enumerate(squares):
-            bits[row] = imagehash.phash(Image.fromarray(square), hash_size=_FREQUENCIES).hash.ravel()
+    bits = np.empty((len(images), _FREQUENCIES**2), dtype=np.bool_)
+    with progress.bar("hash what is seen", len(images)) as bar:
+        for row, image in enumerate(images):
+            bits[row] = imagehash.phash(Image.fromarray(image), hash_size=_FREQUENCIES).hash.ravel()
             bar.advance()
     return bits
 

@@ -27,13 +27,13 @@ class Reader(Protocol):
     notes: list[str]
 
     @property
-    def own_side(self) -> int:
-        """The side of its largest training image's square, in pixels."""
+    def own_size(self) -> int:
+        """The size of its largest training image, in pixels: that of the largest square that can be cut from it."""
 
-    def training(self, sides: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
+    def training(self, sizes: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """The training images within the budget, and the validation images if the recipe keeps some."""
 
-    def unlabelled(self, sides: Sequence[int], progress: Progress) -> ImageSet | None:
+    def unlabelled(self, sizes: Sequence[int], progress: Progress) -> ImageSet | None:
         """The images of data.unlabelled, their labels -1; None if it is "".
 
         An image whose content is that of a test image, a labelled training image or a validation image is left out,
@@ -44,13 +44,13 @@ class Reader(Protocol):
         """
 
     def test_contents(self, progress: Progress) -> ImageSet:
-        """The test images without squares, to compare their contents with those of the training images.
+        """The test images without their pixels, to compare their contents with those of the training images.
 
         Raises:
             DataError: an image cannot be read.
         """
 
-    def test(self, sides: Sequence[int], progress: Progress) -> ImageSet:
+    def test(self, sizes: Sequence[int], progress: Progress) -> ImageSet:
         """The test images, decoded. The loop asks once, at its end."""
 
 

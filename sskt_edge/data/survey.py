@@ -50,7 +50,7 @@ class Survey:
 class _Seen:
     """What was found out about one file: its short side, 0 if it cannot be read; its SHA-256, or what is wrong."""
 
-    side: int
+    short_side: int
     digest: bytes = b""
     fault: str = ""
 
@@ -68,8 +68,8 @@ def survey(root: Path, progress: Progress = QUIET) -> Survey:
     if test is not None:
         parts["test"] = (test, seen[len(train.paths) :])
     for listing, of_part in parts.values():
-        _some_readable(listing, [one.side for one in of_part])
-    good = [one.side for one in seen if one.side]
+        _some_readable(listing, [one.short_side for one in of_part])
+    good = [one.short_side for one in seen if one.short_side]
     return Survey(
         root=root,
         train=_counts(train),
@@ -99,15 +99,15 @@ def _read_all(paths: list[Path], progress: Progress) -> list[_Seen]:
 
 
 def _contents(listing: FolderListing, seen: list[_Seen], root: Path) -> ImageSet:
-    """The images that can be read, without squares."""
-    rows = np.flatnonzero([one.side for one in seen])
+    """The images that can be read, without their pixels."""
+    rows = np.flatnonzero([one.short_side for one in seen])
     names = tuple(short_name(listing.paths[row], root) for row in rows)
     return ImageSet({}, listing.labels[rows], digests_as_array([seen[row].digest for row in rows]), names)
 
 
-def _some_readable(listing: FolderListing, sides: list[int]) -> None:
+def _some_readable(listing: FolderListing, short_sides: list[int]) -> None:
     for label, name in enumerate(listing.classes):
-        if not any(side for side, own in zip(sides, listing.labels, strict=True) if own == label):
+        if not any(short_side for short_side, own in zip(short_sides, listing.labels, strict=True) if own == label):
             raise DataError(
                 f"No image of class '{name}' in '{printable(listing.root)}' can be read. Fix them or remove the class."
             )

@@ -24,10 +24,16 @@ def list_unlabelled(data: DataOptions) -> FolderListing | None:
     """The folder that data.unlabelled names, listed; None where it names none.
 
     Raises:
-        DataError: it is not there, or holds no image.
+        DataError: it is not there, or holds no image; or the data set's items are no images.
     """
     if data.unlabelled in ("", *_KINDS):
         return None
+    entry = DATA_SETS[data.name]
+    if not entry.holds_images:
+        raise DataError(
+            f"data.unlabelled = '{data.unlabelled}' is a folder of images; the items of data.name = '{data.name}' are "
+            f"of kind '{entry.input}', which no folder gives. Leave the key out, or take 'rest'."
+        )
     try:
         return list_images(Path(data.unlabelled))
     except DataError as error:
@@ -87,7 +93,7 @@ def packed(images: NDArray[np.uint8], rows: NDArray[np.intp]) -> NDArray[np.uint
 def packed_images(images: ImageSet, rows: NDArray[np.intp]) -> ImageSet:
     """Ascending rows of images, in the memory of all of them, which are lost."""
     return ImageSet(
-        {side: packed(square, rows) for side, square in images.squares.items()},
+        {size: packed(items, rows) for size, items in images.resized.items()},
         images.labels[rows],
         images.hashes[rows],
         tuple(images.names[row] for row in rows),

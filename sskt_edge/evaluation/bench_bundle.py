@@ -19,7 +19,7 @@ from sskt_edge.evaluation.bench import Measurement, Subject, entries_of, groups_
 from sskt_edge.evaluation.bench_plan import Group, Job, Plan, carry_out, plan
 from sskt_edge.evaluation.effort import DEFAULT, AtLeast, Effort, Exactly
 from sskt_edge.evaluation.timing import Clock, Contender, Timing, timing_from_seconds
-from sskt_edge.images.read import JPEG_QUALITY, READERS
+from sskt_edge.images.read import JPEG_QUALITY, find_reader
 from sskt_edge.inference.open_sessions import open_sessions
 from sskt_edge.machine.conditions import Conditions, Processor, conditions
 from sskt_edge.machine.cores import kept_on_cores
@@ -203,9 +203,8 @@ def reading(images: npt.NDArray[np.uint8], kind: str) -> list[Job]:
         images: uint8 [N,*shape], of which files are made.
         kind: of input, as the manifest says.
     """
-    if kind not in READERS:
-        return []
-    return [Job(READING, 1, Contender(READERS[kind].timed_read(images)))]
+    reader = find_reader(kind)
+    return [] if reader is None else [Job(READING, 1, Contender(reader.timed_read(images)))]
 
 
 def _method(effort: Effort, threads: int, cores: tuple[int, ...], side: int, subjects: int) -> tuple[str, ...]:

@@ -1,7 +1,4 @@
-"""Files as a network is shown them: one reader for each kind of input.
-
-Another kind of input is one more reader in `READERS`.
-"""
+"""Files as a network is shown them: one reader for each kind of input, which its entry in the catalogue names."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from sskt_edge.catalogue.inputs import INPUTS
 from sskt_edge.common.errors import InputError
 from sskt_edge.common.progress import Progress
 from sskt_edge.images.decode import decode, read_square, to_square
@@ -38,7 +36,7 @@ class ReadFiles(NamedTuple):
     skipped: list[str]
 
 
-class Reader(Protocol):
+class FileReader(Protocol):
     """How files become what a network takes."""
 
     def read(self, path: Path, shape: Shape) -> npt.NDArray[np.uint8]:
@@ -83,21 +81,29 @@ def _jpeg(image: npt.NDArray[np.uint8]) -> bytes:
     return content.getvalue()
 
 
-READERS: dict[str, Reader] = {"image": SquareReader()}
+SQUARES = SquareReader()
 
 
-def reader_of(kind: str) -> Reader:
+def find_reader(kind: str) -> FileReader | None:
+    """The reader of a kind of input, such as "image"; None where files of this kind are not read."""
+    reader: FileReader | None = INPUTS[kind].file_reader() if kind in INPUTS else None
+    return reader
+
+
+def reader_of(kind: str) -> FileReader:
     """The reader of a kind of input, such as "image".
 
     Raises:
         InputError: files of this kind are not read.
     """
-    if kind not in READERS:
+    reader = find_reader(kind)
+    if reader is None:
+        read = ", ".join(entry.name for entry in INPUTS.values() if entry.files)
         raise InputError(
-            f"The network takes input of kind '{kind}'; this version of sskt-edge reads files of {', '.join(READERS)} "
-            "only. sskt-edge eval without --data checks the bundle by its golden set."
+            f"The network takes input of kind '{kind}'; this version of sskt-edge reads files of {read} only. "
+            "sskt-edge eval without --data checks the bundle by its golden set."
         )
-    return READERS[kind]
+    return reader
 
 
 def read_file(path: Path | str, kind: str, shape: Shape) -> npt.NDArray[np.uint8]:

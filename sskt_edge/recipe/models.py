@@ -283,6 +283,7 @@ class Recipe(_Part):
                 f"task.name = '{self.task.name}': data.name = '{self.data.name}' has labels for "
                 f"{', '.join(tasks)} alone; for several classes an image take data.name = 'table'"
             )
+        self._take_the_input()
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"sources: every source needs a name of its own, got {names}")
@@ -307,6 +308,19 @@ class Recipe(_Part):
         if self.train.epochs == 0:
             self._nothing_to_train()
         return self
+
+    def _take_the_input(self) -> None:
+        """The target takes the items of the data set, and each source that takes part is shown something of them."""
+        kind = DATA_SETS[self.data.name].input
+        targets = {name: entry.inputs for name, entry in TARGETS.items()}
+        views = {name: entry.inputs for name, entry in SOURCE_VIEWS.items()}
+        named = [(f"sources.{source.name}.view", source.view, views) for source in self.active_sources]
+        for key, name, takes in (("target.model", self.target.model, targets), *named):
+            if kind not in takes[name]:
+                raise ValueError(
+                    f"{key} = '{name}' takes input of kind {', '.join(takes[name])}; data.name = '{self.data.name}' "
+                    f"gives {kind}. Taking {kind}: {', '.join(fit for fit in takes if kind in takes[fit]) or 'none'}"
+                )
 
     def _nothing_to_train(self) -> None:
         if self.target.last_layer != "kept" or self.method.asks_sources or self.train.keep != "last":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from sskt_edge.common.errors import NetworkError
-from sskt_edge.data.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
+from sskt_edge.data.inputs.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
 from sskt_edge.sources.source import TorchSource

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sskt_edge.bundle.onnx_wire import refuse_untrusted
 from sskt_edge.common.errors import CheckpointError, NetworkError, RecipeError
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import Session
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.engines import ENGINES, SourceEngine, engines_here, open_onnx_session

@@ -9,7 +9,7 @@ import torch
 
 from sskt_edge.common.errors import CheckpointError, MissingExtraError
 from sskt_edge.common.packages import install_hint
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.weights import load_weights, read_weights

@@ -6,15 +6,27 @@ from pathlib import Path
 
 import torch
 
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.catalogue.data_sets import DATA_SETS
+from sskt_edge.common.errors import NetworkError
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.run_folder import read_run
 
 
 def open_run(part: SourceOptions, device: torch.device) -> TorchSource:
-    """The stripped network of a finished run, with the run's own preprocessing."""
+    """The stripped network of a finished run, with the run's own preprocessing.
+
+    Raises:
+        RunError: no finished run is there.
+        NetworkError: its network takes something else than images.
+    """
     run = read_run(Path(part.model.partition("/")[2]))
+    if not DATA_SETS[run.recipe.data.name].holds_images:
+        raise NetworkError(
+            f"Source '{part.name}': the network of '{run.folder.path}' takes input of kind '{run.kind}'; a source is "
+            f"shown images. Name a run that was trained on images."
+        )
     own = run.pixels
     pixels = Pixels(part.input_size or own.size, part.mean or own.mean, part.std or own.std)
     return TorchSource(part.name, f"run/{run.recipe.target.model}", run.network, pixels, device)

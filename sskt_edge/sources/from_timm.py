@@ -9,7 +9,7 @@ from torch import nn
 
 from sskt_edge.common.errors import CheckpointError, DownloadError, NetworkError, nearest
 from sskt_edge.common.text import first_line
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
 from sskt_edge.sources.source import TorchSource

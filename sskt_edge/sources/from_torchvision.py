@@ -6,7 +6,7 @@ import torch
 from torchvision import models
 
 from sskt_edge.common.errors import NetworkError, RecipeError, nearest
-from sskt_edge.data.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
+from sskt_edge.data.inputs.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
 from sskt_edge.sources.source import TorchSource

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from sskt_edge.common.errors import NetworkError
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 
 # Resize takes its sizes alone from this opset on.
 _RESIZE_OPSET = 13

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sskt_edge.common.errors import NetworkError
 from sskt_edge.common.text import first_line
 from sskt_edge.convert.onnx_from_module import onnx_from_module
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import Session
 from sskt_edge.sources.engines import ENGINES, SourceEngine, checked, engines_here, open_onnx_session
 from sskt_edge.sources.torch_session import TorchSession, forward, torch_logits

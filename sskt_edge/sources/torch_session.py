@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sskt_edge.common.errors import NetworkError
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import check_images, run_in_parts
 from sskt_edge.recipe.precision import Precision
 from sskt_edge.targets.exact import exact

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.data.images import ImageSet
-from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.data.inputs.input import Input, ViewPolicy
 from sskt_edge.sources.store.keys import view_keys
 
 
@@ -19,6 +19,7 @@ class LabelPlan:
     """Which views of an image the sources are asked about.
 
     Attributes:
+        input_kind: what the items are, which draws their views.
         policy: how views differ from their image.
         seed: of the views.
         views: how many views of an image are taken in turn, or "fresh" for a new one every time.
@@ -26,6 +27,7 @@ class LabelPlan:
             changes a source's last bits.
     """
 
+    input_kind: Input
     policy: ViewPolicy
     seed: int
     views: int | Literal["fresh"]
@@ -34,8 +36,18 @@ class LabelPlan:
     def views_as_json(self) -> dict[str, Any]:
         """Which views these are, in plain values."""
         policy = self.policy
-        area = None if policy.area is None else list(policy.area)
-        return {"views": self.views, "seed": self.seed, **policy._asdict(), "area": area}
+        return {
+            "views": self.views,
+            "seed": self.seed,
+            "side": policy.size,
+            "padding": policy.padding,
+            "area": None if policy.area is None else list(policy.area),
+            "flip": policy.flip,
+        }
+
+    def draw(self, hashes: NDArray[np.uint8], number: int) -> NDArray[np.int32]:
+        """View `number` of items, by their content hashes. uint8 [N,32] → int32 [N,k]."""
+        return self.input_kind.draw(hashes, self.policy, self.seed, number)
 
 
 @dataclass(frozen=True)
@@ -89,21 +101,21 @@ class ViewSchedule:
         return rows
 
     def views(self, slots: NDArray[np.intp]) -> NDArray[np.int32]:
-        """[B] → int32 [B,5]: which region of the image is seen."""
+        """[B] → int32 [B,k]: which region of the image is seen."""
         numbers, rows = slots // len(self.images), self.rows(slots)
-        views = np.empty((len(slots), 5), dtype=np.int32)
+        views = np.empty((len(slots), self.plan.input_kind.view_length), dtype=np.int32)
         for number in np.unique(numbers):
             here = numbers == number
-            views[here] = draw_views(self.images.hashes[rows[here]], self.plan.policy, self.plan.seed, int(number))
+            views[here] = self.plan.draw(self.images.hashes[rows[here]], int(number))
         return views
 
     @cached_property
     def keys(self) -> NDArray[Any]:
         """S16, one a slot: what the store calls the view there."""
-        plan, keys = self.plan, []
+        keys = []
         for number in range(self.numbers):
             hashes = self.images.hashes[self.rows(self.slots_of(number))]
-            keys.append(view_keys(hashes, draw_views(hashes, plan.policy, plan.seed, number)))
+            keys.append(view_keys(hashes, self.plan.draw(hashes, number)))
         return np.concatenate(keys)
 
     @cached_property

@@ -62,7 +62,7 @@ class DataGuard:
 
     def _test(self, data: DataOptions, task: Task) -> str:
         images = open_data(data, task).test([data.image_size], self._progress)
-        return tested_sha256(pixel_hashes(images.squares[data.image_size]), images.labels)
+        return tested_sha256(pixel_hashes(images.resized[data.image_size]), images.labels)
 
     def _unlabelled(self, data: DataOptions, task: Task) -> str:
         images = open_data(data, task).unlabelled([data.image_size], self._progress)

@@ -9,9 +9,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from sskt_edge.bundle.golden import Golden, golden_from_bytes
+from sskt_edge.catalogue.data_sets import DATA_SETS
 from sskt_edge.common.artefacts import what_it_is
 from sskt_edge.common.errors import BundleError, RunError, nearest
 from sskt_edge.common.shell import command
+from sskt_edge.data.inputs.input import input_of
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets import older_result
 from sskt_edge.targets.records import read_recipe, read_record, write_record
@@ -86,13 +88,12 @@ class FinishedRun:
     @property
     def kind(self) -> str:
         """What the network is shown: "image"."""
-        return "image"
+        return DATA_SETS[self.recipe.data.name].input
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one image that the network is shown, channels last: (S,S,3)."""
-        size = self.recipe.data.image_size
-        return size, size, 3
+        return input_of(self.recipe.data.name).shape(self.recipe.data.image_size)
 
     @property
     def weights_sha256(self) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sskt_edge.common.progress import QUIET, Progress
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 
 _BATCH = 16  # more would take memory, and no less time
 

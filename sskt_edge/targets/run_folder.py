@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from torch import nn
 
 from sskt_edge.common.errors import RunError
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.input import input_of
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.targets.finished_run import FinishedRun, read_finished
 from sskt_edge.targets.spec import target_spec
 from sskt_edge.targets.weights import load_weights
@@ -54,5 +55,6 @@ def with_network(run: FinishedRun) -> TrainedNetwork:
         raise RunError(f"'{run.folder.primary}' is broken: {error}. Train again.") from error
     load_weights(network, weights, str(run.folder.primary))
     network.eval().requires_grad_(False)
-    pixels = Pixels(recipe.data.image_size, recipe.target.mean, recipe.target.std)
+    shown = input_of(recipe.data.name)
+    pixels = shown.preprocess(recipe.data.image_size, recipe.target.mean, recipe.target.std)
     return TrainedNetwork(run.folder, recipe, run.result, network, pixels)

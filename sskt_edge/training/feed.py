@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.data.batches import epoch_batches, joining, steps_per_epoch, unlabelled_batches
-from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
+from sskt_edge.data.inputs.input import Input
 from sskt_edge.sources.soft_labels import SoftLabels
 
 
@@ -20,7 +20,7 @@ class Batch:
     """One step's.
 
     Attributes:
-        images: uint8 [B+U,S,S,3], the labelled ones first.
+        images: uint8 [B+U,*shape], the labelled ones first.
         labels: of the labelled ones, as the task has them.
         weights: float32 [B], how much each labelled image counts; None where all count the same.
         soft: source → float32 [B+U,C].
@@ -55,10 +55,11 @@ class Feed:
     """The batches of every epoch; the same wherever a training is resumed.
 
     Attributes:
-        images: the training images, with the target's square.
+        images: the training images, in the target's size.
         labels: their views and soft labels.
         unlabelled: the unlabelled images, or None.
-        side: of the target's input.
+        input_kind: what the items are.
+        size: of the target's input.
         batch_size: about; see epoch_batches.
         seed: of the order.
     """
@@ -66,7 +67,8 @@ class Feed:
     images: ImageSet
     labels: SoftLabels
     unlabelled: Unlabelled | None
-    side: int
+    input_kind: Input
+    size: int
     batch_size: int
     seed: int
 
@@ -89,10 +91,10 @@ class Feed:
         """Cut the views of a step, and look up what the sources say of them."""
         rows, other_rows, passes = step
         views, soft = self.labels.of(np.full(len(rows), epoch), rows)
-        images = cut_views(self.images.squares[self.side], rows, views, self.side)
+        images = self.input_kind.cut(self.images.resized[self.size], rows, views, self.size)
         if self.unlabelled is not None and len(other_rows):
             views, further = self.unlabelled.labels.of(passes, other_rows)
-            others = cut_views(self.unlabelled.images.squares[self.side], other_rows, views, self.side)
+            others = self.input_kind.cut(self.unlabelled.images.resized[self.size], other_rows, views, self.size)
             images = np.concatenate([images, others])
             soft = {name: np.concatenate([logits, further[name]]) for name, logits in soft.items()}
         weights = None if self.images.weights is None else self.images.weights[rows]

@@ -26,6 +26,7 @@ from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.tasks.score import score_from
 from sskt_edge.tasks.task import Task
 from sskt_edge.training.environment import read_environment
+from sskt_edge.training.learner import blank_item
 from sskt_edge.training.loop import TrainContext
 from sskt_edge.training.run_log import note_result
 from sskt_edge.training.state import TrainState, load_state
@@ -62,9 +63,10 @@ def finish(
             f"The trained network's logits are not finite for {found.not_finite} test images. "
             f"Try a lower rate, train.optimizer.lr, or train.precision = 'fp32'."
         )
-    whole = network_cost(learner, recipe.data.image_size)
+    item = blank_item(recipe)
+    whole = network_cost(learner, item)
     primary = learner.strip()
-    alone = network_cost(primary, recipe.data.image_size)
+    alone = network_cost(primary, item)
     weights = {key: value.contiguous() for key, value in primary.state_dict().items()}
     primary_bytes, golden_bytes = safetensors.torch.save(weights), golden.as_bytes()
     write_atomically(folder.primary, primary_bytes)
@@ -118,7 +120,7 @@ def _record(recipe: Recipe, reader: Reader, learner: Learner, context: TrainCont
         return reference_logits(learner, context.pixels, images, progress, forward)
 
     rows = _golden_rows(test, recipe.export.golden, context.task, len(reader.classes))
-    images = test.squares[size]
+    images = test.resized[size]
     return Golden(
         images=images[rows],
         labels=test.labels[rows],

@@ -13,6 +13,7 @@ from sskt_edge.common.errors import DataError
 from sskt_edge.common.progress import Progress
 from sskt_edge.data.copies import Copies, find_copies, join_parts
 from sskt_edge.data.images import ImageSet, labelled_sha256, unlabelled_sha256
+from sskt_edge.data.inputs.input import Input, input_of
 from sskt_edge.data.readers import Reader, open_data
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.sources.batchnorm import recalibrate
@@ -28,9 +29,10 @@ class Inputs:
 
     Attributes:
         task: what the labels mean.
+        input_kind: what the items of the data set are.
         reader: the data set, which still has the test images to give.
         images: the training images, in the target's size and in each source view's.
-        validation: with the target's square, or None.
+        validation: in the target's size, or None.
         unlabelled: images for the auxiliary losses alone, or None.
         sources: those that take part.
         source_views: source → how it is shown a view.
@@ -38,6 +40,7 @@ class Inputs:
     """
 
     task: Task
+    input_kind: Input
     reader: Reader
     images: ImageSet
     validation: ImageSet | None
@@ -72,7 +75,7 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     sources = _open_sources(recipe, device, progress)
     size = recipe.data.image_size
     source_views = {
-        part.name: source_view(part.view, source.input_size, reader.own_side, size)
+        part.name: source_view(part.view, source.input_size, reader.own_size, size)
         for part, source in zip(recipe.active_sources, sources, strict=True)
     }
     needed = list(dict.fromkeys([size, *(view.size for view in source_views.values())]))
@@ -85,9 +88,10 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     for part, source in zip(recipe.active_sources, sources, strict=True):
         # An ONNX source with recalibration was refused when it was opened.
         if part.batchnorm == "recalibrated" and isinstance(source, TorchSource):
-            squares = images.squares[source_views[source.name].size]
-            recalibrate(source, _in_batches(squares, recipe.labels.batch_size, source.name, progress))
-    return Inputs(task, reader, images, validation, unlabelled, sources, source_views, copies)
+            resized = images.resized[source_views[source.name].size]
+            recalibrate(source, _in_batches(resized, recipe.labels.batch_size, source.name, progress))
+    kind = input_of(recipe.data.name)
+    return Inputs(task, kind, reader, images, validation, unlabelled, sources, source_views, copies)
 
 
 def _open_sources(recipe: Recipe, device: torch.device, progress: Progress) -> tuple[Source, ...]:
@@ -102,10 +106,10 @@ def _open_sources(recipe: Recipe, device: torch.device, progress: Progress) -> t
     return tuple(opened)
 
 
-def _in_batches(squares: NDArray[np.uint8], size: int, name: str, progress: Progress) -> Iterator[NDArray[np.uint8]]:
+def _in_batches(images: NDArray[np.uint8], size: int, name: str, progress: Progress) -> Iterator[NDArray[np.uint8]]:
     """The images as they are, `size` at a time."""
-    with progress.bar(f"{name}, BatchNorm", len(squares)) as bar:
-        for start in range(0, len(squares), size):
-            batch = squares[start : start + size]
+    with progress.bar(f"{name}, BatchNorm", len(images)) as bar:
+        for start in range(0, len(images), size):
+            batch = images[start : start + size]
             yield batch
             bar.advance(len(batch))

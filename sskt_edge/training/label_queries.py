@@ -10,7 +10,7 @@ import torch
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.common.progress import Progress
 from sskt_edge.data.batches import joining, unlabelled_passes
-from sskt_edge.data.views import ViewPolicy
+from sskt_edge.data.inputs.input import ViewPolicy
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.label_query import LabelQuery
@@ -52,7 +52,7 @@ def view_schedules(recipe: Recipe, inputs: Inputs) -> tuple[ViewSchedule, ...]:
     policy = ViewPolicy(
         recipe.data.image_size, augment.crop_padding, augment.random_resized_crop, augment.horizontal_flip
     )
-    plan = LabelPlan(policy, recipe.data.view_seed, recipe.labels.views, recipe.labels.batch_size)
+    plan = LabelPlan(inputs.input_kind, policy, recipe.data.view_seed, recipe.labels.views, recipe.labels.batch_size)
     labelled = ViewSchedule(inputs.images, plan, recipe.train.epochs)
     if inputs.unlabelled is None:
         return (labelled,)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from sskt_edge.catalogue.methods import METHODS
+from sskt_edge.data.inputs.input import input_of
 from sskt_edge.methods.learner import Learner, TaughtBy
 from sskt_edge.recipe.method import MethodOptions
 from sskt_edge.recipe.models import Recipe, TargetOptions, TrainOptions
 from sskt_edge.targets.build import build_target
 from sskt_edge.targets.spec import target_spec
 from sskt_edge.training.inputs import Inputs
+
+_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def build_learner(
@@ -51,10 +55,20 @@ def learner_of(recipe: Recipe, inputs: Inputs, device: torch.device) -> Learner:
 
 def placed(learner: Learner, train: TrainOptions, device: torch.device) -> Learner:
     """The learner, on its device in the recipe's layout."""
-    learner.to(device=device, memory_format=layout(train))  # type: ignore[call-overload]
+    learner.to(device=device)
+    for tensor in (*learner.parameters(), *learner.buffers()):
+        if tensor.dim() in _LAYOUTS:
+            tensor.data = tensor.data.to(memory_format=layout(train, tensor.dim()))
     return learner
 
 
-def layout(train: TrainOptions) -> torch.memory_format:
-    """How images and weights lie in memory."""
-    return torch.channels_last if train.channels_last else torch.contiguous_format
+def layout(train: TrainOptions, dimensions: int) -> torch.memory_format:
+    """How items and weights lie in memory: those of four dimensions, or of five for 3D convolutions."""
+    return _LAYOUTS[dimensions] if train.channels_last else torch.contiguous_format
+
+
+def blank_item(recipe: Recipe) -> Tensor:
+    """Zeros of the shape that the target takes of one item: float32 [1,3,S,S] of an image."""
+    shown, size = input_of(recipe.data.name), recipe.data.image_size
+    pixels = shown.preprocess(size, recipe.target.mean, recipe.target.std)
+    return torch.zeros_like(pixels(torch.zeros(1, *shown.shape(size), dtype=torch.uint8)))

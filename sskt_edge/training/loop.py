@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sskt_edge.common.errors import DivergenceError
 from sskt_edge.common.progress import Bar, Progress
 from sskt_edge.data.images import ImageSet
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.methods.learner import Learner
 from sskt_edge.recipe.models import TrainOptions
 from sskt_edge.recipe.precision import Precision
@@ -156,7 +156,8 @@ class Trainer:
             group["lr"] = rate
         images, labels = self._to_device(batch.images), self._to_device(batch.labels)
         with autocast(context.device, context.precision):
-            outputs = self.learner(self._pixels(images).contiguous(memory_format=layout(context.train)))
+            planes = self._pixels(images)
+            outputs = self.learner(planes.contiguous(memory_format=layout(context.train, planes.dim())))
         soft = {name: self._to_device(logits) for name, logits in batch.soft.items()}
         weights = None if batch.weights is None else self._to_device(batch.weights)
         task = BatchLoss(context.task, context.class_weights, weights)
@@ -224,11 +225,11 @@ class Trainer:
     def _validate(self, images: ImageSet) -> tuple[float, float]:
         """The task's mean loss on the validation images, and its metric; in fp32."""
         self.learner.eval()
-        context, squares, loss, answers = self._context, images.squares[self._context.pixels.size], 0.0, []
+        context, resized, loss, answers = self._context, images.resized[self._context.pixels.size], 0.0, []
         with torch.inference_mode():
             for start in range(0, len(images), context.train.batch_size):
                 part = slice(start, start + context.train.batch_size)
-                logits = self.learner.primary(self._pixels(self._to_device(squares[part])))
+                logits = self.learner.primary(self._pixels(self._to_device(resized[part])))
                 labels = self._to_device(images.labels[part])
                 loss += float(context.task.loss(logits, labels, reduction="sum"))
                 answers.append(logits.float().cpu().numpy())
@@ -243,7 +244,7 @@ class Trainer:
 
 
 def trial_loss(
-    train: TrainOptions, task: Task, images: int, image_size: int, classes: int, device: torch.device
+    train: TrainOptions, task: Task, images: int, item: Tensor, classes: int, device: torch.device
 ) -> Callable[[nn.Module], Tensor]:
     """A learner's loss on blank images, to measure a training step with.
 
@@ -251,12 +252,12 @@ def trial_loss(
         train: the recipe's part, of which the batch is taken.
         task: what labels mean.
         images: the largest batch that there are images for.
-        image_size: of the target's input.
+        item: what the target takes of one image, [1,3,S,S].
         classes: of the task.
         device: where it runs.
     """
     count = min(train.batch_size, images)
-    blank = torch.zeros(count, 3, image_size, image_size, device=device).contiguous(memory_format=layout(train))
+    blank = torch.zeros(count, *item.shape[1:], device=device).contiguous(memory_format=layout(train, item.dim()))
     labels = torch.from_numpy(task.example(count, classes)).to(device)
 
     def loss(learner: nn.Module) -> Tensor:

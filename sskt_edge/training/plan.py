@@ -22,7 +22,7 @@ from sskt_edge.tasks.task import task_named
 from sskt_edge.training.device import choose_device, choose_precision, trial_step
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
-from sskt_edge.training.learner import learner_of
+from sskt_edge.training.learner import blank_item, learner_of
 from sskt_edge.training.loop import trial_loss
 from sskt_edge.training.repeatable import repeatable
 
@@ -202,7 +202,7 @@ def _seconds_per_image(recipe: Recipe, inputs: Inputs, device: torch.device, pro
         recipe.train,
         task_named(recipe.task.name),
         len(inputs.images),
-        recipe.data.image_size,
+        blank_item(recipe),
         len(inputs.reader.classes),
         device,
     )

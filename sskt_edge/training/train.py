@@ -15,7 +15,6 @@ from sskt_edge.common.errors import DivergenceError, InputError, Interrupted, Ru
 from sskt_edge.common.files import write_atomically
 from sskt_edge.common.progress import QUIET, Progress, Stoppable
 from sskt_edge.common.shell import command
-from sskt_edge.data.pixels import Pixels
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.split import below_budget
 from sskt_edge.methods.learner import Learner
@@ -46,7 +45,7 @@ from sskt_edge.training.finish import finish
 from sskt_edge.training.image_list import write_image_list
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
-from sskt_edge.training.learner import build_learner, learner_of, placed
+from sskt_edge.training.learner import blank_item, build_learner, learner_of, placed
 from sskt_edge.training.loop import TrainContext, Trainer, trial_loss
 from sskt_edge.training.repeatable import repeatable
 from sskt_edge.training.run_log import RunLog
@@ -172,9 +171,8 @@ def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
     untrained = recipe.target.model_copy(update={"weights": None, "checkpoint": None})
     scratch = MethodOptions.of("scratch")
     learner = placed(build_learner(untrained, scratch, {}, 2, recipe.train.seed), recipe.train, device)
-    loss = trial_loss(
-        recipe.train, task_named(recipe.task.name), recipe.train.batch_size, recipe.data.image_size, 2, device
-    )
+    task = task_named(recipe.task.name)
+    loss = trial_loss(recipe.train, task, recipe.train.batch_size, blank_item(recipe), 2, device)
     with repeatable(device), progress.bar("try precisions", 1):
         return choose_precision(recipe.train.precision, device, trial_step(learner, loss, device))[0]
 
@@ -193,7 +191,7 @@ def _context(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Pr
         validation=inputs.validation,
         task=task,
         class_weights=None if weights is None else torch.from_numpy(weights).to(device),
-        pixels=Pixels(recipe.data.image_size, recipe.target.mean, recipe.target.std),
+        pixels=inputs.input_kind.preprocess(recipe.data.image_size, recipe.target.mean, recipe.target.std),
         device=device,
         precision=precision,
     )
@@ -214,7 +212,7 @@ def _start(
         recipe.train,
         task_named(recipe.task.name),
         len(inputs.images),
-        recipe.data.image_size,
+        blank_item(recipe),
         len(inputs.reader.classes),
         device,
     )
@@ -292,9 +290,8 @@ def _feed(recipe: Recipe, inputs: Inputs, labels: Sequence[SoftLabels]) -> Feed:
     unlabelled = None
     if inputs.unlabelled is not None:
         unlabelled = Unlabelled(inputs.unlabelled, labels[1], recipe.data.unlabelled_ratio)
-    return Feed(
-        inputs.images, labels[0], unlabelled, recipe.data.image_size, recipe.train.batch_size, recipe.train.seed
-    )
+    size, batch_size, seed = recipe.data.image_size, recipe.train.batch_size, recipe.train.seed
+    return Feed(inputs.images, labels[0], unlabelled, inputs.input_kind, size, batch_size, seed)
 
 
 def _opening(recipe: Recipe, inputs: Inputs, folder: RunFolder) -> list[str]:

@@ -16,7 +16,7 @@ from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, layers, prepared, quantised
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
 from sskt_edge.convert.onnx_from_module import onnx_from_module
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.backends.tensorrt import flavours
 from sskt_edge.inference.backends.tensorrt.build import Built, build_engine
 from sskt_edge.recipe.models import SourceOptions as SourceRecipe

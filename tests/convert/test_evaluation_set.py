@@ -17,7 +17,7 @@ from sskt_edge.common.errors import DataError
 from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.evaluation_set import EvaluationSet, calibration_list, golden_evaluation_set, open_images
 from sskt_edge.data.images import labelled_sha256, unlabelled_sha256
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
@@ -44,11 +44,11 @@ def run_on(recipe: Recipe, folder: Path) -> TrainedNetwork:
         torch.manual_seed(0)
         network = target_spec(recipe.target.model).build(len(reader.classes)).eval()
     pixels = Pixels(side, recipe.target.mean, recipe.target.std)
-    logits = reference_logits(network, pixels, test.squares[side])
+    logits = reference_logits(network, pixels, test.resized[side])
     first = slice(0, GOLDEN)
     golden = Golden(
-        *(test.squares[side][first], test.labels[first], logits[first]),
-        *(pixel_hashes(test.squares[side]), test.labels, logits),
+        *(test.resized[side][first], test.labels[first], logits[first]),
+        *(pixel_hashes(test.resized[side]), test.labels, logits),
     ).as_bytes()
     run = RunFolder(folder)
     run.path.mkdir()
@@ -124,7 +124,7 @@ def test_calibration_images_are_never_test_or_validation_images(tmp_path: Path) 
     for other in (validation, test):
         assert not set(images.hashes) & {row.tobytes().hex() for row in other.hashes}
         # What stands there are those images indeed, whatever their hashes say.
-        shown = {row.tobytes() for row in pixel_hashes(other.squares[side])}
+        shown = {row.tobytes() for row in pixel_hashes(other.resized[side])}
         assert not shown & {row.tobytes() for row in pixel_hashes(images.calibration)}
 
 
@@ -198,7 +198,7 @@ def test_the_search_has_labels_for_validation_images_alone(tmp_path: Path) -> No
     assert np.array_equal(images.labels[:20], np.full(20, -1))
     assert np.array_equal(images.labels[20:], validation.labels)
     assert all(map(is_moved, images.calibration, images.searched[:20]))
-    assert np.array_equal(images.searched[20:], validation.squares[16])
+    assert np.array_equal(images.searched[20:], validation.resized[16])
     logits = reference_logits(run.network, run.pixels, images.searched)
     search = images.answered(logits).search
     assert search.images is images.searched and search.labels is images.labels and search.logits is logits

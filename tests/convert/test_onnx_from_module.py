@@ -16,7 +16,7 @@ from sskt_edge.bundle.onnx_wire import refuse_untrusted
 from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import WorkError
 from sskt_edge.convert.onnx_from_module import onnx_from_module
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.targets.reference import reference_logits
 from sskt_edge.targets.spec import target_spec

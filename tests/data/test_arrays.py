@@ -28,7 +28,7 @@ def test_all_images_come_in_their_own_order() -> None:
     images, validation = reader().training([8], QUIET)
 
     assert validation is None
-    assert np.array_equal(images.squares[8], IMAGES)
+    assert np.array_equal(images.resized[8], IMAGES)
     assert np.array_equal(images.labels, LABELS)
     assert np.array_equal(images.hashes, array_hashes(IMAGES))
 
@@ -39,7 +39,7 @@ def test_budget_and_validation_are_stratified_and_disjoint() -> None:
     assert validation is not None
     assert np.bincount(images.labels).tolist() == [4, 4, 4]
     assert np.bincount(validation.labels).tolist() == [2, 2, 2]
-    assert not rows_of(images.squares[8]) & rows_of(validation.squares[8])
+    assert not rows_of(images.resized[8]) & rows_of(validation.resized[8])
 
 
 @pytest.mark.parametrize("per_class", [1, 4, 7])
@@ -63,7 +63,7 @@ def test_images_are_named_by_their_rows_in_the_published_array() -> None:
     assert validation is not None
     for part in (images, validation):
         rows = [int(name.removeprefix("train[").removesuffix("]")) for name in part.names]
-        assert np.array_equal(part.squares[8], IMAGES[rows])
+        assert np.array_equal(part.resized[8], IMAGES[rows])
     assert reader().test([8], QUIET).names == tuple(f"test[{row}]" for row in range(6))
 
 
@@ -80,24 +80,24 @@ def test_labels_stay_with_their_images() -> None:
 
     for part in (images, validation):
         assert part is not None
-        assert [label_of[row] for row in rows_in_order(part.squares[8])] == part.labels.tolist()
+        assert [label_of[row] for row in rows_in_order(part.resized[8])] == part.labels.tolist()
 
 
 def rows_in_order(images: np.typing.NDArray[np.uint8]) -> list[bytes]:
     return [image.tobytes() for image in images]
 
 
-@pytest.mark.parametrize("side", [16, 5])
-def test_another_side_is_resized_by_the_one_reader(side: int) -> None:
-    images, _ = reader().training([8, side], QUIET)
+@pytest.mark.parametrize("size", [16, 5])
+def test_another_size_is_resized_by_the_one_reader(size: int) -> None:
+    images, _ = reader().training([8, size], QUIET)
 
-    assert np.array_equal(images.squares[8], IMAGES)
+    assert np.array_equal(images.resized[8], IMAGES)
     for row in (0, 23):
-        assert np.array_equal(images.squares[side][row], to_square(Image.fromarray(IMAGES[row]), side))
+        assert np.array_equal(images.resized[size][row], to_square(Image.fromarray(IMAGES[row]), size))
 
 
 def test_hashes_are_of_the_images_whatever_they_are_resized_to() -> None:
-    small, large = (reader().training([side], QUIET)[0] for side in (8, 16))
+    small, large = (reader().training([size], QUIET)[0] for size in (8, 16))
 
     assert np.array_equal(small.hashes, large.hashes)
 
@@ -113,7 +113,7 @@ def test_the_test_array_is_made_only_when_asked_for() -> None:
     made.training([8], QUIET)
     assert not asked
 
-    assert np.array_equal(made.test([8], QUIET).squares[8], TEST.images)
+    assert np.array_equal(made.test([8], QUIET).resized[8], TEST.images)
     assert asked
 
 
@@ -124,13 +124,28 @@ def test_copies_in_an_array_stay_on_one_side() -> None:
         images, validation = ArrayReader(data, ["a", "b", "c"], twice, lambda: TEST).training([8], QUIET)
 
         assert validation is not None and len(validation)
-        assert not rows_of(images.squares[8]) & rows_of(validation.squares[8])
+        assert not rows_of(images.resized[8]) & rows_of(validation.resized[8])
 
 
-def test_the_contents_of_the_test_array_are_known_without_its_squares() -> None:
+def test_the_contents_of_the_test_array_are_known_without_its_pixels() -> None:
     made = reader()
     known = made.test_contents(QUIET)
 
-    assert known.squares == {}
+    assert known.resized == {}
     assert np.array_equal(known.hashes, made.test([8], QUIET).hashes)
     assert known.names[0] == "test[0]"
+
+
+def test_clips_are_resized_frame_by_frame() -> None:
+    frames = IMAGES.reshape(-1, 4, *IMAGES.shape[1:])
+    count = len(frames)
+    arrays = Arrays(frames, np.arange(count) % 2, "train", range(count))
+    made = ArrayReader(DataOptions(name="digits"), "ab", arrays, lambda: arrays)
+    assert made.own_size == IMAGES.shape[1]
+
+    clips, _ = made.training([5], QUIET)
+
+    assert clips.resized[5].shape == (count, 4, 5, 5, 3)
+    for clip, whole in zip(clips.resized[5], frames, strict=True):
+        for frame, own in zip(clip, whole, strict=True):
+            assert np.array_equal(frame, to_square(Image.fromarray(own), 5))

@@ -47,8 +47,8 @@ def test_train_and_test_folders_are_taken_as_they_are(split: Path) -> None:
     assert images.labels.tolist() == [0] * 6 + [1] * 4
     assert test.labels.tolist() == [0] * 2 + [1] * 3
     file = split / "train" / "dog" / "001.png"
-    for side in (16, 8):
-        assert np.array_equal(images.squares[side][7], read_square(file, side))
+    for size in (16, 8):
+        assert np.array_equal(images.resized[size][7], read_square(file, size))
     assert images.hashes[7].tobytes() == hashlib.sha256(file.read_bytes()).digest()
 
 
@@ -98,7 +98,7 @@ def test_validation_images_are_a_share_of_each_class_and_never_train(single: Pat
     assert np.bincount(validation.labels).tolist() == [4, 2, 1]
     assert not contents(images) & contents(validation)
     assert contents(images) | contents(validation) == contents(training(single)[0])
-    assert set(validation.squares) == {16}
+    assert set(validation.resized) == {16}
 
 
 def test_a_budget_does_not_change_the_validation_images(single: Path) -> None:
@@ -181,7 +181,7 @@ def test_unreadable_images_are_skipped_and_counted_where_asked(single: Path) -> 
     assert len(images) + len(test) == 35
     assert len(reader.skipped) == 4
     assert all("broken" in line for line in reader.skipped)
-    assert len(images.squares[16]) == len(images.labels) == len(images.hashes)
+    assert len(images.resized[16]) == len(images.labels) == len(images.hashes)
 
 
 def test_a_class_of_which_nothing_can_be_read_is_named(split: Path) -> None:
@@ -192,11 +192,11 @@ def test_a_class_of_which_nothing_can_be_read_is_named(split: Path) -> None:
         training(split, skip_bad=True)
 
 
-def test_its_own_side_is_the_largest_short_side_of_the_training_images(split: Path) -> None:
+def test_its_own_size_is_the_largest_short_side_of_the_training_images(split: Path) -> None:
     Image.new("RGB", (90, 40)).save(split / "train" / "cat" / "wide.png")
     Image.new("RGB", (300, 200)).save(split / "test" / "cat" / "test.png")
 
-    assert FolderReader(folder_data(split)).own_side == 40
+    assert FolderReader(folder_data(split)).own_size == 40
 
 
 def test_a_missing_folder_offers_the_nearest(single: Path) -> None:
@@ -328,12 +328,12 @@ def test_given_test_images_stay_whatever_they_are_copies_of(split: Path) -> None
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_the_contents_of_the_test_images_are_known_without_their_squares(split: Path, given: bool) -> None:
+def test_the_contents_of_the_test_images_are_known_without_their_pixels(split: Path, given: bool) -> None:
     (split / "test" / "cat" / "broken.png").write_bytes(b"not a picture")
     reader = FolderReader(folder_data(split if given else split / "train", skip_bad=True))
     known = reader.test_contents(QUIET)
 
-    assert (known.squares, reader.skipped) == ({}, [])
+    assert (known.resized, reader.skipped) == ({}, [])
     test = reader.test([16], QUIET)
     assert np.array_equal(known.hashes, test.hashes) and known.names == test.names
     assert np.array_equal(known.labels, test.labels)

@@ -11,7 +11,7 @@ from sskt_edge.common.progress import QUIET
 from sskt_edge.data import near_copies
 from sskt_edge.data.copies import Parts, join_parts
 from sskt_edge.data.images import ImageSet
-from sskt_edge.data.near_copies import NEAR, SIDE, find_near_copies, perceptual_hashes
+from sskt_edge.data.near_copies import NEAR, SIZE, find_near_copies, perceptual_hashes
 from sskt_edge.images.decode import decode, to_square
 
 
@@ -33,7 +33,7 @@ def encoded(image: Image.Image, scale: float, quality: int) -> Image.Image:
 
 
 def bits_of(images: list[Image.Image]) -> NDArray[np.bool_]:
-    return perceptual_hashes(np.stack([to_square(image, SIDE) for image in images]), QUIET)
+    return perceptual_hashes(np.stack([to_square(image, SIZE) for image in images]), QUIET)
 
 
 def parts_of(training: int, test: int, contents: list[int] | None = None) -> Parts:

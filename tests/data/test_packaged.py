@@ -19,18 +19,18 @@ def opened(name: str, **keys: object) -> ArrayReader:
 
 
 @cache
-def whole(name: str, side: int) -> tuple[ImageSet, ImageSet]:
+def whole(name: str, size: int) -> tuple[ImageSet, ImageSet]:
     reader = opened(name)
-    return reader.training([side], QUIET)[0], reader.test([side], QUIET)
+    return reader.training([size], QUIET)[0], reader.test([size], QUIET)
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "train", "test"), [("mnist5k", 32, [400] * 10, [100] * 10), ("digits", 8, None, None)]
+    ("name", "size", "train", "test"), [("mnist5k", 32, [400] * 10, [100] * 10), ("digits", 8, None, None)]
 )
 def test_the_split_is_stratified_and_leaves_no_image_out(
-    name: str, side: int, train: list[int] | None, test: list[int] | None
+    name: str, size: int, train: list[int] | None, test: list[int] | None
 ) -> None:
-    trained, tested = whole(name, side)
+    trained, tested = whole(name, size)
     in_train, in_test = np.bincount(trained.labels), np.bincount(tested.labels)
 
     if train is not None:
@@ -48,7 +48,7 @@ def test_the_split_is_the_same_for_every_recipe() -> None:
 
 
 def test_mnist_is_28_pixels_laid_on_32_in_grey() -> None:
-    images = whole("mnist5k", 32)[0].squares[32]
+    images = whole("mnist5k", 32)[0].resized[32]
 
     assert images.shape == (4000, 32, 32, 3)
     border = np.ones((32, 32), dtype=bool)
@@ -59,7 +59,7 @@ def test_mnist_is_28_pixels_laid_on_32_in_grey() -> None:
 
 
 def test_digits_use_all_of_the_grey_scale() -> None:
-    images = whole("digits", 8)[0].squares[8]
+    images = whole("digits", 8)[0].resized[8]
 
     assert images.shape == (1438, 8, 8, 3)
     assert np.unique(images).tolist() == [round(level * 255 / 16) for level in range(17)]
@@ -69,7 +69,7 @@ def test_digits_use_all_of_the_grey_scale() -> None:
 def test_labels_belong_to_their_digits(name: str) -> None:
     """The mean image of each class of the training set knows most of the test set."""
     trained, tested = whole(name, {"mnist5k": 32, "digits": 8}[name])
-    (images,), (tests,) = (tuple(part.squares.values()) for part in (trained, tested))
+    (images,), (tests,) = (tuple(part.resized.values()) for part in (trained, tested))
     flat, test_flat = (part[..., 0].reshape(len(part), -1).astype(np.float64) for part in (images, tests))
     means = np.stack([flat[trained.labels == digit].mean(axis=0) for digit in range(10)])
 

@@ -40,18 +40,18 @@ def data_of(name: str, root: Path, **keys: object) -> DataOptions:
 def test_the_published_files_give_images_upright_with_their_labels(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fabricate, classes, side, _ = PUBLISHED[name]
+    fabricate, classes, size, _ = PUBLISHED[name]
     fabricate(tmp_path, monkeypatch, 3)
 
     reader = open_data(data_of(name, tmp_path))
 
     assert reader.classes == classes
-    assert reader.own_side == side
-    for split, images in (("train", reader.training([side], QUIET)[0]), ("test", reader.test([side], QUIET))):
-        expected, labels = fabricated(len(classes), 3, side, split)
-        assert np.array_equal(images.squares[side], expected)
+    assert reader.own_size == size
+    for split, images in (("train", reader.training([size], QUIET)[0]), ("test", reader.test([size], QUIET))):
+        expected, labels = fabricated(len(classes), 3, size, split)
+        assert np.array_equal(images.resized[size], expected)
         assert np.array_equal(images.labels, labels)
-        assert images.squares[side].flags.c_contiguous
+        assert images.resized[size].flags.c_contiguous
         assert images.names == tuple(f"{split}[{row}]" for row in range(len(labels)))
 
 
@@ -77,11 +77,11 @@ def test_stl10s_unlabelled_images_come_upright_without_those_that_are_known(
     images = open_data(data_of("stl10", tmp_path, unlabelled="unlabeled")).unlabelled([96, 48], QUIET)
 
     assert images is not None
-    assert np.array_equal(images.squares[96], own[[0, 2, 4]])
+    assert np.array_equal(images.resized[96], own[[0, 2, 4]])
     assert images.names == ("unlabeled[0]", "unlabeled[2]", "unlabeled[4]")
     assert images.labels.tolist() == [-1] * 3
     assert images.hashes[2].tobytes() == hashlib.sha256(own[4].tobytes()).digest()
-    assert np.array_equal(images.squares[48][1], to_square(Image.fromarray(own[2]), 48))
+    assert np.array_equal(images.resized[48][1], to_square(Image.fromarray(own[2]), 48))
 
 
 def test_stl10s_unlabelled_images_are_in_memory_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

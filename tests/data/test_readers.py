@@ -16,5 +16,5 @@ def test_a_data_set_is_opened_by_its_name() -> None:
     reader = open_data(DataOptions(name="digits"))
 
     assert reader.classes == tuple("0123456789")
-    assert reader.own_side == 8
+    assert reader.own_size == 8
     assert reader.skipped == []

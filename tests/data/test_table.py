@@ -33,7 +33,7 @@ def test_a_row_is_an_image_with_its_class(tmp_path: Path) -> None:
     for part in (images, test):
         for row, name in enumerate(part.names):
             assert part.labels[row] == int(name[4:6]) % 3
-            assert np.array_equal(part.squares[16][row], read_square(tmp_path / name, 16))
+            assert np.array_equal(part.resized[16][row], read_square(tmp_path / name, 16))
             assert part.hashes[row].tobytes() == hashlib.sha256((tmp_path / name).read_bytes()).digest()
 
 

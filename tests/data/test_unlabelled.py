@@ -63,11 +63,11 @@ def more(tmp_path: Path) -> Path:
     return write_classes(tmp_path / "more", {"a": 3, "b/c": 3}, first=200)
 
 
-def of(reader: Reader, progress: Said | None = None, side: int = 16) -> ImageSet:
-    images = reader.unlabelled([side], progress or QUIET)
+def of(reader: Reader, progress: Said | None = None, size: int = 16) -> ImageSet:
+    images = reader.unlabelled([size], progress or QUIET)
     assert images is not None
     assert images.labels.tolist() == [-1] * len(images)
-    assert len(images.squares[side]) == len(images.hashes) == len(images.names) == len(images)
+    assert len(images.resized[size]) == len(images.hashes) == len(images.names) == len(images)
     return images
 
 
@@ -87,8 +87,8 @@ def test_the_rest_is_what_neither_budget_nor_validation_nor_test_took(single: Pa
     everything = {hashlib.sha256(path.read_bytes()).digest() for path in single.rglob("*.png")}
     published = {hashlib.sha256(image.tobytes()).digest() for image in IMAGES}
 
-    for reader, side, whole in ((folder, 16, everything), (arrays, 12, published)):
-        parts = contents(of(reader, side=side), *reader.training([side], QUIET), reader.test([side], QUIET))
+    for reader, size, whole in ((folder, 16, everything), (arrays, 12, published)):
+        parts = contents(of(reader, size=size), *reader.training([size], QUIET), reader.test([size], QUIET))
         assert len(parts) == len(whole)
         assert set(parts) == whole
 
@@ -106,7 +106,7 @@ def test_a_class_may_be_missing_from_the_rest(single: Path) -> None:
     for path in (single / "cat").glob("0*.png"):
         path.write_bytes(path.name.encode())
     images = of(
-        FolderReader(folder_data(single, per_class=1, unlabelled="rest", skip_bad=True, test_share=0.1)), side=16
+        FolderReader(folder_data(single, per_class=1, unlabelled="rest", skip_bad=True, test_share=0.1)), size=16
     )
 
     assert not any(name.startswith("cat/") for name in images.names)
@@ -116,7 +116,7 @@ def test_a_folder_is_searched_through_and_named_by_its_paths(split: Path, more: 
     images = of(FolderReader(folder_data(split, unlabelled=str(more))))
 
     assert images.names == tuple((more / name).as_posix() for name in NAMES)
-    for name, square in zip(NAMES, images.squares[16], strict=True):
+    for name, square in zip(NAMES, images.resized[16], strict=True):
         assert np.array_equal(square, read_square(more / name, 16))
 
 
@@ -150,7 +150,7 @@ def test_known_images_of_a_folder_are_left_out_and_counted(split: Path, more: Pa
     images = of(FolderReader(folder_data(split, unlabelled=str(more))), progress)
 
     assert images.names == tuple((more / name).as_posix() for name in NAMES)
-    assert np.array_equal(images.squares[16][5], read_square(more / "b/c/002.png", 16))
+    assert np.array_equal(images.resized[16][5], read_square(more / "b/c/002.png", 16))
     said = "left out by content are 1 of the test images and 2 of the labelled training images"
     assert progress.lines == [f"data.unlabelled = '{more}': {said}"]
 
@@ -169,16 +169,16 @@ def test_the_whole_data_set_as_a_folder_gives_what_is_left_over(single: Path) ->
 
 def test_a_folder_may_join_published_images_and_their_copies_are_known(more: Path) -> None:
     parts = array_reader(per_class=3, validation="rest").training([12], QUIET)
-    for place, image in enumerate([IMAGES[30], *(part.squares[12][0] for part in parts if part is not None)]):
+    for place, image in enumerate([IMAGES[30], *(part.resized[12][0] for part in parts if part is not None)]):
         Image.fromarray(image).save(more / f"copy{place}.png")
     progress = Said()
 
     reader = array_reader(per_class=3, validation="rest", unlabelled=str(more))
-    images = of(reader, progress, side=20)
+    images = of(reader, progress, size=20)
 
-    assert set(images.squares) == {20}
+    assert set(images.resized) == {20}
     assert images.names == tuple((more / name).as_posix() for name in NAMES)
-    assert np.array_equal(images.squares[20][4], read_square(more / NAMES[4], 20))
+    assert np.array_equal(images.resized[20][4], read_square(more / NAMES[4], 20))
     assert "1 of the test images and 1 of the labelled training images and 1 of the validation" in progress.lines[0]
 
 
@@ -187,14 +187,14 @@ def test_published_images_that_are_known_are_left_out() -> None:
     train = Arrays(doubled, LABELS, "train", range(24))
     labelled = array_reader(per_class=1).training([12], QUIET)[0]
     data = DataOptions.model_validate({"name": "stl10", "image_size": 12, "per_class": 1, "unlabelled": "unlabeled"})
-    given = np.concatenate([IMAGES[24:26], labelled.squares[12][:1], 255 - IMAGES[:4]])
+    given = np.concatenate([IMAGES[24:26], labelled.resized[12][:1], 255 - IMAGES[:4]])
     own = Arrays(given.copy(), np.full(7, -1, dtype=np.int64), "unlabeled", range(7))
     test = Arrays(IMAGES[24:], LABELS[:12], "test", range(12))
     progress = Said()
 
-    images = of(ArrayReader(data, "abc", train, lambda: test, lambda: own), progress, side=12)
+    images = of(ArrayReader(data, "abc", train, lambda: test, lambda: own), progress, size=12)
 
-    assert np.array_equal(images.squares[12], given[3:])
+    assert np.array_equal(images.resized[12], given[3:])
     assert images.names == tuple(f"unlabeled[{row}]" for row in range(3, 7))
     assert "2 of the test images and 1 of the labelled training images" in progress.lines[0]
 

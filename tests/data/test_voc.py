@@ -77,5 +77,5 @@ def test_a_part_of_it_is_read_with_its_labels(table: Path, tmp_path: Path) -> No
     images, _ = reader.training([32], QUIET)
     test = reader.test([32], QUIET)
 
-    assert (len(images), len(test)) == (200, 100) and images.squares[32].std() > 30
+    assert (len(images), len(test)) == (200, 100) and images.resized[32].std() > 30
     assert images.labels.tolist() == [list(map(int, others)) for _, _, *others in lines[:200]]

@@ -16,7 +16,7 @@ from sskt_edge.bundle.manifest import Manifest
 from sskt_edge.common.errors import BundleError, DataError, InputError
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.onnx_from_module import onnx_from_module
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.evaluation.bench_bundle import bench_bundle
 from sskt_edge.evaluation.effort import Exactly
 from sskt_edge.evaluation.evaluate import evaluate, evaluate_data

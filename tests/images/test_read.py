@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sskt_edge.catalogue.inputs import INPUTS
 from sskt_edge.common.errors import DataError, InputError
 from sskt_edge.images.decode import read_square
-from sskt_edge.images.read import READERS, read_file
+from sskt_edge.images.read import read_file
 
 
 def test_an_image_is_read_as_in_training(tmp_path: Path) -> None:
@@ -20,5 +21,5 @@ def test_an_image_is_read_as_in_training(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_is_named_with_those_that_are_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"'film'.*{', '.join(READERS)}"):
+    with pytest.raises(InputError, match=f"'film'.*{', '.join(INPUTS)}"):
         read_file(tmp_path / "a.gif", "film", (4, 8, 8, 3))

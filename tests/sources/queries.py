@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.data.images import ImageSet
-from sskt_edge.data.pixels import Pixels
-from sskt_edge.data.views import ViewPolicy
+from sskt_edge.data.inputs.image.image import IMAGE
+from sskt_edge.data.inputs.input import ViewPolicy
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import Session
 from sskt_edge.recipe.models import GateOptions
 from sskt_edge.sources.engine_rules import EngineRules
@@ -45,7 +46,7 @@ def view_schedule(
     policy: ViewPolicy = MOVED,
     seed: int = 0,
 ) -> ViewSchedule:
-    return ViewSchedule(images or image_set(), LabelPlan(policy, seed, views, BATCH), passes)
+    return ViewSchedule(images or image_set(), LabelPlan(IMAGE, policy, seed, views, BATCH), passes)
 
 
 def small_source(classes: int = 5, seed: int = 0, **pixels: tuple[float, float, float]) -> TorchSource:

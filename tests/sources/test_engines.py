@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sskt_edge.common.errors import MissingExtraError, NetworkError
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.sources.batchnorm import recalibrate
 from sskt_edge.sources.engines import ENGINES, SourceEngine, checked, engine_facts, engines_here
 from sskt_edge.sources.source import TorchSource

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sskt_edge.common.progress import QUIET
-from sskt_edge.data.views import ViewPolicy
+from sskt_edge.data.inputs.input import ViewPolicy
 from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.fill import fill

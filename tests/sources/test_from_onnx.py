@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from sskt_edge.common.errors import BundleError, CheckpointError, NetworkError, RecipeError
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.engines import ENGINES
 from sskt_edge.sources.from_onnx import OnnxSource

@@ -16,7 +16,7 @@ from torch import nn
 
 from sskt_edge.common.errors import Interrupted
 from sskt_edge.common.progress import QUIET, Stoppable
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import Session
 from sskt_edge.recipe.models import GateOptions
 from sskt_edge.sources.engines import ENGINES, SourceEngine

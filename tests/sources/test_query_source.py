@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sskt_edge.data.cut import cut_views
+from sskt_edge.data.inputs.image.cut import cut_views
 from sskt_edge.sources.query_source import query_source, view_batch
 from tests.sources.queries import BATCH, COUNT, SIZE, Counted, label_query, small_source, view_schedule
 
@@ -14,7 +14,7 @@ def test_a_view_is_cut_from_the_square_that_the_source_is_shown() -> None:
     schedule, slots = view_schedule(), np.array([11, 3, 19])
     for size in (SIZE, 2 * SIZE):
         rows = slots % COUNT
-        expected = cut_views(schedule.images.squares[size], rows, schedule.views(slots), SIZE)
+        expected = cut_views(schedule.images.resized[size], rows, schedule.views(slots), SIZE)
         batch = view_batch(label_query(small_source(), size=size).source_view, schedule, slots)
         assert batch.shape == (3, size, size, 3)
         np.testing.assert_array_equal(batch, expected)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sskt_edge.common.errors import DataError, NetworkError
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.sources.source import TorchSource
 from tests.sources.small import CPU, answers, images, network
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.backends.tensorrt import flavours
 from sskt_edge.sources.engines import ENGINES, engine_facts, engines_here, open_onnx_session
 from sskt_edge.sources.gate import try_engines

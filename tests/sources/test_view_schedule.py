@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.data.inputs.image.image import IMAGE
+from sskt_edge.data.inputs.image.views import draw_views
+from sskt_edge.data.inputs.input import ViewPolicy
 from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
 from tests.sources.queries import COUNT, SIZE, image_set, view_schedule
 
@@ -51,7 +53,7 @@ def test_every_place_has_the_key_of_its_view() -> None:
 def test_fresh_views_of_a_small_policy_repeat_and_are_needed_once() -> None:
     """Padding 1 and a flip make 3 · 3 · 2 views of an image."""
     images, policy = image_set(3), ViewPolicy(SIZE, padding=1, flip=True)
-    schedule = ViewSchedule(images, LabelPlan(policy, 0, "fresh", 4), passes=200)
+    schedule = ViewSchedule(images, LabelPlan(IMAGE, policy, 0, "fresh", 4), passes=200)
     drawn = np.stack([draw_views(images.hashes, policy, 0, number) for number in range(200)])
     different = [{view.tobytes() for view in drawn[:, row]} for row in range(3)]
     assert len(schedule.distinct) == sum(map(len, different)) == 3 * 18
@@ -82,7 +84,7 @@ def test_a_view_number_that_was_met_before_has_a_slot_for_every_image() -> None:
 def test_the_same_image_twice_is_needed_once() -> None:
     twice = image_set(2)
     same = type(twice)(
-        {side: np.repeat(square[:1], 2, axis=0) for side, square in twice.squares.items()},
+        {side: np.repeat(square[:1], 2, axis=0) for side, square in twice.resized.items()},
         twice.labels,
         np.repeat(twice.hashes[:1], 2, axis=0),
         twice.names,
@@ -92,6 +94,7 @@ def test_the_same_image_twice_is_needed_once() -> None:
 
 @pytest.mark.parametrize("policy", [ViewPolicy(SIZE, 2, None, True), ViewPolicy(SIZE, 0, (0.5, 1.0))])
 def test_what_is_noted_of_the_views_is_json(policy: ViewPolicy) -> None:
-    noted = LabelPlan(policy, 7, "fresh", 4).views_as_json()
+    noted = LabelPlan(IMAGE, policy, 7, "fresh", 4).views_as_json()
     assert json.loads(json.dumps(noted)) == noted
     assert (noted["views"], noted["seed"], noted["padding"]) == ("fresh", 7, policy.padding)
+    assert list(noted) == ["views", "seed", "side", "padding", "area", "flip"]  # as records that were written before

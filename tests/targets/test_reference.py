@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sskt_edge.data.pixels import Pixels
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.targets.reference import reference_logits
 from sskt_edge.targets.spec import target_spec
 

@@ -7,9 +7,10 @@ import pytest
 
 from sskt_edge.common.progress import QUIET
 from sskt_edge.data.batches import epoch_batches, joining
-from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
-from sskt_edge.data.views import draw_views
+from sskt_edge.data.inputs.image.cut import cut_views
+from sskt_edge.data.inputs.image.image import IMAGE
+from sskt_edge.data.inputs.image.views import draw_views
 from sskt_edge.sources.online import OnlineLogits
 from sskt_edge.sources.soft_labels import SoftLabels
 from sskt_edge.training.feed import Feed, Unlabelled
@@ -29,13 +30,13 @@ def soft_labels(images: ImageSet, passes: int) -> SoftLabels:
 def feed(ratio: float | None = None, batch_size: int = 4) -> Feed:
     images = image_set()
     unlabelled = None if ratio is None else Unlabelled(FURTHER, soft_labels(FURTHER, 20), ratio)
-    return Feed(images, soft_labels(images, 5), unlabelled, SIZE, batch_size, seed=0)
+    return Feed(images, soft_labels(images, 5), unlabelled, IMAGE, SIZE, batch_size, seed=0)
 
 
 def expected(images: ImageSet, rows: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
     """View `number` of some rows, and what the source says of it."""
     views = draw_views(images.hashes[rows], MOVED, 0, number)
-    cut = cut_views(images.squares[SIZE], rows, views, SIZE)
+    cut = cut_views(images.resized[SIZE], rows, views, SIZE)
     return cut, SESSION.run(cut).astype(np.float16).astype(np.float32)
 
 

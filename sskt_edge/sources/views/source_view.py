@@ -16,7 +16,7 @@ class SourceView(Protocol):
 
     @property
     def size(self) -> int:
-        """The side of the squares that the source gets; the image set has the images in this size."""
+        """Of the images that the source gets; the image set has the images in this size."""
 
     def facts(self) -> dict[str, Any]:
         """What of it decides a label; part of the label's key, so a change has all labels asked again."""
@@ -27,7 +27,7 @@ class SourceView(Protocol):
         Args:
             images: N of them, in the size `size` among others.
             rows: [B], which images.
-            views: int32 [B,5], which view of each; see `data.views.draw_views`.
+            views: int32 [B,k], which view of each, as the input drew it.
 
         Returns:
             uint8 [B,size,size,3].
@@ -39,9 +39,9 @@ def source_view(name: str, input_size: int, own_size: int, target_size: int) -> 
 
     Args:
         name: one of the catalogue's.
-        input_size: side of the source's input.
-        own_size: side of the largest square that the images give without being enlarged.
-        target_size: side of the target's input, the unit of the views.
+        input_size: of the source's input.
+        own_size: of the largest square that the images give without being enlarged.
+        target_size: of the target's input, the unit of the views.
     """
     view: SourceView = SOURCE_VIEWS[name].load()(input_size, own_size, target_size)
     return view

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.data.cut import cut_views
 from sskt_edge.data.images import ImageSet
+from sskt_edge.data.inputs.image.image import IMAGE
 
 # Changes with how views are cut and resized before a source is shown them.
 _CUT_VERSION = 1
@@ -21,8 +21,8 @@ class SquareView:
 
     Attributes:
         name: the catalogue's.
-        size: of the squares.
-        target_size: side of the target's input, the unit of the views.
+        size: of what is cut, in pixels.
+        target_size: of the target's input, the unit of the views.
     """
 
     name: str
@@ -35,4 +35,4 @@ class SquareView:
 
     def batch(self, images: ImageSet, rows: NDArray[np.intp], views: NDArray[np.int32]) -> NDArray[np.uint8]:
         """[B], int32 [B,5] → uint8 [B,size,size,3]."""
-        return cut_views(images.squares[self.size], rows, views, self.target_size)
+        return IMAGE.cut(images.resized[self.size], rows, views, self.target_size)

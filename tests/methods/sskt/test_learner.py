@@ -229,7 +229,9 @@ def test_cost_counts_by_hand() -> None:
     network.append(nn.Linear(4, 5))
 
     # 8 × 8 pixels of 4 channels, each from 3 × 3 × 3 values; then 5 × 4.
-    assert network_cost(network, 8) == NetworkCost(parameters=3 * 4 * 9 + 4 * 5 + 5, macs=8 * 8 * 4 * 27 + 20)
+    assert network_cost(network, torch.zeros(1, 3, 8, 8)) == NetworkCost(
+        parameters=3 * 4 * 9 + 4 * 5 + 5, macs=8 * 8 * 4 * 27 + 20
+    )
 
 
 def test_cost_of_resnet20_is_the_known_one() -> None:
@@ -237,7 +239,7 @@ def test_cost_of_resnet20_is_the_known_one() -> None:
     stem, full = 32 * 32 * 16 * 27, 32 * 32 * 16 * 16 * 9
     expected = stem + 6 * full + 2 * (full // 2 + 5 * full) + 64 * 10
 
-    found = network_cost(build("resnet20", 10), 32)
+    found = network_cost(build("resnet20", 10), torch.zeros(1, 3, 32, 32))
 
     assert found.macs == expected
     assert round(found.macs / 1e6, 1) == 40.6
@@ -247,7 +249,7 @@ def test_cost_leaves_the_network_as_it_was() -> None:
     network = build("resnet20").train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
 
-    network_cost(network, 16)
+    network_cost(network, torch.zeros(1, 3, 16, 16))
 
     assert network.training
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
@@ -260,7 +262,8 @@ def test_cost_of_a_branched_target_holds_its_branches() -> None:
     # Each bottleneck at its stage's sides s: s²·c·32, then (s/2)²·(32·32·9 + 32·64); the linear layer.
     bottlenecks = sum(s * s * c * 32 + (s // 2) ** 2 * (32 * 32 * 9 + 32 * 64) for s, c in ((16, 16), (8, 32), (4, 64)))
 
-    apart = network_cost(branched, 16).macs - network_cost(primary, 16).macs
+    item = torch.zeros(1, 3, 16, 16)
+    apart = network_cost(branched, item).macs - network_cost(primary, item).macs
 
     assert apart == bottlenecks + 64 * 11
 

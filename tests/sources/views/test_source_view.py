@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sskt_edge.catalogue.entry import Entry
-from sskt_edge.catalogue.source_views import SOURCE_VIEWS
+from sskt_edge.catalogue.source_views import SOURCE_VIEWS, SourceViewEntry
 from sskt_edge.common.errors import RecipeError
-from sskt_edge.data.cut import cut_views
+from sskt_edge.data.inputs.image.cut import cut_views
 from sskt_edge.recipe import parse_recipe
 from sskt_edge.sources.views.source_view import SourceView, source_view
 from sskt_edge.sources.views.square_view import SquareView
@@ -31,7 +30,7 @@ def test_an_upsampled_view_has_the_pixels_of_the_target() -> None:
 
     batch = view.batch(schedule.images, rows, views)
 
-    np.testing.assert_array_equal(batch, cut_views(schedule.images.squares[SIZE], rows, views, SIZE))
+    np.testing.assert_array_equal(batch, cut_views(schedule.images.resized[SIZE], rows, views, SIZE))
 
 
 def test_the_facts_in_a_labels_key_are_those_of_stores_that_exist() -> None:
@@ -66,7 +65,7 @@ def test_a_further_view_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecipeError, match=r"sources\.0\.view: unknown value 'thumbnail'\..*native"):
         parse_recipe(RECIPE)
 
-    monkeypatch.setitem(SOURCE_VIEWS, "thumbnail", Entry("thumbnail", "half of it", f"{__name__}:thumbnail"))
+    monkeypatch.setitem(SOURCE_VIEWS, "thumbnail", SourceViewEntry("thumbnail", "half of it", f"{__name__}:thumbnail"))
 
     (source,) = parse_recipe(RECIPE).sources
     assert source_view(source.view, 224, 160, 64).size == 32

@@ -94,6 +94,6 @@ def test_a_training_lowers_its_rate_by_the_validation_loss_of_the_task(
     _, images = open_data(small.data).training([16], QUIET)
     assert images is not None
     with torch.no_grad():
-        logits = run.network(run.pixels(torch.from_numpy(images.squares[16])))
+        logits = run.network(run.pixels(torch.from_numpy(images.resized[16])))
     expected = torch.nn.functional.cross_entropy(logits, torch.from_numpy(images.labels)).item()
     assert losses[-1] == pytest.approx(expected, rel=1e-5)

@@ -15,7 +15,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Pixels(nn.Module):
     """uint8 [B,H,W,3] → float32 [B,3,size,size], normalised: (x / 255 - mean) / std; of clips, [B,T,H,W,3] → [B,3,T,…].
 
-    An input of another side is resized bilinearly (corners not aligned, no antialiasing), as the paper's code upsamples
+    An input of another size is resized bilinearly (corners not aligned, no antialiasing), as the paper's code upsamples
     a view for its sources. It becomes part of the exported graph, so no caller can get it wrong.
     """
 
@@ -40,8 +40,8 @@ class Pixels(nn.Module):
         planes = images.to(torch.float32).permute(channels_first)
         if planes.shape[-2:] != (self.size, self.size):
             # Trilinear leaves the frames as they are: their number stays.
-            sides, mode = (*planes.shape[2:-2], self.size, self.size), "bilinear" if planes.dim() == 4 else "trilinear"
-            planes = F.interpolate(planes, size=sides, mode=mode, align_corners=False)
+            shape, mode = (*planes.shape[2:-2], self.size, self.size), "bilinear" if planes.dim() == 4 else "trilinear"
+            planes = F.interpolate(planes, size=shape, mode=mode, align_corners=False)
         return planes * self._of_channels(self.scale, planes) + self._of_channels(self.shift, planes)
 
     def _of_channels(self, values: Tensor, planes: Tensor) -> Tensor:

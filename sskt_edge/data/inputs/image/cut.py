@@ -10,34 +10,34 @@ from numpy.typing import NDArray
 
 
 def cut_views(
-    images: NDArray[np.uint8], rows: NDArray[np.intp], views: NDArray[np.int32], side: int
+    images: NDArray[np.uint8], rows: NDArray[np.intp], views: NDArray[np.int32], unit: int
 ) -> NDArray[np.uint8]:
     """Cut one view of each row.
 
     Args:
-        images: uint8 [N,S,S,3], squares of any side S.
+        images: uint8 [N,S,S,3], images of any size S.
         rows: [B], which images.
-        views: int32 [B,5], (y, x, height, width, flip) in pixels of a side × side image; scaled here to S.
-        side: the unit of the views.
+        views: int32 [B,5], (y, x, height, width, flip) in pixels of a unit × unit image; scaled here to S.
+        unit: the size of the images whose pixels the views count.
 
     Returns:
         uint8 [B,S,S,3]. Outside the image is black. A region of another size is resized bilinearly to S × S.
     """
     own = images.shape[1]
     y, x, height, width, flip = views.T
-    if (views[:, 2:4] == side).all():
-        batch = _moved(images, rows, _scaled(y, own, side), _scaled(x, own, side))
+    if (views[:, 2:4] == unit).all():
+        batch = _moved(images, rows, _scaled(y, own, unit), _scaled(x, own, unit))
     else:
-        vertical = _lines_between(y * own / side, height * own / side, own)
-        horizontal = _lines_between(x * own / side, width * own / side, own)
+        vertical = _lines_between(y * own / unit, height * own / unit, own)
+        horizontal = _lines_between(x * own / unit, width * own / unit, own)
         batch = _resized(images, rows, vertical, horizontal)
     _mirror(batch, np.flatnonzero(flip))
     return batch
 
 
-def _scaled(offsets: NDArray[np.int32], own: int, side: int) -> NDArray[np.int64]:
-    """Pixels of a side × side image → nearest pixels of an own × own one (halves away from minus infinity)."""
-    return (2 * offsets.astype(np.int64) * own + side) // (2 * side)
+def _scaled(offsets: NDArray[np.int32], own: int, unit: int) -> NDArray[np.int64]:
+    """Pixels of a unit × unit image → nearest pixels of an own × own one (halves away from minus infinity)."""
+    return (2 * offsets.astype(np.int64) * own + unit) // (2 * unit)
 
 
 def _moved(

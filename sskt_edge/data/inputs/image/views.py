@@ -9,45 +9,31 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sskt_edge.data.inputs.input import ViewPolicy
+
+VIEW_LENGTH = 5
 _WORDS = 5
 _RATIO = 4 / 3  # widest and tallest shape of a random resized crop, as in Inception training
-
-
-class ViewPolicy(NamedTuple):
-    """How views may differ from their image.
-
-    Attributes:
-        side: of the target's input; the unit of every view is one of its pixels.
-        padding: how many pixels a crop may move out of the image, where it is black.
-        area: smallest and largest share of the image that a resized crop takes, instead of moving.
-        flip: mirror every other view.
-    """
-
-    side: int
-    padding: int = 0
-    area: tuple[float, float] | None = None
-    flip: bool = False
 
 
 def draw_views(hashes: NDArray[np.uint8], policy: ViewPolicy, seed: int, number: int) -> NDArray[np.int32]:
     """uint8 [N,32] content hashes → int32 [N,5]: (y, x, height, width, flip) of view `number` of each image.
 
-    In pixels of a side × side image; y and x may be negative, down to -padding.
+    In pixels of a size × size image; y and x may be negative, down to -padding.
     """
     keyed = hashlib.blake2b(key=struct.pack("<QQ", seed, number), person=b"view", digest_size=4 * _WORDS)
     words = np.frombuffer(b"".join(_digests(keyed, hashes)), dtype="<u4").reshape(-1, _WORDS)
-    views = np.empty((len(hashes), 5), dtype=np.int32)
+    views = np.empty((len(hashes), VIEW_LENGTH), dtype=np.int32)
     if policy.area is None:
         views[:, 0] = _below(words[:, 0], 2 * policy.padding + 1) - policy.padding
         views[:, 1] = _below(words[:, 1], 2 * policy.padding + 1) - policy.padding
-        views[:, 2:4] = policy.side
+        views[:, 2:4] = policy.size
     else:
-        views[:, :4] = _resized_crop(words, policy.side, policy.area)
+        views[:, :4] = _resized_crop(words, policy.size, policy.area)
     views[:, 4] = _below(words[:, 4], 2) if policy.flip else 0
     return views
 
@@ -65,12 +51,12 @@ def _below(words: NDArray[np.uint32], bound: NDArray[np.int64] | int) -> NDArray
     return ((words.astype(np.uint64) * np.asarray(bound, dtype=np.uint64)) >> np.uint64(32)).astype(np.int64)
 
 
-def _resized_crop(words: NDArray[np.uint32], side: int, area: tuple[float, float]) -> NDArray[np.int64]:
+def _resized_crop(words: NDArray[np.uint32], size: int, area: tuple[float, float]) -> NDArray[np.int64]:
     """(y, x, height, width): area uniform in its range, log of the shape uniform in ±log 4/3, place uniform."""
     uniform = words / 2.0**32
     share = area[0] + (area[1] - area[0]) * uniform[:, 0]
     shape = np.exp((2 * uniform[:, 1] - 1) * np.log(_RATIO))
-    height = np.clip(np.rint(side * np.sqrt(share / shape)), 1, side).astype(np.int64)
-    width = np.clip(np.rint(side * np.sqrt(share * shape)), 1, side).astype(np.int64)
-    y, x = _below(words[:, 2], side - height + 1), _below(words[:, 3], side - width + 1)
+    height = np.clip(np.rint(size * np.sqrt(share / shape)), 1, size).astype(np.int64)
+    width = np.clip(np.rint(size * np.sqrt(share * shape)), 1, size).astype(np.int64)
+    y, x = _below(words[:, 2], size - height + 1), _below(words[:, 3], size - width + 1)
     return np.stack([y, x, height, width], axis=1)

@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.data.inputs.image.views import draw_views
+from sskt_edge.data.inputs.input import ViewPolicy
 from tests.data.small import hashes_of
 
-CROP = ViewPolicy(side=32, padding=4, flip=True)
-AREA = ViewPolicy(side=32, area=(0.2, 1.0), flip=True)
+CROP = ViewPolicy(size=32, padding=4, flip=True)
+AREA = ViewPolicy(size=32, area=(0.2, 1.0), flip=True)
 
 
 def distances(counts: list[int], expected: float) -> float:
@@ -58,7 +59,7 @@ def test_padding_4_and_a_flip_make_162_views_all_equally_likely() -> None:
 
 
 def test_without_padding_and_flip_every_view_is_the_whole_image() -> None:
-    views = draw_views(hashes_of(20), ViewPolicy(side=48), seed=1, number=2)
+    views = draw_views(hashes_of(20), ViewPolicy(size=48), seed=1, number=2)
 
     assert views.tolist() == [[0, 0, 48, 48, 0]] * 20
 
@@ -87,8 +88,8 @@ def test_resized_crops_lie_inside_the_image() -> None:
 
 
 def test_resized_crops_have_areas_and_shapes_in_their_ranges() -> None:
-    side = 1000  # so large that rounding to pixels is small
-    height, width = many_areas(ViewPolicy(side, area=(0.25, 0.5)))[:, 2:4].T / side
+    size = 1000  # so large that rounding to pixels is small
+    height, width = many_areas(ViewPolicy(size, area=(0.25, 0.5)))[:, 2:4].T / size
     share, shape = height * width, width / height
 
     assert 0.248 < share.min() < 0.26 and 0.49 < share.max() < 0.502

@@ -8,41 +8,42 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sskt_edge.data.cut import cut_views
-from sskt_edge.data.views import ViewPolicy, draw_views
+from sskt_edge.data.inputs.image.cut import cut_views
+from sskt_edge.data.inputs.image.views import draw_views
+from sskt_edge.data.inputs.input import ViewPolicy
 from tests.data.small import hashes_of
 
 Image = npt.NDArray[np.uint8]
 View = npt.NDArray[np.int32]
 
 
-def noise(count: int, side: int) -> Image:
-    return np.random.default_rng(side).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+def noise(count: int, size: int) -> Image:
+    return np.random.default_rng(size).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
 
 def cropped(image: Image, y: int, x: int, flip: int) -> Image:
     """The image as seen when its window moves by y and x pixels, pixel by pixel."""
-    side = len(image)
+    size = len(image)
     out = np.zeros_like(image)
-    for row in range(side):
-        for column in range(side):
-            if 0 <= row + y < side and 0 <= column + x < side:
+    for row in range(size):
+        for column in range(size):
+            if 0 <= row + y < size and 0 <= column + x < size:
                 out[row, column] = image[row + y, column + x]
     return out[:, ::-1] if flip else out
 
 
 def bilinear(image: Image, y: float, x: float, height: float, width: float) -> npt.NDArray[np.float64]:
     """The region stretched over the whole image: half-pixel centres, nothing from outside the region."""
-    side = len(image)
-    out = np.empty((side, side, 3))
-    for row in range(side):
-        for column in range(side):
-            at_y = np.clip(y + (row + 0.5) * height / side - 0.5, np.ceil(y), max(np.ceil(y), np.floor(y + height - 1)))
+    size = len(image)
+    out = np.empty((size, size, 3))
+    for row in range(size):
+        for column in range(size):
+            at_y = np.clip(y + (row + 0.5) * height / size - 0.5, np.ceil(y), max(np.ceil(y), np.floor(y + height - 1)))
             at_x = np.clip(
-                x + (column + 0.5) * width / side - 0.5, np.ceil(x), max(np.ceil(x), np.floor(x + width - 1))
+                x + (column + 0.5) * width / size - 0.5, np.ceil(x), max(np.ceil(x), np.floor(x + width - 1))
             )
             top, left = int(at_y), int(at_x)
-            bottom, right = min(top + 1, side - 1), min(left + 1, side - 1)
+            bottom, right = min(top + 1, size - 1), min(left + 1, size - 1)
             down, along = at_y - top, at_x - left
             upper = image[top, left] * (1 - along) + image[top, right] * along
             lower = image[bottom, left] * (1 - along) + image[bottom, right] * along
@@ -50,14 +51,14 @@ def bilinear(image: Image, y: float, x: float, height: float, width: float) -> n
     return out
 
 
-@pytest.mark.parametrize("side", [8, 11])
-def test_crops_with_padding_and_flip_are_those_of_the_reference(side: int) -> None:
-    images, hashes = noise(6, side), hashes_of(6)
+@pytest.mark.parametrize("size", [8, 11])
+def test_crops_with_padding_and_flip_are_those_of_the_reference(size: int) -> None:
+    images, hashes = noise(6, size), hashes_of(6)
     rows = np.array([5, 0, 3, 3, 1, 4, 2], dtype=np.intp)
     for number in range(8):
-        views = draw_views(hashes, ViewPolicy(side, padding=4, flip=True), 0, number)[rows]
+        views = draw_views(hashes, ViewPolicy(size, padding=4, flip=True), 0, number)[rows]
 
-        cut = cut_views(images, rows, views, side)
+        cut = cut_views(images, rows, views, size)
 
         for place, (row, (y, x, _, _, flip)) in enumerate(zip(rows, views, strict=True)):
             assert np.array_equal(cut[place], cropped(images[row], y, x, flip))
@@ -69,7 +70,7 @@ def test_a_larger_square_is_cut_by_the_same_view_scaled() -> None:
     for number in range(6):
         views = draw_views(hashes, ViewPolicy(8, padding=3, flip=True), 0, number)
 
-        cut = cut_views(images, rows, views, side=8)
+        cut = cut_views(images, rows, views, unit=8)
 
         assert cut.shape == (5, 16, 16, 3)
         for place, (y, x, _, _, flip) in enumerate(views):
@@ -88,37 +89,37 @@ def test_an_offset_that_falls_between_pixels_goes_to_the_nearest_halves_upwards(
 
 @pytest.mark.parametrize("own", [8, 16, 12, 20])
 def test_resized_crops_are_within_a_level_of_bilinear_in_floats(own: int) -> None:
-    side = 8 if own != 20 else 16
+    size = 8 if own != 20 else 16
     images, hashes = noise(6, own), hashes_of(6)
     for number in range(3):
-        views = draw_views(hashes, ViewPolicy(side, area=(0.1, 1.0), flip=True), 0, number)
+        views = draw_views(hashes, ViewPolicy(size, area=(0.1, 1.0), flip=True), 0, number)
 
-        cut = cut_views(images, np.arange(6), views, side).astype(np.float64)
+        cut = cut_views(images, np.arange(6), views, size).astype(np.float64)
 
         for place, view in enumerate(views):
-            y, x, height, width = view[:4] * own / side
+            y, x, height, width = view[:4] * own / size
             expected = bilinear(images[place], y, x, height, width)
             assert np.abs(cut[place] - (expected[:, ::-1] if view[4] else expected)).max() < 1.001, view
 
 
-def in_256ths(line: int, start: float, length: float, side: int) -> tuple[int, int, int]:
+def in_256ths(line: int, start: float, length: float, size: int) -> tuple[int, int, int]:
     """The two lines that line `line` of the output lies between, and the weight of the second."""
-    centre = start + (line + 0.5) * (length / side) - 0.5
+    centre = start + (line + 0.5) * (length / size) - 0.5
     low, high = math.ceil(start), max(math.ceil(start), math.floor(start + length - 1))
     fixed = round(min(max(centre, low), high) * 256)
-    return fixed >> 8, min((fixed >> 8) + 1, side - 1), fixed & 255
+    return fixed >> 8, min((fixed >> 8) + 1, size - 1), fixed & 255
 
 
-@pytest.mark.parametrize(("own", "side"), [(8, 8), (12, 8), (9, 6)])
-def test_resized_crops_are_bilinear_in_whole_numbers_rows_first_to_the_last_bit(own: int, side: int) -> None:
+@pytest.mark.parametrize(("own", "size"), [(8, 8), (12, 8), (9, 6)])
+def test_resized_crops_are_bilinear_in_whole_numbers_rows_first_to_the_last_bit(own: int, size: int) -> None:
     images, hashes = noise(4, own).astype(np.int64), hashes_of(4)
-    views = draw_views(hashes, ViewPolicy(side, area=(0.1, 1.0), flip=True), 0, 0)
+    views = draw_views(hashes, ViewPolicy(size, area=(0.1, 1.0), flip=True), 0, 0)
     assert set(views[:, 4]) == {0, 1}
 
-    cut = cut_views(images.astype(np.uint8), np.arange(4), views, side)
+    cut = cut_views(images.astype(np.uint8), np.arange(4), views, size)
 
     for image, view, found in zip(images, views, cut, strict=True):
-        y, x, height, width = (float(value) * own / side for value in view[:4])
+        y, x, height, width = (float(value) * own / size for value in view[:4])
         tall = np.empty_like(image)
         for line in range(own):
             first, second, weight = in_256ths(line, y, height, own)
@@ -149,7 +150,7 @@ def test_a_resized_crop_takes_nothing_from_outside_its_region() -> None:
     images = np.zeros((1, 16, 16, 3), dtype=np.uint8)
     images[0, 4:12, 6:14] = 200
 
-    cut = cut_views(images, np.array([0]), np.array([[2, 3, 4, 4, 0]], dtype=np.int32), side=8)
+    cut = cut_views(images, np.array([0]), np.array([[2, 3, 4, 4, 0]], dtype=np.int32), unit=8)
 
     assert (cut == 200).all()
 
