@@ -8,6 +8,6 @@ from tests.cli.run import Verb
 
 
 @pytest.fixture
-def verb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verb:
+def verb(tmp_path: Path) -> Verb:
     """Runs verbs in the folder `tmp_path`."""
-    return Verb(monkeypatch, tmp_path)
+    return Verb(tmp_path)
