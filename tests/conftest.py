@@ -14,6 +14,7 @@ from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.bundle.tiny import write_bundle, write_images
+from tests.cli.run import Verb
 
 # Tiny networks gain nothing from threads; next to another busy process threads make them hundreds of times slower.
 torch.set_num_threads(1)
@@ -68,6 +69,12 @@ def tiny_bundle(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFacto
     """The bundle of `tiny_run`: fp32 alone."""
     folder: Path = tmp_path_factory.mktemp("bundles")
     return sskt_edge.export(tiny_run, folder / "tiny")
+
+
+@pytest.fixture
+def verb(tmp_path: Path) -> Verb:
+    """Runs verbs in the folder `tmp_path`, in this process."""
+    return Verb(tmp_path)
 
 
 @pytest.fixture
