@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import sskt_edge
 from sskt_edge.bundle.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.common.lock import locked
 from sskt_edge.common.progress import QUIET
+from sskt_edge.evaluation import bench
+from sskt_edge.evaluation.effort import Exactly
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.run_folder import TrainedNetwork
@@ -51,6 +54,14 @@ batch = { min = 1, opt = 4, max = 8 }
 def tiny_recipe(*overrides: str) -> Recipe:
     """Fifty digits of 16 × 16, one epoch of resnet20 from scratch."""
     return parse_recipe(_RECIPE, overrides)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def brief_timing() -> Iterator[None]:
+    """Where an export or an evaluation says how fast a file is, a few runs are enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, "QUICK", Exactly(5))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,6 @@ from sskt_edge.inference.session import run_batches
 from sskt_edge.tasks.metrics import cost, top_k
 from sskt_edge.tasks.tolerances import Tolerances
 
-_SECONDS = 0.5  # of timing, each
-
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
@@ -120,7 +118,7 @@ def _seconds(
         Subject(answer.name, answer.runner.open(files[answer.precision], evaluation_set.shape, evaluation_set.batch))
         for answer in answers
     ]
-    return quick_latency(subjects, evaluation_set.images[:64], _SECONDS, progress) if subjects else {}
+    return quick_latency(subjects, evaluation_set.images[:64], progress) if subjects else {}
 
 
 def _judged(

@@ -112,7 +112,7 @@ def test_a_precision_that_does_not_hold_is_left_out_and_ends_with_1(
     """
     words = (
         *("--precision", "fp16,int8"),
-        *("--set", "export.parity.int8_agreement=1", "--set", "export.calibration=300"),
+        *("--set", "export.parity.int8_agreement=1", "--set", "export.calibration=40"),
     )
     run = shutil.copytree(tiny_run.folder.path, tmp_path / "run")
     of_before(run / "result.json")
@@ -157,7 +157,7 @@ def test_no_engine_is_built_in_place_of_one_that_was_refused(
     tiny_run: TrainedNetwork, verb: Verb, tmp_path: Path
 ) -> None:
     pytest.importorskip("tensorrt_rtx")
-    change = ("--set", "export.parity.int8_agreement=1", "--set", "export.calibration=300")
+    change = ("--set", "export.parity.int8_agreement=1", "--set", "export.calibration=40")
     words = ("--precision", "int8", "--trt", "--out", "b", "--flavour", "tensorrt_rtx", *change)
     code, said, errors = verb("export", str(tiny_run.folder.path), *words)
     assert code == 1, errors
