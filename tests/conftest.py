@@ -1,19 +1,26 @@
-"""One real run, and the bundle made of it, for every test that needs one. Copy a folder before you change it."""
+"""Finished trainings, and a bundle of one, for every test that needs them. Copy a folder before you change it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 import sskt_edge
-from sskt_edge.bundle.bundle import Bundle
+from sskt_edge.bundle.bundle import MANIFEST, Bundle, open_bundle
+from sskt_edge.common.lock import locked
+from sskt_edge.common.progress import QUIET
+from sskt_edge.evaluation import bench
+from sskt_edge.evaluation.effort import Exactly
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.bundle.tiny import write_bundle, write_images
+from tests.cli.run import Verb
+from tests.trainings import Trainings, shared_folder
 
 # Tiny networks gain nothing from threads; next to another busy process threads make them hundreds of times slower.
 torch.set_num_threads(1)
@@ -49,25 +56,49 @@ def tiny_recipe(*overrides: str) -> Recipe:
     return parse_recipe(_RECIPE, overrides)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def brief_timing() -> Iterator[None]:
+    """Where an export or an evaluation says how fast a file is, a few runs are enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, "QUICK", Exactly(5))
+        yield
+
+
 @pytest.fixture(scope="session")
-def tiny_teacher(tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trainings:
+    """Recipe → its finished run, trained where no test has asked for it before."""
+    return Trainings(shared_folder(tmp_path_factory, "trained"))
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher(trained: Trainings) -> TrainedNetwork:
     """A finished run from scratch."""
-    return sskt_edge.train(tiny_recipe("name=teacher"), tmp_path_factory.mktemp("teachers"))
+    return trained(tiny_recipe("name=teacher"))
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny_teacher: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+def tiny_run(
+    tiny_teacher: TrainedNetwork, trained: Trainings, tmp_path_factory: pytest.TempPathFactory
+) -> TrainedNetwork:
     """A finished run that had a branch: the teacher's run was its source."""
     source = f'sources=[{{name = "teacher", model = "run/{tiny_teacher.folder.path.as_posix()}"}}]'
-    runs = tmp_path_factory.mktemp("runs")
-    return sskt_edge.train(tiny_recipe("method.name=sskt", source, f"labels.store={runs / 'labels'}"), runs / "runs")
+    store = shared_folder(tmp_path_factory, "trained") / "labels"
+    return trained(tiny_recipe("method.name=sskt", source, f"labels.store={store.as_posix()}"))
 
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The bundle of `tiny_run`: fp32 alone."""
-    folder: Path = tmp_path_factory.mktemp("bundles")
-    return sskt_edge.export(tiny_run, folder / "tiny")
+    folder = shared_folder(tmp_path_factory, "exported")
+    with locked(folder / "tiny.lock", "exports it", QUIET):
+        made = (folder / "tiny" / MANIFEST).is_file()
+        return open_bundle(folder / "tiny") if made else sskt_edge.export(tiny_run, folder / "tiny")
+
+
+@pytest.fixture
+def verb(tmp_path: Path) -> Verb:
+    """Runs verbs in the folder `tmp_path`, in this process."""
+    return Verb(tmp_path)
 
 
 @pytest.fixture

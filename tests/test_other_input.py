@@ -25,6 +25,7 @@ from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
 from sskt_edge.sources.zoo import open_source
 from sskt_edge.targets.reference import reference_logits
 from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.tasks.single_label import SINGLE_LABEL
 from tests.clips import CLIP, FRAMES, SIZE, add_clips, clips
 from tests.sources.small import CPU
 
@@ -131,5 +132,5 @@ def test_what_is_for_images_alone_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'clip'"):
         open_data(recipe(f"data.unlabelled={tmp_path}").data)
     with pytest.raises(DataError, match="--near"):
-        check_data(recipe().data, 8, QUIET)
-    assert check_data(recipe().data, 0, QUIET).passed
+        check_data(recipe().data, SINGLE_LABEL, 8, QUIET)
+    assert check_data(recipe().data, SINGLE_LABEL, 0, QUIET).passed

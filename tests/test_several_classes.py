@@ -87,20 +87,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     found = Place(tmp_path_factory.mktemp("user"))
     write_squares(found.folder)
     (found.folder / "squares.toml").write_text(RECIPE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLUMNS", "200")
-        verb = Verb(patch, found.folder)
-        code, found.trained, errors = verb("train", "squares.toml")
-        assert code == 0, errors
-        code, found.table, errors = verb("export", "--precision", "fp32,fp16,int8")
-        assert code == 0, errors
+    verb = Verb(found.folder)
+    code, found.trained, errors = verb("train", "squares.toml")
+    assert code == 0, errors
+    code, found.table, errors = verb("export", "--precision", "fp32,fp16,int8")
+    assert code == 0, errors
     return found
 
 
 @pytest.fixture
-def here(place: Place, monkeypatch: pytest.MonkeyPatch) -> Verb:
-    monkeypatch.setenv("COLUMNS", "200")
-    return Verb(monkeypatch, place.folder)
+def here(place: Place) -> Verb:
+    return Verb(place.folder)
 
 
 def test_a_training_says_and_keeps_the_map(place: Place) -> None:

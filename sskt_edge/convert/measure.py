@@ -19,8 +19,6 @@ from sskt_edge.inference.runners import Runner, runners_of
 from sskt_edge.inference.session import run_batches
 from sskt_edge.tasks.tolerances import Tolerances
 
-_SECONDS = 0.5  # of timing, each
-
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
@@ -119,7 +117,7 @@ def _seconds(
         Subject(answer.name, answer.runner.open(files[answer.precision], evaluation_set.shape, evaluation_set.batch))
         for answer in answers
     ]
-    return quick_latency(subjects, evaluation_set.images[:64], _SECONDS, progress) if subjects else {}
+    return quick_latency(subjects, evaluation_set.images[:64], progress) if subjects else {}
 
 
 def _judged(

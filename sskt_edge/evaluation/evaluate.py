@@ -28,8 +28,6 @@ from sskt_edge.machine.conditions import Conditions, conditions
 from sskt_edge.recipe.table import TableOptions
 from sskt_edge.tasks.task import Labels, Scores
 
-_SECONDS = 0.5  # of timing, each
-
 
 @dataclass(frozen=True, eq=False)
 class SessionResult:
@@ -212,7 +210,7 @@ def _report(bundle: Bundle, sessions: OpenSessions, asked: _Questions, progress:
         for one, result in zip(sessions.opened, results, strict=True)
         if not result.scores.not_finite
     ]
-    seconds = quick_latency(subjects, asked.images[:64], _SECONDS, progress) if subjects else {}
+    seconds = quick_latency(subjects, asked.images[:64], progress) if subjects else {}
     return Report(
         bundle=manifest.name,
         data=asked.data,

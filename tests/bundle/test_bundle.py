@@ -134,7 +134,7 @@ def test_a_file_in_a_folder_of_the_bundle_is_verified(bundle_path: Path) -> None
 
 
 @pytest.mark.parametrize("link", [".lock", "engines", "engines/a.plan"])
-def test_nothing_is_written_through_a_link_though_the_manifest_does_not_list_it(bundle_path: Path, link: str) -> None:
+def test_nothing_is_written_through_a_link_that_no_manifest_lists(bundle_path: Path, link: str) -> None:
     bundle = open_bundle(bundle_path)
     outside = bundle_path.parent / "outside"
     outside.mkdir()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import IO
 
@@ -28,29 +29,32 @@ def sskt_edge(*words: str, cwd: Path, **environment: str) -> subprocess.Complete
 
 
 class Verb:
-    """`sskt-edge` in this process, with streams of its own."""
+    """`sskt-edge` in this process, with streams of its own, in the folder `folder`."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self._monkeypatch, self._folder = monkeypatch, folder
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
-    def __call__(self, *words: str, encoding: str = "utf-8", **files: IO[bytes]) -> tuple[int, str, str]:
+    def __call__(
+        self, *words: str, encoding: str = "utf-8", columns: int = 200, **files: IO[bytes]
+    ) -> tuple[int, str, str]:
         """The exit code, and what it wrote on stdout and stderr, where they are not among `files`."""
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        own = {name: (self._folder / name).open("w+b") for name in ("stdout", "stderr") if name not in files}
-        with self._monkeypatch.context() as patch:
-            patch.chdir(self._folder)
-            patch.setattr(sys, "argv", ["sskt-edge", *words])
-            for name, file in {**own, **files}.items():
-                # Not closed here, as Python's own are not; the descriptor belongs to `file`.
-                stream = io.TextIOWrapper(io.BufferedWriter(io.FileIO(file.fileno(), "wb", closefd=False)), encoding)
-                patch.setattr(sys, name, stream)
-            with pytest.raises(SystemExit) as end:
-                main()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        said = {}
-        for name, file in own.items():
-            file.close()
-            said[name] = (self._folder / name).read_text(encoding)
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+            own = {"stdout": stdout, "stderr": stderr}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(self._folder)
+                patch.setenv("COLUMNS", str(columns))
+                patch.setattr(sys, "argv", ["sskt-edge", *words])
+                for name, file in {**own, **files}.items():
+                    # Not closed here, as Python's own are not; the descriptor belongs to `file`.
+                    raw = io.FileIO(file.fileno(), "wb", closefd=False)
+                    patch.setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(raw), encoding))
+                with pytest.raises(SystemExit) as end:
+                    main()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            for file in own.values():
+                file.seek(0)
+            said = [file.read().decode(encoding) for file in own.values()]
         assert isinstance(end.value.code, int)
-        return end.value.code, said.get("stdout", ""), said.get("stderr", "")
+        return end.value.code, said[0], said[1]

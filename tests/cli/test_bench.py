@@ -51,13 +51,13 @@ def test_the_newest_bundle_is_measured_and_the_method_said(place: Path) -> None:
         assert said in done.stdout
 
 
-def test_json_is_one_object_alone(place: Path) -> None:
-    done = sskt_edge(
-        "bench", "bundles/tiny", "--runs", "1", "--provider", "cpu", "--backend", "onnxruntime", "--json", cwd=place
+def test_json_is_one_object_alone(verb: Verb, place: Path) -> None:
+    code, shown, errors = verb(
+        "bench", "bundles/tiny", "--runs", "1", "--provider", "cpu", "--backend", "onnxruntime", "--json"
     )
 
-    assert (done.returncode, done.stderr) == (0, "")
-    said = json.loads(done.stdout)
+    assert (code, errors) == (0, "")
+    said = json.loads(shown)
     assert said["threads"] >= 1
     assert [one["batch"] for one in said["measurements"]] == [1, 4, 5]
     assert all(one["latency"]["n"] == 1 for one in said["measurements"])
@@ -89,23 +89,20 @@ def test_a_manifest_without_its_own_hash_is_noted(verb: Verb, place: Path) -> No
         (("bundles/tiny", "--batch", "6"), "--batch 6"),
     ],
 )
-def test_a_wrong_input_gets_one_message(words: tuple[str, ...], said: str, place: Path) -> None:
-    done = sskt_edge("bench", *words, cwd=place)
+def test_a_wrong_input_gets_one_message(words: tuple[str, ...], said: str, verb: Verb, place: Path) -> None:
+    code, shown, errors = verb("bench", *words)
 
-    assert done.returncode == 2, done
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    assert said in done.stderr
+    assert (code, shown) == (2, ""), errors
+    assert said in errors
 
 
-def test_a_broken_network_fails_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_network_fails_with_1(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiny, "BIAS", np.array([0, np.inf, 0], dtype=np.float32))
     path = tiny.write_bundle(tmp_path / "broken")
 
-    done = sskt_edge("bench", str(path), "--runs", "1", cwd=tmp_path)
+    code, _, errors = verb("bench", str(path), "--runs", "1")
 
-    assert done.returncode == 1, done
-    assert "not finite numbers" in done.stderr
+    assert (code, "not finite numbers" in errors) == (1, True), errors
 
 
 def test_a_device_its_copies_and_its_pace_are_shown(

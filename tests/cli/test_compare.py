@@ -32,9 +32,9 @@ def place(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Verb:
+def here(place: Path) -> Verb:
     """Runs verbs in that folder."""
-    return Verb(monkeypatch, place)
+    return Verb(place)
 
 
 def test_more_arms_are_added_to_what_is_there_and_a_wild_one_ends_with_1(place: Path, here: Verb) -> None:

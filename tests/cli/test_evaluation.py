@@ -15,7 +15,7 @@ from sskt_edge.inference.open_sessions import open_sessions
 from sskt_edge.machine.gpus import GpuState
 from tests.bundle.several import write_several, write_table
 from tests.bundle.tiny import write_bundle
-from tests.cli.run import Verb, sskt_edge
+from tests.cli.run import Verb
 
 pytest.importorskip("onnxruntime")
 
@@ -66,11 +66,10 @@ def test_it_says_on_which_images_parity_was_judged(
     assert row("parity", bundle, replace(report, data="photos"), capsys).startswith("on 6 golden images")
 
 
-def test_a_bundle_is_found_where_it_was_copied_to(tmp_path: Path) -> None:
+def test_a_bundle_is_found_where_it_was_copied_to(verb: Verb, tmp_path: Path) -> None:
     write_bundle(tmp_path / "NAME")
-    done = sskt_edge("eval", "--backend", "onnxruntime", "--provider", "cpu", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "evaluating the newest bundle, NAME" in done.stderr
+    code, _, errors = verb("eval", "--backend", "onnxruntime", "--provider", "cpu")
+    assert (code, "evaluating the newest bundle, NAME" in errors) == (0, True), errors
 
 
 def test_a_table_with_columns_of_its_own_is_read(verb: Verb, tmp_path: Path) -> None:

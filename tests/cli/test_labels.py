@@ -46,9 +46,9 @@ def place(tiny_teacher: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Verb:
+def here(place: Path) -> Verb:
     """Runs verbs in that folder."""
-    return Verb(monkeypatch, place)
+    return Verb(place)
 
 
 def collection(place: Path, store: str = "labels") -> str:
@@ -67,7 +67,6 @@ def damaged_copy(place: Path, name: str) -> Path:
 
 
 def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path, here: Verb) -> None:
-    here("labels", "list")  # its streams are files in that folder
     before = sorted(place.rglob("*"))
     told = ("--set", "labels.engine=torch", "--set", "labels.precision=fp32", "--set", "labels.views=fresh")
     code, said, errors = here("labels", "plan", "small.toml", *told)
@@ -81,27 +80,26 @@ def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path, her
     assert lines[-1].endswith(f"sskt-edge train small.toml {' '.join(told)}")
 
 
-def test_a_store_is_listed(place: Path) -> None:
-    done = sskt_edge("labels", "list", cwd=place, COLUMNS="50")
-    assert done.returncode == 0, done.stderr
-    name, labels, asked, kept, by = (line.strip() for line in done.stdout.strip().splitlines()[:5])
+def test_a_store_is_listed(place: Path, here: Verb) -> None:
+    code, said, errors = here("labels", "list", columns=50)
+    assert code == 0, errors
+    name, labels, asked, kept, by = (line.strip() for line in said.strip().splitlines()[:5])
     assert name == collection(place)  # whole, on whatever terminal: it is there to be copied
     assert re.fullmatch(r"labels +\d+, \d kB, used today", labels)
     assert re.fullmatch(r"asked by +torch-fp32 on cpu, native 16 px", asked)
     assert re.fullmatch(r"kept +all 10 logits", kept)
     assert re.fullmatch(r"for +labelled \(teacher\)", by)
-    (told,) = json.loads(sskt_edge("labels", "list", "--json", cwd=place).stdout)
+    (told,) = json.loads(here("labels", "list", "--json")[1])
     assert (told["name"], told["engine"], told["top_k"]) == (collection(place), "torch-fp32", 0)
     assert told["fills"][0]["recipe"] == "labelled"
 
 
-def test_a_whole_store_verifies(place: Path) -> None:
-    done = sskt_edge("labels", "verify", cwd=place)
-    assert done.returncode == 0, done.stderr
-    assert "1: all whole" in done.stdout
+def test_a_whole_store_verifies(here: Verb) -> None:
+    code, said, errors = here("labels", "verify")
+    assert (code, "1: all whole" in said) == (0, True), errors
 
 
-def test_a_damaged_shard_is_named_with_exit_code_one_and_the_next_fill_mends_it(place: Path, here: Verb) -> None:
+def test_a_damaged_shard_is_named_with_1_and_the_next_fill_mends_it(place: Path, here: Verb) -> None:
     shard = damaged_copy(place, "damaged")
     code, said, errors = here("labels", "verify", "--store", "damaged")
     assert code == 1
@@ -116,29 +114,27 @@ def test_a_damaged_shard_is_named_with_exit_code_one_and_the_next_fill_mends_it(
     assert here("labels", "verify", "--store", "damaged")[0] == 0
 
 
-def test_verify_says_as_json_what_is_damaged(place: Path) -> None:
+def test_verify_says_as_json_what_is_damaged(place: Path, here: Verb) -> None:
     shard = damaged_copy(place, "damaged too")
-    done = sskt_edge("labels", "verify", "--store", "damaged too", "--json", cwd=place)
-    assert done.returncode == 1
-    (damage,) = json.loads(done.stdout)["damaged"]
+    code, said, _ = here("labels", "verify", "--store", "damaged too", "--json")
+    assert code == 1
+    (damage,) = json.loads(said)["damaged"]
     assert damage["shard"] == str(shard.relative_to(place))
 
 
-def test_collections_are_pruned_by_name_or_by_age(place: Path) -> None:
+def test_collections_are_pruned_by_name_or_by_age(place: Path, here: Verb) -> None:
     shutil.copytree(place / "labels", place / "old")
     name = collection(place, "old")
-    kept = sskt_edge("labels", "prune", "--unused", "1", "--store", "old", cwd=place)
-    assert kept.returncode == 0
-    assert "pruned 0 of 1 collection" in kept.stdout
+    code, said, errors = here("labels", "prune", "--unused", "1", "--store", "old")
+    assert (code, "pruned 0 of 1 collection" in said) == (0, True), errors
     for words in ((name,), ("--unused", "30")):
         shutil.rmtree(place / "old")
         shutil.copytree(place / "labels", place / "old")
         month_ago = time.time() - 40 * 86400
         os.utime(place / "old" / name / "manifest.json", (month_ago, month_ago))
-        done = sskt_edge("labels", "prune", *words, "--store", "old", cwd=place)
-        assert done.returncode == 0, done.stderr
-        assert "pruned 1 of 1 collection" in done.stdout
-        assert name in done.stdout
+        code, said, errors = here("labels", "prune", *words, "--store", "old")
+        assert code == 0, errors
+        assert "pruned 1 of 1 collection" in said and name in said
         assert LabelStore(place / "old").collections() == []
 
 
@@ -154,14 +150,14 @@ def test_collections_are_pruned_by_name_or_by_age(place: Path) -> None:
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
 )
-def test_wrong_input_ends_in_one_message(words: tuple[str, ...], said: str, place: Path) -> None:
-    done = sskt_edge("labels", *words, cwd=place)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert done.stdout == ""
+def test_wrong_input_ends_in_one_message(words: tuple[str, ...], said: str, here: Verb) -> None:
+    code, shown, errors = here("labels", *words)
+    assert (code, shown) == (2, "")
+    assert said in errors
+    assert len(errors.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_signal_while_labels_are_asked_keeps_them(place: Path, tmp_path: Path) -> None:
     told = [word for change in (*LONG, f"labels.store={tmp_path / 'labels'}") for word in ("--set", change)]
     command = [sys.executable, "-m", "sskt_edge.cli.main", "train", "small.toml", *told]
@@ -179,15 +175,15 @@ def test_a_signal_while_labels_are_asked_keeps_them(place: Path, tmp_path: Path)
     assert kept.verify() == []
 
 
-def test_labels_that_lost_their_manifest_do_not_verify(place: Path) -> None:
+def test_labels_that_lost_their_manifest_do_not_verify(place: Path, here: Verb) -> None:
     shutil.copytree(place / "labels", place / "lost")
     (manifest,) = (place / "lost").rglob("manifest.json")
     manifest.unlink()
-    done = sskt_edge("labels", "verify", "--store", "lost", cwd=place)
-    assert done.returncode == 1
-    assert f"lost/{collection(place)}: put a copy of manifest.json back" in done.stdout
-    done = sskt_edge("labels", "verify", "--store", "lost", "--json", cwd=place)
-    assert json.loads(done.stdout)["without_manifest"] == [f"lost/{collection(place)}"]
+    code, said, _ = here("labels", "verify", "--store", "lost")
+    assert code == 1
+    assert f"lost/{collection(place)}: put a copy of manifest.json back" in said
+    _, said, _ = here("labels", "verify", "--store", "lost", "--json")
+    assert json.loads(said)["without_manifest"] == [f"lost/{collection(place)}"]
 
 
 def test_labels_whose_manifest_has_no_hash_of_its_own_are_noted(verb: Verb, tmp_path: Path) -> None:

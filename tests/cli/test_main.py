@@ -3,41 +3,46 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from sskt_edge.targets.run_folder import TrainedNetwork
-from tests.cli.run import sskt_edge
+from tests.cli.run import Verb
 from tests.training.small import text
 
 
-def assert_one_message(words: tuple[str, ...], cwd: Path, *said: str) -> None:
-    """Exit code 2, one message with these parts, no traceback, nothing written."""
-    before = sorted(cwd.rglob("*"))
-    done = sskt_edge(*words, cwd=cwd)
-    assert done.returncode == 2, done
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    for part in said:
-        assert part in done.stderr
-    assert sorted(cwd.rglob("*")) == before
+@pytest.fixture
+def one_message(verb: Verb, tmp_path: Path) -> Callable[..., None]:
+    """Checks that words end with exit code 2, one message that has these parts, and nothing written."""
+
+    def check(words: tuple[str, ...], *said: str) -> None:
+        before = sorted(tmp_path.rglob("*"))
+        code, shown, errors = verb(*words)
+        assert (code, shown) == (2, ""), errors
+        for part in said:
+            assert part in errors
+        assert sorted(tmp_path.rglob("*")) == before
+
+    return check
 
 
-def test_no_verb_shows_the_help(tmp_path: Path) -> None:
-    done = sskt_edge(cwd=tmp_path)
-    for verb in ("train", "export", "eval", "bench", "predict", "recipe", "networks", "doctor"):
-        assert verb in done.stdout + done.stderr
+def test_no_verb_shows_the_help(verb: Verb) -> None:
+    _, said, errors = verb()
+    for name in ("train", "export", "eval", "bench", "predict", "recipe", "networks", "doctor"):
+        assert name in said + errors
 
 
-def test_the_version_is_said(tmp_path: Path) -> None:
-    done = sskt_edge("--version", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, f"sskt-edge {version('sskt-edge')}\n")
+def test_the_version_is_said(verb: Verb) -> None:
+    assert verb("--version")[:2] == (0, f"sskt-edge {version('sskt-edge')}\n")
 
 
-def test_an_unknown_verb_is_an_error_of_input(tmp_path: Path) -> None:
-    assert_one_message(("trian", "x"), tmp_path, "No such command", "train")
+def test_an_unknown_verb_is_an_error_of_input(one_message: Callable[..., None]) -> None:
+    one_message(("trian", "x"), "No such command", "train")
 
 
 @pytest.mark.parametrize(
@@ -54,19 +59,19 @@ def test_an_unknown_verb_is_an_error_of_input(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_recipe_gets_one_message(
-    change: str, said: tuple[str, ...], tiny_run: TrainedNetwork, tmp_path: Path
+    change: str, said: tuple[str, ...], tiny_run: TrainedNetwork, one_message: Callable[..., None], tmp_path: Path
 ) -> None:
     (tmp_path / "r.toml").write_text(text(tiny_run.folder.path))
-    assert_one_message(("train", "r.toml", "--set", change), tmp_path, *said)
+    one_message(("train", "r.toml", "--set", change), *said)
 
 
-def test_a_missing_recipe_offers_the_nearest(tmp_path: Path) -> None:
-    assert_one_message(("train", "quikstart"), tmp_path, "No recipe 'quikstart'", "Nearest: 'quickstart'")
+def test_a_missing_recipe_offers_the_nearest(one_message: Callable[..., None]) -> None:
+    one_message(("train", "quikstart"), "No recipe 'quikstart'", "Nearest: 'quickstart'")
 
 
-def test_a_file_that_is_no_toml_gets_one_message(tmp_path: Path) -> None:
+def test_a_file_that_is_no_toml_gets_one_message(one_message: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text("name = \n")
-    assert_one_message(("train", "r.toml"), tmp_path, "'r.toml' is not TOML", "line 1")
+    one_message(("train", "r.toml"), "'r.toml' is not TOML", "line 1")
 
 
 @pytest.mark.parametrize(
@@ -81,22 +86,20 @@ def test_a_file_that_is_no_toml_gets_one_message(tmp_path: Path) -> None:
         (("recipe", "new", "--data", "photos"), "No folder of images at 'photos'"),
     ],
 )
-def test_what_is_not_there_is_named_with_what_to_do(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    assert_one_message(words, tmp_path, said)
+def test_what_is_not_there_is_named_with_what_to_do(
+    words: tuple[str, ...], said: str, one_message: Callable[..., None]
+) -> None:
+    one_message(words, said)
 
 
-def test_with_json_an_error_is_an_object_too(tmp_path: Path) -> None:
-    done = sskt_edge("eval", "nothing", "--json", cwd=tmp_path)
-    assert done.returncode == 2
-    error = json.loads(done.stdout)["error"]
-    assert error["kind"] == "BundleError"
-    assert error["message"] in done.stderr
+def test_with_json_an_error_is_an_object_too(verb: Verb) -> None:
+    code, said, errors = verb("eval", "nothing", "--json")
+    error = json.loads(said)["error"]
+    assert (code, error["kind"]) == (2, "BundleError")
+    assert error["message"] in errors
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     command = f"{sys.executable} -m sskt_edge.cli.main recipe schema | head -n 1"
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "{\n"

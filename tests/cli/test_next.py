@@ -45,7 +45,7 @@ def test_a_new_recipe_is_followed_by_its_training(verb: Verb, tmp_path: Path) ->
     assert verb("recipe", "check", "it's mine.toml")[0] == 0
 
 
-def test_an_evaluation_is_followed_by_the_same_on_more_images_and_by_its_bench(verb: Verb, tmp_path: Path) -> None:
+def test_an_evaluation_is_followed_by_more_images_and_its_bench(verb: Verb, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     write_bundle(tmp_path / "my bundle")
     asked = ("--precision", "fp32", "--backend", "onnxruntime", "--provider", "cpu")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.bundle.several import write_several, write_table
 from tests.bundle.tiny import write_bundle, write_images
-from tests.cli.run import Verb
+from tests.cli.run import Verb, sskt_edge
 from tests.sealed import of_before
 
 pytest.importorskip("onnxruntime")
@@ -41,11 +41,11 @@ def test_one_bad_file_is_told_and_the_others_are_answered(verb: Verb, photos: Pa
     assert failed["image"] == "nowhere.png" and failed["error"]["kind"] == "DataError"
 
 
-def test_what_of_a_folder_is_not_taken_is_said(verb: Verb, photos: Path) -> None:
+def test_what_of_a_folder_is_not_taken_is_said(photos: Path) -> None:
     (photos / "1.cr2").write_bytes(b"")
-    code, said, errors = verb("predict", "bundle", "photos")
-    assert code == 0 and "photos/red/0.png" in said
-    assert "'photos': not taken: 1 .cr2" in errors
+    done = sskt_edge("predict", "bundle", "photos", cwd=photos.parent)
+    assert done.returncode == 0 and "photos/red/0.png" in done.stdout
+    assert "'photos': not taken: 1 .cr2" in done.stderr
 
 
 def test_where_none_can_be_read_the_input_is_wrong(verb: Verb, photos: Path) -> None:

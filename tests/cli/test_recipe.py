@@ -13,31 +13,31 @@ from typer.testing import CliRunner
 from sskt_edge.cli.recipe import app
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.shipped import shipped_recipes
-from tests.cli.run import Verb, sskt_edge
+from tests.cli.run import Verb
 from tests.data.small import write_classes
 
 
-def test_list_names_every_shipped_recipe(tmp_path: Path) -> None:
-    done = sskt_edge("recipe", "list", cwd=tmp_path)
+def test_list_names_every_shipped_recipe(verb: Verb) -> None:
+    _, said, _ = verb("recipe", "list")
     for name in shipped_recipes():
-        assert name in done.stdout
-    assert set(json.loads(sskt_edge("recipe", "list", "--json", cwd=tmp_path).stdout)) == set(shipped_recipes())
+        assert name in said
+    assert set(json.loads(verb("recipe", "list", "--json")[1])) == set(shipped_recipes())
 
 
-def test_show_prints_the_file_as_it_is(tmp_path: Path) -> None:
+def test_show_prints_the_file_as_it_is(verb: Verb) -> None:
     text = shipped_recipes()["flowers"].read_text()
-    assert sskt_edge("recipe", "show", "flowers", cwd=tmp_path).stdout == text
-    assert json.loads(sskt_edge("recipe", "show", "flowers", "--json", cwd=tmp_path).stdout)["text"] == text
+    assert verb("recipe", "show", "flowers")[1] == text
+    assert json.loads(verb("recipe", "show", "flowers", "--json")[1])["text"] == text
 
 
-def test_check_lays_set_over_the_recipe(tmp_path: Path) -> None:
-    done = sskt_edge("recipe", "check", "flowers", "--set", "train.epochs=7", "--json", cwd=tmp_path)
-    assert json.loads(done.stdout)["recipe"]["train"]["epochs"] == 7
-    assert "a valid recipe" in sskt_edge("recipe", "check", "flowers", cwd=tmp_path).stdout
+def test_check_overrides_values_of_the_recipe(verb: Verb) -> None:
+    _, said, _ = verb("recipe", "check", "flowers", "--set", "train.epochs=7", "--json")
+    assert json.loads(said)["recipe"]["train"]["epochs"] == 7
+    assert "a valid recipe" in verb("recipe", "check", "flowers")[1]
 
 
-def test_schema_is_that_of_a_recipe(tmp_path: Path) -> None:
-    schema = json.loads(sskt_edge("recipe", "schema", cwd=tmp_path).stdout)
+def test_schema_is_that_of_a_recipe(verb: Verb) -> None:
+    schema = json.loads(verb("recipe", "schema")[1])
     assert set(schema["required"]) == {"name", "data", "target"}
     assert schema["additionalProperties"] is False
 

@@ -47,9 +47,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Verb:
+def here(place: Path) -> Verb:
     """Runs verbs in the user's folder."""
-    return Verb(monkeypatch, place)
+    return Verb(place)
 
 
 def test_the_new_recipe_says_what_the_folder_holds(place: Path) -> None:

@@ -25,7 +25,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_regular_file_is_read_and_one_byte_more_than_expected_shows_that_it_is_longer(tmp_path: Path) -> None:
+def test_a_regular_file_is_read_with_a_byte_more_where_it_is_longer(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"12345")
     (tmp_path / "link").symlink_to(tmp_path / "a")
     assert read_regular(tmp_path / "a") == read_regular(tmp_path / "link") == b"12345"

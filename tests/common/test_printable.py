@@ -11,7 +11,7 @@ from sskt_edge.common.printable import UNPRINTABLE, as_utf8, is_utf8, printable,
 TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
-def test_unprintable_are_control_characters_surrogates_and_what_turns_a_text() -> None:
+def test_unprintable_are_controls_surrogates_and_what_turns_a_text() -> None:
     characters = map(chr, range(0x110000))
     wanted = {
         one

@@ -42,9 +42,7 @@ def true_ranges(model: onnx.ModelProto, images: npt.NDArray[np.uint8]) -> dict[s
 
 
 @pytest.mark.parametrize("count", [37, 16, 3, 1])
-def test_minmax_is_the_range_of_all_values_whatever_the_size_of_the_last_batch(
-    network: onnx.ModelProto, count: int
-) -> None:
+def test_minmax_is_the_range_of_all_values_whatever_the_last_batch(network: onnx.ModelProto, count: int) -> None:
     images = pictures(count, seed=5)[0]
     expected = true_ranges(network, images)
     # No image's values are the range of all.
@@ -100,7 +98,7 @@ def test_percentile_is_never_wider_than_minmax(network: onnx.ModelProto) -> None
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_order_of_the_images_does_not_matter_much_and_dark_ones_may_come_first(
+def test_the_order_of_the_images_hardly_matters_dark_ones_may_be_first(
     network: onnx.ModelProto, method: Method
 ) -> None:
     bright = pictures(32, seed=5)[0]

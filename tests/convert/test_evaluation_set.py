@@ -128,7 +128,7 @@ def test_calibration_images_are_never_test_or_validation_images(tmp_path: Path) 
         assert not shown & {row.tobytes() for row in pixel_hashes(images.calibration)}
 
 
-def test_calibration_images_are_training_and_unlabelled_files_by_their_content(photos: Path, tmp_path: Path) -> None:
+def test_calibration_takes_training_and_unlabelled_files_by_content(photos: Path, tmp_path: Path) -> None:
     images = open_images(on_photos(photos, tmp_path), QUIET)
 
     assert len(images.hashes) == len(set(images.hashes)) == len(images.calibration) == 3 * 8 + 9
@@ -180,7 +180,7 @@ def is_moved(image: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool
     return any(np.array_equal(padded[y : y + side, x : x + side], other) for y, x in places)
 
 
-def test_the_search_looks_at_calibration_images_where_the_network_has_not_seen_them(tmp_path: Path) -> None:
+def test_the_search_looks_at_calibration_images_new_to_the_network(tmp_path: Path) -> None:
     images = open_images(run_on(tiny_recipe(), tmp_path / "run"), QUIET)
     same = [np.array_equal(*pair) for pair in zip(images.calibration, images.searched, strict=True)]
     assert len(same) == 50

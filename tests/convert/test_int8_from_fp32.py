@@ -80,7 +80,7 @@ def test_the_form_of_tensorrt_leaves_biases_as_they_are() -> None:
     assert np.array_equal(tensors(graph)[bias], tensors(graph_of(trained()))["network.fc.bias"])
 
 
-def test_the_form_of_the_cpu_has_uint8_activations_int8_weights_and_int32_biases() -> None:
+def test_the_cpu_form_is_uint8_activations_int8_weights_int32_biases() -> None:
     graph = graph_of(int8_of(trained(), CPU))
     constants = tensors(graph)
     kinds: dict[str, set[np.dtype[Any]]] = {"weights": set(), "activations": set()}
@@ -178,7 +178,7 @@ def cut_off(far: float) -> bytes:
 
 
 @by_form
-def test_what_an_activation_cuts_off_does_not_coarsen_what_it_lets_through(form: Form) -> None:
+def test_what_an_activation_cuts_off_does_not_coarsen_the_rest(form: Form) -> None:
     content = cut_off(100)
     images, _ = pictures()
     expected = logits_of(content, images)

@@ -207,7 +207,7 @@ WIDE = Tolerances(int8_agreement=0.5)
 ANY = Tolerances(int8_agreement=0, int8_metric_drop=1)
 
 
-def test_labels_of_validation_images_count_though_the_classes_agree_well_enough() -> None:
+def test_labels_of_validation_images_count_even_if_the_classes_agree() -> None:
     evaluation_set, _, flipped = flips()
     right = labels_of(flipped, predictions(evaluation_set.logits))
     # Of the images with labels int8 gets none right.

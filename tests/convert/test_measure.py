@@ -83,7 +83,7 @@ def test_every_runner_that_takes_a_file_has_a_record() -> None:
     assert [len(found[precision].measured[0].undecided) for precision in files] == [0, 1]  # 40 images cannot show 99 %
 
 
-def test_what_is_out_of_tolerance_says_why_in_the_record_and_with_the_runners_name() -> None:
+def test_what_is_out_of_tolerance_is_recorded_with_why_and_the_runner() -> None:
     (record,), reasons = (found := measured({"int8": guessing()})["int8"]).measured, found.reasons
     parity = evaluation_set().parity(logits_of(guessing(), evaluation_set().images))
     lost = accuracy_drop(

@@ -219,9 +219,7 @@ def test_why_a_precision_was_refused_stays_until_it_is_asked_for_again(
     assert stays(path, tiny_run, images, *same, FP32, fp32=b"of another torch").refused == {}
 
 
-def test_what_would_have_to_go_is_named_and_nothing_is_changed_until_that_is_asked_for(
-    tiny_run: TrainedNetwork, older: Path
-) -> None:
+def test_what_would_have_to_go_is_named_and_stays_until_it_is_asked_for(tiny_run: TrainedNetwork, older: Path) -> None:
     before, run, progress = files_in(older), with_options(tiny_run, FP32, "export.parity.int8_metric_drop=0"), Lines()
     with pytest.raises(BundleError, match="--replace"):
         bundle_from_run(run, older)
@@ -262,7 +260,7 @@ def test_a_broken_manifest_makes_no_file_of_the_users_ours(tiny_run: TrainedNetw
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_file_of_the_users_under_a_name_that_an_export_writes_is_not_overwritten(
+def test_a_users_file_with_a_name_of_an_export_is_not_overwritten(
     replaced: bool, tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path
 ) -> None:
     path = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")

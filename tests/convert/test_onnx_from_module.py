@@ -143,7 +143,7 @@ def test_onnx_runtime_answers_as_torch_does_at_every_batch(model: str) -> None:
         assert np.abs(logits - expected).max() <= tolerance, batch
 
 
-def test_a_stripped_network_is_node_for_node_the_one_that_never_had_branches() -> None:
+def test_a_stripped_network_equals_one_without_branches_node_for_node() -> None:
     network = network_of("resnet20")
     start = {key: value.clone() for key, value in network.state_dict().items()}
     branched = learner_of(network, "resnet20", {"imagenet": 7, "places": 3}).train()

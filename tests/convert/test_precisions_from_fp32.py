@@ -62,7 +62,7 @@ class _TakesNoInt8(OnnxRuntimeSession):
         super().__init__(content, shape, max_batch, **how)
 
 
-def test_int8_that_another_library_does_not_take_is_refused_and_the_rest_exported(
+def test_int8_that_a_library_does_not_take_is_refused_alone(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_onnx_runtime(monkeypatch, _TakesNoInt8)
@@ -104,7 +104,7 @@ def test_for_tensorrt_alone_there_is_no_second_int8_file(tiny_run: TrainedNetwor
 
 
 @pytest.mark.parametrize(("devices", "marked"), [("tensorrt", True), ("cpu", False)])
-def test_what_tensorrt_would_refuse_is_refused_or_remarked_where_it_is_for_tensorrt(
+def test_what_tensorrt_would_refuse_is_refused_or_remarked(
     devices: str, marked: bool, tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sskt_edge.convert.precisions_from_fp32.lint_for_tensorrt", lambda _: ["a node of its own"])

@@ -28,7 +28,7 @@ def test_where_every_content_is_another_there_is_nothing_to_say() -> None:
     assert copies.lines() == []
 
 
-def test_test_images_that_are_copies_are_counted_each_with_the_first_training_image() -> None:
+def test_copies_among_test_images_name_the_first_training_image() -> None:
     copies = found(
         training=part("train", [5, 0, 5, 1], [0, 0, 0, 1]),
         validation=part("kept", [6, 7], [0, 1]),

@@ -214,7 +214,7 @@ def test_parts_in_any_case_hold_the_classes(tmp_path: Path, train: str, test: st
     assert (len(reader.training([16], QUIET)[0]), len(reader.test([16], QUIET))) == (5, 2)
 
 
-def test_a_class_called_train_is_learnt_next_to_others_and_inside_of_parts(tmp_path: Path) -> None:
+def test_a_class_called_train_is_learnt_by_others_and_inside_parts(tmp_path: Path) -> None:
     counts = {"bus": 2, "car": 2, "train": 2}
     assert FolderReader(folder_data(write_classes(tmp_path / "flat", counts))).classes == ("bus", "car", "train")
     write_classes(tmp_path / "parts" / "train", counts)

@@ -85,7 +85,7 @@ def test_images_without_a_class_are_held_out_and_budgeted_too() -> None:
     assert strata[budget(strata, order, 5)].sum(axis=0)[2] == 5
 
 
-def test_a_budget_takes_the_first_of_each_class_and_a_larger_one_contains_it() -> None:
+def test_a_budget_takes_the_first_of_each_class_a_larger_contains_it() -> None:
     labels, order = labels_of(1), rank(hashes(1), 1)
     strata = MULTI_LABEL.strata(labels)
     taken = {size: budget(strata, order, size) for size in (5, 10, 40)}

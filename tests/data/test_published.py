@@ -67,7 +67,7 @@ def test_budget_and_validation_are_cut_from_the_training_images(
     assert np.bincount(validation.labels).tolist() == [1] * 10
 
 
-def test_stl10s_unlabelled_images_come_upright_without_those_that_are_known(
+def test_stl10s_unlabelled_images_come_upright_without_the_known_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = np.random.default_rng(3).integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
@@ -100,7 +100,7 @@ def test_stl10s_unlabelled_images_are_in_memory_once(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("name", list(PUBLISHED))
-def test_a_data_set_that_is_not_there_says_the_layout_and_leaves_nothing_behind(
+def test_a_missing_data_set_says_the_layout_and_leaves_nothing_behind(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere(monkeypatch)

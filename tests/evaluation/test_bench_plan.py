@@ -41,9 +41,7 @@ def runs(groups: list[Group]) -> dict[str, int]:
 
 @pytest.mark.parametrize("seconds", [0.5, 5.0, 45.0])
 @pytest.mark.parametrize("costs", [SMALL, LARGE, MIXED], ids=["small", "large", "mixed"])
-def test_all_that_is_planned_and_all_that_is_done_takes_no_longer_than_asked(
-    costs: dict[str, float], seconds: float
-) -> None:
+def test_what_is_planned_and_what_is_done_take_no_longer_than_asked(costs: dict[str, float], seconds: float) -> None:
     watch = Watch()
     groups = groups_of(watch, costs)
 

@@ -181,9 +181,7 @@ def test_an_empty_class_of_the_bundle_is_asked_for_images_alone(bundle_path: Pat
     assert "remove" not in str(caught.value)
 
 
-def test_the_test_images_are_found_in_any_case_and_what_is_not_taken_is_noted(
-    bundle_path: Path, images_path: Path
-) -> None:
+def test_test_images_are_found_in_any_case_and_the_rest_is_noted(bundle_path: Path, images_path: Path) -> None:
     (images_path / "red" / "1.cr2").write_bytes(b"")
     root = images_path.parent / "data"
     shutil.copytree(images_path, root / "Train")

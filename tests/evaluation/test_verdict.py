@@ -70,7 +70,7 @@ def test_equal_logits_are_never_out_of_tolerance(precision: str) -> None:
     assert reasons_of(precision, parity_of(), tightest, paired_drop(100, 0, 0)) == []
 
 
-def test_fp32_is_judged_by_the_largest_difference_as_a_share_of_the_largest_logit() -> None:
+def test_fp32_is_judged_by_its_difference_per_largest_logit() -> None:
     allowed = tolerances_of("fp32_difference.onnxruntime_cpu=0.25")
 
     assert reasons_of("fp32", parity_of(apart=1.0, scale=4.0), allowed) == []
@@ -149,7 +149,7 @@ def test_a_single_flip_shows_that_not_all_agree(share: str, out: bool) -> None:
         (paired_drop(10_000, 160, 20), "out"),
     ],
 )
-def test_the_accuracy_that_int8_costs_is_judged_by_what_its_interval_shows(drop: Drop, shown: str) -> None:
+def test_the_accuracy_that_int8_costs_is_judged_by_its_interval(drop: Drop, shown: str) -> None:
     for precision in ("int8", "int8-cpu"):
         found = verdict(precision, RUNNER, parity_of(images=10_000), Tolerances(), drop)
         assert (bool(found.reasons), bool(found.undecided)) == (shown == "out", shown == "too few")
@@ -195,7 +195,7 @@ def cases() -> list[tuple[str, Parity, Drop]]:
     return found
 
 
-def test_the_tolerance_that_is_said_to_pass_does_and_a_tighter_one_does_not() -> None:
+def test_the_tolerance_that_is_said_to_pass_does_a_tighter_does_not() -> None:
     tight = ["fp32_difference.onnxruntime_cpu=1e-30", "fp16_agreement=1", "int8_agreement=1"]
     tight.append("int8_metric_drop=0")
     seen: dict[str, int] = {}

@@ -237,7 +237,7 @@ def test_the_python_of_a_page_runs(
     assert capsys.readouterr().out == prints
 
 
-def test_trtexec_s_options_are_its_own_and_the_profile_is_of_the_network_s_input() -> None:
+def test_trtexec_gets_its_own_options_and_the_networks_profile() -> None:
     page = KIT / "trtexec.md"
     of_tensorrt, of_rtx = runs_of(page, "trtexec"), runs_of(page, "tensorrt_rtx")
     every = [*of_tensorrt, *of_rtx]

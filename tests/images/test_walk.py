@@ -57,7 +57,7 @@ def test_folders_of_a_system_are_neither_classes_nor_images(tmp_path: Path, name
     assert sub_folders(tmp_path)[0] == ["cat"] and sub_folders(tmp_path)[1].folders == Counter({name: 1})
 
 
-def test_images_in_no_sub_folder_are_counted_and_other_files_there_are_usual(tmp_path: Path) -> None:
+def test_images_in_no_sub_folder_are_counted_other_files_are_usual(tmp_path: Path) -> None:
     touch(tmp_path / "cat" / "1.jpg", tmp_path / "2.jpg", tmp_path / "README.md", tmp_path / "._2.jpg")
     for name, target in {"dog": "nowhere", "self": ".", "up": ".."}.items():
         (tmp_path / name).symlink_to(target)
@@ -106,9 +106,7 @@ def test_a_folder_that_may_not_be_listed_is_named_with_the_reason(
         images_below(Path("photos"))
 
 
-def test_a_root_that_may_not_be_listed_or_reached_is_named_with_the_reason(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_root_that_cannot_be_listed_is_named_with_the_reason(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     (tmp_path / "photos" / "cat").mkdir(parents=True)
     (tmp_path / "photos").chmod(0)
     request.getfixturevalue("not_root")

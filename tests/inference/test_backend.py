@@ -25,7 +25,7 @@ def bundle(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     return open_bundle(bundle_path)
 
 
-def test_every_entry_loads_a_backend_and_its_folder_has_the_same_files() -> None:
+def test_every_entry_loads_a_backend_with_the_same_files() -> None:
     folder = Path(__file__).parents[2] / "sskt_edge" / "inference" / "backends"
     for name, entry in BACKENDS.items():
         backend = backend_named(name)

@@ -105,7 +105,7 @@ class TestBuilding:
         ((_, sidecar),) = [engine for engine in engines(bundle) if engine.sidecar.network == "fp16"]
         assert sidecar == built["fp16"].sidecar and sidecar.compute_capabilities == ["8.9"]
 
-    def test_a_precision_that_is_not_there_is_refused_before_anything_is_built(self, path: Path) -> None:
+    def test_a_precision_that_is_missing_is_refused_before_any_build(self, path: Path) -> None:
         with pytest.raises(BundleError, match=r"has no int8\. It has: fp32, fp16"):
             build_engines(open_bundle(path), ["int8"], "tensorrt_rtx")
 
@@ -129,7 +129,7 @@ class TestBuilding:
         ((_, sidecar),) = engines(open_bundle(path))
         assert sidecar.network == "fp32" and trust.is_own(sidecar.plan_sha256)
 
-    def test_a_list_of_own_engines_that_cannot_be_written_does_not_lose_the_build(
+    def test_an_unwritable_list_of_own_engines_does_not_lose_the_build(
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "no folder").write_text("")

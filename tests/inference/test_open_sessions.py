@@ -86,7 +86,7 @@ def test_an_engine_that_could_be_built_says_how(path: Path, tensorrt: None, monk
     assert not any("tensorrt" in name for name in open_sessions(open_bundle(path), backend="onnxruntime").unavailable)
 
 
-def test_cuda_that_onnxruntime_does_not_have_is_what_is_missing_whatever_tensorrt_says(
+def test_cuda_that_onnxruntime_lacks_is_named_whatever_tensorrt_says(
     path: Path, tensorrt: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cuda, "device", lambda: CudaGpu("NVIDIA A10", "8.6", "13.0", "13.0"))

@@ -52,7 +52,7 @@ def test_of_cores_of_which_nothing_is_known_the_first_are_taken(tmp_path: Path) 
 
 
 @needs_affinity
-def test_what_is_started_meanwhile_is_kept_there_and_afterwards_all_is_as_it_was() -> None:
+def test_what_starts_meanwhile_is_kept_there_and_is_free_afterwards() -> None:
     before = os.sched_getaffinity(0)
     seen: list[set[int]] = []
     with pytest.raises(KeyError), kept_on_cores(1) as cores:

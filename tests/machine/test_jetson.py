@@ -34,7 +34,7 @@ def test_the_jetpack_follows_from_the_linux(tmp_path: Path, jetpack: str, l4t: s
     assert found is not None and (found.jetpack, found.l4t) == (jetpack, l4t)
 
 
-def test_a_linux_that_is_newer_than_this_is_a_jetson_with_an_unknown_jetpack(tmp_path: Path) -> None:
+def test_a_newer_linux_is_a_jetson_with_an_unknown_jetpack(tmp_path: Path) -> None:
     jetson(tmp_path)
     lay_out(tmp_path, {"etc/nv_tegra_release": "# R51 (release), REVISION: 1.0, GCID: 1\n"})
     found = find_jetson(tmp_path)

@@ -33,7 +33,7 @@ def test_name_data_and_target_are_enough_for_a_recipe_from_scratch() -> None:
     assert recipe.export.batch.model_dump() == {"min": 1, "opt": 8, "max": 64}
 
 
-def test_the_method_starts_at_the_values_that_flowers_was_taught_best_with() -> None:
+def test_the_method_starts_at_the_best_values_of_flowers() -> None:
     recipe = parse_recipe(TEXT)
 
     assert isinstance(recipe.method, SsktOptions)

@@ -78,7 +78,7 @@ def test_an_author_is_told_where_the_view_stands_now() -> None:
         assert "--set sources.NAME.view=" in said
 
 
-def test_limits_of_parity_are_read_by_their_names_of_before_and_an_author_is_told() -> None:
+def test_limits_of_parity_are_read_by_older_names_with_a_message() -> None:
     then = from_older({"export": {"golden": 7, "parity": {"int8_top1_agreement": 0.9, "int8_accuracy_drop": 0.02}}})
 
     assert then["export"] == {"golden": 7, "parity": {"int8_agreement": 0.9, "int8_metric_drop": 0.02}}

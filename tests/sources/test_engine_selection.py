@@ -112,7 +112,7 @@ def test_a_fast_engine_that_answers_otherwise_is_not_taken(whole: TorchSource) -
     assert choice.engine == TORCH
 
 
-def test_a_named_engine_that_the_gate_refuses_is_an_error_with_its_figures(whole: TorchSource) -> None:
+def test_a_named_engine_that_the_gate_refuses_is_an_error(whole: TorchSource) -> None:
     query = label_query(Counted(whole, {ONNX: reversed_classes}))
     with pytest.raises(
         ParityError,

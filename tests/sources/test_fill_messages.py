@@ -50,7 +50,7 @@ def test_a_full_store_costs_nothing(store: LabelStore) -> None:
     assert line.endswith("' (torch-fp32)")
 
 
-def test_new_images_are_named_and_the_time_is_that_of_the_last_measurement(store: LabelStore) -> None:
+def test_new_images_are_named_with_the_time_of_the_last_measurement(store: LabelStore) -> None:
     named, cost = said(label_query(small_source(), view_schedule(image_set(COUNT + 5))), store)
     assert named == "small: no labels yet of 5 of 15 images: train[10], train[11], train[12] and 2 more"
     assert cost.startswith("small: 10 of 30 views to ask")

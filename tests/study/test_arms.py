@@ -75,7 +75,7 @@ def test_names_are_told_apart_and_known() -> None:
         arms_of(RECIPE, further=["a: train.seed=3"])
 
 
-def test_a_finetuned_arm_starts_from_published_weights_with_a_tenth_of_the_rate(cache: Path) -> None:
+def test_a_finetuned_arm_starts_from_weights_with_a_tenth_of_the_rate(cache: Path) -> None:
     published = models.mobilenet_v2(num_classes=1000)
     torch.save(published.state_dict(), cache / Path(models.MobileNet_V2_Weights.DEFAULT.url).name)
     recipe = load_recipe("quickstart", ["target.model=mobilenet_v2", "train.optimizer.lr=0.05"])
@@ -89,7 +89,7 @@ def test_a_finetuned_arm_starts_from_published_weights_with_a_tenth_of_the_rate(
     torch.testing.assert_close(started.state_dict()["features.0.0.weight"], published.features[0][0].weight)
 
 
-def test_without_weights_or_net_a_finetuned_arm_says_why_and_is_never_faked(cache: Path) -> None:
+def test_without_weights_or_net_a_finetuned_arm_says_why(cache: Path) -> None:
     (none,) = arms_of(RECIPE, ["finetuned"])
     assert "'resnet20' has no published weights" in none.missing
     (offline,) = arms_of(load_recipe("quickstart", ["target.model=mobilenet_v2"]), ["finetuned+sskt"])

@@ -47,7 +47,7 @@ def test_a_study_is_a_recipe_whatever_its_seed() -> None:
     assert place.name == f"quickstart-{recipe_sha256(recipe)[:12]}"
 
 
-def test_a_seed_that_no_recipe_takes_is_refused_before_anything_is_trained() -> None:
+def test_a_seed_that_no_recipe_takes_is_refused_before_training() -> None:
     check_seeds([0, 2**32 - 1])
     for seed in (-1, 2**32):
         with pytest.raises(StudyError, match=f"Seed {seed}: expected 0 to 4294967295"):

@@ -130,9 +130,7 @@ def test_the_test_images_are_read_once_a_run(
     assert reads == 2
 
 
-def test_unlabelled_images_take_part_in_some_arms_and_their_change_is_noticed(
-    tiny_run: TrainedNetwork, tmp_path: Path
-) -> None:
+def test_unlabelled_images_take_part_and_their_change_is_noticed(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     small = recipe(tiny_run.folder.path, "data.unlabelled=rest")
     arms = arms_of(small, further=["labelled alone: data.unlabelled="])
 

@@ -61,7 +61,7 @@ def test_one_pair_tells_nothing() -> None:
     assert (found.n, found.mean, found.interval, found.p_better, found.p_worse) == (1, 0.04, None, 0.5, 1.0)
 
 
-def test_more_pairs_than_can_be_counted_give_nearly_the_same_and_always_the_same() -> None:
+def test_many_pairs_give_nearly_the_same_and_always_the_same() -> None:
     differences = list(np.random.default_rng(0).normal(0.3, 1, 18))
     found = paired(differences)
     assert found == paired(differences)
@@ -91,7 +91,7 @@ def test_the_word_is_earned(n: int, mean: float, p_better: float, p_worse: float
 
 
 @pytest.mark.parametrize("n", [5, 6, 8])
-def test_arms_that_are_alike_are_called_better_in_a_twentieth_of_studies_at_most(n: int) -> None:
+def test_equal_arms_are_better_in_a_twentieth_of_studies_at_most(n: int) -> None:
     """Every way that the signs of the same differences could have fallen."""
     sizes = np.random.default_rng(n).uniform(0.5, 2, n)
     words = []

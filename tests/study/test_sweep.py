@@ -176,7 +176,7 @@ def test_a_point_that_diverges_is_listed_and_the_others_go_on(tiny_run: TrainedN
         assert sweep(found.recipe, space, folder=tmp_path).tried == found.tried
 
 
-def test_what_the_budget_leaves_over_chooses_where_the_recipe_keeps_nothing(
+def test_what_the_budget_leaves_chooses_where_the_recipe_keeps_nothing(
     tiny_run: TrainedNetwork, tmp_path: Path
 ) -> None:
     found = sweep(recipe(tiny_run.folder.path), parse_space(["method.alpha=1"]), folder=tmp_path)

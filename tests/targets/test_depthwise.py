@@ -11,7 +11,7 @@ from sskt_edge.targets.depthwise import StridedDepthwise, with_fast_depthwise
 from sskt_edge.targets.spec import target_spec
 
 
-def test_mobilenet_trains_its_strided_depthwise_convolutions_so_and_no_other_layer_changes() -> None:
+def test_mobilenet_changes_its_strided_depthwise_convolutions_alone() -> None:
     plain = models.mobilenet_v2(weights=None, num_classes=7)
     swapped = [
         name

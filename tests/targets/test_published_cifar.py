@@ -46,7 +46,7 @@ def logits_of(model: str, checkpoint: Path) -> Tensor:
 
 
 @pytest.mark.parametrize("depth", [20, 56])
-def test_a_target_with_the_kept_last_layer_answers_as_the_published_network(depth: int, tmp_path: Path) -> None:
+def test_a_target_with_the_kept_layer_answers_as_the_published_one(depth: int, tmp_path: Path) -> None:
     weights = random_weights(depth)
     file = published_file(weights, tmp_path / "published.th")
 

@@ -21,7 +21,7 @@ def test_reference_logits_are_the_network_behind_its_pixels_in_eval_mode() -> No
     assert logits.dtype == np.float32
 
 
-def test_reference_logits_repeat_to_the_bit_whatever_layout_the_network_came_in() -> None:
+def test_reference_logits_repeat_to_the_bit_whatever_the_layout() -> None:
     network, pixels = target_spec("resnet20").build(4), Pixels(16)
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
     before = reference_logits(network, pixels, images)

@@ -30,7 +30,7 @@ def test_the_depth_counts_convolutions_and_the_linear_layer(depth: int) -> None:
     assert len(layers) == depth
 
 
-def test_option_a_takes_every_second_pixel_and_pads_the_new_channels_with_zeros() -> None:
+def test_option_a_takes_every_second_pixel_and_pads_with_zeros() -> None:
     block = without_residual(first_block(CifarResNet(20, 10), "layer2"))
     features = torch.arange(1.0, 16 * 5 * 5 + 1).reshape(1, 16, 5, 5)
     expected = torch.zeros(1, 32, 3, 3)

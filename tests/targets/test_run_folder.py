@@ -37,9 +37,7 @@ def run(tiny_run: TrainedNetwork, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_run.folder.path, tmp_path / "runs" / "tiny-copy")
 
 
-def test_stripped_weights_in_a_fresh_process_answer_to_the_bit_as_before_stripping(
-    tiny_run: TrainedNetwork, tmp_path: Path
-) -> None:
+def test_stripped_weights_answer_to_the_bit_in_a_fresh_process(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _FRESH_PROCESS, str(tiny_run.folder.path), str(tmp_path / "logits.npy")]
     subprocess.run(command, check=True, env=dict(os.environ))
 
@@ -153,7 +151,7 @@ def test_a_changed_recipe_is_refused_though_it_means_the_same(run: Path) -> None
         read_run(run)
 
 
-def test_a_result_of_before_its_own_hash_is_read_and_said_to_be_unprotected(run: Path) -> None:
+def test_a_result_without_its_own_hash_is_read_and_called_unprotected(run: Path) -> None:
     with changed(run / "result.json") as result:
         del result["recipe_file_sha256"]
     today = read_run(run)

@@ -44,7 +44,7 @@ def test_stages_are_where_and_as_wide_as_the_spec_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(TARGETS))
-def test_the_head_takes_the_pooled_feature_and_the_last_layer_gives_the_logits(name: str) -> None:
+def test_the_head_takes_the_feature_the_last_layer_gives_the_logits(name: str) -> None:
     spec = target_spec(name)
     network = spec.build(7).eval()
     last = network.get_submodule(spec.last_layer)

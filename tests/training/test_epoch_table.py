@@ -16,7 +16,7 @@ FIGURES = {
 }
 
 
-def test_a_row_has_every_loss_both_accuracies_and_the_time_under_their_names() -> None:
+def test_a_row_has_every_loss_both_accuracies_and_the_time() -> None:
     table = EpochTable(60, {"imagenet": 3.0}, metric="accuracy")
 
     assert table.head == "epoch    loss =   task + 3×imagenet   train     val     time"

@@ -53,7 +53,7 @@ def test_a_batch_has_the_epochs_view_of_each_image_and_its_labels(epoch: int) ->
         np.testing.assert_array_equal(batch.labels, fed.images.labels[rows])
 
 
-def test_unlabelled_images_follow_the_labelled_with_the_view_of_their_own_pass() -> None:
+def test_unlabelled_images_follow_with_the_view_of_their_own_pass() -> None:
     fed = feed(ratio=1.5)
     passes: dict[int, list[int]] = {}
     for epoch in range(5):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,16 +28,16 @@ from tests.data.small import write_classes
 from tests.sealed import of_before
 from tests.training.labelled import Images
 from tests.training.small import recipe, stop_within_epoch, text
+from tests.trainings import Trainings
 
 # Enough steps that a signal meets the training on its way; dropout, so that random numbers matter.
 TOLD = ("target.model=mobilenet_v2", "data.image_size=32", "data.per_class=3", "train.epochs=8", "train.batch_size=10")
 
 
-@pytest.fixture(scope="module")
-def whole(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+@pytest.fixture
+def whole(tiny_run: TrainedNetwork, trained: Trainings) -> bytes:
     """The weights of a training that nobody stopped."""
-    run = train(recipe(tiny_run.folder.path, *TOLD), tmp_path_factory.mktemp("whole"))
-    return run.folder.primary.read_bytes()
+    return trained(recipe(tiny_run.folder.path, *TOLD)).folder.primary.read_bytes()
 
 
 def logged_epochs(folder: RunFolder) -> list[int | None]:
@@ -60,6 +62,7 @@ def wait_for_epoch(process: subprocess.Popen[str], runs: Path, epoch: int) -> Ru
         found = find_runs(runs)
         if found and found[0].metrics.is_file() and found[0].metrics.read_text().count("\n") >= epoch:
             return found[0]
+        time.sleep(0.01)
     raise AssertionError(f"ended early: {process.communicate()}")
 
 
@@ -73,6 +76,7 @@ def finish(tiny_run: TrainedNetwork, folder: RunFolder) -> bytes:
     return run.folder.primary.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path) -> None:
     process = start(tiny_run, tmp_path)
     folder = wait_for_epoch(process, tmp_path, 2)
@@ -103,6 +107,7 @@ def test_a_stop_while_the_test_images_are_read_says_how_to_go_on(
     assert finish(tiny_run, folder) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
     signum: int, code: int, tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
@@ -131,13 +136,13 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
         "train.schedule={name='plateau', patience=0, threshold=0.5}",
     ],
 )
-def test_a_run_that_was_stopped_within_an_epoch_goes_on_to_the_same_weights(
-    change: str, tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_weights(
+    change: str, tiny_run: TrainedNetwork, trained: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     further = {"data.validation": ["train.keep=best"], "train.schedule": ["data.validation=0.3"]}
     told = [change, *further.get(change.partition("=")[0], [])]
     small = recipe(tiny_run.folder.path, "train.epochs=4", *told)
-    whole = train(small, tmp_path / "whole").folder
+    whole = trained(small).folder
     folder = stop_within_epoch(2, small, tmp_path / "stopped", monkeypatch)
     resumed = train(small, resume=folder).folder
     assert resumed.primary.read_bytes() == whole.primary.read_bytes()
@@ -152,14 +157,16 @@ def test_a_run_that_was_stopped_within_an_epoch_goes_on_to_the_same_weights(
 
 
 def test_a_run_that_was_killed_at_its_very_end_only_finishes(
-    tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
+    tiny_run: TrainedNetwork, trained: Trainings, whole: bytes, tmp_path: Path
 ) -> None:
-    run = train(recipe(tiny_run.folder.path, *TOLD), tmp_path)
-    run.folder.result.unlink()
-    run.folder.primary.unlink()
-    assert finish(tiny_run, run.folder) == whole
+    finished = trained(recipe(tiny_run.folder.path, *TOLD)).folder.path
+    folder = RunFolder(shutil.copytree(finished, tmp_path / finished.name))
+    folder.result.unlink()
+    folder.primary.unlink()
+    assert finish(tiny_run, folder) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [100_000, 300])  # met by the state; met by the log, the figures and the events
 def test_a_full_disk_stops_with_a_message_and_the_state_stays_whole(
     limit: int, tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
@@ -292,10 +299,10 @@ def test_an_image_that_changed_is_named_when_a_run_is_resumed(
 
 
 def test_an_unfinished_run_is_not_read_and_says_how_to_go_on(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
-    run = train(recipe(tiny_run.folder.path, "train.epochs=1"), tmp_path)
-    run.folder.result.unlink()
+    folder = RunFolder(shutil.copytree(tiny_run.folder.path, tmp_path / "run"))
+    folder.result.unlink()
     with pytest.raises(RunError, match=r"not finished.*--resume"):
-        read_run(run.folder.path)
+        read_run(folder.path)
 
 
 @pytest.mark.parametrize("store", ["", "labels.store=false"])

@@ -28,6 +28,7 @@ from tests.conftest import tiny_recipe
 from tests.data.small import write_classes
 from tests.training.labelled import Images
 from tests.training.small import recipe
+from tests.trainings import Trainings
 
 
 def weights(run: TrainedNetwork) -> bytes:
@@ -38,19 +39,20 @@ def metrics(run: TrainedNetwork) -> list[dict[str, float]]:
     return [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
 
 
-@pytest.fixture(scope="module")
-def trained(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
-    return train(recipe(tiny_run.folder.path), tmp_path_factory.mktemp("runs"))
+@pytest.fixture
+def whole(tiny_run: TrainedNetwork, trained: Trainings) -> TrainedNetwork:
+    """The small training, with nothing changed."""
+    return trained(recipe(tiny_run.folder.path))
 
 
-def test_a_run_keeps_the_recipe_as_it_was_run(trained: TrainedNetwork, tiny_run: TrainedNetwork) -> None:
-    kept = load_recipe(str(trained.folder.recipe))
+def test_a_run_keeps_the_recipe_as_it_was_run(whole: TrainedNetwork, tiny_run: TrainedNetwork) -> None:
+    kept = load_recipe(str(whole.folder.recipe))
     assert kept == recipe(tiny_run.folder.path)
-    assert trained.result.recipe_sha256 == recipe_sha256(kept)
+    assert whole.result.recipe_sha256 == recipe_sha256(kept)
 
 
-def test_a_run_keeps_the_figures_of_every_epoch(trained: TrainedNetwork) -> None:
-    lines = metrics(trained)
+def test_a_run_keeps_the_figures_of_every_epoch(whole: TrainedNetwork) -> None:
+    lines = metrics(whole)
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     for line in lines:
         assert line["loss"] == pytest.approx(line["loss_primary"] + line["loss_teacher"], rel=1e-6)
@@ -58,42 +60,42 @@ def test_a_run_keeps_the_figures_of_every_epoch(trained: TrainedNetwork) -> None
     assert lines[-1]["loss"] < lines[0]["loss"]
 
 
-def test_the_log_has_a_line_an_epoch_and_the_result_with_its_interval(trained: TrainedNetwork) -> None:
+def test_the_log_has_a_line_an_epoch_and_the_result_with_its_interval(whole: TrainedNetwork) -> None:
     table = EpochTable(3, {"teacher": 1.0}, metric=None)
-    lines = [line[20:] for line in trained.folder.log.read_text().splitlines()]
+    lines = [line[20:] for line in whole.folder.log.read_text().splitlines()]
     start = lines.index(table.head)
-    assert lines[start + 1 : start + 4] == [table.row(line) for line in metrics(trained)]
-    low, high = wilson_interval(trained.result.test.value, 359)
+    assert lines[start + 1 : start + 4] == [table.row(line) for line in metrics(whole)]
+    low, high = wilson_interval(whole.result.test.value, 359)
     assert lines[start + 4 :] == [
-        f"result: test accuracy {trained.result.test.value:.2%} (95 % interval {low:.1%} to {high:.1%}) of 359 images, "
-        f"top5 {trained.result.test.further['top5']:.2%}; checkpoint epoch 3, the last"
+        f"result: test accuracy {whole.result.test.value:.2%} (95 % interval {low:.1%} to {high:.1%}) of 359 images, "
+        f"top5 {whole.result.test.further['top5']:.2%}; checkpoint epoch 3, the last"
     ]
 
 
-def test_a_run_keeps_events_for_tensorboard(trained: TrainedNetwork) -> None:
+def test_a_run_keeps_events_for_tensorboard(whole: TrainedNetwork) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(trained.folder.path))
+    events = EventAccumulator(str(whole.folder.path))
     events.Reload()
     assert [event.step for event in events.Scalars("loss_teacher")] == [1, 2, 3]
 
 
-def test_the_result_is_what_the_recorded_logits_say(trained: TrainedNetwork) -> None:
-    golden = trained.golden()
-    assert trained.result.test.images == len(golden.test_labels) == 359
-    assert trained.result.test.value == np.mean(golden.test_logits.argmax(axis=1) == golden.test_labels)
+def test_the_result_is_what_the_recorded_logits_say(whole: TrainedNetwork) -> None:
+    golden = whole.golden()
+    assert whole.result.test.images == len(golden.test_labels) == 359
+    assert whole.result.test.value == np.mean(golden.test_logits.argmax(axis=1) == golden.test_labels)
     assert len(golden.images) == 20
 
 
-def test_nothing_of_the_branches_is_left(trained: TrainedNetwork) -> None:
-    never_branched = sskt_edge.read_run(trained.folder.path).network
-    assert set(safetensors.torch.load(weights(trained))) == set(never_branched.state_dict())
-    assert trained.result.branches.parameters > 0
-    assert trained.result.primary.parameters == sum(p.numel() for p in never_branched.parameters())
+def test_nothing_of_the_branches_is_left(whole: TrainedNetwork) -> None:
+    never_branched = sskt_edge.read_run(whole.folder.path).network
+    assert set(safetensors.torch.load(weights(whole))) == set(never_branched.state_dict())
+    assert whole.result.branches.parameters > 0
+    assert whole.result.primary.parameters == sum(p.numel() for p in never_branched.parameters())
 
 
-def test_the_same_recipe_gives_the_same_weights(trained: TrainedNetwork, tmp_path: Path) -> None:
-    assert weights(train(trained.recipe, tmp_path)) == weights(trained)
+def test_the_same_recipe_gives_the_same_weights(whole: TrainedNetwork, tmp_path: Path) -> None:
+    assert weights(train(whole.recipe, tmp_path)) == weights(whole)
 
 
 @pytest.mark.parametrize(
@@ -110,10 +112,10 @@ def test_the_same_recipe_gives_the_same_weights(trained: TrainedNetwork, tmp_pat
     ],
 )
 def test_every_knob_of_the_method_reaches_the_weights(
-    change: str, trained: TrainedNetwork, tiny_run: TrainedNetwork, tmp_path: Path
+    change: str, whole: TrainedNetwork, tiny_run: TrainedNetwork, tmp_path: Path
 ) -> None:
     changed = train(recipe(tiny_run.folder.path, change), tmp_path)
-    assert weights(changed) != weights(trained)
+    assert weights(changed) != weights(whole)
 
 
 def test_native_sources_see_more_than_upsampled_ones(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
@@ -235,7 +237,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_what_to_try(
         train(recipe(tiny_run.folder.path, "train.optimizer.lr=1e30"), tmp_path)
 
 
-def test_an_image_size_that_the_target_cannot_take_is_refused_before_anything_is_written(
+def test_too_small_an_image_size_is_refused_before_anything_is_written(
     tiny_run: TrainedNetwork, tmp_path: Path
 ) -> None:
     with pytest.raises(NetworkError, match="needs images of at least 32"):
@@ -243,14 +245,14 @@ def test_an_image_size_that_the_target_cannot_take_is_refused_before_anything_is
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_goes_on_only_with_its_own_recipe_and_images(trained: TrainedNetwork, tiny_run: TrainedNetwork) -> None:
+def test_a_run_goes_on_only_with_its_own_recipe_and_images(whole: TrainedNetwork, tiny_run: TrainedNetwork) -> None:
     for change, named in (("train.epochs=9", "train.epochs"), ("data.per_class=5", "data.per_class")):
         with pytest.raises(RunError, match=f"the recipe changed .*{named} was"):
-            train(recipe(tiny_run.folder.path, change), resume=trained.folder.path)
+            train(recipe(tiny_run.folder.path, change), resume=whole.folder.path)
 
 
-def test_a_training_from_python_reads_back(trained: TrainedNetwork) -> None:
-    again = sskt_edge.read_run(trained.folder.path)
+def test_a_training_from_python_reads_back(whole: TrainedNetwork) -> None:
+    again = sskt_edge.read_run(whole.folder.path)
     assert again.classes == tuple("0123456789")
     assert not again.network.training
     assert all(not parameter.requires_grad for parameter in again.network.parameters())

@@ -52,9 +52,7 @@ def all_of(way: Callable[[Tensor, nn.Conv2d, nn.BatchNorm2d], Tensor], features:
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize("offset", [0.0, 5.0])
-def test_outputs_gradients_and_running_statistics_are_those_of_convolution_and_batchnorm(
-    offset: float, layout: torch.memory_format
-) -> None:
+def test_outputs_gradients_and_statistics_are_those_of_two_layers(offset: float, layout: torch.memory_format) -> None:
     convolution, norm = layers()
     features = (torch.randn(3, 6, 5, 7, dtype=torch.float64) + offset).to(memory_format=layout)
 
@@ -143,7 +141,7 @@ def test_moments_leave_the_features_alone() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
-def test_moments_are_right_in_every_precision_where_the_mean_is_thirty_spreads(dtype: torch.dtype) -> None:
+def test_moments_are_right_where_the_mean_is_thirty_spreads(dtype: torch.dtype) -> None:
     features = (torch.randn(8, 6, 32, 32) + 30).to(dtype)
 
     found, exact = Stage(features).moments, Stage(features.double()).moments

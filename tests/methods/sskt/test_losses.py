@@ -75,7 +75,7 @@ def test_cross_entropy_and_distillation_have_the_same_gradient(temperature: floa
     torch.testing.assert_close(of_ce, by_hand, rtol=1e-5, atol=1e-7)
 
 
-def test_cross_entropy_and_distillation_differ_by_the_entropy_of_the_source() -> None:
+def test_cross_entropy_and_distillation_differ_by_the_entropy() -> None:
     entropy = (-(3 / 4) * math.log(3 / 4) - 1 / 4 * math.log(1 / 4) + LN2) / 2
     apart = soft_cross_entropy(BRANCH, SOURCE, 1.0) - distillation(BRANCH, SOURCE, 1.0, "batchmean")
 

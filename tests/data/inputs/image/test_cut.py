@@ -78,9 +78,7 @@ def test_a_larger_square_is_cut_by_the_same_view_scaled() -> None:
 
 
 @pytest.mark.parametrize(("own", "offset", "pixels"), [(12, 1, 2), (12, -1, -1), (12, 3, 5), (10, 1, 1), (10, -3, -4)])
-def test_an_offset_that_falls_between_pixels_goes_to_the_nearest_halves_upwards(
-    own: int, offset: int, pixels: int
-) -> None:
+def test_an_offset_between_pixels_goes_to_the_nearest_halves_upwards(own: int, offset: int, pixels: int) -> None:
     images = noise(1, own)
     views = np.array([[offset, 0, 8, 8, 0]], dtype=np.int32)
 
@@ -111,7 +109,7 @@ def in_256ths(line: int, start: float, length: float, size: int) -> tuple[int, i
 
 
 @pytest.mark.parametrize(("own", "size"), [(8, 8), (12, 8), (9, 6)])
-def test_resized_crops_are_bilinear_in_whole_numbers_rows_first_to_the_last_bit(own: int, size: int) -> None:
+def test_resized_crops_are_bilinear_in_whole_numbers_rows_first(own: int, size: int) -> None:
     images, hashes = noise(4, own).astype(np.int64), hashes_of(4)
     views = draw_views(hashes, ViewPolicy(size, area=(0.1, 1.0), flip=True), 0, 0)
     assert set(views[:, 4]) == {0, 1}
@@ -162,7 +160,7 @@ def test_the_whole_view_is_the_image_itself(own: int) -> None:
     assert np.array_equal(cut_views(images, np.arange(3), np.array([[0, 0, 8, 8, 0]] * 3, dtype=np.int32), 8), images)
 
 
-def test_a_batch_that_mixes_whole_and_resized_views_keeps_the_whole_ones_exact() -> None:
+def test_a_batch_of_whole_and_resized_views_keeps_the_whole_exact() -> None:
     images = noise(2, 16)
     views = np.array([[0, 0, 8, 8, 0], [1, 1, 4, 4, 1]], dtype=np.int32)
 

@@ -28,7 +28,7 @@ def test_a_timing_cache_that_is_of_no_use_starts_an_empty_one(content: bytes) ->
 
 
 @pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
-def test_the_timing_cache_of_a_build_takes_the_place_of_an_older_one_if_there_is_one(tmp_path: Path) -> None:
+def test_the_timing_cache_of_a_build_replaces_an_older_one(tmp_path: Path) -> None:
     trt = choose("tensorrt_rtx").module()
     config = trt.Builder(logger_of(trt)).create_builder_config()
     path = tmp_path / "timing.cache"
@@ -41,7 +41,7 @@ def test_the_timing_cache_of_a_build_takes_the_place_of_an_older_one_if_there_is
     assert path.read_bytes() == bytes(config.get_timing_cache().serialize())
 
 
-def test_batches_that_the_library_does_not_take_are_refused_with_what_it_said() -> None:
+def test_batches_that_the_library_refuses_end_with_what_it_said() -> None:
     trt = choose("tensorrt_rtx").module()
     log = builder._log(trt)
     one = trt.Builder(log)
