@@ -169,7 +169,7 @@ def test_a_result_of_before_its_own_hash_is_read_and_said_to_be_unprotected(run:
 
 def test_a_result_of_a_newer_version_asks_for_an_upgrade(run: Path) -> None:
     with changed(run / "result.json") as result:
-        result["schema_version"] = 3
+        result["schema_version"] = 4
 
     with pytest.raises(RunError, match=r"newer sskt-edge.*pip install --upgrade"):
         read_run(run)
