@@ -45,7 +45,8 @@ def _rows(bundle: Bundle, report: Report, shown: SessionResult) -> dict[str, str
     if (fastest := report.fastest) is not None:
         rows["fastest"] = f"{fastest.name} ({fastest.latency_ms:.2f} ms an image)"
     if manifest.test is not None:
-        rows["when trained"] = f"{manifest.test.value:.2%} of all {manifest.test.images:,} test images (torch, fp32)"
+        test = manifest.test
+        rows["when trained"] = f"{test.metric} {test.value:.2%} on all {test.images:,} test images (torch, fp32)"
     if shown.scores.further:
         rows["further"] = ", ".join(f"{name} {value:.2%}" for name, value in shown.scores.further.items())
     versions = {name: version for result in report.results for name, version in result.versions.items()}

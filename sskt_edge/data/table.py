@@ -103,6 +103,8 @@ class TableReader(ListingReader):
             faults.append("it has one class; training needs two. Add another")
         if lacking := _named(classes, train == 0):
             faults.append(f"no image to train on has class {lacking}")
+        if division.test is not None and not test.any():
+            faults.append("no test image has a class, so that nothing can be measured")
         untested = _named(classes, (test == 0) if division.test is not None else (train == 1))
         if untested and self._task.one_class:
             faults.append(f"class {untested} has no image for the test")

@@ -96,10 +96,10 @@ def _of_folder(bundle: Bundle, data: Path, skip_bad: bool, progress: Progress) -
     folder, notes = _test_folder(data, classes)
     listing = list_classes(folder, Expected(classes, _OWNER))
     found = _read(bundle, listing, skip_bad, progress)
-    own = np.array([classes.index(name) for name in listing.classes], dtype=np.int64)
-    has = np.eye(len(classes), dtype=np.int8)[own[found.labels]]
+    own = [classes.index(name) for name in listing.classes]
+    labels = bundle.task.from_classes(np.eye(len(classes), dtype=np.int8)[own])
     notes += [*listing.left_out.notes(), *_skipped(found)]
-    return LabelledFiles(printable(listing.root), found.images, bundle.task.from_classes(has), notes)
+    return LabelledFiles(printable(listing.root), found.images, labels[found.labels], notes)
 
 
 def _of_table(bundle: Bundle, data: Path, options: TableOptions, skip_bad: bool, progress: Progress) -> LabelledFiles:

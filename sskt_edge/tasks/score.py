@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sskt_edge.tasks.task import Scores
 
 Share = Annotated[float, Field(ge=0, le=1)]
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9 _.@-]{0,31}$")]
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z][ -~]{0,31}$")]
 
 
 class Score(BaseModel):

@@ -86,7 +86,7 @@ def unlabelled(judged: EvaluationSet, rows: npt.NDArray[np.bool_]) -> Evaluation
     return replace(judged, labels=np.where(rows[:, None], np.int8(-1), judged.labels))
 
 
-def test_the_search_counts_decisions_of_all_and_the_drop_of_images_with_labels() -> None:
+def test_the_search_counts_the_drop_of_images_with_labels_alone() -> None:
     judged = several(unsure(), 200)
     trial = search(judged, int8_agreement=0, int8_metric_drop=1)
     answers = logits_of(trial.content, judged.images)

@@ -98,6 +98,15 @@ def test_of_a_table_that_says_train_alone_a_share_is_held_out(tmp_path: Path) ->
     assert len(found.test([16], QUIET)) == 6
 
 
+def test_a_test_without_any_class_cannot_be_measured(tmp_path: Path) -> None:
+    rows = [
+        f"img/{number:02}.png,{('' if number < 4 else 'cat')},{'test' if number < 4 else 'train'}"
+        for number in range(24)
+    ]
+    with pytest.raises(DataError, match="no test image has a class"):
+        reader(table(tmp_path, "path,classes,split", *rows), MULTI_LABEL)
+
+
 def test_weights_go_with_their_images(tmp_path: Path) -> None:
     rows = [f"{row},{number + 0.5}" for number, row in enumerate(SINGLE)]
     images, validation, test = parts_of(reader(table(tmp_path, "path,classes,weight", *rows), validation=0.25))

@@ -20,6 +20,7 @@ from PIL import Image
 
 from sskt_edge.bundle.bundle import open_bundle
 from sskt_edge.inference.open_session import open_session
+from tests.bundle.several import striped, write_several
 from tests.bundle.tiny import coloured, write_bundle
 from tests.export.pages import KIT, blocks
 
@@ -90,6 +91,16 @@ def server(tmp_path: Path) -> Iterator[Server]:
         thread.join()
 
 
+@pytest.fixture
+def of_several(tmp_path: Path) -> Iterator[Server]:
+    with Server(write_several(tmp_path / "several")) as one:
+        thread = threading.Thread(target=one.serve_forever)
+        thread.start()
+        yield one
+        one.shutdown()
+        thread.join()
+
+
 def ask(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     bare = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     command = [sys.executable, str(ASK), *words]
@@ -104,6 +115,16 @@ def test_golden_images_that_come_back_right_hold(server: Server, tmp_path: Path)
     assert done.stdout.endswith("holds\n")
     assert sum(server.batches) == 6
     assert max(server.batches) <= server.largest
+
+
+def test_of_several_classes_the_decisions_hold(of_several: Server, tmp_path: Path) -> None:
+    done = ask(of_several.url, "tiny_fp32", "several", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "8 golden images, 100.00% same decisions" in done.stdout
+
+    Image.fromarray(striped(("red", "green"), 0)).save(tmp_path / "both.png")
+    done = ask(of_several.url, "tiny_fp32", "several", "both.png", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.count(" *") == 2, done.stderr
 
 
 def test_golden_images_that_come_back_otherwise_do_not(server: Server, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_a_result_without_its_own_hash_is_read_and_called_unprotected(run: Path)
 
 def test_a_result_of_a_newer_version_asks_for_an_upgrade(run: Path) -> None:
     with changed(run / "result.json") as result:
-        result["schema_version"] = 3
+        result["schema_version"] = 4
 
     with pytest.raises(RunError, match=r"newer sskt-edge.*pip install --upgrade"):
         read_run(run)

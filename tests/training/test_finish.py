@@ -1,0 +1,50 @@
+"""The end of a training where most test images have none of the classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sskt_edge.recipe import parse_recipe
+from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.tasks.multi_label import MULTI_LABEL
+from sskt_edge.training.train import train
+from tests.data.small import picture
+
+RECIPE = """
+name = "rare"
+task.name = "multi_label"
+data = { name = "table", root = "%s", image_size = 16 }
+target.model = "resnet20"
+method.name = "scratch"
+labels.views = 1
+train = { device = "cpu", precision = "fp32", epochs = 1, batch_size = 8 }
+export.golden = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+    """Of 16 test images one has a class."""
+    folder = tmp_path_factory.mktemp("rare")
+    rows = ["path,classes,split"]
+    for number in range(24):
+        Image.fromarray(picture(number)).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{'a' if number % 16 == 0 else ''},{'test' if number < 16 else 'train'}")
+    (folder / "labels.csv").write_text("\n".join(rows))
+    return train(parse_recipe(RECIPE % (folder / "labels.csv").as_posix()), folder / "runs")
+
+
+def test_a_golden_image_has_a_class_so_that_the_metric_is_defined(run: TrainedNetwork) -> None:
+    golden = run.golden()
+    assert golden.labels.tolist() == [[1]] and golden.test_labels.sum() == 1
+    assert MULTI_LABEL.value(golden.logits, golden.labels) == 1.0
+
+
+def test_the_result_is_the_score_of_the_recorded_logits(run: TrainedNetwork) -> None:
+    golden, test = run.golden(), run.result.test
+    found = MULTI_LABEL.scores(golden.test_logits, golden.test_labels, 1)
+    assert (test.metric, test.images) == ("mAP", 16)
+    assert (test.value, test.interval, test.further) == (found.value, found.interval, found.further)
+    assert np.isfinite(golden.test_logits).all()
