@@ -229,7 +229,7 @@ class Comparison:
         one = every[0]
         low, high = one.interval
         return (
-            f"One {self.metric} of {one.value:.0%} on {one.images:,} test images is known, by the choice of the images "
+            f"One {self.metric} of {one.value:.1%} on {one.images:,} test images is known, by the choice of the images "
             f"alone, to lie between {low:.1%} and {high:.1%} (95 %)."
         )
 
