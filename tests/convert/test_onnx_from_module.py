@@ -148,8 +148,8 @@ def test_a_stripped_network_equals_one_without_branches_node_for_node() -> None:
     start = {key: value.clone() for key, value in network.state_dict().items()}
     branched = learner_of(network, "resnet20", {"imagenet": 7, "places": 3}).train()
     optimizer = torch.optim.SGD(branched.parameters(), lr=0.1)
-    primary, branches = branched(torch.rand(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)))
-    (primary.square().mean() + sum(logits.square().mean() for logits in branches.values())).backward()
+    outputs = branched(torch.rand(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)))
+    sum(logits.square().mean() for logits in (outputs.primary, *outputs.branches.values())).backward()
     optimizer.step()
     assert not all(torch.equal(value, start[key]) for key, value in network.state_dict().items())
     network.load_state_dict(start)  # it has trained with its branches; now the weights are again those of the other
