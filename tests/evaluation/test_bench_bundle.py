@@ -78,14 +78,14 @@ def test_a_session_gets_the_threads_that_are_told(
     asked: int, given: int, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    seen: list[int] = []
+    opened, seen = onnxruntime.InferenceSession, []
 
-    class Noted(onnxruntime.InferenceSession):  # type: ignore[misc]
-        def __init__(self, *told: Any, **named: Any) -> None:
-            super().__init__(*told, **named)
-            seen.append(self.get_session_options().intra_op_num_threads)
+    def noted(*told: Any, **named: Any) -> Any:
+        session = opened(*told, **named)
+        seen.append(session.get_session_options().intra_op_num_threads)
+        return session
 
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Noted)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
     found = bench_bundle(bundle, provider="cpu", backend="onnxruntime", threads=asked, effort=ONCE)
 
     assert seen == [given] == [found.threads]

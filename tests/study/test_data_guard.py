@@ -15,7 +15,8 @@ from sskt_edge.data.image_folder import FolderReader
 from sskt_edge.data.images import labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.models import DataOptions
-from sskt_edge.study.data_guard import TEST, TRAINING, UNLABELLED, DataGuard, tested_sha256
+from sskt_edge.study import data_guard
+from sskt_edge.study.data_guard import TEST, TRAINING, UNLABELLED, DataGuard
 from tests.data.small import picture, write_classes
 
 
@@ -33,7 +34,7 @@ def seen(data: DataOptions) -> dict[str, str]:
     assert unlabelled is not None
     return {
         TRAINING: labelled_sha256(reader.classes, *reader.training(sizes, QUIET)),
-        TEST: tested_sha256(pixel_hashes(test.squares[data.image_size]), test.labels),
+        TEST: data_guard.tested_sha256(pixel_hashes(test.squares[data.image_size]), test.labels),
         UNLABELLED: unlabelled_sha256(unlabelled),
     }
 

@@ -15,22 +15,8 @@ from sskt_edge.inference.backends import tensorrt
 from tests.inference.backends.tensorrt.bindings import Surface
 
 FOLDER = Path(str(tensorrt.__file__)).parent
-# Names that objects of the bindings have, and objects of Python and NumPy too.
-SHARED = {
-    "name",
-    "value",
-    "dtype",
-    "shape",
-    "float32",
-    "uint8",
-    "log",
-    "remove",
-    "reset",
-    "read",
-    "write",
-    "size",
-    "code",
-}
+# Names that objects of the bindings have, and other objects too.
+SHARED = {"name", "dtype", "shape", "precision", "float32", "uint8", "code", "read", "write", "log"}
 
 Names = dict[str, set[str | None]]
 """name → what the docstrings of all that is called so say; None for what cannot be called"""
