@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test check lint docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/sskt-edge train quickstart
@@ -13,6 +13,10 @@ demo: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+
+# What is worth running after every edit: without kills, installs, builds of engines and whole studies.
+check: lint
+	$(BIN)/python -m pytest -n 2 -m "not slow and not docs"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

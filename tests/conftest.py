@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,13 @@ from tests.trainings import Trainings, shared_folder
 # Tiny networks gain nothing from threads; next to another busy process threads make them hundreds of times slower.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is loaded out of the garbage collections that each timing begins with: they take a second else."""
+    gc.collect()
+    gc.freeze()
+
 
 _RECIPE = """
 name = "tiny"

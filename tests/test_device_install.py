@@ -20,6 +20,8 @@ from sskt_edge.convert.export_options import with_options
 from sskt_edge.recipe.shipped import shipped_recipes
 from sskt_edge.targets.run_folder import TrainedNetwork
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PRECISIONS = ("fp32", "fp16", "int8")
 

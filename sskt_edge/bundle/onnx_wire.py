@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from sskt_edge.common.errors import BundleError
 
 # onnx.proto: in each message, the fields that hold messages on the way to a TensorProto.
-_INSIDE: dict[str, dict[int, str]] = {
+INSIDE: dict[str, dict[int, str]] = {
     "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto", 25: "FunctionProto"},
     "TrainingInfoProto": {1: "GraphProto", 2: "GraphProto"},
     "GraphProto": {1: "NodeProto", 5: "TensorProto", 15: "SparseTensorProto"},
@@ -69,7 +69,7 @@ def _walk(message: memoryview, kind: str, depth: int) -> None:
         raise BrokenError(f"messages stand more than {_MAX_DEPTH} deep in each other")
     name, external = "", False
     for number, value in fields(message):
-        inner = _INSIDE[kind].get(number)
+        inner = INSIDE[kind].get(number)
         if inner is not None and isinstance(value, memoryview):
             _walk(value, inner, depth - 1)
         elif kind == "NodeProto":

@@ -25,7 +25,7 @@ from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.inference.runners import Runner
 from sskt_edge.tasks.tolerances import Tolerances
 
-_SHARE = 0.4  # of the budget
+SHARE = 0.4  # of the budget
 _ROUNDING = 1e-9  # the difference of two shares is a little more or less than it should be
 _MOST_KEPT = 0.5  # of the layers: with more of them in fp32 it is int8 by name only
 
@@ -154,8 +154,8 @@ def _trial(
 
 
 def _fits(trial: Trial, tolerances: Tolerances) -> bool:
-    agrees = 1 - trial.agreement <= _SHARE * (1 - tolerances.int8_agreement) + _ROUNDING
-    return agrees and (trial.drop is None or trial.drop <= _SHARE * tolerances.int8_metric_drop + _ROUNDING)
+    agrees = 1 - trial.agreement <= SHARE * (1 - tolerances.int8_agreement) + _ROUNDING
+    return agrees and (trial.drop is None or trial.drop <= SHARE * tolerances.int8_metric_drop + _ROUNDING)
 
 
 def _not_refused(tried: list[Trial], count: int) -> Trial:

@@ -21,7 +21,7 @@ SIZE = 64
 """Of the square that is hashed: the centre, so that a copy with its edges cut off is found too."""
 
 _FREQUENCIES = 16
-_BLOCK = 1024
+BLOCK = 1024
 
 
 def perceptual_hashes(images: NDArray[np.uint8], progress: Progress) -> NDArray[np.bool_]:
@@ -57,8 +57,8 @@ def find_near_copies(
     signs = np.where(bits, np.float32(1), np.float32(-1))
     found: list[tuple[int, int, int]] = []  # distance, earlier, later
     with progress.bar("compare images", len(signs)) as bar:
-        for start in range(0, len(signs), _BLOCK):
-            block = signs[start : start + _BLOCK]
+        for start in range(0, len(signs), BLOCK):
+            block = signs[start : start + BLOCK]
             apart = (signs.shape[1] - block @ signs[start:].T) / 2  # whole numbers below 2²⁴: exact in float32
             for one, other in np.argwhere(np.triu(apart <= distance, 1)):
                 earlier, later = start + int(one), start + int(other)

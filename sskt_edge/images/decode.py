@@ -18,7 +18,7 @@ from sskt_edge.images.formats import readable_formats
 MAX_PIXELS = 178_956_970 // 2
 """An image of more pixels is refused before it is decoded (a small file may unfold to all of the memory)."""
 
-_STRIP = 1_000_000
+STRIP = 1_000_000
 """Pixels of a strip. What needs several copies of an image on its way to RGB is converted strip by strip."""
 
 _UPRIGHT = {
@@ -154,7 +154,7 @@ def _rgb(image: Image.Image, where: str) -> Image.Image:
 
 def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """Convert each strip of a few rows to RGB, so that the steps between take the memory of one strip."""
-    if image.width * image.height <= _STRIP:
+    if image.width * image.height <= STRIP:
         return convert(image)
     whole = Image.new("RGB", image.size)
     for strip, top in _strips(image):
@@ -164,7 +164,7 @@ def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]
 
 def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
     """The image's strips, each with its upper edge."""
-    rows = max(1, _STRIP // image.width)
+    rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):
         yield image.crop((0, top, image.width, min(top + rows, image.height))), top
 

@@ -14,7 +14,7 @@ from sskt_edge.images.decode import size_of
 
 T = TypeVar("T")
 
-_LARGE = 32_000_000
+LARGE = 32_000_000
 """Pixels. Larger images are decoded one at a time; eight smaller ones take at most 2 GB (8 bytes a pixel)."""
 
 
@@ -33,7 +33,7 @@ def read_in_order(paths: Sequence[Path], read: Callable[[Path], T]) -> Iterator[
     with ThreadPoolExecutor(1) as one_at_a_time, ThreadPoolExecutor(workers) as pool:
 
         def read_in_turn(path: Path) -> T:
-            return one_at_a_time.submit(read, path).result() if math.prod(size_of(path)) > _LARGE else read(path)
+            return one_at_a_time.submit(read, path).result() if math.prod(size_of(path)) > LARGE else read(path)
 
         for path in paths:
             waiting.append(pool.submit(read_in_turn, path))

@@ -117,7 +117,7 @@ def build_engines(
             progress=progress,
         )
         built[precision] = one
-        files = _files(one)
+        files = files_of(one)
         # Remembered first: an engine that is in no bundle yet does no harm on the list.
         _remember([content for name, content in files.items() if name.endswith((".plan", ".timing"))], progress)
         bundle = bundle.with_files(files, progress, _broken_files(bundle, precision))
@@ -193,7 +193,7 @@ def _remember(contents: Sequence[bytes], progress: Progress) -> None:
         progress.say(f"these engines will need --trust-engines, since the list of own ones cannot be written: {error}")
 
 
-def _files(built: Built) -> dict[str, bytes]:
+def files_of(built: Built) -> dict[str, bytes]:
     """The files of an engine, by their names in the bundle."""
     sidecar = built.sidecar
     stem = _stem(sidecar.flavour, sidecar.version, sidecar.gpu, sidecar.network)

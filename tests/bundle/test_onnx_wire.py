@@ -107,7 +107,7 @@ def test_a_node_of_two_kinds_is_an_engine_if_one_of_them_is() -> None:
 
 def test_every_message_and_field_that_leads_to_a_tensor_is_known() -> None:
     """If a later onnx.proto finds another way to a tensor, this fails."""
-    from sskt_edge.bundle.onnx_wire import _INSIDE
+    from sskt_edge.bundle.onnx_wire import INSIDE
 
     def leads(message: Any, seen: frozenset[str]) -> bool:
         return message.name == "TensorProto" or any(
@@ -116,14 +116,14 @@ def test_every_message_and_field_that_leads_to_a_tensor_is_known() -> None:
             if field.message_type is not None and field.message_type.name not in seen | {message.name}
         )
 
-    kinds = {name: getattr(onnx, name).DESCRIPTOR for name in _INSIDE if name != "TensorProto"}
+    kinds = {name: getattr(onnx, name).DESCRIPTOR for name in INSIDE if name != "TensorProto"}
     for name, kind in kinds.items():
         found = {
             field.number: field.message_type.name
             for field in kind.fields
             if field.message_type is not None and leads(field.message_type, frozenset())
         }
-        assert found == _INSIDE[name]
+        assert found == INSIDE[name]
 
 
 def test_a_file_cut_anywhere_is_refused_or_external_free() -> None:

@@ -140,7 +140,7 @@ def test_a_device_its_copies_and_its_pace_are_shown(
 
 def test_how_long_it_takes_is_said_before_it_is_measured(place: Path, verb: Verb) -> None:
     words = ("bench", "bundles/tiny", "--backend", "onnxruntime", "--provider", "cpu", "--seconds")
-    code, _, said = verb(*words, "3")
+    code, _, said = verb(*words, "1")
     assert (code, "measuring 1 session at batch 1, 4, 5: about " in said) == (0, True), said
 
     code, _, said = verb(*words, "0.01")

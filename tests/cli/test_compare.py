@@ -37,6 +37,7 @@ def here(place: Path) -> Verb:
     return Verb(place)
 
 
+@pytest.mark.slow
 def test_more_arms_are_added_to_what_is_there_and_a_wild_one_ends_with_1(place: Path, here: Verb) -> None:
     (study,) = (place / "studies").iterdir()
     before = {path.name for path in (study / "runs").glob("small-*")}
@@ -51,19 +52,19 @@ def test_more_arms_are_added_to_what_is_there_and_a_wild_one_ends_with_1(place: 
 
 
 @pytest.mark.parametrize(("verb", "package"), [("compare", "scipy"), ("sweep", "optuna")])
-def test_without_the_extra_it_says_how_to_get_it(verb: str, package: str, place: Path) -> None:
+def test_without_the_extra_it_says_how_to_get_it(verb: str, package: str, tmp_path: Path) -> None:
     code = (
         f"import sys; sys.modules['{package}'] = None; sys.argv = ['sskt-edge', '{verb}', 'quickstart']\n"
         "from sskt_edge.cli.main import main; main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert f"This needs {package}" in done.stderr
     assert "pip install 'sskt-edge[study]'" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["compare", "sweep"])
-def test_a_seed_that_would_be_ignored_is_refused(verb: str, here: Verb) -> None:
-    code, _, errors = here(verb, "quickstart", "--set", "train.seed=3")
+@pytest.mark.parametrize("name", ["compare", "sweep"])
+def test_a_seed_that_would_be_ignored_is_refused(name: str, verb: Verb) -> None:
+    code, _, errors = verb(name, "quickstart", "--set", "train.seed=3")
     assert code == 2
     assert "--set train.seed=3: every arm and point has the same seeds" in errors

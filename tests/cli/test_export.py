@@ -103,6 +103,7 @@ def test_what_an_export_cannot_change_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_precision_that_does_not_hold_is_left_out_and_ends_with_1(
     tiny_run: TrainedNetwork, verb: Verb, tmp_path: Path
 ) -> None:
@@ -130,6 +131,7 @@ def test_a_precision_that_does_not_hold_is_left_out_and_ends_with_1(
     assert sum("kept in 'b': model.fp16.onnx" in note for note in told["notes"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("state")
 def test_a_run_becomes_a_bundle_with_engines_in_one_command(
     tiny_run: TrainedNetwork, verb: Verb, tmp_path: Path
@@ -144,6 +146,7 @@ def test_a_run_becomes_a_bundle_with_engines_in_one_command(
     assert plans == {"fp32.plan", "fp16.plan"}
 
 
+@pytest.mark.slow
 def test_a_failing_engine_does_not_hide_what_was_exported(tiny_run: TrainedNetwork, verb: Verb, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx")
     words = ("--trt", "--out", "b", "--flavour", "tensorrt_rtx", "--compute-capability", "1.0")
@@ -153,6 +156,7 @@ def test_a_failing_engine_does_not_hide_what_was_exported(tiny_run: TrainedNetwo
     assert (tmp_path / "b" / "manifest.json").is_file()
 
 
+@pytest.mark.slow
 def test_no_engine_is_built_in_place_of_one_that_was_refused(
     tiny_run: TrainedNetwork, verb: Verb, tmp_path: Path
 ) -> None:

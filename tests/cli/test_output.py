@@ -35,6 +35,7 @@ def test_a_log_gets_a_line_now_and_then_with_the_time_left(
     ]
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_bars_that_go_away_and_results_that_stay(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(text(tiny_run.folder.path))
     ours, theirs = pty.openpty()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.cli.run import Verb, sskt_edge
 from tests.training.small import text
@@ -12,6 +14,7 @@ from tests.training.small import text
 TOLD = ("--set", "train.epochs=1", "--set", "labels.views=1", "--space", "method.alpha=0.5,1")
 
 
+@pytest.mark.slow
 def test_a_sweep_ends_with_a_recipe_to_compare_and_is_there_again(
     tiny_run: TrainedNetwork, verb: Verb, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ from sskt_edge.recipe import parse_recipe
 from tests.cli.run import Verb, sskt_edge
 from tests.sealed import changed
 
+pytestmark = pytest.mark.slow
+
 
 def write_digits(root: Path, per_class: int) -> None:
     """scikit-learn's digits 0, 1 and 2 as PNG files, in one folder a class."""

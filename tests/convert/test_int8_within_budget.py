@@ -12,7 +12,7 @@ from sskt_edge.common.errors import ParityError
 from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form, layers, prepared
-from sskt_edge.convert.int8_within_budget import _SHARE, Trial, int8_within_budget
+from sskt_edge.convert.int8_within_budget import SHARE, Trial, int8_within_budget
 from sskt_edge.inference.runners import Runner, runners_here, runners_of
 from sskt_edge.inference.session import Session
 from sskt_edge.tasks.accuracy import predictions
@@ -95,8 +95,8 @@ def test_a_layer_that_int8_ruins_is_left_in_fp32_and_named(form: Form, spoilt: s
     assert len(trial.kept) <= 2
     assert spoilt not in narrow_layers(trial.content)
     assert narrow_layers(trial.content) >= {"conv1", "conv2", "conv4"} - set(trial.kept)
-    assert trial.agreement == agreement(trial.content, evaluation_set) >= 1 - (1 - Tolerances().int8_agreement) * _SHARE
-    assert trial.drop is not None and trial.drop <= Tolerances().int8_metric_drop * _SHARE
+    assert trial.agreement == agreement(trial.content, evaluation_set) >= 1 - (1 - Tolerances().int8_agreement) * SHARE
+    assert trial.drop is not None and trial.drop <= Tolerances().int8_metric_drop * SHARE
 
 
 def test_as_few_layers_are_left_as_suffice() -> None:
@@ -218,7 +218,7 @@ def test_labels_of_validation_images_count_even_if_the_classes_agree() -> None:
         assert re.search(r"the validation accuracy is \d+\.\d\d points lower", str(refusal))
     else:
         assert trial.kept or trial.method == "percentile"
-        assert trial.drop is not None and trial.drop <= WIDE.int8_metric_drop * _SHARE
+        assert trial.drop is not None and trial.drop <= WIDE.int8_metric_drop * SHARE
 
 
 def test_what_int8_gains_is_no_loss() -> None:
@@ -240,9 +240,9 @@ def test_what_int8_gains_is_no_loss() -> None:
 @pytest.mark.parametrize(("lost", "fits"), [(1, True), (2, False)])
 def test_the_searchs_share_of_the_budget_may_be_used_up_and_no_more(lost: int, fits: bool) -> None:
     evaluation_set, _, flipped = flips()
-    assert 0 < _SHARE <= 0.5, "the test set, which is not looked at, may cost more"
+    assert 0 < SHARE <= 0.5, "the test set, which is not looked at, may cost more"
     # As many labels as make one picture exactly the share: all that int8 keeps, but `lost`.
-    known = round(1 / (_SHARE * WIDE.int8_metric_drop))
+    known = round(1 / (SHARE * WIDE.int8_metric_drop))
     expected = predictions(evaluation_set.logits)
     rows = np.concatenate([np.flatnonzero(flipped)[:lost], np.flatnonzero(~flipped)[: known - lost]])
     labels = np.full(len(evaluation_set), -1, dtype=np.int64)

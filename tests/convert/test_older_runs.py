@@ -15,6 +15,7 @@ from sskt_edge.targets.run_folder import read_run
 from tests.older import RUNS, unpacked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_the_fp32_file_of_an_older_run_answers_as_its_golden_set(name: str, tmp_path: Path) -> None:
     run = read_run(unpacked(name, tmp_path))

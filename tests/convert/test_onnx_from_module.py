@@ -15,6 +15,7 @@ from sskt_edge.bundle import onnx_limits
 from sskt_edge.bundle.onnx_wire import refuse_untrusted
 from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import WorkError
+from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
 from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
@@ -119,11 +120,17 @@ def test_it_carries_its_metadata_and_nothing_of_the_exporter(resnet20: onnx.Mode
     assert all(not part.metadata_props and not part.doc_string for part in parts)
 
 
-@pytest.mark.parametrize("model", TARGETS)
+FAST = "resnet20"
+
+
+@pytest.mark.parametrize(
+    "model", [model if model == FAST else pytest.param(model, marks=pytest.mark.slow) for model in TARGETS]
+)
 def test_a_gpu_and_a_bundle_take_every_target(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing computes where values lie, which a GPU would leave to the CPU; all is far below a bundle's limits."""
     kinds = {node.op_type for node in onnx.load_from_string(exported(model)).graph.node}
     assert not kinds & {"Shape", "Range", "Gather", "Squeeze", "Unsqueeze", "Expand"}
+    assert lint_for_tensorrt(exported(model)) == []
 
     for name in ("VALUES_OF_A_TENSOR", "VALUES", "PRODUCTS"):
         monkeypatch.setattr(onnx_limits, name, getattr(onnx_limits, name) // 4)

@@ -62,6 +62,7 @@ class _TakesNoInt8(OnnxRuntimeSession):
         super().__init__(content, shape, max_batch, **how)
 
 
+@pytest.mark.slow
 def test_int8_that_a_library_does_not_take_is_refused_alone(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_int8_that_a_library_does_not_take_is_refused_alone(
     assert {"fp32", "fp16"} <= manifest.precisions.keys()
 
 
+@pytest.mark.slow
 def test_int8_says_what_it_was_calibrated_with_by_hash(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     run = with_options(tiny_run, "export.precisions=['int8']", "export.parity.int8_agreement=0.5")
     bundle = bundle_from_run(run, tmp_path / "bundle")
@@ -84,6 +86,7 @@ def test_int8_says_what_it_was_calibrated_with_by_hash(tiny_run: TrainedNetwork,
     assert listed == images.hashes and all(re.fullmatch("[0-9a-f]{64}", line) for line in listed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slower", "has"), [(2.0, False), (0.5, True)])
 def test_the_second_int8_file_is_kept_where_it_was_measured_faster(
     slower: float, has: bool, tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -97,12 +100,14 @@ def test_the_second_int8_file_is_kept_where_it_was_measured_faster(
     assert ("int8-cpu" in manifest.precisions) is has and "int8-cpu" not in manifest.refused
 
 
+@pytest.mark.slow
 def test_for_tensorrt_alone_there_is_no_second_int8_file(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     changes = ("export.precisions=['int8']", "export.devices=['tensorrt']", "export.parity.int8_agreement=0.5")
     manifest = bundle_from_run(with_options(tiny_run, *changes), tmp_path / "bundle").manifest
     assert set(manifest.precisions) == {"fp32", "int8"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("devices", "marked"), [("tensorrt", True), ("cpu", False)])
 def test_what_tensorrt_would_refuse_is_refused_or_remarked(
     devices: str, marked: bool, tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -65,6 +65,7 @@ def ask(tmp_path: Path, run: Path, killed_at: str = "") -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 def test_the_answers_are_those_of_torch_here_and_it_is_not_loaded(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     images = tiny_run.golden().images
     fp32, logits = fp32_from_run(tiny_run), reference_logits(tiny_run.network, tiny_run.pixels, images)
@@ -77,6 +78,7 @@ def test_the_answers_are_those_of_torch_here_and_it_is_not_loaded(tiny_run: Trai
     assert told["bars"] == [["load torch", 1, 0], asked, asked, ["torch to ONNX", 1, 1]]
 
 
+@pytest.mark.slow
 def test_an_error_is_what_it_is_here(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     run = shutil.copytree(tiny_run.folder.path, tmp_path / "run")
     (run / "primary.safetensors").write_bytes(b"other")
@@ -93,12 +95,14 @@ def test_torch_that_is_not_installed_is_named_as_it_is_here(tiny_run: TrainedNet
     assert ask(tmp_path, tiny_run.folder.path)["error"] == ["ModuleNotFoundError", "No module named 'torch'"]
 
 
+@pytest.mark.slow
 def test_a_process_that_the_system_ends_is_said(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     kind, message = ask(tmp_path, tiny_run.folder.path, "torch to ONNX")["error"]
 
     assert kind == "WorkError" and "code -9" in message and "memory" in message
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
 def test_ctrl_c_ends_both_with_one_line(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     process = subprocess.Popen(

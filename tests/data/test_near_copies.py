@@ -85,5 +85,5 @@ def test_blocks_change_nothing_and_the_nearest_is_named(monkeypatch: pytest.Monk
 
     assert whole.shared[0].examples == (("29", "3"), ("25", "8"))
     assert whole.repeated.examples == (("8", "4"),)
-    monkeypatch.setattr(near_copies, "_BLOCK", 7)
+    monkeypatch.setattr(near_copies, "BLOCK", 7)
     assert find_near_copies(parts, bits, 20, QUIET) == whole

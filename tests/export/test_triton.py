@@ -44,7 +44,7 @@ def with_engines(bundle: Bundle) -> Bundle:
     """With engines of TensorRT, and of TensorRT for RTX."""
     for flavour, precision in (("tensorrt", "fp32"), ("tensorrt", "int8"), ("tensorrt_rtx", "fp32")):
         built = engine_of(flavour, precision, bundle.precision(precision).sha256)  # type: ignore[arg-type]
-        bundle = bundle.with_files(engines._files(built))
+        bundle = bundle.with_files(engines.files_of(built))
         trust.remember(built.sidecar.plan_sha256)
     return bundle
 

@@ -93,7 +93,7 @@ def test_a_large_image_is_converted_in_strips_to_the_same_pixels(
 ) -> None:
     content = LARGE[kind]()
     whole = pixels(content)
-    monkeypatch.setattr(images, "_STRIP", strip)
+    monkeypatch.setattr(images, "STRIP", strip)
     assert np.array_equal(pixels(content), whole)
 
 

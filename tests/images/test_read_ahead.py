@@ -18,7 +18,7 @@ LARGE = {f"{number:02}.png" for number in range(0, 40, 3)}
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """40 files, each third of them large."""
-    monkeypatch.setattr(read_ahead, "_LARGE", 50)
+    monkeypatch.setattr(read_ahead, "LARGE", 50)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     paths = [tmp_path / f"{number:02}.png" for number in range(40)]
     for path in paths:

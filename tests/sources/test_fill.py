@@ -238,6 +238,7 @@ class _CheapSession:
         return images.reshape(len(images), -1)[:, : self._classes].astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_kill_costs_no_more_than_a_shard(tmp_path: Path) -> None:

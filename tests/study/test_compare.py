@@ -83,6 +83,7 @@ def test_the_recipes_own_seed_is_no_other_study(
     assert again.figures == compared.figures
 
 
+@pytest.mark.slow
 def test_a_comparison_that_was_stopped_goes_on_and_trains_nothing_twice(
     compared: Comparison, tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

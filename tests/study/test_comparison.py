@@ -69,7 +69,7 @@ def test_few_pairs_are_indicative_at_most() -> None:
 
 def test_the_error_of_one_accuracy_is_told() -> None:
     found = comparison(a=[0.67], b=[0.7])
-    assert any("67% on 736 test images is known" in note for note in found.notes)
+    assert any("67.0% on 736 test images is known" in note for note in found.notes)
 
 
 def test_markdown_and_json_hold_every_seed() -> None:

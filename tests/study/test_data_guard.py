@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from sskt_edge.bundle.golden import pixel_hashes
 from sskt_edge.common.errors import StudyError
 from sskt_edge.common.progress import QUIET
 from sskt_edge.data.image_folder import FolderReader
+from sskt_edge.data.images import labelled_sha256, unlabelled_sha256
+from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.models import DataOptions
+from sskt_edge.study import data_guard
 from sskt_edge.study.data_guard import TEST, TRAINING, UNLABELLED, DataGuard
 from sskt_edge.tasks.single_label import SINGLE_LABEL
 from tests.data.small import picture, write_classes
@@ -26,11 +30,13 @@ def data(tmp_path: Path) -> DataOptions:
 
 def seen(data: DataOptions) -> dict[str, str]:
     """What a run sees of the images that are there."""
-    of = DataGuard(QUIET)
+    reader, sizes = open_data(data), [data.image_size]
+    test, unlabelled = reader.test(sizes, QUIET), reader.unlabelled(sizes, QUIET)
+    assert unlabelled is not None
     return {
-        TRAINING: of._training(data, SINGLE_LABEL),
-        TEST: of._test(data, SINGLE_LABEL),
-        UNLABELLED: of._unlabelled(data, SINGLE_LABEL),
+        TRAINING: labelled_sha256(reader.classes, *reader.training(sizes, QUIET)),
+        TEST: data_guard.tested_sha256(pixel_hashes(test.resized[data.image_size]), test.labels),
+        UNLABELLED: unlabelled_sha256(unlabelled),
     }
 
 

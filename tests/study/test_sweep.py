@@ -147,6 +147,7 @@ def test_a_sweep_that_was_stopped_goes_on_and_trains_nothing_twice(
     assert found.tried == swept.tried
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_killed_goes_on_at_once(swept: Sweep, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     """What it was trying is taken up without waiting for the storage to miss it, as its process is gone."""
     (tmp_path / "small.toml").write_text(text(tiny_run.folder.path))

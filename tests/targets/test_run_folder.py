@@ -37,6 +37,7 @@ def run(tiny_run: TrainedNetwork, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_run.folder.path, tmp_path / "runs" / "tiny-copy")
 
 
+@pytest.mark.slow
 def test_stripped_weights_answer_to_the_bit_in_a_fresh_process(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _FRESH_PROCESS, str(tiny_run.folder.path), str(tmp_path / "logits.npy")]
     subprocess.run(command, check=True, env=dict(os.environ))

@@ -62,6 +62,7 @@ for verb in (["recipe", "check"], ["train"], ["compare"], ["sweep"], ["labels", 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone is told")
 def test_the_verbs_that_train_or_time_a_training_keep_freed_memory(tmp_path: Path) -> None:
     recipe = tmp_path / "small.toml"

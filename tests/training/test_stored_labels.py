@@ -187,6 +187,7 @@ def test_a_training_interrupted_while_it_fills_ends_in_the_same_weights(images: 
     assert asked.batches == TIMED + -(-rows(images) // 4)
 
 
+@pytest.mark.slow
 def test_a_training_whose_store_is_pruned_asks_the_same_engine_again(
     images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +268,7 @@ def test_openvino_serves_a_training(images: Images) -> None:
     assert collection.rows == 16
 
 
+@pytest.mark.slow
 def test_labels_of_a_removed_library_serve_a_training_and_are_named(
     images: Images, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

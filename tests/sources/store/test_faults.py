@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX limits")
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_costs_one_shard_and_nothing_is_asked_twice() -> None:
     script = ROOT / "benchmarks" / "kill_label_filling.py"
     done = subprocess.run([sys.executable, script, "--kills", "30"], capture_output=True, text=True, check=False)

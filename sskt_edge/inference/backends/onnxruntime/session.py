@@ -18,7 +18,7 @@ from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
 # The lists that are tried, until one opens; what a provider of a list does not take, the next one runs. "cuda" and
 # "tensorrt" hold with their first list only: the others show whether it was the provider that did not start.
-_LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
+PROVIDER_LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "auto": (("cuda", "cpu"), ("cpu",)),
     "cpu": (("cpu",),),
     "cuda": (("cuda",), ("cuda", "cpu"), ("cpu",)),
@@ -26,7 +26,7 @@ _LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 _ERRORS_ONLY, _FATAL_ONLY = 3, 4
 # What ONNX Runtime says where a node is left to the CPU, and that is not allowed.
-_LEFT_TO_CPU = "assigned to the default CPU EP"
+LEFT_TO_CPU = "assigned to the default CPU EP"
 
 
 class OnnxRuntimeSession:
@@ -105,16 +105,16 @@ class OnnxRuntimeSession:
 
 def _lists(provider: str, present: list[str]) -> tuple[tuple[str, ...], ...]:
     """The lists of providers to try, by their short names."""
-    if provider not in _LISTS:
-        raise InputError(f"Unknown provider '{provider}'. Known: {', '.join(_LISTS)}.")
+    if provider not in PROVIDER_LISTS:
+        raise InputError(f"Unknown provider '{provider}'. Known: {', '.join(PROVIDER_LISTS)}.")
     if provider == "auto" and PROVIDERS["cuda"][0] not in present:
-        return _LISTS["cpu"]
+        return PROVIDER_LISTS["cpu"]
     if provider != "auto" and PROVIDERS[provider][0] not in present:
         raise MissingExtraError(
             f"Provider '{provider}' is not in this onnxruntime; it has: {', '.join(present)}. "
             f"pip uninstall onnxruntime; {install_hint('gpu')}. Or use provider 'cpu'."
         )
-    return _LISTS[provider]
+    return PROVIDER_LISTS[provider]
 
 
 def _first_to_open(
@@ -124,13 +124,13 @@ def _first_to_open(
     errors: list[NetworkError] = []
     for names in lists:
         try:
-            return _open(ort, content, threads, names), errors[0] if errors else None
+            return open_on(ort, content, threads, names), errors[0] if errors else None
         except NetworkError as error:
             errors.append(error)
     raise errors[0]
 
 
-def _open(ort: ModuleType, content: bytes, threads: int, names: Sequence[str]) -> Any:
+def open_on(ort: ModuleType, content: bytes, threads: int, names: Sequence[str]) -> Any:
     """A session on these providers. Without "cpu" among them, a node that is left to the CPU is an error."""
     options = ort.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
@@ -152,7 +152,7 @@ def _open(ort: ModuleType, content: bytes, threads: int, names: Sequence[str]) -
 
 def _refused(provider: str, error: NetworkError, session: Any) -> NetworkError:
     """The error for a network that the provider, which did start, does not take; `session` has the CPU's help."""
-    if _LEFT_TO_CPU not in str(error):
+    if LEFT_TO_CPU not in str(error):
         return error
     return NetworkError(
         f"Provider '{provider}' would leave a part of the network to the CPU{_on_cpu(session)}. Use provider 'cpu', or "

@@ -71,7 +71,7 @@ def main(folder: Path) -> None:
 def _build(folder: Path, request: Request) -> None:
     flavour = Flavour(request.flavour, request.version)
     trt = flavour.module()
-    log = _log(trt)
+    log = build_log(trt)
     try:
         builder = trt.Builder(log)
     except TypeError as error:  # how pybind11 says that the library made none
@@ -108,7 +108,7 @@ def _build(folder: Path, request: Request) -> None:
             keep_timing_cache(config, timing)
 
 
-def _log(trt: ModuleType) -> Any:
+def build_log(trt: ModuleType) -> Any:
     """A logger that prints everything, and keeps the warnings and the errors."""
 
     class Log(trt.ILogger):  # type: ignore[name-defined, misc]

@@ -145,14 +145,14 @@ def test_auto_goes_on_with_the_cpu_where_cuda_does_not_start(gpu_providers: None
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_a_gpu_leaves_nothing_to_the_cpu(provider: str) -> None:
-    lists = backend._LISTS[provider]
+    lists = backend.PROVIDER_LISTS[provider]
     assert lists[0] == {"cuda": ("cuda",), "tensorrt": ("tensorrt", "cuda")}[provider]
     with (
         pytest.warns(UserWarning, match="not in available provider names") if not HAS_CUDA else nullcontext(),
-        pytest.raises(NetworkError, match=backend._LEFT_TO_CPU),
+        pytest.raises(NetworkError, match=backend.LEFT_TO_CPU),
     ):
         # No GPU takes this one: a text is nothing for it.
-        backend._open(onnxruntime, of_text(), 1, lists[0])
+        backend.open_on(onnxruntime, of_text(), 1, lists[0])
 
 
 def of_text() -> bytes:

@@ -43,7 +43,7 @@ def test_the_timing_cache_of_a_build_replaces_an_older_one(tmp_path: Path) -> No
 
 def test_batches_that_the_library_refuses_end_with_what_it_said() -> None:
     trt = choose("tensorrt_rtx").module()
-    log = builder._log(trt)
+    log = builder.build_log(trt)
     one = trt.Builder(log)
     no_order = Batch.model_construct(min=4, opt=2, max=1)
     with pytest.raises(WorkError, match=r"batches of 4, 2 and 1 images of \[8, 8, 3\]: .*MIN<=OPT<=MAX.*export\.batch"):
