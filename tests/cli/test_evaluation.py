@@ -75,8 +75,8 @@ def test_a_bundle_is_found_where_it_was_copied_to(verb: Verb, tmp_path: Path) ->
 def test_a_table_with_columns_of_its_own_is_read(verb: Verb, tmp_path: Path) -> None:
     write_several(tmp_path / "several")
     write_table(tmp_path, head="file,shown")
-    words = ("--data", "labels.csv", "--set", "data.table.paths=file", "--set", "data.table.classes=shown")
-    code, said, errors = verb("eval", "several", "--backend", "onnxruntime", *words)
+    columns = ("eval", "several", "--data", "labels.csv", "--set", "data.table.paths=file")
+    code, said, errors = verb(*columns, "--set", "data.table.classes=shown", "--backend", "onnxruntime")
     assert code == 0, errors
     assert "16 images of labels.csv" in said and "100.0%" in said and "mAP VOC2007" in said
     code, said, errors = verb("eval", "several", "--data", "labels.csv", "--json")
