@@ -51,6 +51,7 @@ def test_more_arms_are_added_to_what_is_there_and_a_wild_one_ends_with_1(place: 
     assert any("finetuned is left out: 'resnet20' has no published weights" in line for line in found["missing"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "package"), [("compare", "scipy"), ("sweep", "optuna")])
 def test_without_the_extra_it_says_how_to_get_it(verb: str, package: str, tmp_path: Path) -> None:
     code = (

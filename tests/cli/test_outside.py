@@ -14,11 +14,11 @@ from sskt_edge.common.telemetry import SWITCHES
 from tests.cli.run import sskt_edge
 from tests.native import CI, NativeWatch, native_watch
 
+pytestmark = pytest.mark.slow
+
 # Loaded by every Python process that the verb starts: a line for each path that it opens or changes.
 WATCH = """
 import json, os, sys
-
-pytestmark = pytest.mark.slow
 log, WRITES = open(os.environ["WATCHED"], "a", buffering=1), os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 # Event → which of its arguments is a descriptor of the folder that the path starts from, if one is.
 CHANGES = {"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2, "os.chmod": 2, "os.truncate": None, "os.rename": None}

@@ -100,6 +100,7 @@ def test_the_manifest_names_the_hash_of_everything_it_was_made_from(
     assert set(lineage.sources) == {"teacher"}
 
 
+@pytest.mark.slow
 def test_the_lineage_tells_of_unlabelled_images(tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path) -> None:
     assert tiny_bundle.manifest.lineage.unlabelled_sha256 is None
     with_some = replace(tiny_run, result=tiny_run.result.model_copy(update={"unlabelled_sha256": "a" * 64}))
@@ -174,6 +175,7 @@ def test_wrong_weights_are_no_bundle(tiny_run: TrainedNetwork, tmp_path: Path, b
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_other_libraries_may_differ_within_the_tolerance_and_it_is_said(
     tiny_run: TrainedNetwork, tmp_path: Path
 ) -> None:
@@ -191,6 +193,7 @@ def test_other_libraries_may_not_differ_by_more(tiny_run: TrainedNetwork, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [1e-9, 0.999])
 def test_an_onnx_file_out_of_tolerance_leaves_the_older_bundle_whole(
     tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path, share: float
@@ -261,6 +264,7 @@ def test_the_bundle_of_another_run_is_not_overwritten(
     assert files_in(older) == before
 
 
+@pytest.mark.slow
 class TestWithoutItsImages:
     def test_fp32_is_proven_on_the_golden_images(self, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
         progress, run = Lines(), elsewhere(tiny_run)

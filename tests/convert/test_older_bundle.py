@@ -121,6 +121,7 @@ class Building(Lines):
             yield bar
 
 
+@pytest.mark.slow
 def test_exporting_again_keeps_all_that_the_bundle_had(
     tiny_run: TrainedNetwork, older: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +220,7 @@ def test_why_a_precision_was_refused_stays_until_it_is_asked_for_again(
     assert stays(path, tiny_run, images, *same, FP32, fp32=b"of another torch").refused == {}
 
 
+@pytest.mark.slow
 def test_what_would_have_to_go_is_named_and_stays_until_it_is_asked_for(tiny_run: TrainedNetwork, older: Path) -> None:
     before, run, progress = files_in(older), with_options(tiny_run, FP32, "export.parity.int8_metric_drop=0"), Lines()
     with pytest.raises(BundleError, match="--replace"):

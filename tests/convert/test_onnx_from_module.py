@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -120,12 +121,12 @@ def test_it_carries_its_metadata_and_nothing_of_the_exporter(resnet20: onnx.Mode
     assert all(not part.metadata_props and not part.doc_string for part in parts)
 
 
-FAST = "resnet20"
+def one_is_fast(models: Iterable[str]) -> list[Any]:
+    """Parameters of which `make check` takes resnet20 alone."""
+    return [model if model == "resnet20" else pytest.param(model, marks=pytest.mark.slow) for model in models]
 
 
-@pytest.mark.parametrize(
-    "model", [model if model == FAST else pytest.param(model, marks=pytest.mark.slow) for model in TARGETS]
-)
+@pytest.mark.parametrize("model", one_is_fast(TARGETS))
 def test_a_gpu_and_a_bundle_take_every_target(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing computes where values lie, which a GPU would leave to the CPU; all is far below a bundle's limits."""
     kinds = {node.op_type for node in onnx.load_from_string(exported(model)).graph.node}
@@ -137,7 +138,7 @@ def test_a_gpu_and_a_bundle_take_every_target(model: str, monkeypatch: pytest.Mo
     onnx_limits.refuse_costly(exported(model), LARGEST, (SIDE, SIDE, 3), "model.onnx")
 
 
-@pytest.mark.parametrize("model", ["resnet20", "mobilenet_v2", "densenet121"])
+@pytest.mark.parametrize("model", one_is_fast(["resnet20", "mobilenet_v2", "densenet121"]))
 def test_onnx_runtime_answers_as_torch_does_at_every_batch(model: str) -> None:
     images = np.random.default_rng(3).integers(0, 256, (LARGEST, SIDE, SIDE, 3), dtype=np.uint8)
     expected = reference_logits(network_of(model), PIXELS, images)

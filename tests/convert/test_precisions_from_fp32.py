@@ -42,6 +42,7 @@ class _NoNumbers(OnnxRuntimeSession):
         return np.full_like(super().run(images), np.nan)
 
 
+@pytest.mark.slow
 def test_what_another_library_makes_of_fp32_marks_the_bundle(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
