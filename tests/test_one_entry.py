@@ -9,18 +9,22 @@ import pytest
 
 import sskt_edge
 from sskt_edge.catalogue.data_sets import DATA_SETS, DataSetEntry
-from sskt_edge.catalogue.entry import OptionsEntry
+from sskt_edge.catalogue.entry import Entry, OptionsEntry
 from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.catalogue.optimization import SCHEDULES
 from sskt_edge.catalogue.targets import TARGETS, TargetEntry
+from sskt_edge.catalogue.tasks import TASKS
 from sskt_edge.cli.networks import networks
+from sskt_edge.evaluation.evaluate import evaluate
+from sskt_edge.inference.open_sessions import open_sessions
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Recipe
 from tests.recipe.small import fault
 
 RECIPE = """
 name = "dummy"
-data = { name = "squares", augment = { crop_padding = 1 } }
+data = { name = "squares", validation = 0.25, augment = { crop_padding = 1 } }
+task = { name = "balanced" }
 target = { model = "dots" }
 method = { name = "calm", pull = 2.0 }
 [train]
@@ -38,10 +42,14 @@ batch = { min = 1, opt = 4, max = 4 }
 
 @pytest.fixture(autouse=True)
 def entries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The four entries."""
+    """The five entries."""
     target = TargetEntry("dots", "two convolutions", "tests.dummies.target:dots", smallest=8)
     monkeypatch.setitem(TARGETS, "dots", target)
-    data_set = DataSetEntry("squares", "bright and dark", "tests.dummies.data_set:open_squares", size=8)
+    task = Entry("balanced", "each class counts as much as another", "tests.dummies.task:BALANCED")
+    monkeypatch.setitem(TASKS, "balanced", task)
+    data_set = DataSetEntry(
+        "squares", "bright and dark", "tests.dummies.data_set:open_squares", size=8, tasks=("single_label", "balanced")
+    )
     monkeypatch.setitem(DATA_SETS, "squares", data_set)
     method = OptionsEntry(
         "calm", "small logits", "tests.dummies.method:calm_learner", options="tests.dummies.method:CalmOptions"
@@ -61,6 +69,10 @@ def test_what_was_added_trains_and_is_exported(tmp_path: Path) -> None:
     assert [line["lr"] for line in lines] == [0.1, 0.05]
     assert lines[0]["loss"] == pytest.approx(lines[0]["loss_primary"] + 2 * lines[0]["loss_calm"], rel=1e-5)
     assert bundle.manifest.classes == ["dark", "bright"] and bundle.manifest.target == "dots"
+    assert (run.result.test.metric, bundle.manifest.task) == ("balanced accuracy", "balanced")
+    assert "validation_balanced accuracy" in lines[0]
+    report = evaluate(bundle, open_sessions(bundle, backend="onnxruntime", provider="cpu"))
+    assert report.passed and report.results[0].scores.metric == "balanced accuracy"
     logits = sskt_edge.open_session(bundle).run(bundle.golden().images)
     assert abs(logits - bundle.golden().logits).max() < 1e-4
 
@@ -68,7 +80,7 @@ def test_what_was_added_trains_and_is_exported(tmp_path: Path) -> None:
 def test_what_was_added_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     networks()
     said = capsys.readouterr().out
-    assert all(name in said for name in ("dots", "squares", "calm"))
+    assert all(name in said for name in ("dots", "squares", "balanced", "calm"))
 
 
 def test_what_was_added_is_in_the_schema() -> None:
@@ -79,6 +91,7 @@ def test_what_was_added_is_in_the_schema() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        ("task.name=balance", "Nearest: 'balanced'"),
         ("target.model=dot", "Nearest: 'dots'"),
         ("data.name=square", "Nearest: 'squares'"),
         ("method.name=clam", "Known: sskt, scratch, calm"),

@@ -8,17 +8,19 @@ from sskt_edge.common.packages import install_hint
 
 
 def networks(json_: JsonFlag = False) -> None:
-    """List the targets, sources, data sets and methods that a recipe may name."""
+    """List the targets, sources, data sets, tasks and methods that a recipe may name."""
     from sskt_edge.catalogue.data_sets import DATA_SETS
     from sskt_edge.catalogue.methods import METHODS
     from sskt_edge.catalogue.sources import SOURCES
     from sskt_edge.catalogue.targets import TARGETS
+    from sskt_edge.catalogue.tasks import TASKS
     from sskt_edge.cli.console import Console
 
     everything = {
         "targets": {entry.name: _line(entry) for entry in TARGETS.values()},
         "sources": {entry.written: _line(entry) for entry in SOURCES.values()},
         "data sets": {entry.name: _line(entry) for entry in DATA_SETS.values()},
+        "tasks": {entry.name: _line(entry) for entry in TASKS.values()},
         "methods": {entry.name: _line(entry) for entry in METHODS.values()},
     }
     if json_:
