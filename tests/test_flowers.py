@@ -13,7 +13,10 @@ from sskt_edge.inference.open_sessions import open_sessions
 
 FLOWERS = os.environ.get("SSKT_EDGE_FLOWERS")
 
-pytestmark = pytest.mark.skipif(not FLOWERS, reason="SSKT_EDGE_FLOWERS names no folder with train/ and test/")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FLOWERS, reason="SSKT_EDGE_FLOWERS names no folder with train/ and test/"),
+]
 
 
 # Smaller than the recipe's, which would take four times as long and show no more.

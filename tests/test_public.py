@@ -61,6 +61,7 @@ def test_tab_completion_shows_every_public_name() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_the_sample_of_the_page_runs_where_there_is_no_int8(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -66,6 +66,7 @@ def damaged_copy(place: Path, name: str) -> Path:
     return shard
 
 
+@pytest.mark.slow
 def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path, here: Verb) -> None:
     before = sorted(place.rglob("*"))
     told = ("--set", "labels.engine=torch", "--set", "labels.precision=fp32", "--set", "labels.views=fresh")

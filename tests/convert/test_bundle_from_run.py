@@ -83,6 +83,7 @@ def with_tolerance(run: TrainedNetwork, share: float) -> TrainedNetwork:
     return with_options(run, f"export.parity.fp32_difference.onnxruntime_cpu={share}")
 
 
+@pytest.mark.slow
 def test_the_manifest_names_the_hash_of_everything_it_was_made_from(
     tiny_run: TrainedNetwork, tiny_bundle: Bundle
 ) -> None:

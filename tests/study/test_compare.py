@@ -131,6 +131,7 @@ def test_the_test_images_are_read_once_a_run(
     assert reads == 2
 
 
+@pytest.mark.slow
 def test_unlabelled_images_take_part_and_their_change_is_noticed(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     small = recipe(tiny_run.folder.path, "data.unlabelled=rest")
     arms = arms_of(small, further=["labelled alone: data.unlabelled="])
@@ -145,6 +146,7 @@ def test_unlabelled_images_take_part_and_their_change_is_noticed(tiny_run: Train
         found.having("sskt", 1, other).refuse_unlike()
 
 
+@pytest.mark.slow
 def test_one_precision_holds_for_all_and_is_not_measured_again(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     small = recipe(tiny_run.folder.path, "train.precision=auto")
     first = compare(small, range(1), arms_of(small, ["scratch"]), tmp_path)

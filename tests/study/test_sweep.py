@@ -52,6 +52,7 @@ def written(found: Sweep) -> list[bytes]:
     return [(found.folder / name).read_bytes() for name in ("sweep.json", "sweep.md", "best.toml")]
 
 
+@pytest.mark.slow
 def test_no_run_of_a_sweep_has_seen_the_test(swept: Sweep) -> None:
     runs = find_runs(trials(swept))
     assert len(runs) == 4
@@ -75,6 +76,7 @@ def test_the_objective_is_the_mean_of_the_last_epochs_validation_accuracy(swept:
     assert swept.images == 145  # a tenth of each class
 
 
+@pytest.mark.slow
 def test_only_the_last_epoch_is_validated_where_it_alone_counts(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     for keep, validated in {"last": [2], "best": [1, 2]}.items():
         told = recipe(tiny_run.folder.path, SHARE, "train.epochs=2", f"train.keep={keep}")
@@ -130,6 +132,7 @@ def test_a_study_of_another_space_is_not_mixed_up(swept: Sweep, tmp_path: Path) 
         sweep(swept.recipe, parse_space(["method.alpha=3,4"]), range(2), **told)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_stopped_goes_on_and_trains_nothing_twice(
     swept: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +170,7 @@ def test_a_sweep_that_was_killed_goes_on_at_once(swept: Sweep, tiny_run: Trained
     assert list(epochs_of(trials(found)).values()) == [list(range(1, 7))] * 2
 
 
+@pytest.mark.slow
 def test_a_point_that_diverges_is_listed_and_the_others_go_on(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     space = parse_space(["train.optimizer.lr=1e30,0.01"])
     found = sweep(recipe(tiny_run.folder.path, SHARE), space, folder=tmp_path)
@@ -185,6 +189,7 @@ def test_what_the_budget_leaves_chooses_where_the_recipe_keeps_nothing(
     assert load_recipe(str(found.folder / "best.toml")).data.validation == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", ["data.per_class=0", "data.unlabelled=rest"])
 def test_where_nothing_is_left_over_a_share_chooses(told: str, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     small = recipe(tiny_run.folder.path, told, "train.batch_size=600")
@@ -194,6 +199,7 @@ def test_where_nothing_is_left_over_a_share_chooses(told: str, tiny_run: Trained
     assert load_recipe(str(found.folder / "best.toml")).data.validation == 0
 
 
+@pytest.mark.slow
 def test_unlabelled_images_can_be_swept(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     found = sweep(recipe(tiny_run.folder.path, SHARE), parse_space(['data.unlabelled="",rest']), folder=tmp_path)
     assert {one.point: one.state for one in found.tried} == {(0,): "done", (1,): "done"}

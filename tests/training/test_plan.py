@@ -109,6 +109,7 @@ def test_a_plan_is_what_a_fill_does(images: Images) -> None:
     assert (after.missing, after.bytes, after.choice.why) == (0, 0, "the store has its labels")
 
 
+@pytest.mark.slow
 def test_few_views_are_planned_for_the_reference(images: Images) -> None:
     plan = plan_labels(images.recipe("labels.store=false", "labels.gate={kl=10, agreement=0}"))
     (part,) = plan.sources

@@ -96,6 +96,7 @@ class _StopsAtTheTest(Quiet):
             yield bar
 
 
+@pytest.mark.slow
 def test_a_stop_while_the_test_images_are_read_says_how_to_go_on(
     tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
 ) -> None:
@@ -127,12 +128,12 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
     "change",
     [
         "labels.views=2",
-        "labels.views=fresh",
-        "labels.store=false",
-        "data.validation=0.3",
+        pytest.param("labels.views=fresh", marks=pytest.mark.slow),
+        pytest.param("labels.store=false", marks=pytest.mark.slow),
+        pytest.param("data.validation=0.3", marks=pytest.mark.slow),
         "train.precision=bf16",
-        "train.channels_last=false",
-        "train.optimizer.dampening=0.9",
+        pytest.param("train.channels_last=false", marks=pytest.mark.slow),
+        pytest.param("train.optimizer.dampening=0.9", marks=pytest.mark.slow),
         "train.schedule={name='plateau', patience=0, threshold=0.5}",
     ],
 )
@@ -156,6 +157,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_weights(
         assert figures[0][2]["lr"] < figures[0][0]["lr"]  # lowered before the stop
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_at_its_very_end_only_finishes(
     tiny_run: TrainedNetwork, trained: Trainings, whole: bytes, tmp_path: Path
 ) -> None:

@@ -77,6 +77,7 @@ def test_two_sources_stored_give_the_weights_of_two_asked_again(
     assert stored == images.weights(f"sources=[{both}]", ONLINE)
 
 
+@pytest.mark.slow
 def test_the_threads_of_a_training_change_nothing_of_what_it_reads(images: Images) -> None:
     """Other threads sum in another order: what torch said with one thread is not taken for what it says with two."""
     few = ("train.epochs=1", "data.per_class=2")  # more threads than idle processors are slow
@@ -259,6 +260,7 @@ def test_too_small_a_top_k_leaves_no_run_and_the_named_one_trains(store: str, im
         images.weights(f"labels.top_k={int(enough) - 1}", *overrides)
 
 
+@pytest.mark.slow
 def test_openvino_serves_a_training(images: Images) -> None:
     named = ("labels.engine=openvino", "labels.precision=fp32")
     run = train(images.recipe(*named, "train.epochs=1"), images.runs)
@@ -286,6 +288,7 @@ def test_labels_of_a_removed_library_serve_a_training_and_are_named(
     assert (asked.batches, rows(images)) == (0, before)
 
 
+@pytest.mark.slow
 def test_an_engine_that_the_gate_refuses_leaves_neither_run_nor_labels(images: Images) -> None:
     with pytest.raises(ParityError, match=r"onnxruntime-fp32: KL .* nats, at most 0 allowed"):
         images.weights("labels.engine=onnxruntime", "labels.gate.kl=0", "sources.0.mean=[0.1,0.2,0.3]")
