@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from sskt_edge.common import json as module
 from sskt_edge.common.json import as_json
 
 
@@ -64,7 +62,3 @@ def test_a_method_chooses_what_is_shown_and_its_parts_are_converted_too() -> Non
 
 def test_fields_keep_their_order() -> None:
     assert list(as_json(Part(PurePosixPath("a"), np.arange(1)))) == ["at", "scores"]
-
-
-def test_the_example_of_the_docstring_holds() -> None:
-    assert doctest.testmod(module).failed == 0

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import doctest
 import sys
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import pytest
 
-from sskt_edge.common import packages
 from sskt_edge.common.packages import extra_with, extras, install_hint, missing, packages_of, version_of
 
 METADATA = """Metadata-Version: 2.4
@@ -83,7 +81,3 @@ def test_a_version_is_told_of_what_is_installed_alone() -> None:
 def test_extras_and_other_requirements_are_one_command() -> None:
     assert install_hint("cpu", others=("tensorrt>=10",)) == "pip install 'sskt-edge[cpu]' 'tensorrt>=10'"
     assert install_hint() == "pip install 'sskt-edge'"
-
-
-def test_the_examples_of_the_docstrings_hold() -> None:
-    assert doctest.testmod(packages).failed == 0
