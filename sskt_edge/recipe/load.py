@@ -40,6 +40,9 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     A relative path in the file, such as data.root, is looked for in the current folder, then in the file's own folder.
     A path in an override is relative to the current folder.
 
+    >>> load_recipe("quickstart", ["train.epochs=10"]).train.epochs
+    10
+
     Raises:
         RecipeError: no such file, not TOML, or keys that are unknown, missing or of the wrong kind (all of them named).
     """
