@@ -66,7 +66,7 @@ def test_a_new_recipe_overwrites_nothing(here: Verb) -> None:
 
 
 def test_eval_finds_the_newest_bundle_and_it_holds(place: Path) -> None:
-    done = sskt_edge("eval", cwd=place)
+    done = sskt_edge("eval", "--backend", "onnxruntime", "--provider", "cpu", "--threads", "1", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "evaluating the newest bundle, bundles" in done.stderr
     assert "holds on this machine" in done.stdout
