@@ -216,7 +216,7 @@ class LabelOptions(_Part):
 class TrainOptions(_Part):
     """The loop."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: cuda, or else mps, or else cpu")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
         description="of the forward pass; auto: a lower one where it is measured to be faster",
@@ -226,7 +226,7 @@ class TrainOptions(_Part):
     batch_size: int = Field(64, ge=2, description="largest batch; an epoch is cut into even batches")
     optimizer: Annotated[OptimizerOptions, TableIn(OPTIMIZERS, "sgd")] = Sgd()
     schedule: Annotated[ScheduleOptions, TableIn(SCHEDULES, "cosine")] = Cosine()
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: int = Field(0, ge=0, lt=2**32, description="of the first weights and of the order of the images")
     keep: Literal["last", "best"] = Field("last", description="what is exported; best needs data.validation")
     validate_every: int = Field(1, ge=1, description="epochs from one validation to the next; the last has one too")
 
@@ -234,9 +234,9 @@ class TrainOptions(_Part):
 class BatchSizes(_Part):
     """The batch sizes that the exported network is made for."""
 
-    min: int = Field(1, ge=1, le=1024)
-    opt: int = Field(8, ge=1, le=1024)
-    max: int = Field(64, ge=1, le=1024)
+    min: int = Field(1, ge=1, le=1024, description="the smallest")
+    opt: int = Field(8, ge=1, le=1024, description="the one that TensorRT chooses its kernels for")
+    max: int = Field(64, ge=1, le=1024, description="the largest")
 
     @model_validator(mode="after")
     def _ordered(self) -> BatchSizes:
