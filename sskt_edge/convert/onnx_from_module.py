@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Mapping
 from typing import cast
@@ -20,6 +21,7 @@ from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import INPUT_NAME, OUTPUT_NAME
 
 _WHY = 300  # characters of a message that may hold a whole graph
+_NO_FORM = re.compile(r"No ONNX function found for <OpOverload\(op='([^']+)'")  # the exporter's DispatchError
 OPSET = 18  # what JetPack 6's TensorRT reads
 
 
@@ -51,7 +53,8 @@ def onnx_from_module(
         metadata: goes into the file.
 
     Raises:
-        WorkError: torch's exporter fails, mostly since its version and those of onnxscript and onnx do not match.
+        WorkError: torch's exporter fails: it has no form for an operation of the network, or its version and those of
+            onnxscript and onnx do not match.
     """
     example = torch.zeros(2, *shape, dtype=torch.uint8)
     dynamic = {0: torch.export.Dim("batch", min=1, max=max(max_batch, 2))}
@@ -82,6 +85,11 @@ def _not_written(error: BaseException) -> WorkError:
     while error.__cause__ is not None:
         error = error.__cause__
     why = " ".join(f"{type(error).__name__}: {error}".split())[:_WHY]
+    if operation := _NO_FORM.search(why):
+        return WorkError(
+            f"torch {version_of('torch')} cannot write '{operation[1]}' as ONNX: its exporter has no form for this "
+            f"operation. Write the network without it, or use a newer torch that has one."
+        )
     versions = ", ".join(f"{name} {version_of(name)}" for name in ("torch", "onnxscript", "onnx", "protobuf"))
     return WorkError(
         f"torch could not write the network as ONNX: {why}. Installed: {versions}. Mostly these do not match: upgrade "

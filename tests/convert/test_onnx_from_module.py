@@ -196,11 +196,26 @@ def test_exporting_is_silent_and_leaves_network_and_loggers_alone(capfd: pytest.
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
-def test_what_the_exporter_cannot_write_is_one_message_with_the_versions() -> None:
+def test_an_operation_that_the_exporter_cannot_write_is_named() -> None:
     class Odd(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             logits: torch.Tensor = torch.special.airy_ai(images.flatten(1)[:, :CLASSES])
             return logits
 
-    with pytest.raises(WorkError, match=f"airy_ai.*torch {re.escape(torch.__version__.partition('+')[0])}.*onnxscript"):
+    torch_version = re.escape(torch.__version__.partition("+")[0])
+    said = f"torch {torch_version} cannot write 'aten.special_airy_ai' as ONNX.*without it"
+    with pytest.raises(WorkError, match=said):
         onnx_from_module(Odd().eval(), Pixels(16), (16, 16, 3), LARGEST, TOLD)
+
+
+def test_any_other_failure_is_one_message_with_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def export(*_: object, **__: object) -> None:
+        try:
+            raise AttributeError("module 'onnxscript' has no attribute 'ir'")
+        except AttributeError as error:
+            raise RuntimeError("Failed to convert the exported program. Step 3/3") from error
+
+    monkeypatch.setattr(torch.onnx, "export", export)
+    said = f"AttributeError: .* no attribute 'ir'.*torch {re.escape(torch.__version__.partition('+')[0])}.*onnxscript"
+    with pytest.raises(WorkError, match=said):
+        onnx_from_module(nn.Flatten().eval(), Pixels(16), (16, 16, 3), LARGEST, TOLD)
