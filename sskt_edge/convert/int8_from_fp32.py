@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import logging
 import tempfile
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import onnx
 from onnxruntime.quantization import QuantType, quant_pre_process
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from sskt_edge.common.quiet import errors_alone
 from sskt_edge.convert.calibration import QUANTISED_OPS
 from sskt_edge.convert.onnx_clean import clean
 
@@ -57,7 +56,7 @@ class Layer:
 
 def prepared(content: bytes) -> onnx.ModelProto:
     """The bytes of an fp32 file → the network with constants folded and every tensor's shape known."""
-    with tempfile.TemporaryDirectory(prefix="sskt-edge-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="sskt-edge-") as folder, errors_alone(""):
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
         before.write_bytes(content)
         quant_pre_process(str(before), str(after), skip_symbolic_shape=True)
@@ -106,7 +105,7 @@ def quantised(model: onnx.ModelProto, table: Any, form: Form, nodes: Collection[
         # An activation behind a layer cuts off what is far; rounded before it, the rest would be coarse.
         "OpTypesToExcludeOutputQuantization": list(QUANTISED_OPS),
     }
-    with _quiet():
+    with errors_alone(""):
         quantizer = QDQQuantizer(
             copy.deepcopy(model),
             True,  # a scale for each output channel
@@ -126,15 +125,3 @@ def quantised(model: onnx.ModelProto, table: Any, form: Form, nodes: Collection[
     clean(written, {**told, "sskt_edge.precision": form.name})
     onnx.checker.check_model(written, full_check=True)
     return bytes(written.SerializeToString())
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The quantiser advises on its log to prepare the network, which has been done."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)

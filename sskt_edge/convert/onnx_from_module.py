@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from typing import cast
 
 import onnx
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from sskt_edge.common.errors import WorkError
 from sskt_edge.common.packages import version_of
+from sskt_edge.common.quiet import errors_alone
 from sskt_edge.convert.onnx_clean import clean
 from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import INPUT_NAME, OUTPUT_NAME
@@ -97,17 +97,9 @@ def _not_written(error: BaseException) -> WorkError:
     )
 
 
-@contextlib.contextmanager
-def _quiet():  # type: ignore[no-untyped-def]
+@contextmanager
+def _quiet() -> Iterator[None]:
     """The exporter prints its steps and warns of its own insides; a user can do nothing about either."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    with errors_alone("torch.onnx", "onnxscript", "onnx_ir"), warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+        yield
