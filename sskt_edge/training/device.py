@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 import math
 import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
 
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.precision import Precision
-from sskt_edge.targets.precision import autocast, has_fast_bf16
+from sskt_edge.targets.precision import has_fast_bf16
 
 # bf16 must be at least this many times as fast as fp32 to be taken, so that noise does not decide between equals.
 _WORTH_IT = 1.15
@@ -61,25 +58,6 @@ def choose_precision(asked: str, device: torch.device, step: Callable[[Precision
         faster = _times_faster(step)
         return "bf16" if faster >= _WORTH_IT else "fp32", f"bf16 measured {faster:.2f} × as fast as fp32"
     return "fp32", f"this {device.type} has no fast bf16"
-
-
-def trial_step(
-    network: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device
-) -> Callable[[Precision], None]:
-    """A training step on a copy of `network`, for choose_precision: forward in the given precision, then backward."""
-
-    @functools.cache
-    def trial() -> nn.Module:
-        return copy.deepcopy(network)
-
-    def step(precision: Precision) -> None:
-        with torch.random.fork_rng(devices=[]):
-            with autocast(device, precision):
-                value = loss(trial())
-            value.backward()  # type: ignore[no-untyped-call]
-            trial().zero_grad()
-
-    return step
 
 
 def _times_faster(step: Callable[[Precision], None]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from sskt_edge.common.errors import DivergenceError
 from sskt_edge.common.progress import Bar, Progress
@@ -241,30 +240,3 @@ class Trainer:
 
     def _to_device(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self._context.device)
-
-
-def trial_loss(
-    train: TrainOptions, task: Task, images: int, item: Tensor, classes: int, device: torch.device
-) -> Callable[[nn.Module], Tensor]:
-    """A learner's loss on blank images, to measure a training step with.
-
-    Args:
-        train: the recipe's part, of which the batch is taken.
-        task: what labels mean.
-        images: the largest batch that there are images for.
-        item: what the target takes of one image, [1,3,S,S].
-        classes: of the task.
-        device: where it runs.
-    """
-    count = min(train.batch_size, images)
-    blank = torch.zeros(count, *item.shape[1:], device=device).contiguous(memory_format=layout(train, item.dim()))
-    labels = torch.from_numpy(task.example(count, classes)).to(device)
-
-    def loss(learner: nn.Module) -> Tensor:
-        outputs = learner(blank)
-        value = task.loss(outputs.primary, labels)
-        for branch in outputs.branches.values():
-            value = value + branch.float().square().mean()
-        return value
-
-    return loss

@@ -18,13 +18,12 @@ from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.online import views_asked
 from sskt_edge.sources.sources import Sources
-from sskt_edge.tasks.task import task_named
-from sskt_edge.training.device import choose_device, choose_precision, trial_step
+from sskt_edge.training.device import choose_device, choose_precision
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
-from sskt_edge.training.learner import blank_item, learner_of
-from sskt_edge.training.loop import trial_loss
+from sskt_edge.training.learner import learner_of
 from sskt_edge.training.repeatable import repeatable
+from sskt_edge.training.trial import trial_step
 
 _STEPS = 5
 
@@ -198,15 +197,7 @@ def _plan(query: LabelQuery, sources: Sources) -> SourcePlan:
 def _seconds_per_image(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress) -> float:
     """Of a training step: the quickest of some on blank images."""
     learner = learner_of(recipe, inputs, device)
-    loss = trial_loss(
-        recipe.train,
-        task_named(recipe.task.name),
-        len(inputs.images),
-        blank_item(recipe),
-        len(inputs.reader.classes),
-        device,
-    )
-    step, taken = trial_step(learner, loss, device), []
+    step, taken = trial_step(recipe, learner, len(inputs.images), len(inputs.reader.classes), device), []
     with progress.bar("time the target", _STEPS) as bar:
         precision, _ = choose_precision(recipe.train.precision, device, step)
         for _ in range(_STEPS):

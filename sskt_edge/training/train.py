@@ -30,7 +30,7 @@ from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.spec import check_size
 from sskt_edge.tasks.class_weights import class_weights
 from sskt_edge.tasks.task import task_named
-from sskt_edge.training.device import choose_device, choose_precision, trial_step
+from sskt_edge.training.device import choose_device, choose_precision
 from sskt_edge.training.environment import (
     new_environment,
     new_run_folder,
@@ -45,12 +45,13 @@ from sskt_edge.training.finish import finish
 from sskt_edge.training.image_list import write_image_list
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
-from sskt_edge.training.learner import blank_item, build_learner, learner_of, placed
-from sskt_edge.training.loop import TrainContext, Trainer, trial_loss
+from sskt_edge.training.learner import build_learner, learner_of, placed
+from sskt_edge.training.loop import TrainContext, Trainer
 from sskt_edge.training.repeatable import repeatable
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
 from sskt_edge.training.state import TrainState
+from sskt_edge.training.trial import trial_step
 
 
 @dataclass(frozen=True)
@@ -171,10 +172,9 @@ def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
     untrained = recipe.target.model_copy(update={"weights": None, "checkpoint": None})
     scratch = MethodOptions.of("scratch")
     learner = placed(build_learner(untrained, scratch, {}, 2, recipe.train.seed), recipe.train, device)
-    task = task_named(recipe.task.name)
-    loss = trial_loss(recipe.train, task, recipe.train.batch_size, blank_item(recipe), 2, device)
+    step = trial_step(recipe, learner, recipe.train.batch_size, 2, device)
     with repeatable(device), progress.bar("try precisions", 1):
-        return choose_precision(recipe.train.precision, device, trial_step(learner, loss, device))[0]
+        return choose_precision(recipe.train.precision, device, step)[0]
 
 
 def _context(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision) -> TrainContext:
@@ -208,16 +208,9 @@ def _start(
     overrides: Sequence[str],
 ) -> RunFolder:
     """Decide the precision, and make the run's folder with what is known before the first step."""
-    loss = trial_loss(
-        recipe.train,
-        task_named(recipe.task.name),
-        len(inputs.images),
-        blank_item(recipe),
-        len(inputs.reader.classes),
-        device,
-    )
+    step = trial_step(recipe, learner, len(inputs.images), len(inputs.reader.classes), device)
     with progress.bar("try precisions", 1):
-        precision, why = choose_precision(recipe.train.precision, device, trial_step(learner, loss, device))
+        precision, why = choose_precision(recipe.train.precision, device, step)
     folder = new_run_folder(runs, recipe.name)
     engines = {name: choice.engine.name for name, choice in choices.items()}
     environment = new_environment(recipe, inputs, engines, device, precision, why, overrides)
