@@ -24,7 +24,7 @@ from sskt_edge.tasks.average_precision import (
     rank_images,
     uninterpolated,
 )
-from sskt_edge.tasks.bootstrap import corrected_interval, resampled_weights, resamples
+from sskt_edge.tasks.bootstrap import resampled_weights, resamples, standard_interval
 from sskt_edge.tasks.score_table import Alternatives, Head, ScoreTable, as_share
 from sskt_edge.tasks.task import Drop, Labels, Logits
 
@@ -38,7 +38,7 @@ class RankingScores:
     Attributes:
         images: how many.
         value: mAP by the area under the raised curve, as PASCAL VOC from 2010 on.
-        interval: where the true mAP lies, with 95 %, if the images are a fair draw.
+        interval: where the mean mAP of other draws of as many images lies, with 95 %, if these are a fair draw.
         voc2007: mAP by 11 points, as PASCAL VOC 2007.
         uninterpolated: mAP as scikit-learn has it.
         image_ap: the mean over the images with a class of the uninterpolated AP of each image's ranking of classes.
@@ -117,13 +117,14 @@ def ranking_scores(logits: Logits, labels: Labels) -> RankingScores:
     curves = [points_of(ranking) for ranking in rankings]
     each = np.array([[figure(curve)[0] for curve in curves] for figure in (area, eleven_points, uninterpolated)])
     value, voc2007, plain = np.nanmean(each, axis=1).tolist()
+    low, high = standard_interval(value, _resampled(len(labels), [rankings])[0])
     finite = np.asarray(np.isfinite(logits).all(axis=1))
     said = (logits > 0) & finite[:, None] & (labels >= 0)
     found, positives = (said & (labels == 1)).sum(axis=0), (labels == 1).sum(axis=0)
     return RankingScores(
         images=len(labels),
         value=value,
-        interval=corrected_interval(value, _resampled(len(labels), [rankings])[0]),
+        interval=(max(low, 0.0), min(high, 1.0)),
         voc2007=voc2007,
         uninterpolated=plain,
         image_ap=image_ap(logits, labels),
@@ -148,7 +149,7 @@ def mean_ap_drop(before: Logits, after: Logits, labels: Labels) -> Drop:
     both = [_rankings(logits, labels) for logits in (before, after)]
     value = float(_mean_area(both[0])[0] - _mean_area(both[1])[0])
     first, second = _resampled(len(labels), both)
-    return Drop(len(labels), value, corrected_interval(value, first - second))
+    return Drop(len(labels), value, standard_interval(value, first - second))
 
 
 def image_ap(logits: Logits, labels: Labels) -> float:

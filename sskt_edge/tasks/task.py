@@ -69,7 +69,7 @@ class Drop(NamedTuple):
     Attributes:
         images: how many.
         value: the trained network's metric less the file's, as a share of one.
-        interval: where the true drop lies, with 95 %, if the images are a fair draw.
+        interval: where the mean drop of other draws of as many images lies, with 95 %, if these are a fair draw.
     """
 
     images: int
