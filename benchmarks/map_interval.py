@@ -60,7 +60,10 @@ def figure(sides: Sequence[Sequence[Ranking]], weights: NDArray[np.float32] | No
     for side in sides:
         each = np.array([area(points_of(one, weights)) for one in side])
         has = ~np.isnan(each)
-        means.append(np.divide(np.where(has, each, 0).sum(axis=0), has.sum(axis=0), where=has.any(axis=0)))
+        counts = has.sum(axis=0)
+        means.append(
+            np.divide(np.where(has, each, 0).sum(axis=0), counts, out=np.full(len(counts), np.nan), where=counts > 0)
+        )
     return np.asarray(means[0] - means[1] if len(means) > 1 else means[0], dtype=np.float64)
 
 

@@ -145,3 +145,24 @@ def test_predict_marks_what_the_network_decides(place: Place, here: Verb) -> Non
         assert set(one["classes"]) <= set(place.manifest.classes)
     _, table, _ = here("predict", place.bundle, "07.png", "08.png", "--top", "3")
     assert table.count(" *") == sum(len(one["decided"]) for one in json.loads(said)["images"])
+
+
+def test_a_network_of_several_classes_an_image_is_no_source(place: Place, here: Verb) -> None:
+    (run,) = (place.folder / "runs").iterdir()
+    text = RECIPE.replace('name = "scratch"', 'name = "sskt"')
+    taught = text + f'[[sources]]\nname = "squares"\nmodel = "run/runs/{run.name}"\n'
+    (place.folder / "taught.toml").write_text(taught)
+    code, _, errors = here("train", "taught.toml")
+    assert code == 2 and "Name a run of one class an image" in errors
+    assert len(list((place.folder / "runs").iterdir())) == 1
+
+
+def test_validation_images_without_a_class_are_refused_at_once(tmp_path: Path) -> None:
+    write_squares(tmp_path)
+    head, *rows = (tmp_path / "labels.csv").read_text().splitlines()
+    none = [f"{row.split(',')[0]},,train" if number >= 24 else row for number, row in enumerate(rows)]
+    (tmp_path / "labels.csv").write_text("\n".join([head, *none]) + "\n")
+    (tmp_path / "squares.toml").write_text(RECIPE.replace("validation = 0.2", 'validation = "rest"\nper_class = 20'))
+    code, _, errors = Verb(tmp_path)("train", "squares.toml")
+    assert code == 2 and "has a class, so that nothing can be chosen by them" in errors
+    assert not (tmp_path / "runs").exists()

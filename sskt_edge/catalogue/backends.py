@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sskt_edge.catalogue.entry import Entry
-from sskt_edge.common.packages import install_hint
 
 ON_CPU, ON_GPU = 1e-4, 1e-3
 """Largest difference of an fp32 logit. Measured on CPUs: 1e-6 to 1e-5 of the largest. A GPU sums in another order."""
@@ -48,11 +47,6 @@ class BackendEntry(Entry):
     providers: tuple[Provider, ...]
     runs_files: bool = True
     source_engines: tuple[tuple[Literal["fp32", "bf16", "fp16"], str], ...] = ()
-
-    @property
-    def install(self) -> str:
-        """The command that brings it, "pip install 'sskt-edge[openvino]'"."""
-        return install_hint(*self.extras)
 
 
 _FOLDER = "sskt_edge.inference.backends"

@@ -129,6 +129,6 @@ def _backend_rows(machine: Machine) -> dict[str, str]:
     from sskt_edge.catalogue.backends import BACKENDS
 
     return {
-        BACKENDS[name].title: f"for {', '.join(providers)}" if providers else f"not installed: {BACKENDS[name].install}"
+        BACKENDS[name].title: f"for {', '.join(providers)}" if providers else "not here"
         for name, providers in machine.backends.items()
     }

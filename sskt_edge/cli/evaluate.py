@@ -38,6 +38,7 @@ def evaluate(
     """Evaluate a bundle on this machine; exit code 1 if it does not answer as the trained network did."""
     from sskt_edge.bundle.bundle import find_newest_bundle, open_bundle
     from sskt_edge.cli.evaluation import show_evaluation
+    from sskt_edge.common.errors import InputError
     from sskt_edge.common.progress import QUIET
     from sskt_edge.evaluation.evaluate import evaluate as evaluate_golden
     from sskt_edge.evaluation.evaluate import evaluate_data
@@ -49,6 +50,8 @@ def evaluate(
     if bundle is None:
         progress.say(f"evaluating the newest bundle, {path}")
     table = table_options(set_ or ())
+    if set_ and data is None:
+        raise InputError("--set says which column of a table is what, and no table is read. Name it: --data FILE.")
     opened = open_bundle(path)
     openings = open_sessions(opened, precision, backend, provider, threads, trust_engines)
     if data is None:

@@ -60,15 +60,6 @@ def packages_of(extra: str) -> tuple[str, ...]:
     return extras().get(extra, (requirement(extra),))
 
 
-def missing(extra: str) -> list[str]:
-    """The packages of an extra that are not installed.
-
-    >>> missing("base")
-    []
-    """
-    return [name for name in packages_of(extra) if version_of(name) is None]
-
-
 def extra_with(module: str) -> str | None:
     """The extra that brings the package of a module with the same name; None if there is none.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sskt_edge.common.errors import DataError
 from sskt_edge.common.printable import printable
+from sskt_edge.common.text import first_of
 from sskt_edge.data.images import ImageSet, digests_as_array, short_name
 from sskt_edge.data.listing_reader import ListingReader, Listings
 from sskt_edge.data.split import Strata
@@ -159,5 +160,4 @@ def _listing(path: Path, rows: TableRows, places: NDArray[np.intp]) -> FolderLis
 def _named(classes: Sequence[str], which: NDArray[np.bool_]) -> str:
     """The names of some classes, the first five of them; "" for none."""
     found = [f"'{printable(classes[number])}'" for number in np.flatnonzero(which).tolist()]
-    more = f" and {len(found) - _MOST_NAMES:,} more" if len(found) > _MOST_NAMES else ""
-    return ", ".join(found[:_MOST_NAMES]) + more
+    return first_of(found, _MOST_NAMES)

@@ -83,6 +83,11 @@ def read_labelled(
     reader_of(bundle.manifest.input.kind)
     if data.is_file() or (data.suffix and not data.exists()):
         return _of_table(bundle, data, options, skip_bad, progress)
+    if options != TableOptions():
+        raise DataError(
+            f"'{printable(data)}' is not a table, so that --set data.table says nothing of it. Name a CSV or Parquet "
+            "file, or leave --set out."
+        )
     if not bundle.task.one_class:
         raise DataError(
             f"'{printable(data)}' is not a table, and a folder gives an image one class, where this bundle's images "

@@ -115,5 +115,5 @@ def _answer(bundle: Bundle, path: Path, logits: npt.NDArray[np.float64], top: in
         check = command("eval", bundle.path)
         return Prediction(path, error=WorkError(f"The network's answer to '{path}' is not finite. Check it: {check}"))
     classes = bundle.manifest.classes
-    found = bundle.task.predicted(logits, classes, len(classes))
+    found = bundle.task.predicted(logits, classes)
     return Prediction(path, tuple(one for place, one in enumerate(found) if place < top or one.is_decided))

@@ -129,8 +129,9 @@ _Rows = Sequence[tuple[int, list[str]]]
 
 def _columns(table: TableFile, options: TableOptions) -> _Columns:
     place = {name: number for number, name in enumerate(table.columns)}
-    split = options.split or ("split" if "split" in place else None)
-    weight = options.weight or ("weight" if "weight" in place else None)
+    named = {options.paths, *((options.classes,) if isinstance(options.classes, str) else options.classes)}
+    split = options.split or ("split" if "split" in place.keys() - named else None)
+    weight = options.weight or ("weight" if "weight" in place.keys() - named else None)
     others = tuple(name for name in table.columns if name not in {options.paths, split, weight})
     classes = others if options.classes == "*" else options.classes
     wanted = {"paths": (options.paths,), "classes": (classes,) if isinstance(classes, str) else classes}
@@ -165,7 +166,7 @@ def _paths(rows: _Rows, column: int, folder: Path, faults: Faults) -> list[Path]
         before = first.setdefault(os.path.normpath(path), number)
         if before != number:
             faults.add(number, f"'{printable(cells[column])}' is the file of {faults.table.unit} {before} too")
-        elif not path.is_file():
+        elif not os.path.isfile(path):  # noqa: PTH113 — Path.is_file raises where a name is too long
             faults.add(number, f"there is no file '{printable(path)}'")
     return found
 

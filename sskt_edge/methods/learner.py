@@ -8,8 +8,6 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
-from sskt_edge.targets.spec import TargetSpec
-
 
 class TaskLoss(Protocol):
     """What a learner needs of the task."""
@@ -85,12 +83,3 @@ class Learner(nn.Module):
     def strip(self) -> nn.Module:
         """The primary network alone: the same module that was trained, with nothing of the method left."""
         return self.primary
-
-
-class MakeLearner(Protocol):
-    """What a method's entry in the catalogue names; see `Learner`."""
-
-    def __call__(
-        self, options: object, primary: nn.Module, spec: TargetSpec, sources: Mapping[str, TaughtBy]
-    ) -> Learner:
-        """The learner."""

@@ -75,7 +75,7 @@ def moved(tree: Tree) -> list[str]:
         lines.append(f"sskt: the table [sskt] is [method] now (--set method.KEY=VALUE). Write:\n    [method]{written}")
     export = tree.get("export")
     parity = export.get("parity") if isinstance(export, dict) else None
-    for key in RENAMED.keys() & (parity if isinstance(parity, dict) else {}):
+    for key in (key for key in RENAMED if isinstance(parity, dict) and key in parity):
         lines.append(f"export.parity.{key} is export.parity.{RENAMED[key]} now. Rename it.")
     labels = tree.get("labels")
     if isinstance(labels, dict) and "see" in labels:

@@ -12,6 +12,7 @@ from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.run_folder import read_run
+from sskt_edge.tasks.task import task_named
 
 
 def open_run(part: SourceOptions, device: torch.device) -> TorchSource:
@@ -19,13 +20,18 @@ def open_run(part: SourceOptions, device: torch.device) -> TorchSource:
 
     Raises:
         RunError: no finished run is there.
-        NetworkError: its network takes something else than images.
+        NetworkError: its network takes something else than images, or gives an image several classes.
     """
     run = read_run(Path(part.model.partition("/")[2]))
     if not DATA_SETS[run.recipe.data.name].holds_images:
         raise NetworkError(
             f"Source '{part.name}': the network of '{run.folder.path}' takes input of kind '{run.kind}'; a source is "
             f"shown images. Name a run that was trained on images."
+        )
+    if not task_named(run.recipe.task.name).one_class:
+        raise NetworkError(
+            f"Source '{part.name}': the network of '{run.folder.path}' gives every class a probability of its own; "
+            f"those of a source are taken by softmax, as parts of one. Name a run of one class an image."
         )
     own = run.pixels
     pixels = Pixels(part.input_size or own.size, part.mean or own.mean, part.std or own.std)

@@ -169,7 +169,7 @@ def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
 
 def _judged_once(recipe: Recipe) -> Recipe:
     """The recipe, validated after the last epoch alone if that is what counts: of many images, each time takes long."""
-    last_counts = recipe.train.keep == "last" and recipe.train.schedule.name != "plateau"
+    last_counts = recipe.train.keep == "last" and not recipe.train.schedule.needs_validation
     return with_train(recipe, validate_every=recipe.train.epochs) if last_counts else recipe
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sskt_edge.common.errors import RecipeError, nearest
 from sskt_edge.common.printable import printable
+from sskt_edge.common.text import first_of
 from sskt_edge.tasks.task import Labels, Task
 
 _MOST_NAMES = 10  # of which a message has room
@@ -37,11 +38,10 @@ def class_weights(
     weights = np.ones(len(classes), dtype=np.float32)
     for name, weight in asked.items():
         if name not in classes:
-            shown = ", ".join(f"'{printable(one)}'" for one in classes[:_MOST_NAMES])
-            more = f" and {len(classes) - _MOST_NAMES:,} more" if len(classes) > _MOST_NAMES else ""
+            shown = first_of([f"'{printable(one)}'" for one in classes], _MOST_NAMES)
             raise RecipeError(
                 f"task.class_weights: '{printable(name)}' is not a class of the data. "
-                f"{nearest(name, classes)}Classes: {shown}{more}."
+                f"{nearest(name, classes)}Classes: {shown}."
             )
         if not (math.isfinite(weight) and weight > 0):
             raise RecipeError(f"task.class_weights: '{printable(name)}' has {weight:g}; a weight is a number above 0.")

@@ -104,6 +104,7 @@ class MultiLabel:
 
         [N,K], [N,K] → scalar. `class_weights` multiply the loss of the positives.
         """
+        import torch
         import torch.nn.functional as F
 
         logits, known = logits.float(), labels >= 0
@@ -111,10 +112,11 @@ class MultiLabel:
             logits, (labels == 1).to(logits.dtype), pos_weight=class_weights, reduction="none"
         )
         losses = each.masked_fill(~known, 0.0).sum(dim=1) / known.sum(dim=1).clamp(min=1)
-        if image_weights is None:
-            return losses.mean() if reduction == "mean" else losses.sum()
-        total = (losses * image_weights).sum()
-        return total / image_weights.sum() if reduction == "mean" else total
+        counted = known.any(dim=1).to(losses.dtype)
+        if image_weights is not None:
+            counted = counted * image_weights
+        total = (losses * counted).sum()
+        return total / counted.sum().clamp(min=torch.finfo(counted.dtype).tiny) if reduction == "mean" else total
 
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         """How many images have every known class decided right. [N,K], [N,K] → scalar."""
@@ -167,14 +169,14 @@ class MultiLabel:
         """
         return mean_ap_drop(before, after, labels)
 
-    def predicted(self, logits: Logits, classes: Sequence[str], top: int) -> tuple[Predicted, ...]:
-        """The `top` likeliest classes by sigmoid; those above 1/2 are decided. [K].
+    def predicted(self, logits: Logits, classes: Sequence[str]) -> tuple[Predicted, ...]:
+        """The classes by falling sigmoid; those above 1/2 are decided. [K].
 
-        >>> [one.name for one in MULTI_LABEL.predicted(np.array([1.0, -1.0, 2.0]), "abc", top=3) if one.is_decided]
+        >>> [one.name for one in MULTI_LABEL.predicted(np.array([1.0, -1.0, 2.0]), "abc") if one.is_decided]
         ['c', 'a']
         """
         shares = self.probabilities(logits[None])[0]
-        first = np.argsort(-logits, kind="stable")[:top].tolist()
+        first = np.argsort(-logits, kind="stable").tolist()
         return tuple(Predicted(classes[one], float(shares[one]), bool(logits[one] > 0)) for one in first)
 
 

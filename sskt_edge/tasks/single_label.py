@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sskt_edge.common.errors import DataError
 from sskt_edge.tasks.accuracy import METRIC, AnswerScores, accuracy_drop, answer_scores, predictions, top_k
+from sskt_edge.tasks.softmax import log_softmax
 from sskt_edge.tasks.task import Agreement, Drop, Labels, Logits, Predicted
 
 if TYPE_CHECKING:
@@ -129,8 +130,7 @@ class SingleLabel:
 
     def probabilities(self, logits: Logits) -> npt.NDArray[np.float64]:
         """The softmax. [N,K] → float64 [N,K]."""
-        shares: npt.NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+        return np.asarray(np.exp(log_softmax(logits)))
 
     def value(self, logits: Logits, labels: Labels) -> float:
         """The accuracy. [N,K], [N] → 0…1.
@@ -160,14 +160,14 @@ class SingleLabel:
         """
         return accuracy_drop(before, after, labels)
 
-    def predicted(self, logits: Logits, classes: Sequence[str], top: int) -> tuple[Predicted, ...]:
-        """The `top` likeliest classes by softmax; the first is decided. [K].
+    def predicted(self, logits: Logits, classes: Sequence[str]) -> tuple[Predicted, ...]:
+        """The classes by falling softmax; the first is decided. [K].
 
-        >>> SINGLE_LABEL.predicted(np.array([2.0, 2.0]), ["cat", "dog"], top=1)
-        (Predicted(name='cat', probability=0.5, is_decided=True),)
+        >>> SINGLE_LABEL.predicted(np.array([2.0, 2.0]), ["cat", "dog"])[0]
+        Predicted(name='cat', probability=0.5, is_decided=True)
         """
         shares = self.probabilities(logits[None])[0]
-        first = np.argsort(-logits, kind="stable")[:top].tolist()
+        first = np.argsort(-logits, kind="stable").tolist()
         return tuple(Predicted(classes[one], float(shares[one]), place == 0) for place, one in enumerate(first))
 
 

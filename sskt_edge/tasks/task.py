@@ -233,5 +233,5 @@ class Task(Protocol):
             DataError: shapes that do not fit, labels that are none, or no images.
         """
 
-    def predicted(self, logits: Logits, classes: Sequence[str], top: int) -> tuple[Predicted, ...]:
-        """The `top` likeliest classes of one image, the likeliest first. Finite logits [K]."""
+    def predicted(self, logits: Logits, classes: Sequence[str]) -> tuple[Predicted, ...]:
+        """All classes of one image, the likeliest first. Finite logits [K]."""

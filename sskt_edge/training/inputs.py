@@ -82,6 +82,11 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     images, validation = reader.training(needed, progress)
     if len(images) < 2:
         raise DataError(f"data: {len(images)} training image; BatchNorm needs at least two. Add images.")
+    if validation is not None and not task.class_counts(validation.labels, len(reader.classes)).any():
+        raise DataError(
+            f"data.validation: none of its {len(validation)} images has a class, so that nothing can be chosen by "
+            "them. Take more images for it, or leave it out."
+        )
     test = reader.test_contents(progress)
     copies = find_copies(join_parts({"training": images, "validation": validation, "test": test}))
     unlabelled = reader.unlabelled(needed, progress) if sources else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from sskt_edge.catalogue.data_sets import DATA_SETS
 from sskt_edge.common.errors import DivergenceError, InputError, Interrupted, RunError
@@ -29,7 +30,6 @@ from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.spec import check_size
 from sskt_edge.tasks.class_weights import class_weights
-from sskt_edge.tasks.task import task_named
 from sskt_edge.training.device import choose_device, choose_precision
 from sskt_edge.training.environment import (
     new_environment,
@@ -139,6 +139,7 @@ def fit(
     stop = StopSignal()
     with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
+        weights = _class_weights(recipe, inputs, device)
         learner = learner_of(recipe, inputs, device)
         sources = sources_of(recipe, inputs, device, Stoppable(progress, stop.raise_if_set))
         if resume is None:
@@ -151,7 +152,7 @@ def fit(
         precision = read_environment(folder).precision
         if precision == "fp16" and device.type != "cuda":
             raise RunError(f"'{folder.path}' is trained in fp16 on CUDA and goes on only there; this is {device}.")
-        context = _context(recipe, inputs, device, precision)
+        context = _context(recipe, inputs, device, precision, weights)
         trainer = Trainer(learner, context, folder)
         try:
             _run(recipe, inputs, sources, choices, trainer, progress, stop, show_epochs)
@@ -177,20 +178,28 @@ def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
         return choose_precision(recipe.train.precision, device, step)[0]
 
 
-def _context(recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision) -> TrainContext:
-    """All that the loop works with, apart from its batches.
+def _class_weights(recipe: Recipe, inputs: Inputs, device: torch.device) -> Tensor | None:
+    """How much each class counts, float32 [K]; None if alike.
 
     Raises:
         RecipeError: task.class_weights names what is not a class.
     """
-    task, images = task_named(recipe.task.name), inputs.images
     asked = recipe.task.class_weights
-    weights = None if asked is None else class_weights(asked, task, images.labels, inputs.reader.classes)
+    if asked is None:
+        return None
+    weights = class_weights(asked, inputs.task, inputs.images.labels, inputs.reader.classes)
+    return None if weights is None else torch.from_numpy(weights).to(device)
+
+
+def _context(
+    recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision, weights: Tensor | None
+) -> TrainContext:
+    """All that the loop works with, apart from its batches."""
     return TrainContext(
         train=recipe.train,
         validation=inputs.validation,
-        task=task,
-        class_weights=None if weights is None else torch.from_numpy(weights).to(device),
+        task=inputs.task,
+        class_weights=weights,
         pixels=inputs.input_kind.preprocess(recipe.data.image_size, recipe.target.mean, recipe.target.std),
         device=device,
         precision=precision,
@@ -219,7 +228,7 @@ def _start(
         files |= {"unlabelled": inputs.unlabelled}
     try:
         if files:
-            write_image_list(folder.images, files, task_named(recipe.task.name), inputs.reader.classes)
+            write_image_list(folder.images, files, inputs.task, inputs.reader.classes)
         write_record(folder.environment, environment)
         write_atomically(folder.recipe, recipe_file(recipe))
     except BaseException:
@@ -299,9 +308,7 @@ def _opening(recipe: Recipe, inputs: Inputs, folder: RunFolder) -> list[str]:
         f"{environment.machine.device}, {environment.precision} ({environment.precision_why})",
     ]
     lines += inputs.reader.notes
-    short = below_budget(
-        task_named(recipe.task.name).strata(inputs.images.labels), inputs.reader.classes, recipe.data.per_class
-    )
+    short = below_budget(inputs.task.strata(inputs.images.labels), inputs.reader.classes, recipe.data.per_class)
     lines += [*inputs.copies.harmful(), *([short] if short else [])]
     if inputs.reader.skipped:
         lines.append(f"{len(inputs.reader.skipped)} unreadable images skipped; they are listed in environment.json")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.common.packages import extra_with, extras, install_hint, missing, packages_of, version_of
+from sskt_edge.common.packages import extra_with, extras, install_hint, packages_of, version_of
 
 METADATA = """Metadata-Version: 2.4
 Name: sskt-edge
@@ -24,6 +24,10 @@ Requires-Dist: Torch; extra == 'both'
 Provides-Extra: dev
 Requires-Dist: pytest; extra == 'dev'
 """
+
+
+def missing(extra: str) -> list[str]:
+    return [name for name in packages_of(extra) if version_of(name) is None]
 
 
 @pytest.fixture

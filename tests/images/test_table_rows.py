@@ -149,3 +149,16 @@ def test_a_class_that_a_bundle_does_not_have_is_refused(tmp_path: Path) -> None:
 def test_one_column_cannot_be_two_things(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="twice"):
         TableOptions.model_validate(options)
+
+
+def test_a_column_of_classes_is_not_taken_for_weights_or_parts(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,weight,split", "img/00.png,1,0", "img/01.png,0,1")
+    found = rows(path, classes=["weight", "split"])
+    assert found.classes == ("weight", "split") and found.labels.tolist() == [[1, 0], [0, 1]]
+    assert found.weights is None and found.parts == ["", ""]
+
+
+def test_a_path_that_no_file_can_have_is_a_fault_of_its_row(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,classes", "img/00.png,cat", f"{'long ' * 80},dog")
+    with pytest.raises(DataError, match="line 3: there is no file"):
+        rows(path)

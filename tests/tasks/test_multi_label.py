@@ -182,6 +182,16 @@ def test_an_image_of_which_nothing_is_known_gives_no_gradient() -> None:
     assert logits.grad[1].tolist() == [0, 0, 0] and logits.grad[0, 2] == 0 and logits.grad[0, 0] < 0 < logits.grad[0, 1]
 
 
+@pytest.mark.parametrize("weights", [None, torch.tensor([2.0, 1.0, 3.0])])
+def test_an_image_of_which_nothing_is_known_is_no_part_of_the_mean(weights: torch.Tensor | None) -> None:
+    logits, labels = torch.tensor([[2.0, -1.0], [0.5, 0.5], [9.0, 9.0]]), torch.tensor([[1, 0], [0, -1], [-1, -1]])
+    known = None if weights is None else weights[:2]
+    with_it, without = (
+        TASK.loss(logits[:count], labels[:count], None, own) for count, own in ((3, weights), (2, known))
+    )
+    assert with_it == pytest.approx(without.item())
+
+
 def test_the_figure_of_a_training_counts_images_right_in_full() -> None:
     logits = torch.tensor([[1.0, -1.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
     labels = torch.tensor([[1, 0], [1, 0], [1, -1], [-1, -1]])
@@ -200,8 +210,8 @@ def test_probabilities_are_the_sigmoid_of_any_logits() -> None:
 
 
 def test_the_classes_above_one_half_are_decided() -> None:
-    found = TASK.predicted(np.array([0.5, -1.0, 3.0, 0.0]), ["a", "b", "c", "d"], top=3)
-    assert [(one.name, one.is_decided) for one in found] == [("c", True), ("a", True), ("d", False)]
+    found = TASK.predicted(np.array([0.5, -1.0, 3.0, 0.0]), ["a", "b", "c", "d"])
+    assert [(one.name, one.is_decided) for one in found] == [("c", True), ("a", True), ("d", False), ("b", False)]
 
 
 def test_labels_of_every_kind_pass_the_check() -> None:

@@ -97,7 +97,7 @@ def test_probabilities_are_the_softmax_of_any_logits() -> None:
 
 
 def test_the_likeliest_classes_come_first_and_one_is_decided() -> None:
-    first, second = TASK.predicted(LOGITS[0], ["cat", "dog", "emu"], top=2)
+    first, second, _ = TASK.predicted(LOGITS[0], ["cat", "dog", "emu"])
     assert (first.name, second.name) == ("cat", "emu") and (first.is_decided, second.is_decided) == (True, False)
     assert first.probability > second.probability > 0
 

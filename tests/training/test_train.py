@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 import sskt_edge
-from sskt_edge.common.errors import DivergenceError, NetworkError, RunError
+from sskt_edge.common.errors import DivergenceError, NetworkError, RecipeError, RunError
 from sskt_edge.methods.learner import Outputs, TaskLoss
 from sskt_edge.methods.sskt.learner import SsktLearner
 from sskt_edge.recipe import load_recipe, parse_recipe, recipe_sha256
@@ -242,6 +242,12 @@ def test_too_small_an_image_size_is_refused_before_anything_is_written(
 ) -> None:
     with pytest.raises(NetworkError, match="needs images of at least 32"):
         train(recipe(tiny_run.folder.path, "target.model=mobilenet_v2"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_weight_of_an_unknown_class_leaves_no_run(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="'zebra' is not a class of the data"):
+        train(recipe(tiny_run.folder.path, "task.class_weights={zebra=2.0}"), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
