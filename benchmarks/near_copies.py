@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     listing = list_images(options.folder)
-    squares = load(listing, [SIZE]).squares[SIZE]
+    squares = load(listing, [SIZE]).resized[SIZE]
     start = time.perf_counter()
     bits = perceptual_hashes(squares, QUIET)
     hashed = time.perf_counter()

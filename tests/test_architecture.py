@@ -183,3 +183,24 @@ def test_the_command_starts_without_what_its_verbs_need() -> None:
     loaded = run("import sys, sskt_edge.cli.main\nprint(*sys.modules)")
 
     assert not {name.partition(".")[0] for name in loaded.split()} & {*HEAVY, "numpy", "pydantic", "packaging"}
+
+
+# A verb reads a whole recipe; so do the functions that open, record and resume one. All others take the part they use.
+WHOLE_RECIPE = {
+    *("sskt_edge.data.ready", "sskt_edge.training.environment", "sskt_edge.training.fill_store"),
+    *("sskt_edge.training.inputs", "sskt_edge.training.label_queries", "sskt_edge.training.plan"),
+    *("sskt_edge.training.train",),
+}
+
+
+def test_a_whole_recipe_is_handed_to_few() -> None:
+    taking = {
+        module
+        for module, path in MODULES.items()
+        if room_of(path) not in {"recipe", "study", "cli"}
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        and any(ast.unparse(one.annotation) == "Recipe" for one in node.args.args if one.annotation)
+    }
+
+    assert taking == WHOLE_RECIPE

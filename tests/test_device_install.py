@@ -16,7 +16,7 @@ from PIL import Image
 
 import sskt_edge
 from sskt_edge.bundle.bundle import Bundle
-from sskt_edge.convert.export_options import with_options
+from sskt_edge.recipe.export_options import with_options
 from sskt_edge.recipe.shipped import shipped_recipes
 from sskt_edge.targets.run_folder import TrainedNetwork
 

@@ -77,3 +77,8 @@ DATA_SETS: dict[str, DataSetEntry] = {
         ),
     )
 }
+
+
+def unlabelled_words() -> tuple[str, ...]:
+    """The values of data.unlabelled that name no folder."""
+    return "rest", *(entry.unlabelled for entry in DATA_SETS.values() if entry.unlabelled)

@@ -74,7 +74,7 @@ def _check_for_bundle(path: Path, request: ExportRequest) -> None:
 
 def _of_run(what: Path | None, request: ExportRequest, progress: Progress) -> tuple[Bundle, list[str]]:
     from sskt_edge.convert.bundle_from_run import bundle_from_run
-    from sskt_edge.convert.export_options import with_options
+    from sskt_edge.recipe.export_options import with_options
     from sskt_edge.targets.finished_run import read_finished
     from sskt_edge.targets.run_layout import find_newest_run
 

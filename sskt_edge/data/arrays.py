@@ -132,7 +132,7 @@ class ArrayReader:
     def _from_folder(self, listing: FolderListing, sizes: Sequence[int], progress: Progress) -> ImageSet:
         loaded = load(listing, list(dict.fromkeys([*sizes, self.own_size])), self._data.skip_bad, progress)
         self.skipped += loaded.skipped
-        contents = array_hashes(loaded.squares[self.own_size], progress)
+        contents = array_hashes(loaded.resized[self.own_size], progress)
         rows = unknown_rows(self._data, contents, self._known(progress), progress)
         images = images_from_folder(loaded, Path(self._data.root))
         return packed_images(replace(images, resized={size: images.resized[size] for size in sizes}), rows)

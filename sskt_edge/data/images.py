@@ -40,7 +40,7 @@ class ImageSet:
 def images_from_folder(loaded: LoadedFolder, root: Path) -> ImageSet:
     """A folder's decoded images, named by their paths below `root` where they lie there."""
     names = tuple(short_name(path, root) for path in loaded.paths)
-    return ImageSet(loaded.squares, loaded.labels, digests_as_array(loaded.hashes), names)
+    return ImageSet(loaded.resized, loaded.labels, digests_as_array(loaded.hashes), names)
 
 
 def digests_as_array(digests: list[bytes]) -> NDArray[np.uint8]:

@@ -80,7 +80,7 @@ class TableReader(ListingReader):
         weights = None
         if self._weights is not None:
             weights = np.where(loaded.labels >= 0, self._weights[loaded.labels], np.float32(1))
-        return ImageSet(loaded.squares, labels, digests_as_array(loaded.hashes), names, weights)
+        return ImageSet(loaded.resized, labels, digests_as_array(loaded.hashes), names, weights)
 
     def _labels_at(self, rows: NDArray[np.int64]) -> Labels:
         """The labels of the table's rows; none for -1."""

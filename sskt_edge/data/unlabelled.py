@@ -9,15 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.catalogue.data_sets import DATA_SETS
+from sskt_edge.catalogue.data_sets import DATA_SETS, unlabelled_words
 from sskt_edge.common.errors import DataError, nearest
 from sskt_edge.common.progress import Progress
 from sskt_edge.data.images import ImageSet
 from sskt_edge.images.listing import FolderListing, list_images
 from sskt_edge.recipe.models import DataOptions
-
-_KINDS = ("rest", *(entry.unlabelled for entry in DATA_SETS.values() if entry.unlabelled))
-"""The values of data.unlabelled that name no folder."""
 
 
 def list_unlabelled(data: DataOptions) -> FolderListing | None:
@@ -26,7 +23,7 @@ def list_unlabelled(data: DataOptions) -> FolderListing | None:
     Raises:
         DataError: it is not there, or holds no image; or the data set's items are no images.
     """
-    if data.unlabelled in ("", *_KINDS):
+    if data.unlabelled in ("", *unlabelled_words()):
         return None
     entry = DATA_SETS[data.name]
     if not entry.holds_images:
@@ -37,7 +34,7 @@ def list_unlabelled(data: DataOptions) -> FolderListing | None:
     try:
         return list_images(Path(data.unlabelled))
     except DataError as error:
-        meant = nearest(data.unlabelled, _KINDS)
+        meant = nearest(data.unlabelled, unlabelled_words())
         raise DataError(f"data.unlabelled = '{data.unlabelled}': {error} {meant}".strip()) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sskt_edge.catalogue.backends import BACKENDS
 from sskt_edge.doctor.machine import Machine
 from sskt_edge.machine.device import Packages, runs_rtx
 
@@ -22,8 +23,7 @@ def verbs(machine: Machine) -> dict[str, str]:
         "recipe check --data": _command(machine, "train", "copies") or _READY,
         "compare, sweep": _command(machine, "train", "onnxruntime", "study") or _READY,
         "the quickstart recipe": _command(machine, "train", "onnxruntime", "demo") or _READY,
-        "sources by OpenVINO": _command(machine, "train", "onnxruntime", "openvino") or _READY,
-        "sources by TensorRT": _sources(machine, training),
+        **_sources(machine, training),
         "export RUN --trt": training or build,
         "export BUNDLE --trt": build,
         "eval, bench, predict": _command(machine, "onnxruntime") or _READY,
@@ -94,7 +94,15 @@ def _bring(machine: Machine, more: Packages | None = None) -> str:
     return f"{_ENVIRONMENT} && {(device.onnxruntime + device.tensorrt).command()}"
 
 
-def _sources(machine: Machine, training: str) -> str:
-    """Whether TensorRT can run a source: its engine is built and run on this machine, as that of a bundle is."""
+def _sources(machine: Machine, training: str) -> dict[str, str]:
+    """Whether each backend that a training does not need can run a source."""
+    _, *others = (entry for entry in BACKENDS.values() if entry.source_engines)
+    # TensorRT builds and runs a source's engine on this machine, as it does a bundle's.
     run = _run(machine)
-    return run if run.startswith("not here") else training or run
+    by_engine = run if run.startswith("not here") else training or run
+    return {
+        f"sources by {entry.title}": (
+            _command(machine, "train", "onnxruntime", *entry.extras) or _READY if entry.runs_files else by_engine
+        )
+        for entry in others
+    }

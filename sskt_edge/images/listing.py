@@ -60,7 +60,7 @@ class LoadedFolder:
 
     Attributes:
         classes: those of the listing.
-        squares: for each asked side, uint8 [N,side,side,3].
+        resized: size → uint8 [N,size,size,3].
         labels: int64 [N].
         hashes: the SHA-256 of each file's bytes.
         paths: the files, in order.
@@ -68,7 +68,7 @@ class LoadedFolder:
     """
 
     classes: tuple[str, ...]
-    squares: dict[int, npt.NDArray[np.uint8]]
+    resized: dict[int, npt.NDArray[np.uint8]]
     labels: npt.NDArray[np.int64]
     hashes: list[bytes]
     paths: list[Path]
@@ -120,16 +120,16 @@ def list_images(root: Path) -> FolderListing:
 
 def load(
     listing: FolderListing,
-    sides: Sequence[int],
+    sizes: Sequence[int],
     skip_bad: bool = False,
     progress: Progress = QUIET,
     skip_by: str = "data.skip_bad = true",
 ) -> LoadedFolder:
-    """Read and decode every image once, in threads, into one array a side; the order stays.
+    """Read and decode every image once, in threads, into one array for each size; the order stays.
 
     Args:
         listing: what to read.
-        sides: the sides of the squares wanted.
+        sizes: to which each image is resized.
         skip_bad: leave out images that cannot be read, instead of stopping at the first.
         progress: draws the bar "images".
         skip_by: what the user of this verb sets to leave out such images, for the message.
@@ -138,20 +138,20 @@ def load(
         DataError: an image cannot be read and `skip_bad` is false, or a class has none that can.
             Of a listing without classes nothing at all may be left.
     """
-    squares = {side: np.empty((len(listing.paths), side, side, 3), dtype=np.uint8) for side in sides}
+    resized = {size: np.empty((len(listing.paths), size, size, 3), dtype=np.uint8) for size in sizes}
     kept: list[int] = []
     hashes: list[bytes] = []
     skipped: list[str] = []
     with progress.bar("images", len(listing.paths)) as bar:
-        for number, result in enumerate(read_in_order(listing.paths, partial(_read, sides=sides))):
+        for number, result in enumerate(read_in_order(listing.paths, partial(_read, sizes=sizes))):
             bar.advance()
             if isinstance(result, DataError):
                 if not skip_bad:
                     raise DataError(f"{result} To leave such images out: {skip_by}.") from result
                 skipped.append(str(result))
                 continue
-            for side, square in zip(sides, result.squares, strict=True):
-                squares[side][len(kept)] = square
+            for size, image in zip(sizes, result.resized, strict=True):
+                resized[size][len(kept)] = image
             kept.append(number)
             hashes.append(result.digest)
     labels = listing.labels[kept]
@@ -164,7 +164,7 @@ def load(
         )
     return LoadedFolder(
         classes=listing.classes,
-        squares={side: array[: len(kept)] for side, array in squares.items()},
+        resized={size: array[: len(kept)] for size, array in resized.items()},
         labels=labels,
         hashes=hashes,
         paths=[listing.paths[number] for number in kept],
@@ -177,15 +177,15 @@ class _Read:
     """What one file gives."""
 
     digest: bytes
-    squares: list[npt.NDArray[np.uint8]]
+    resized: list[npt.NDArray[np.uint8]]
 
 
-def _read(path: Path, sides: Sequence[int]) -> _Read | DataError:
+def _read(path: Path, sizes: Sequence[int]) -> _Read | DataError:
     try:
         content, image = read_image(path)
     except DataError as error:
         return error
-    return _Read(hashlib.sha256(content).digest(), [to_square(image, side) for side in sides])
+    return _Read(hashlib.sha256(content).digest(), [to_square(image, size) for size in sizes])
 
 
 def _must_match(root: Path, folders: Collection[str], expected: Expected) -> None:

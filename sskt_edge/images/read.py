@@ -67,7 +67,7 @@ class SquareReader:
     ) -> ReadFiles:
         """The images of a listing → uint8 [N,S,S,3]."""
         loaded = load(listing, [shape[0]], skip_bad, progress, skip_by)
-        return ReadFiles(loaded.squares[shape[0]], loaded.labels, loaded.skipped)
+        return ReadFiles(loaded.resized[shape[0]], loaded.labels, loaded.skipped)
 
     def timed_read(self, images: npt.NDArray[np.uint8]) -> Callable[[], object]:
         """uint8 [N,S,S,3] → a call that decodes a JPEG that Pillow made of the next one, resizes and cuts."""

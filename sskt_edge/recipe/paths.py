@@ -6,16 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sskt_edge.catalogue.data_sets import DATA_SETS
+from sskt_edge.catalogue.data_sets import DATA_SETS, unlabelled_words
 from sskt_edge.catalogue.sources import SOURCES
 from sskt_edge.common.errors import CheckpointError, DataError, InputError, NetworkError, RunError, nearest
 from sskt_edge.recipe.models import DataOptions, Recipe
 
-_KINDS_OF_UNLABELLED = (
-    "",
-    "rest",
-    *(entry.unlabelled for entry in DATA_SETS.values() if entry.unlabelled),
-)  # these values of data.unlabelled name no folder
 _DEFAULT_ROOT = DataOptions.model_fields["root"].default
 _IN_MODEL = tuple(
     f"{entry.name}/" for entry in SOURCES.values() if entry.is_path
@@ -48,7 +43,7 @@ def _paths_in(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, 
             continue
         default = _DEFAULT_ROOT if key == "root" and _has_own_files(table.get("name")) else None
         text = table.get(key, default)
-        if not isinstance(text, str) or (key == "unlabelled" and text in _KINDS_OF_UNLABELLED):
+        if not isinstance(text, str) or (key == "unlabelled" and text in ("", *unlabelled_words())):
             continue
         before = next((start for start in _IN_MODEL if text.startswith(start)), "") if key == "model" else ""
         if key != "model" or before:
@@ -69,7 +64,7 @@ def check_paths(recipe: Recipe, recipe_file: Path | None, resumed: bool = False)
     wanted: list[tuple[str, str, type[InputError]]] = []
     if _has_own_files(recipe.data.name):
         wanted.append(("data.root", recipe.data.root, DataError))
-    if recipe.data.unlabelled not in _KINDS_OF_UNLABELLED:
+    if recipe.data.unlabelled not in ("", *unlabelled_words()):
         wanted.append(("data.unlabelled", recipe.data.unlabelled, DataError))
     if recipe.target.checkpoint:
         wanted.append(("target.checkpoint", recipe.target.checkpoint, CheckpointError))

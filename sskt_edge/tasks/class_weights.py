@@ -14,11 +14,13 @@ from sskt_edge.common.printable import printable
 from sskt_edge.common.text import first_of
 from sskt_edge.tasks.task import Labels, Task
 
+ClassWeights = Literal["balanced"] | Mapping[str, float]
+
 _MOST_NAMES = 10  # of which a message has room
 
 
 def class_weights(
-    asked: Literal["balanced"] | Mapping[str, float], task: Task, labels: Labels, classes: Sequence[str]
+    asked: ClassWeights | None, task: Task, labels: Labels, classes: Sequence[str]
 ) -> npt.NDArray[np.float32] | None:
     """The weights that a recipe asks for. → float32 [K]; None where it asks for none.
 

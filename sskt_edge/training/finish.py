@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 import safetensors.torch
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,7 +19,6 @@ from sskt_edge.data.images import ImageSet
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.split import rank
 from sskt_edge.methods.learner import Learner
-from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.cost import network_cost
 from sskt_edge.targets.finished_run import NetworkCost, RunResult, write_result
 from sskt_edge.targets.reference import reference_facts, reference_logits
@@ -26,14 +26,14 @@ from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.tasks.score import score_from
 from sskt_edge.tasks.task import Task
 from sskt_edge.training.environment import read_environment
-from sskt_edge.training.learner import blank_item
 from sskt_edge.training.loop import TrainContext
 from sskt_edge.training.run_log import note_result
 from sskt_edge.training.state import TrainState, load_state
 
 
 def finish(
-    recipe: Recipe,
+    name: str,
+    golden_images: int,
     reader: Reader,
     learner: Learner,
     context: TrainContext,
@@ -43,15 +43,25 @@ def finish(
 ) -> None:
     """Choose the checkpoint, test it, strip it, write it.
 
+    Args:
+        name: the recipe's.
+        golden_images: how many test images are kept with the run.
+        reader: the data set.
+        learner: as it was trained, its branches still on.
+        context: what it was trained with.
+        state: where the training ended.
+        folder: the run's.
+        progress: shows how far it is.
+
     Raises:
         DivergenceError: the trained network does not give finite numbers.
         StorageError: the disk does not take the files; the training's state is whole.
     """
     seconds, label_seconds = state.seconds, state.label_seconds
-    if recipe.train.keep == "best":
+    if context.train.keep == "best":
         state = load_state(folder.best, learner)
     try:
-        golden = _record(recipe, reader, learner, context, progress)
+        golden = _record(golden_images, reader, learner, context, progress)
         found = context.task.scores(golden.test_logits, golden.test_labels, len(reader.classes))
     except DataError as error:
         raise DataError(
@@ -63,7 +73,7 @@ def finish(
             f"The trained network's logits are not finite for {found.not_finite} test images. "
             f"Try a lower rate, train.optimizer.lr, or train.precision = 'fp32'."
         )
-    item = blank_item(recipe)
+    item = context.pixels(torch.from_numpy(golden.images[:1]).to(context.device))
     whole = network_cost(learner, item)
     primary = learner.strip()
     alone = network_cost(primary, item)
@@ -73,14 +83,14 @@ def finish(
     write_atomically(folder.golden, golden_bytes)
     environment = read_environment(folder)
     result = RunResult(
-        name=recipe.name,
+        name=name,
         classes=reader.classes,
         recipe_sha256=environment.recipe_sha256,
         recipe_file_sha256=environment.recipe_file_sha256,
         data_sha256=environment.data_sha256,
         unlabelled_sha256=environment.unlabelled_sha256,
         sources=environment.sources,
-        kept=recipe.train.keep,
+        kept=context.train.keep,
         kept_epoch=state.epoch,
         task=context.task.name,
         test=score_from(found),
@@ -107,9 +117,9 @@ def result_facts(result: RunResult) -> dict[str, str]:
     return {f"test {result.test.metric}": str(result.test), "checkpoint": kept}
 
 
-def _record(recipe: Recipe, reader: Reader, learner: Learner, context: TrainContext, progress: Progress) -> Golden:
+def _record(golden_images: int, reader: Reader, learner: Learner, context: TrainContext, progress: Progress) -> Golden:
     """The test set's logits, by the network as it was trained, its branches still on."""
-    size = recipe.data.image_size
+    size = context.pixels.size
     test: ImageSet = reader.test([size], progress)
 
     def forward(images: Tensor) -> Tensor:
@@ -119,7 +129,7 @@ def _record(recipe: Recipe, reader: Reader, learner: Learner, context: TrainCont
     def logits_of(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return reference_logits(learner, context.pixels, images, progress, forward)
 
-    rows = _golden_rows(test, recipe.export.golden, context.task, len(reader.classes))
+    rows = _golden_rows(test, golden_images, context.task, len(reader.classes))
     images = test.resized[size]
     return Golden(
         images=images[rows],

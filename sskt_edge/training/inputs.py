@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,10 @@ from sskt_edge.common.progress import Progress
 from sskt_edge.data.copies import Copies, find_copies, join_parts
 from sskt_edge.data.images import ImageSet, labelled_sha256, unlabelled_sha256
 from sskt_edge.data.inputs.input import Input, input_of
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.data.readers import Reader, open_data
-from sskt_edge.recipe.models import Recipe
+from sskt_edge.methods.learner import TaughtBy
+from sskt_edge.recipe.models import Recipe, SourceOptions
 from sskt_edge.sources.batchnorm import recalibrate
 from sskt_edge.sources.source import Source, TorchSource
 from sskt_edge.sources.views.source_view import SourceView, source_view
@@ -30,22 +32,26 @@ class Inputs:
     Attributes:
         task: what the labels mean.
         input_kind: what the items of the data set are.
+        pixels: the target's preprocessing.
         reader: the data set, which still has the test images to give.
         images: the training images, in the target's size and in each source view's.
         validation: in the target's size, or None.
         unlabelled: images for the auxiliary losses alone, or None.
         sources: those that take part.
+        taught_by: source → what a learner needs to know of it.
         source_views: source → how it is shown a view.
         copies: images that are in two parts or in two classes.
     """
 
     task: Task
     input_kind: Input
+    pixels: Pixels
     reader: Reader
     images: ImageSet
     validation: ImageSet | None
     unlabelled: ImageSet | None
     sources: tuple[Source, ...]
+    taught_by: dict[str, TaughtBy]
     source_views: dict[str, SourceView]
     copies: Copies
 
@@ -72,7 +78,11 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     """
     task = task_named(recipe.task.name)
     reader = open_data(recipe.data, task)
-    sources = _open_sources(recipe, device, progress)
+    sources = _open_sources(recipe.active_sources, device, progress)
+    taught_by = {
+        part.name: TaughtBy(source.classes, part.alpha)
+        for part, source in zip(recipe.active_sources, sources, strict=True)
+    }
     size = recipe.data.image_size
     source_views = {
         part.name: source_view(part.view, source.input_size, reader.own_size, size)
@@ -96,13 +106,14 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
             resized = images.resized[source_views[source.name].size]
             recalibrate(source, _in_batches(resized, recipe.labels.batch_size, source.name, progress))
     kind = input_of(recipe.data.name)
-    return Inputs(task, kind, reader, images, validation, unlabelled, sources, source_views, copies)
+    pixels = kind.preprocess(size, recipe.target.mean, recipe.target.std)
+    return Inputs(task, kind, pixels, reader, images, validation, unlabelled, sources, taught_by, source_views, copies)
 
 
-def _open_sources(recipe: Recipe, device: torch.device, progress: Progress) -> tuple[Source, ...]:
+def _open_sources(parts: Sequence[SourceOptions], device: torch.device, progress: Progress) -> tuple[Source, ...]:
     opened = []
-    with progress.bar("open sources", len(recipe.active_sources)) as bar:
-        for part in recipe.active_sources:
+    with progress.bar("open sources", len(parts)) as bar:
+        for part in parts:
             opened.append(open_source(part, device))
             bar.advance()
     for source in opened:

@@ -11,7 +11,7 @@ from sskt_edge.common.errors import RecipeError
 from sskt_edge.common.progress import Progress
 from sskt_edge.data.batches import joining, unlabelled_passes
 from sskt_edge.data.inputs.input import ViewPolicy
-from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.models import DataOptions, LabelOptions, Recipe, TrainOptions
 from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.sources import Sources
@@ -30,9 +30,10 @@ def sources_of(recipe: Recipe, inputs: Inputs, device: torch.device, progress: P
         progress: shows bars; one that raises stops the asking, and what was asked is kept.
 
     Raises:
-        RecipeError: as view_schedules; or labels.store is a file.
+        RecipeError: labels.store is a file, or no unlabelled image would join a batch.
     """
-    labels, schedules = recipe.labels, view_schedules(recipe, inputs)
+    labels = recipe.labels
+    schedules = _view_schedules(recipe.data, labels, recipe.train, inputs)
     queries = [
         LabelQuery(source, inputs.source_views[source.name], schedules, device, labels.top_k)
         for source in inputs.sources
@@ -42,28 +43,28 @@ def sources_of(recipe: Recipe, inputs: Inputs, device: torch.device, progress: P
     return Sources(queries, schedules, rules, store, recipe.name, recipe.method.label_temperature, progress)
 
 
-def view_schedules(recipe: Recipe, inputs: Inputs) -> tuple[ViewSchedule, ...]:
+def _view_schedules(
+    data: DataOptions, labels: LabelOptions, train: TrainOptions, inputs: Inputs
+) -> tuple[ViewSchedule, ...]:
     """The labelled images' views, and the unlabelled ones' if there are any.
 
     Raises:
         RecipeError: no unlabelled image would join a batch.
     """
-    augment = recipe.data.augment
-    policy = ViewPolicy(
-        recipe.data.image_size, augment.crop_padding, augment.random_resized_crop, augment.horizontal_flip
-    )
-    plan = LabelPlan(inputs.input_kind, policy, recipe.data.view_seed, recipe.labels.views, recipe.labels.batch_size)
-    labelled = ViewSchedule(inputs.images, plan, recipe.train.epochs)
+    augment = data.augment
+    policy = ViewPolicy(data.image_size, augment.crop_padding, augment.random_resized_crop, augment.horizontal_flip)
+    plan = LabelPlan(inputs.input_kind, policy, data.view_seed, labels.views, labels.batch_size)
+    labelled = ViewSchedule(inputs.images, plan, train.epochs)
     if inputs.unlabelled is None:
         return (labelled,)
-    ratio = recipe.data.unlabelled_ratio
-    per_epoch = sum(joining(len(inputs.images), recipe.train.batch_size, ratio))
+    ratio = data.unlabelled_ratio
+    per_epoch = sum(joining(len(inputs.images), train.batch_size, ratio))
     if per_epoch == 0:
         raise RecipeError(
             f"data.unlabelled_ratio = {ratio:g} adds no image to a batch of train.batch_size = "
-            f"{recipe.train.batch_size}. Raise one of them, or leave out data.unlabelled."
+            f"{train.batch_size}. Raise one of them, or leave out data.unlabelled."
         )
-    passes, last = unlabelled_passes(len(inputs.unlabelled), per_epoch, recipe.train.seed, recipe.train.epochs)
+    passes, last = unlabelled_passes(len(inputs.unlabelled), per_epoch, train.seed, train.epochs)
     return labelled, ViewSchedule(inputs.unlabelled, plan, passes, last)
 
 

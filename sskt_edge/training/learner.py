@@ -1,60 +1,51 @@
-"""What a recipe trains: its target, with what its method hangs on it."""
+"""What is trained: a target, with what its method adds to it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
 
 from sskt_edge.catalogue.methods import METHODS
-from sskt_edge.data.inputs.input import input_of
 from sskt_edge.methods.learner import Learner, TaughtBy
 from sskt_edge.recipe.method import MethodOptions
-from sskt_edge.recipe.models import Recipe, TargetOptions, TrainOptions
+from sskt_edge.recipe.models import TargetOptions, TrainOptions
 from sskt_edge.targets.build import build_target
 from sskt_edge.targets.spec import target_spec
-from sskt_edge.training.inputs import Inputs
 
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def build_learner(
-    target: TargetOptions, method: MethodOptions, sources: Mapping[str, TaughtBy], classes: int, seed: int
+    target: TargetOptions,
+    method: MethodOptions,
+    sources: Mapping[str, TaughtBy],
+    classes: int,
+    train: TrainOptions,
+    device: torch.device,
 ) -> Learner:
-    """The learner, everything in it that is not read from a file initialised from `seed`.
+    """The learner, on its device. What is not read from a file is initialised from the training's seed.
 
     Args:
         target: the recipe's [target].
         method: the recipe's [method].
         sources: the sources that take part, by their names.
         classes: of the task.
-        seed: of the training.
+        train: the recipe's [train]: the seed and the memory layout.
+        device: where it is trained.
 
     Raises:
         CheckpointError, DownloadError, NetworkError: as build_target.
     """
-    primary = build_target(target, classes, seed)
+    primary = build_target(target, classes, train.seed)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(train.seed)
         learner: Learner = METHODS[method.name].load()(method, primary, target_spec(target.model), sources)
-    return learner
-
-
-def learner_of(recipe: Recipe, inputs: Inputs, device: torch.device) -> Learner:
-    """What a recipe trains, on its device in the recipe's layout.
-
-    Raises:
-        InputError: as build_learner.
-    """
-    alphas = {part.name: part.alpha for part in recipe.active_sources}
-    sources = {source.name: TaughtBy(source.classes, alphas[source.name]) for source in inputs.sources}
-    learner = build_learner(recipe.target, recipe.method, sources, len(inputs.reader.classes), recipe.train.seed)
-    return placed(learner, recipe.train, device)
+    return placed(learner, train, device)
 
 
 def placed(learner: Learner, train: TrainOptions, device: torch.device) -> Learner:
-    """The learner, on its device in the recipe's layout."""
+    """The same learner, on its device in the training's memory layout."""
     learner.to(device=device)
     for tensor in (*learner.parameters(), *learner.buffers()):
         if tensor.dim() in _LAYOUTS:
@@ -65,10 +56,3 @@ def placed(learner: Learner, train: TrainOptions, device: torch.device) -> Learn
 def layout(train: TrainOptions, dimensions: int) -> torch.memory_format:
     """How items and weights lie in memory: those of four dimensions, or of five for 3D convolutions."""
     return _LAYOUTS[dimensions] if train.channels_last else torch.contiguous_format
-
-
-def blank_item(recipe: Recipe) -> Tensor:
-    """Zeros of the shape that the target takes of one item: float32 [1,3,S,S] of an image."""
-    shown, size = input_of(recipe.data.name), recipe.data.image_size
-    pixels = shown.preprocess(size, recipe.target.mean, recipe.target.std)
-    return torch.zeros_like(pixels(torch.zeros(1, *shown.shape(size), dtype=torch.uint8)))

@@ -29,7 +29,7 @@ from sskt_edge.training.learner import layout
 from sskt_edge.training.optimizers import build_optimizer
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.schedules.schedule import Place, build_schedule
-from sskt_edge.training.signals import StopRequested, StopSignal
+from sskt_edge.training.signals import StopRequested
 from sskt_edge.training.state import TrainState, load_state, save_state
 
 # Reading a loss stalls a GPU, so there it is done for this many steps at once.
@@ -99,44 +99,44 @@ class Trainer:
         """Where it runs."""
         return self._context.device
 
-    def run(self, feed: Feed, log: RunLog, progress: Progress, stop: StopSignal) -> None:
+    def run(self, feed: Feed, log: RunLog, progress: Progress) -> None:
         """Train to the last epoch on the batches of `feed`.
 
         Raises:
-            StopRequested: a signal came; the state is saved.
+            StopRequested: the bar of `progress` raised it, since a signal came; the state is saved.
             DivergenceError: a loss is not a finite number.
         """
         epochs = self._context.train.epochs
         metric = None if self._context.validation is None else self._context.task.metric
         table = EpochTable(epochs, self.learner.weights, metric)
-        with progress.bar("train", epochs * feed.steps) as bar:
-            bar.advance(self.state.epoch * feed.steps + self.state.step)
-            if self.state.epoch < epochs:
-                log.epoch(table.head)
-            while self.state.epoch < epochs:
-                start = time.perf_counter()
-                try:
-                    self._epoch(feed, bar, stop)
-                except StopRequested:
-                    self._read_pending()
-                    self.state.seconds += time.perf_counter() - start
+        start = time.perf_counter()
+        try:
+            with progress.bar("train", epochs * feed.steps) as bar:
+                bar.advance(self.state.epoch * feed.steps + self.state.step)
+                if self.state.epoch < epochs:
+                    log.epoch(table.head)
+                while self.state.epoch < epochs:
+                    start = time.perf_counter()
+                    self._epoch(feed, bar)
+                    seconds = time.perf_counter() - start
+                    self.state.seconds += seconds
+                    line = self._finish_epoch(len(feed.images), seconds)
+                    log.metrics(line)
+                    log.epoch(table.row(line))
+                    self._note_rate(line["lr"], log)
                     self._save(self.folder.last)
-                    raise
-                seconds = time.perf_counter() - start
-                self.state.seconds += seconds
-                line = self._finish_epoch(len(feed.images), seconds)
-                log.metrics(line)
-                log.epoch(table.row(line))
-                self._note_rate(line["lr"], log)
-                self._save(self.folder.last)
+        except StopRequested:
+            self._read_pending()
+            self.state.seconds += time.perf_counter() - start
+            self._save(self.folder.last)
+            raise
 
-    def _epoch(self, feed: Feed, bar: Bar, stop: StopSignal) -> None:
+    def _epoch(self, feed: Feed, bar: Bar) -> None:
         """The batches of the current epoch that are still to do."""
         epoch = self.state.epoch
         steps = feed.epoch(epoch)
         self.learner.train()
         while self.state.step < len(steps):
-            stop.raise_if_set()
             self.step(feed.batch(epoch, steps[self.state.step]), len(steps))
             self.state.step += 1
             last = self.state.step == len(steps)
@@ -232,7 +232,8 @@ class Trainer:
                 labels = self._to_device(images.labels[part])
                 loss += float(context.task.loss(logits, labels, reduction="sum"))
                 answers.append(logits.float().cpu().numpy())
-        return loss / len(images), context.task.value(np.concatenate(answers), images.labels)
+        known = max(1, int(context.task.known(images.labels).sum()))
+        return loss / known, context.task.value(np.concatenate(answers), images.labels)
 
     def _save(self, path: Path) -> None:
         self.state.scaler = self._scaler.state_dict()

@@ -12,7 +12,8 @@ import torch
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.data.batches import joining
-from sskt_edge.recipe.models import Recipe
+from sskt_edge.methods.learner import Learner
+from sskt_edge.recipe.models import Recipe, TrainOptions
 from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.label_query import LabelQuery
@@ -21,9 +22,9 @@ from sskt_edge.sources.sources import Sources
 from sskt_edge.training.device import choose_device, choose_precision
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
-from sskt_edge.training.learner import learner_of
+from sskt_edge.training.learner import build_learner
 from sskt_edge.training.repeatable import repeatable
-from sskt_edge.training.trial import trial_step
+from sskt_edge.training.trial import blank_batch, trial_step
 
 _STEPS = 5
 
@@ -172,7 +173,9 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
         plans = tuple(_plan(query, sources) for query in sources.queries)
         unlabelled = recipe.data.unlabelled_ratio if inputs.unlabelled is not None else 0.0
         images = len(inputs.images) + sum(joining(len(inputs.images), recipe.train.batch_size, unlabelled))
-        seconds = images * _seconds_per_image(recipe, inputs, device, progress)
+        classes = len(inputs.reader.classes)
+        learner = build_learner(recipe.target, recipe.method, inputs.taught_by, classes, recipe.train, device)
+        seconds = images * _seconds_per_image(learner, inputs, recipe.train, device, progress)
     asking = 1 if sources.schedules[0].numbers == 1 else recipe.train.epochs
     return Plan(plans, recipe.train.epochs, asking, images, seconds)
 
@@ -194,15 +197,17 @@ def _plan(query: LabelQuery, sources: Sources) -> SourcePlan:
     )
 
 
-def _seconds_per_image(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress) -> float:
+def _seconds_per_image(
+    learner: Learner, inputs: Inputs, train: TrainOptions, device: torch.device, progress: Progress
+) -> float:
     """Of a training step: the quickest of some on blank images."""
-    learner = learner_of(recipe, inputs, device)
-    step, taken = trial_step(recipe, learner, len(inputs.images), len(inputs.reader.classes), device), []
+    blank = blank_batch(inputs.input_kind, inputs.pixels, len(inputs.images), train, device)
+    step, taken = trial_step(learner, inputs.task, blank, len(inputs.reader.classes)), []
     with progress.bar("time the target", _STEPS) as bar:
-        precision, _ = choose_precision(recipe.train.precision, device, step)
+        precision, _ = choose_precision(train.precision, device, step)
         for _ in range(_STEPS):
             start = time.perf_counter()
             step(precision)
             taken.append(time.perf_counter() - start)
             bar.advance()
-    return min(taken) / min(recipe.train.batch_size, len(inputs.images))
+    return min(taken) / len(blank)

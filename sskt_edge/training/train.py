@@ -16,11 +16,12 @@ from sskt_edge.common.errors import DivergenceError, InputError, Interrupted, Ru
 from sskt_edge.common.files import write_atomically
 from sskt_edge.common.progress import QUIET, Progress, Stoppable
 from sskt_edge.common.shell import command
+from sskt_edge.data.inputs.input import input_of
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.split import below_budget
 from sskt_edge.methods.learner import Learner
 from sskt_edge.recipe.method import MethodOptions
-from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.models import DataOptions, Recipe, TrainOptions
 from sskt_edge.recipe.precision import Precision
 from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.soft_labels import SoftLabels
@@ -29,7 +30,8 @@ from sskt_edge.targets.records import write_record
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.targets.spec import check_size
-from sskt_edge.tasks.class_weights import class_weights
+from sskt_edge.tasks.class_weights import ClassWeights, class_weights
+from sskt_edge.tasks.task import task_named
 from sskt_edge.training.device import choose_device, choose_precision
 from sskt_edge.training.environment import (
     new_environment,
@@ -45,13 +47,13 @@ from sskt_edge.training.finish import finish
 from sskt_edge.training.image_list import write_image_list
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
-from sskt_edge.training.learner import build_learner, learner_of, placed
+from sskt_edge.training.learner import build_learner
 from sskt_edge.training.loop import TrainContext, Trainer
 from sskt_edge.training.repeatable import repeatable
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
 from sskt_edge.training.state import TrainState
-from sskt_edge.training.trial import trial_step
+from sskt_edge.training.trial import blank_batch, trial_step
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def train(
     done = fit(recipe, runs, resume, progress, overrides, show_epochs=show_epochs)
     try:
         with repeatable(done.context.device):
-            finish(recipe, done.reader, done.learner, done.context, done.state, done.folder, progress)
+            golden = recipe.export.golden
+            finish(recipe.name, golden, done.reader, done.learner, done.context, done.state, done.folder, progress)
     except KeyboardInterrupt:
         raise Interrupted(
             "Stopped while the test images were read; the training is done and saved. "
@@ -137,11 +140,13 @@ def fit(
         refuse_other_recipe(RunFolder(Path(resume)), recipe)
     device = choose_device(recipe.train.device)
     stop = StopSignal()
+    progress = Stoppable(progress, stop.raise_if_set)
     with repeatable(device):
         inputs = open_inputs(recipe, device, progress)
-        weights = _class_weights(recipe, inputs, device)
-        learner = learner_of(recipe, inputs, device)
-        sources = sources_of(recipe, inputs, device, Stoppable(progress, stop.raise_if_set))
+        weights = _class_weights(recipe.task.class_weights, inputs, device)
+        classes = len(inputs.reader.classes)
+        learner = build_learner(recipe.target, recipe.method, inputs.taught_by, classes, recipe.train, device)
+        sources = sources_of(recipe, inputs, device, progress)
         if resume is None:
             choices = sources.choose(pinned={})
             folder = _start(recipe, inputs, learner, choices, device, Path(runs), progress, overrides)
@@ -152,7 +157,7 @@ def fit(
         precision = read_environment(folder).precision
         if precision == "fp16" and device.type != "cuda":
             raise RunError(f"'{folder.path}' is trained in fp16 on CUDA and goes on only there; this is {device}.")
-        context = _context(recipe, inputs, device, precision, weights)
+        context = _context(recipe.train, inputs, device, precision, weights)
         trainer = Trainer(learner, context, folder)
         try:
             _run(recipe, inputs, sources, choices, trainer, progress, stop, show_epochs)
@@ -172,35 +177,35 @@ def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
     device = choose_device(recipe.train.device)
     untrained = recipe.target.model_copy(update={"weights": None, "checkpoint": None})
     scratch = MethodOptions.of("scratch")
-    learner = placed(build_learner(untrained, scratch, {}, 2, recipe.train.seed), recipe.train, device)
-    step = trial_step(recipe, learner, recipe.train.batch_size, 2, device)
+    learner = build_learner(untrained, scratch, {}, 2, recipe.train, device)
+    kind = input_of(recipe.data.name)
+    pixels = kind.preprocess(recipe.data.image_size, recipe.target.mean, recipe.target.std)
+    blank = blank_batch(kind, pixels, recipe.train.batch_size, recipe.train, device)
+    step = trial_step(learner, task_named(recipe.task.name), blank, 2)
     with repeatable(device), progress.bar("try precisions", 1):
         return choose_precision(recipe.train.precision, device, step)[0]
 
 
-def _class_weights(recipe: Recipe, inputs: Inputs, device: torch.device) -> Tensor | None:
+def _class_weights(asked: ClassWeights | None, inputs: Inputs, device: torch.device) -> Tensor | None:
     """How much each class counts, float32 [K]; None if alike.
 
     Raises:
         RecipeError: task.class_weights names what is not a class.
     """
-    asked = recipe.task.class_weights
-    if asked is None:
-        return None
     weights = class_weights(asked, inputs.task, inputs.images.labels, inputs.reader.classes)
     return None if weights is None else torch.from_numpy(weights).to(device)
 
 
 def _context(
-    recipe: Recipe, inputs: Inputs, device: torch.device, precision: Precision, weights: Tensor | None
+    train: TrainOptions, inputs: Inputs, device: torch.device, precision: Precision, weights: Tensor | None
 ) -> TrainContext:
     """All that the loop works with, apart from its batches."""
     return TrainContext(
-        train=recipe.train,
+        train=train,
         validation=inputs.validation,
         task=inputs.task,
         class_weights=weights,
-        pixels=inputs.input_kind.preprocess(recipe.data.image_size, recipe.target.mean, recipe.target.std),
+        pixels=inputs.pixels,
         device=device,
         precision=precision,
     )
@@ -217,7 +222,8 @@ def _start(
     overrides: Sequence[str],
 ) -> RunFolder:
     """Decide the precision, and make the run's folder with what is known before the first step."""
-    step = trial_step(recipe, learner, len(inputs.images), len(inputs.reader.classes), device)
+    blank = blank_batch(inputs.input_kind, inputs.pixels, len(inputs.images), recipe.train, device)
+    step = trial_step(learner, inputs.task, blank, len(inputs.reader.classes))
     with progress.bar("try precisions", 1):
         precision, why = choose_precision(recipe.train.precision, device, step)
     folder = new_run_folder(runs, recipe.name)
@@ -255,9 +261,9 @@ def _run(
         for line in _going_on(trainer):
             log.say(line)
         with stop.catching():
-            feed = _feed(recipe, inputs, _labels(sources, choices, trainer.folder, log))
+            feed = _feed(recipe.data, recipe.train, inputs, _labels(sources, choices, trainer.folder, log))
             trainer.state.label_seconds += sources.seconds
-            trainer.run(feed, log, progress, stop)
+            trainer.run(feed, log, progress)
             stop.raise_if_set()
     except StopRequested as request:
         log.say(f"stopped by signal {request.signum}; the state is saved")
@@ -288,12 +294,12 @@ def _labels(
         ) from None
 
 
-def _feed(recipe: Recipe, inputs: Inputs, labels: Sequence[SoftLabels]) -> Feed:
+def _feed(data: DataOptions, train: TrainOptions, inputs: Inputs, labels: Sequence[SoftLabels]) -> Feed:
     unlabelled = None
     if inputs.unlabelled is not None:
-        unlabelled = Unlabelled(inputs.unlabelled, labels[1], recipe.data.unlabelled_ratio)
-    size, batch_size, seed = recipe.data.image_size, recipe.train.batch_size, recipe.train.seed
-    return Feed(inputs.images, labels[0], unlabelled, inputs.input_kind, size, batch_size, seed)
+        unlabelled = Unlabelled(inputs.unlabelled, labels[1], data.unlabelled_ratio)
+    kind, size = inputs.input_kind, data.image_size
+    return Feed(inputs.images, labels[0], unlabelled, kind, size, train.batch_size, train.seed)
 
 
 def _opening(recipe: Recipe, inputs: Inputs, folder: RunFolder) -> list[str]:

@@ -9,27 +9,41 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from sskt_edge.data.inputs.input import Input
+from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.methods.learner import Learner
-from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.models import TrainOptions
 from sskt_edge.recipe.precision import Precision
 from sskt_edge.targets.precision import autocast
-from sskt_edge.tasks.task import task_named
-from sskt_edge.training.learner import blank_item, layout
+from sskt_edge.tasks.task import Task
+from sskt_edge.training.learner import layout
 
 
-def trial_step(
-    recipe: Recipe, learner: Learner, images: int, classes: int, device: torch.device
-) -> Callable[[Precision], None]:
-    """A training step on a copy of `learner`, which stays as it is: forward in the given precision, then backward.
+def blank_batch(kind: Input, pixels: Pixels, images: int, train: TrainOptions, device: torch.device) -> Tensor:
+    """A batch of zeros for the target, such as float32 [B,3,S,S], in the training's memory layout.
 
     Args:
-        recipe: of which the task, the form of an item and the batch are taken.
-        learner: on `device`.
-        images: how many there are; the batch is not larger.
-        classes: of the task.
-        device: where it runs.
+        kind: what an item is.
+        pixels: the target's preprocessing.
+        images: the number of training images; a batch is not larger.
+        train: the recipe's [train].
+        device: where it lies.
     """
-    loss = _loss(recipe, images, classes, device)
+    item = pixels(torch.zeros(1, *kind.shape(pixels.size), dtype=torch.uint8))
+    batch = torch.zeros(min(train.batch_size, images), *item.shape[1:], device=device)
+    return batch.contiguous(memory_format=layout(train, batch.dim()))
+
+
+def trial_step(learner: Learner, task: Task, blank: Tensor, classes: int) -> Callable[[Precision], None]:
+    """A training step on a copy of `learner`, which is not changed: forward in the given precision, then backward.
+
+    Args:
+        learner: on the device of `blank`.
+        task: what the labels mean.
+        blank: a batch, from blank_batch.
+        classes: of the task.
+    """
+    labels = torch.from_numpy(task.example(len(blank), classes)).to(blank.device)
 
     @functools.cache
     def trial() -> nn.Module:
@@ -37,26 +51,12 @@ def trial_step(
 
     def step(precision: Precision) -> None:
         with torch.random.fork_rng(devices=[]):
-            with autocast(device, precision):
-                value = loss(trial())
-            value.backward()  # type: ignore[no-untyped-call]
+            with autocast(blank.device, precision):
+                outputs = trial()(blank)
+                loss = task.loss(outputs.primary, labels)
+                for branch in outputs.branches.values():
+                    loss = loss + branch.float().square().mean()
+            loss.backward()  # type: ignore[no-untyped-call]
             trial().zero_grad()
 
     return step
-
-
-def _loss(recipe: Recipe, images: int, classes: int, device: torch.device) -> Callable[[nn.Module], Tensor]:
-    task, item = task_named(recipe.task.name), blank_item(recipe)
-    count = min(recipe.train.batch_size, images)
-    blank = torch.zeros(count, *item.shape[1:], device=device)
-    blank = blank.contiguous(memory_format=layout(recipe.train, item.dim()))
-    labels = torch.from_numpy(task.example(count, classes)).to(device)
-
-    def loss(learner: nn.Module) -> Tensor:
-        outputs = learner(blank)
-        value = task.loss(outputs.primary, labels)
-        for branch in outputs.branches.values():
-            value = value + branch.float().square().mean()
-        return value
-
-    return loss

@@ -21,10 +21,10 @@ from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.common.errors import BundleError, DataError, ParityError, RunError
 from sskt_edge.common.progress import QUIET, Bar
 from sskt_edge.convert.bundle_from_run import bundle_from_run
-from sskt_edge.convert.export_options import with_options as lay_options_over
 from sskt_edge.convert.fp32_from_run import fp32_from_run
 from sskt_edge.evaluation.parity import compare_logits
 from sskt_edge.inference.open_session import open_session
+from sskt_edge.recipe.export_options import with_options as lay_options_over
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.tasks.single_label import SINGLE_LABEL

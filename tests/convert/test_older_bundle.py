@@ -21,11 +21,11 @@ from sskt_edge.common.errors import BundleError
 from sskt_edge.common.progress import QUIET, Bar
 from sskt_edge.convert.bundle_from_run import bundle_from_run
 from sskt_edge.convert.evaluation_set import Images, calibration_list, open_images
-from sskt_edge.convert.export_options import with_options as lay_options_over
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.older_bundle import Kept, announce, find_older, what_stays
 from sskt_edge.inference.backends.tensorrt.sidecar import Sidecar, this_platform
 from sskt_edge.inference.bundle_engines import look_at_engines
+from sskt_edge.recipe.export_options import with_options as lay_options_over
 from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.convert.test_bundle_from_run import Lines, files_in
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sskt_edge.convert.bundle_from_run import bundle_from_run
-from sskt_edge.convert.export_options import with_options
 from sskt_edge.inference.open_session import open_session
+from sskt_edge.recipe.export_options import with_options
 from sskt_edge.targets.run_folder import read_run
 from tests.older import RUNS, unpacked
 

@@ -15,10 +15,10 @@ from sskt_edge.common.errors import NetworkError
 from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.bundle_from_run import bundle_from_run
 from sskt_edge.convert.evaluation_set import open_images
-from sskt_edge.convert.export_options import with_options as lay_options_over
 from sskt_edge.evaluation.bench import Subject
 from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.inference.runners import Runner
+from sskt_edge.recipe.export_options import with_options as lay_options_over
 from sskt_edge.targets.run_folder import TrainedNetwork
 
 

@@ -19,11 +19,11 @@ from sskt_edge.bundle.golden import FILE_NAME as GOLDEN
 from sskt_edge.bundle.manifest import CALIBRATION_FILE
 from sskt_edge.common import errors
 from sskt_edge.convert import older_bundle
-from sskt_edge.convert.export_options import with_options
 from sskt_edge.inference import bundle_engines as engines
 from sskt_edge.inference.backends.tensorrt import trust
 from sskt_edge.inference.open_session import open_session
 from sskt_edge.inference.session import INPUT_NAME
+from sskt_edge.recipe.export_options import with_options
 from sskt_edge.tasks.tolerances import Tolerances
 from tests.bundle.tiny import CLASSES, coloured, write_bundle
 from tests.conftest import tiny_recipe

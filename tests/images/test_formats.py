@@ -22,7 +22,7 @@ def test_every_file_that_is_taken_can_be_decoded(tmp_path: Path) -> None:
     loaded = load(list_images(tmp_path), [6])
 
     assert {path.suffix.lower() for path in loaded.paths} == image_endings()
-    assert loaded.squares[6].shape == (len(image_endings()), 6, 6, 3)
+    assert loaded.resized[6].shape == (len(image_endings()), 6, 6, 3)
 
 
 def test_what_this_pillow_reads_is_taken_and_nothing_else() -> None:

@@ -69,7 +69,7 @@ def test_load_keeps_order_and_reads_each_side(images_path: Path) -> None:
     assert loaded.paths == listing.paths and loaded.labels.tolist() == listing.labels.tolist()
     for side in (SIDE, 5):
         expected = np.stack([read_square(path, side) for path in listing.paths])
-        assert np.array_equal(loaded.squares[side], expected)
+        assert np.array_equal(loaded.resized[side], expected)
     assert loaded.hashes == [hashlib.sha256(path.read_bytes()).digest() for path in listing.paths]
     assert loaded.skipped == []
 
@@ -88,7 +88,7 @@ def test_skip_bad_leaves_out_only_the_bad_images(images_path: Path) -> None:
     loaded = load(listing, [SIDE], skip_bad=True)
     good = [path for number, path in enumerate(listing.paths) if number not in (3, 4)]
     assert loaded.paths == good
-    assert np.array_equal(loaded.squares[SIDE], np.stack([read_square(path, SIDE) for path in good]))
+    assert np.array_equal(loaded.resized[SIDE], np.stack([read_square(path, SIDE) for path in good]))
     assert loaded.labels.tolist() == [0] * 3 + [1] * 3 + [2] * 4
     assert ["3.png" in loaded.skipped[0], "0.png" in loaded.skipped[1]] == [True, True]
 
@@ -105,7 +105,7 @@ def test_more_images_than_are_read_ahead_stay_in_order(tmp_path: Path) -> None:
     for number in range(100):
         Image.new("RGB", (2, 2), (number, 0, 0)).save(tmp_path / "one" / f"{number:03}.png")
     loaded = load(list_classes(tmp_path), [2])
-    assert loaded.squares[2][:, 0, 0, 0].tolist() == list(range(100))
+    assert loaded.resized[2][:, 0, 0, 0].tolist() == list(range(100))
 
 
 def test_images_without_classes_are_found_in_any_folder(images_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sskt_edge.common.errors import RecipeError
-from sskt_edge.convert.export_options import with_options
+from sskt_edge.recipe.export_options import with_options
 from sskt_edge.recipe.load import load_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.shipped import shipped_recipes
