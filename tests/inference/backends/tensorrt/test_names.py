@@ -71,6 +71,7 @@ def test_the_names_are_there_in_tensorrt_for_rtx() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("requirement", TENSORRT_WHEELS)
 def test_the_names_are_there_in_tensorrt(requirement: str, tmp_path: Path) -> None:
     surface = surface_of(requirement, "tensorrt_bindings", tmp_path)
@@ -88,6 +89,7 @@ def test_the_names_are_there_in_the_installed_cuda() -> None:
     assert {use.name for use in used(cuda=True)} >= {"cudaMemcpyAsync", "cudaStreamSynchronize"}
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("requirement", CUDA_WHEELS)
 def test_the_names_are_there_in_cuda_12(requirement: str, tmp_path: Path) -> None:
