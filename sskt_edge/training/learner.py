@@ -1,4 +1,4 @@
-"""What a recipe trains: its target, with what its method hangs on it."""
+"""Build the learner of a recipe: its target with the parts that its method attaches."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 def build_learner(
     target: TargetOptions, method: MethodOptions, sources: Mapping[str, TaughtBy], classes: int, seed: int
 ) -> Learner:
-    """The learner, everything in it that is not read from a file initialised from `seed`.
+    """Build the learner. Everything in it that is not read from a file is initialised from `seed`.
 
     Args:
         target: the recipe's [target].
         method: the recipe's [method].
-        sources: the sources that take part, by their names.
-        classes: of the task.
-        seed: of the training.
+        sources: name → source, for the sources that take part.
+        classes: the number of classes.
+        seed: the seed of the training.
 
     Raises:
-        CheckpointError, DownloadError, NetworkError: as build_target.
+        CheckpointError, DownloadError, NetworkError: as for build_target.
     """
     primary = build_target(target, classes, seed)
     with torch.random.fork_rng(devices=[]):
@@ -42,10 +42,10 @@ def build_learner(
 
 
 def learner_of(recipe: Recipe, inputs: Inputs, device: torch.device) -> Learner:
-    """What a recipe trains, on its device in the recipe's layout.
+    """The learner of a recipe, on its device in the recipe's memory layout.
 
     Raises:
-        InputError: as build_learner.
+        InputError: as for build_learner.
     """
     alphas = {part.name: part.alpha for part in recipe.active_sources}
     sources = {source.name: TaughtBy(source.classes, alphas[source.name]) for source in inputs.sources}
@@ -54,7 +54,7 @@ def learner_of(recipe: Recipe, inputs: Inputs, device: torch.device) -> Learner:
 
 
 def placed(learner: Learner, train: TrainOptions, device: torch.device) -> Learner:
-    """The learner, on its device in the recipe's layout."""
+    """Move the learner to its device, in the recipe's memory layout."""
     learner.to(device=device)
     for tensor in (*learner.parameters(), *learner.buffers()):
         if tensor.dim() in _LAYOUTS:
@@ -63,12 +63,12 @@ def placed(learner: Learner, train: TrainOptions, device: torch.device) -> Learn
 
 
 def layout(train: TrainOptions, dimensions: int) -> torch.memory_format:
-    """How items and weights lie in memory: those of four dimensions, or of five for 3D convolutions."""
+    """The memory layout of items and weights with four dimensions, or with five for 3D convolutions."""
     return _LAYOUTS[dimensions] if train.channels_last else torch.contiguous_format
 
 
 def blank_item(recipe: Recipe) -> Tensor:
-    """Zeros of the shape that the target takes of one item: float32 [1,3,S,S] of an image."""
+    """Zeros in the shape of one item of the target's input: float32 [1,3,S,S] for an image."""
     shown, size = input_of(recipe.data.name), recipe.data.image_size
     pixels = shown.preprocess(size, recipe.target.mean, recipe.target.std)
     return torch.zeros_like(pixels(torch.zeros(1, *shown.shape(size), dtype=torch.uint8)))

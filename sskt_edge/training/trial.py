@@ -1,4 +1,4 @@
-"""A training step on blank images, to find the precision and to measure what a step takes."""
+"""A training step on blank images, to choose the precision and to measure the time of a step."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from sskt_edge.training.learner import blank_item, layout
 def trial_step(
     recipe: Recipe, learner: Learner, images: int, classes: int, device: torch.device
 ) -> Callable[[Precision], None]:
-    """A training step on a copy of `learner`, which stays as it is: forward in the given precision, then backward.
+    """A training step on a copy of `learner`, which is not changed: forward in the given precision, then backward.
 
     Args:
-        recipe: of which the task, the form of an item and the batch are taken.
-        learner: on `device`.
-        images: how many there are; the batch is not larger.
-        classes: of the task.
-        device: where it runs.
+        recipe: gives the task, the form of an item and the batch size.
+        learner: the learner, on `device`.
+        images: the number of training images; the batch is not larger.
+        classes: the number of classes.
+        device: the device that it runs on.
     """
     loss = _loss(recipe, images, classes, device)
 
