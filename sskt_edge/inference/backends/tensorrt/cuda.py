@@ -18,7 +18,7 @@ from sskt_edge.machine.device import CudaGpu
 
 _NO_DEVICE = ("cudaErrorNoDevice", "cudaErrorInsufficientDriver", "cudaErrorStubLibrary")
 _WHAT_TO_DO = {
-    "cudaErrorMemoryAllocation": "It is full: close other programs that use the GPU, or build for a smaller batch.",
+    "cudaErrorMemoryAllocation": "The GPU is out of memory: close other programs, or build for a smaller batch.",
     "cudaErrorNoKernelImageForDevice": "The engine was built for another kind of GPU: build it again on this machine.",
     "cudaErrorSystemDriverMismatch": "The driver was changed while it ran: restart the machine.",
 }
