@@ -151,7 +151,7 @@ def test_labels_that_do_not_fit_the_disk_together_are_refused(tmp_path: Path) ->
     half = shutil.disk_usage(tmp_path).free * 2 // 3
     check_space(store, [(one, half // one.row_bytes)])
     check_space(store, [(other, half // other.row_bytes)])
-    with pytest.raises(StorageError, match=r"soft labels take .* GB, and .* GB are free at .*labels\.top_k"):
+    with pytest.raises(StorageError, match=r"soft labels take .* GB, .* GB are free at .*labels\.top_k"):
         check_space(store, [(one, half // one.row_bytes), (other, half // other.row_bytes)])
     assert list(tmp_path.iterdir()) == []
 
