@@ -197,7 +197,7 @@ def test_external_data_is_refused_at_opening_though_every_hash_is_right(tmp_path
 
 def test_a_network_that_the_backend_refuses_names_its_file(tmp_path: Path) -> None:
     bundle = open_bundle(write_bundle(tmp_path / "odd", model=tiny_onnx(side=9)))
-    with pytest.raises(BundleError, match=r"odd/model\.onnx': has another form"):
+    with pytest.raises(BundleError, match=r"odd/model\.onnx': .*another form"):
         open_session(bundle, provider="cpu")
 
 
