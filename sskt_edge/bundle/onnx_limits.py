@@ -34,7 +34,7 @@ class _Operands:
             raise OtherFormError(f"{self.node.kind} lacks an input")
         shape = self._shapes[self.node.inputs[number]]
         if sides is not None and len(shape) != sides:
-            raise OtherFormError(f"{self.node.kind} takes {len(shape)} dimensions, not {sides}")
+            raise OtherFormError(f"{self.node.kind} has an input of {len(shape)} dimensions, not {sides}")
         return shape
 
     def values(self, number: int) -> tuple[int, ...] | None:
@@ -43,7 +43,7 @@ class _Operands:
             return None
         constant = self._graph.constants.get(self.node.inputs[number])
         if constant is None or constant.values is None:
-            raise OtherFormError(f"{self.node.kind} takes a shape that is computed")
+            raise OtherFormError(f"{self.node.kind} has a computed shape")
         return constant.values
 
     def is_known(self, number: int) -> bool:
@@ -55,7 +55,7 @@ class _Operands:
         """An attribute, which must have as many numbers as `default`."""
         found = self.node.numbers.get(name, default)
         if len(found) != len(default):
-            raise OtherFormError(f"{self.node.kind} has another {name}")
+            raise OtherFormError(f"{self.node.kind} has an unsupported {name}")
         return found
 
 
@@ -82,7 +82,7 @@ def _transpose(it: _Operands) -> Shape:
     shape = it.shape()
     order = it.node.numbers.get("perm", tuple(reversed(range(len(shape)))))
     if sorted(order) != list(range(len(shape))):
-        raise OtherFormError("Transpose has another perm")
+        raise OtherFormError("Transpose has an unsupported perm")
     return tuple(shape[axis] for axis in order)
 
 
@@ -90,7 +90,7 @@ def _planes(it: _Operands) -> Shape:
     """The shape of the first input: [N,C,H,W], or [N,C,T,H,W] for clips."""
     shape = it.shape()
     if len(shape) not in (4, 5):
-        raise OtherFormError(f"{it.node.kind} takes {len(shape)} dimensions, not 4 or 5")
+        raise OtherFormError(f"{it.node.kind} has an input of {len(shape)} dimensions, not 4 or 5")
     return shape
 
 
@@ -105,7 +105,7 @@ def _windows(it: _Operands, kernel: Shape) -> Shape:
     sides = []
     for axis, side in enumerate(_planes(it)[2:]):
         if min(kernel[axis], strides[axis], dilations[axis]) < 1:
-            raise OtherFormError(f"{it.node.kind} has another window")
+            raise OtherFormError(f"{it.node.kind} has an unsupported window")
         free = side + pads[axis] + pads[axis + axes] - dilations[axis] * (kernel[axis] - 1) - 1
         sides.append((free + (strides[axis] - 1 if rounds_up else 0)) // strides[axis] + 1)
     return tuple(sides)
@@ -136,7 +136,7 @@ def _pad(it: _Operands) -> Shape:
     shape, pads, axes = it.shape(), it.values(1) or (), it.values(3)
     places = range(len(shape)) if axes is None else [_place(axis, len(shape)) for axis in axes]
     if len(pads) != 2 * len(places):
-        raise OtherFormError("Pad has other pads")
+        raise OtherFormError("Pad has unsupported pads")
     out = list(shape)
     for number, place in enumerate(places):
         out[place] += pads[number] + pads[number + len(places)]
@@ -161,7 +161,7 @@ def _reshape(it: _Operands) -> Shape:
         known = product([side for side in wanted if side != -1])
         wanted[wanted.index(-1)] = product(shape) // known if known else 0
     if product(wanted) != product(shape):
-        raise OtherFormError("Reshape changes the number of values")
+        raise OtherFormError("Reshape would change the number of values")
     return tuple(wanted)
 
 
@@ -244,7 +244,7 @@ def _check(graph: Graph, images: Shape) -> None:
         operands = _Operands(node, shapes, graph)
         shape = OPERATIONS[node.kind](operands)
         if min(shape, default=1) < 1 or len(node.outputs) != 1 or node.outputs[0] in shapes:
-            raise OtherFormError(f"{node.kind} gives {list(shape)}, or several outputs")
+            raise OtherFormError(f"{node.kind} has the output shape {list(shape)}, or several outputs")
         shapes[node.outputs[0]] = shape
         if (known := _known(operands, shape)) is not None:
             graph.constants[node.outputs[0]] = known

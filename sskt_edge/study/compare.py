@@ -122,7 +122,7 @@ def _figures(run: TrainedNetwork) -> RunFigures:
     result, golden = run.result, run.golden()
     tested = tested_sha256(golden.test_pixels, golden.test_labels)
     inputs = {TRAINING: result.data_sha256, TEST: tested, **result.sources}
-    if result.unlabelled_sha256 is not None:  # a run from scratch has none, which is no change
+    if result.unlabelled_sha256 is not None:  # a run from scratch reads none; not a change
         inputs[UNLABELLED] = result.unlabelled_sha256
     return RunFigures(
         run=run.folder.path.name,
