@@ -1,3 +1,3 @@
-"""Measurements that are run by hand; each figure is kept with the command that makes it."""
+"""Measurements that are run by hand; each figure is recorded with the command that produces it."""
 
 import sskt_edge  # noqa: F401  before any library that would report to its makers

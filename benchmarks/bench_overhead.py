@@ -1,13 +1,13 @@
-"""How much does `sskt-edge bench` add to what plain ONNX Runtime takes on the same file?
+"""How much overhead does `sskt-edge bench` add to plain ONNX Runtime on the same file?
 
     python -m benchmarks.bench_overhead BUNDLE… [--images 64] [--rounds 101] [--starts 3] [--threads 0]
 
-On the CPU, at a batch of one and at the bundle's usual batch. Ours: a session of the bundle in the loop of `bench`,
-with its clock and bookkeeping. Plain: an InferenceSession of the same file, told only how many threads, in a bare loop.
-Both see the same images in the same order. They are in one process, so that they share its luck, and take turns,
---images images a turn; all of it --starts times. Printed are the median time of an image, the median of the rounds'
-ratios less one, with its quartiles, and n. Before that the logits of both sides are compared: they must be the same to
-the last bit.
+It runs on the CPU, at a batch of one and at the bundle's usual batch. "Ours" is a session of the bundle in the loop of
+`bench`, with its clock and bookkeeping. "Plain" is an InferenceSession of the same file in a bare loop, with only the
+number of threads set. Both get the same images in the same order. They run in one process, so that they have the same
+conditions, and take turns of --images images; all of this is repeated --starts times. It prints the median time per
+image, the median of the rounds' ratios minus one, with its quartiles, and n. Before that it checks that the logits of
+both sides are equal bit for bit.
 """
 
 from __future__ import annotations

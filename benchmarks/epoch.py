@@ -3,13 +3,13 @@
     python -m benchmarks.epoch [--data FOLDER] [--target resnet20:64] [--rounds 11] [--starts 1] [--online SOURCE …]
     python -m benchmarks.epoch --together [--starts 10] …
 
-The sides take turns, an epoch of 500 images a turn. Each is a process of its own, whose peak memory is printed; with
---together all are in one process, so that none has the luckier place in memory. Printed are the medians, the median
-ratio of the pairs with its quartiles, and n.
+The sides take turns of one epoch of 500 images. Each is a separate process, whose peak memory is printed; with
+--together all run in one process, so that none has a better memory placement. It prints the medians, the median ratio
+of the pairs with its quartiles, and n.
 
 scratch, one source, two sources: this package's loop, channels_last, views cut and labels read from a store on disk.
-online: the same steps, but each batch goes first through the source as one would write it: torch, fp32, NCHW, eval,
-no_grad, the view cut at the image's own resolution. ResNet50 has random weights: its time alone counts.
+online: the same steps, but each batch first goes through the source in its plain form: torch, fp32, NCHW, eval,
+no_grad, with the view cut at the image's own resolution. ResNet50 has random weights, since only its time matters.
 All sides keep freed memory, as the command `train` does.
 """
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.export_memory RUN… [--rounds 1]
 
-Each export is made in a process of its own, as by `sskt-edge export`, into a temporary folder, with the precisions of
-the run's recipe. A thread reads every 20 ms what is resident of the process and of those that it starts; a phase is the
-progress bar that is open, or what follows the last one. Of one process, the pages of shared libraries count in full; of
-all together, each page counts once (PSS). Linux.
+Each export runs in a separate process, like `sskt-edge export`, into a temporary folder, with the precisions of the
+run's recipe. A thread reads the resident memory of the process and its children every 20 ms. A phase is the progress
+bar that is open, or the time after the last one. In the figure for one process, pages of shared libraries count in
+full; in the figure for all processes, each page counts once (PSS). Linux only.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""What tells an engine that answers as torch does from a broken one?
+"""Which measure distinguishes an engine that answers like torch from a broken one?
 
     python -m benchmarks.gate --data FOLDER [--views 2048]
 
-A source's engines, and the same source broken in ways that happen (another preprocessing, swapped channels, images
-moved or darkened), are compared with ONNX Runtime in fp32, whose logits equal torch's to five digits. It prints KL and
-agreement over all views, and how far both vary in the samples of 256 views that a gate draws. Strict agreement needs
-the same first class; the other accepts a class that torch holds for four fifths as likely (labels.gate.near_tie).
+A source's engines, and the same source broken in typical ways (another preprocessing, swapped channels, images shifted
+or darkened), are compared with ONNX Runtime in fp32, whose logits equal torch's to five digits. It prints KL and
+agreement over all views, and how much both vary in the samples of 256 views that a gate draws. Strict agreement needs
+the same top class; the other kind also accepts a class with at least four fifths of the top class's probability in
+torch (labels.gate.near_tie).
 """
 
 from __future__ import annotations

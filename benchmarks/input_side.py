@@ -1,15 +1,15 @@
-"""How much faster do views come than through torchvision's transforms?
+"""How much faster are this package's views than torchvision's transforms?
 
     python -m benchmarks.input_side [--sizes 64 32] [--images 4096] [--batch 64] [--rounds 11]
 
-Both begin with decoded images in memory and give shuffled batches, each image moved by up to 4 pixels and mirrored or
-not. Ours: views drawn and cut a batch at a time. Theirs: RandomCrop(padding=4) and RandomHorizontalFlip on PIL images
-in a Dataset, through a DataLoader whose workers, if any, are started before the clock. First to uint8 batches; then to
-normalised float batches as the target takes them. Each side is a process of its own; they take turns, an epoch a turn.
-Both keep freed memory, as the command `train` does.
-Printed are the median speeds, the median ratio of the rounds with its quartiles, n, and each process's peak memory
-(workers not counted). Before that, every pixel is compared with what torchvision's own functions give when they are
-told the numbers of our views.
+Both start from decoded images in memory and give shuffled batches, with each image shifted by up to 4 pixels and
+possibly mirrored. "Ours": views are drawn and cut one batch at a time. "Theirs": RandomCrop(padding=4) and
+RandomHorizontalFlip on PIL images in a Dataset, through a DataLoader whose workers, if any, are started before the
+measurement. The result is first uint8 batches, then normalised float batches as the target needs them. Each side is a
+separate process, and they take turns of one epoch. Both keep freed memory, as the command `train` does.
+It prints the median speeds, the median ratio of the rounds with its quartiles, n, and each process's peak memory
+(without workers). Before that, every pixel is compared with the output of torchvision's own functions for the numbers
+of our views.
 """
 
 from __future__ import annotations

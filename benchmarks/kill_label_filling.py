@@ -1,13 +1,13 @@
-"""A process that fills a label store is killed at random moments: what does it cost, and is the store good after it?
+"""What does it cost to kill a process that fills a label store at random moments, and is the store intact afterwards?
 
     python -m benchmarks.kill_label_filling [--kills 1000] [--seed 0]
 
-Each round starts a process that fills a store of small shards from a source that costs nothing, so that nearly all of
-its time goes to writing, and ends it by SIGKILL. Then every shard is checked against its hash, and what the process
-asked (noted before it asks) is compared with what is stored: nothing that was stored may have been asked again, and no
-more than one shard's labels may be lost. A full store is read back label by label, and the next one is begun. The exit
-code is 1 if any of this fails. (A killed process loses nothing that it gave to the system; a power cut is not what is
-tried here.)
+Each round starts a process that fills a store of small shards from a source that costs nothing, so that it spends
+nearly all its time on writing, and ends it with SIGKILL. Then every shard is checked against its hash, and the views
+that the process asked about (noted before it asks) are compared with the stored ones: no stored view may have been
+asked again, and at most one shard's labels may be lost. A full store is read back label by label, and the next one is
+started. The exit code is 1 if any of this fails. (A killed process loses nothing that it has passed to the system;
+power cuts are not tested here.)
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How often does the interval of an mAP hold the mAP that it is to hold?
+"""How often does the interval of an mAP contain the true mAP?
 
     python -m benchmarks.map_interval [--draws 100] [--resamples 300]
 
-Images are drawn with known scores: of each class a share of positives, whose scores are normal and D higher than those
-of the negatives. Of every draw of N images the interval is computed as the product does, and counted is whether it
-holds the mean mAP of all draws ("other draws") and the mAP of 400,000 images ("endless"). 95 % is what both should be.
-"Drop" is the same for the difference to scores with normal noise added, on the same images.
+Images are drawn with simulated scores: each class has a share of positives, whose scores are normal and D higher than
+those of the negatives. For every draw of N images the interval is computed as in the package. The benchmark counts how
+often it contains the mean mAP of all draws ("other draws") and the mAP of 400,000 images ("endless"). Both should be
+95 %. "Drop" is the same for the difference from scores with normal noise added, on the same images.
 """
 
 from __future__ import annotations

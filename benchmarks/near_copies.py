@@ -2,9 +2,9 @@
 
     python -m benchmarks.near_copies FOLDER [--sheet PAIRS.png]
 
-FOLDER holds photographs, in any sub-folders. A copy of each is made at full, half and a quarter of its size and encoded
-as JPEG of quality 60, 75 and 90. Printed are the distances, in bits of 256, between the photographs and their copies,
-then how many pairs of photographs are within each distance. --sheet draws the nearest pairs, to be looked at.
+FOLDER holds photographs, in any sub-folders. Copies of each are made at full, half and quarter size and encoded as JPEG
+with quality 60, 75 and 90. It prints the distances, in bits out of 256, between the photographs and their copies, then
+how many pairs of photographs are within each distance. --sheet draws the nearest pairs for visual inspection.
 """
 
 from __future__ import annotations

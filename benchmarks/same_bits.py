@@ -1,12 +1,12 @@
-"""Does a change of the code leave every trained weight, soft label and ONNX file as it was, to the bit?
+"""Does a change of the code leave every trained weight, soft label and ONNX file identical, bit for bit?
 
     python -m benchmarks.same_bits record FILE.json [--only CASE …] [--data FLOWERS]
     python -m benchmarks.same_bits check  FILE.json [--only CASE …] [--data FLOWERS]
 
-Small recipes are trained, and some exported, by the commands that a user types, on one thread. `record` writes the
-hashes of what came out; `check` makes all of it again and prints each hash that differs. Last bits depend on the
-processor and on torch, so a record is checked on the machine and with the versions that it names. With --data, a folder
-of photographs (train/<class>, test/<class>), the cases on photographs run too.
+Small recipes are trained, and some exported, with the user's commands, on one thread. `record` writes the hashes of the
+results; `check` repeats everything and prints each hash that differs. Last bits depend on the processor and on torch,
+so a record must be checked on the machine and with the versions that it names. With --data, a folder of photographs
+(train/<class>, test/<class>), the cases on photographs run too.
 """
 
 from __future__ import annotations

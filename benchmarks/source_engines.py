@@ -1,16 +1,17 @@
-"""How fast is a source by each engine, how near does it come to torch in fp32, and what would int8 cost?
+"""How fast is a source with each engine, how close is it to torch in fp32, and what would int8 cost?
 
     python -m benchmarks.source_engines [--source package/efficientnet_lite0 | torchvision/resnet50] [--data FOLDER]
                                           [--rounds 8] [--views 512] [--int8 NAME …]
 
-All take turns in one process, a batch a turn, so that a drift of the machine's speed hits all; printed are the median
-speed, the median ratio of the pairs with its quartiles, KL and agreement with torch fp32 over --views images, and by
-how much a process of its own grows at its peak that opens the engine and runs it (Linux; an export is not in it).
-torchvision's networks have random weights here: their speed alone counts.
+All engines take turns of one batch in one process, so that a drift of the machine's speed affects all of them. It
+prints the median speed, the median ratio of the pairs with its quartiles, KL and agreement with torch fp32 over --views
+images, and the peak memory growth of a separate process that opens the engine and runs it (Linux; without an export).
+torchvision's networks have random weights here, since only their speed matters.
 
-int8 is ONNX Runtime's static quantization, QDQ, per channel, calibrated on 128 other views. "naive" quantizes Conv,
-Gemm and Add alone, so that a ReLU6 comes after its input was rounded; the others quantize all that can be. "ends float"
-leaves the first convolution and the last layer in float, "depthwise float" the depthwise ones too.
+int8 is ONNX Runtime's static quantization, QDQ, per channel, calibrated on 128 other views. "naive" quantizes only
+Conv, Gemm and Add, so that a ReLU6 comes after the rounding of its input; the others quantize everything that can be
+quantized. "ends float" leaves the first convolution and the last layer in float, "depthwise float" also the depthwise
+convolutions.
 """
 
 from __future__ import annotations

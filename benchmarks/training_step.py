@@ -1,11 +1,11 @@
-"""How much faster is a training step in bf16 and channels_last than in fp32 as usually written?
+"""How much faster is a training step in bf16 and channels_last than a plain fp32 step?
 
     python -m benchmarks.training_step [--targets resnet20:32 mobilenet_v2:96 …] [--batch 64] [--rounds 15] [--starts 1]
 
-Each side is a process of its own; they take turns, ten steps a turn. Printed are the median speeds, the median ratio
-of the pairs with its quartiles, n, and each process's peak memory. No data, no branches: the target's forward,
-backward and SGD step alone; ours with the optimizer that `train` makes. The memory that a step frees is kept on both
-sides, as the command `train` keeps it.
+Each side is a separate process, and they take turns of ten steps. It prints the median speeds, the median ratio of the
+pairs with its quartiles, n, and each process's peak memory. There are no data and no branches: a step consists only of
+the target's forward pass, backward pass and SGD update, on our side with the optimizer that `train` uses. Both sides
+keep freed memory, as the command `train` does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Sides that take turns: each in a process of its own, one at a time, so that a drift of the machine's speed hits all.
+"""Sides that take turns, each in a separate process, so that a drift of the machine's speed affects all of them.
 
-A process of its own has memory and threads as a program has that does nothing else, and its peak can be read.
+In a separate process, memory and threads are as in a program that does nothing else, and the memory peak can be read.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Is this tree as fast as another one, such as the code before a change?
+"""Is this source tree as fast as another one, such as the code before a change?
 
     git worktree add /tmp/before REVISION
     python -m benchmarks.two_trees /tmp/before --data FLOWERS [--rounds 5]
 
-Both trees do the same in turn, in processes of their own, and every second round in the other order: filling a store
-with EfficientNet-Lite0's labels by OpenVINO and training resnet20 at 64 × 64 on them, as `sskt-edge train` times both;
-`sskt-edge --help`; and importing what opens a bundle. Printed are the medians, the median of the rounds' ratios with
-the smallest and the largest, and n.
+Both trees do the same work in turns, in separate processes, with the order reversed every second round: filling a store
+with EfficientNet-Lite0's labels by OpenVINO and training resnet20 at 64 × 64 on them, both timed by `sskt-edge train`;
+`sskt-edge --help`; and importing the module that opens a bundle. It prints the medians, the median of the rounds'
+ratios with the smallest and the largest, and n.
 """
 
 from __future__ import annotations

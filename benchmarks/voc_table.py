@@ -1,10 +1,11 @@
-"""PASCAL VOC's annotations as a table of images: a column a class, for data.name = "table" and multi_label.
+"""Convert PASCAL VOC's annotations to a table with one column per class, for data.name = "table" and multi_label.
 
     python -m benchmarks.voc_table VOCdevkit/VOC2007 voc2007.csv
 
-A class is 1 on an image with an object of it, -1 where all its objects are marked difficult, which VOC's own figures
-ignore too, else 0. The images of ImageSets/Main/trainval.txt are to train on, those of test.txt are the test; a recipe
-that keeps validation images draws them from the former. Paths are relative to the table's folder.
+A class is 1 if an object of it is in the image, -1 if all its objects are marked difficult, which VOC's own figures
+ignore too, and otherwise 0. The images of ImageSets/Main/trainval.txt are the training images, and those of test.txt
+the test images; a recipe with validation images draws them from the training images. Paths are relative to the table's
+folder.
 
     [data]
     name = "table"

@@ -1,16 +1,16 @@
-"""What has a target learned of a source that holds for images it has not trained on, and on how many does that hang?
+"""How much of what a target learns from a source holds for new images, and how does that depend on the training images?
 
     python -m benchmarks.what_sources_teach --data FOLDER --record FILE [--seeds 0 1 2 3] [--set KEY=VALUE …]
 
-Trains recipes/flowers.toml (32 × 32, 40 % kept for validation; --set lays over that) from scratch, with the source on
-the labelled images alone, with the same labelled images a second time in every batch (as the unlabelled ones would be:
+It trains recipes/flowers.toml (32 × 32, 40 % for validation; --set overrides values) from scratch, with the source on
+only the labelled images, with the same labelled images a second time in every batch (in place of unlabelled ones, as
 PNG copies), and with some or all of the other images without their labels. The test set is not read.
 
-Of each training: validation accuracy, and the divergence KL(source ‖ branch) at T = 1 over the images as they are,
-those that it was trained on and the validation ones. Beside them, what a branch would reach on the validation images
-that knew nothing but the source's mean answer, or its mean answer for the right class; and the validation accuracy of
-a linear layer on the source's logits, trained on the labelled images. Trainings are added to FILE, one JSON object a
-line, and those that are there are not done again; several processes may share the seeds.
+For each training it gives the validation accuracy, and the divergence KL(source ‖ branch) at T = 1 over the unaugmented
+images, both those trained on and the validation images. For comparison, it also gives the divergence on the validation
+images of a branch that knows only the source's mean answer, or only its mean answer for the right class, and the
+validation accuracy of a linear layer on the source's logits, trained on the labelled images. Trainings are appended to
+FILE, one JSON object per line, and are not repeated if they are in it; several processes may share the seeds.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What does a whole training with sources cost, the filling of its empty store included, against one from scratch?
+"""What does a whole training with sources cost, including filling an empty store, compared with one from scratch?
 
     python -m benchmarks.whole_training --data FLOWERS [--epochs 100] [--pairs 6] [--set KEY=VALUE …]
 
-Both sides are the command as a user runs it, `sskt-edge train flowers` with one source, its transfer module and 16
-views; the other with method.name=scratch. They take turns, the one that begins changing from pair to pair. Printed are
-the seconds of each command, what of them was training and what was labels (the trial of the engines among them), the
-ratio of each pair, the median of all with its quartiles, n, and each side's peak memory.
+Both sides are the user's command: `sskt-edge train flowers` with one source, its transfer module and 16 views, and the
+same with method.name=scratch. They take turns, and the order alternates between pairs. It prints the seconds of each
+command, with the parts for training and for labels (including the trial of the engines), the ratio of each pair, the
+median ratio with its quartiles, n, and each side's peak memory.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ def test_a_network_of_several_classes_an_image_is_no_source(place: Place, here: 
     taught = text + f'[[sources]]\nname = "squares"\nmodel = "run/runs/{run.name}"\n'
     (place.folder / "taught.toml").write_text(taught)
     code, _, errors = here("train", "taught.toml")
-    assert code == 2 and "Name a run of one class an image" in errors
+    assert code == 2 and "Name a run with one class per image" in errors
     assert len(list((place.folder / "runs").iterdir())) == 1
 
 
@@ -164,5 +164,5 @@ def test_validation_images_without_a_class_are_refused_at_once(tmp_path: Path) -
     (tmp_path / "labels.csv").write_text("\n".join([head, *none]) + "\n")
     (tmp_path / "squares.toml").write_text(RECIPE.replace("validation = 0.2", 'validation = "rest"\nper_class = 20'))
     code, _, errors = Verb(tmp_path)("train", "squares.toml")
-    assert code == 2 and "has a class, so that nothing can be chosen by them" in errors
+    assert code == 2 and "has a class, so they cannot choose anything" in errors
     assert not (tmp_path / "runs").exists()

@@ -1,4 +1,4 @@
-"""A bundle on disk: a folder whose every file is what the manifest says, or an error before any of it is used.
+"""A bundle on disk: a folder of files, each verified against the manifest before it is used.
 
 A file is read once for each use; the bytes that were hashed are the bytes that are parsed.
 """
@@ -39,12 +39,12 @@ class Bundle:
 
     @property
     def task(self) -> Task:
-        """What its labels and answers mean."""
+        """The task that says what its labels and answers mean."""
         return task_named(self.manifest.task)
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of its manifest: one of an older version has no hash of its own."""
+        """Remarks for the user: a manifest of an older version carries no hash of its own."""
         if self.manifest.is_protected:
             return []
         return [unprotected(f"'{self.path / MANIFEST}'") + "; export again to protect it"]
@@ -53,7 +53,7 @@ class Bundle:
         """The bytes of a listed file, verified.
 
         Raises:
-            BundleError: not listed, missing, changed, a link, or an ONNX file that is not to be trusted.
+            BundleError: the file is not listed, missing, changed or a link, or is an ONNX file that is not trusted.
         """
         record = self.manifest.files.get(name)
         if record is None:
@@ -61,8 +61,8 @@ class Bundle:
         content = _read_inside(self.path, name, record.bytes)
         if len(content) != record.bytes:
             raise BundleError(
-                f"'{self.path / name}' has {len(content)} bytes, the manifest says {record.bytes}: "
-                f"it was cut or changed. {_AGAIN}"
+                f"'{self.path / name}' has {len(content)} bytes, but the manifest says {record.bytes}: "
+                f"it was truncated or changed. {_AGAIN}"
             )
         if hashlib.sha256(content).hexdigest() != record.sha256:
             raise BundleError(f"'{self.path / name}' is not the file that was exported: its SHA-256 differs. {_AGAIN}")
@@ -73,10 +73,10 @@ class Bundle:
         return content
 
     def precision(self, name: str) -> PrecisionRecord:
-        """What the manifest says of a precision.
+        """The manifest's record of a precision.
 
         Raises:
-            BundleError: it has none of that name; the message says why, where the manifest does.
+            BundleError: there is no precision of that name; the message gives the reason if the manifest records one.
         """
         for known, record in self.manifest.precisions.items():
             if known == name:
@@ -86,19 +86,19 @@ class Bundle:
         raise BundleError(" ".join([f"'{self.path}' has no {name}.", *refused, has]))
 
     def with_files(self, files: dict[str, bytes], progress: Progress = QUIET, without: Collection[str] = ()) -> Bundle:
-        """The bundle with further files, or other content of those that it has, opened again.
+        """Add files, or replace files that it has, and open the bundle again.
 
-        Every file is whole before the manifest, written last in today's schema, lists it; what it no longer lists is
-        removed after that. Two processes do this one after the other.
+        The manifest is written last, in the current schema, when every file that it lists is complete. Files that it
+        no longer lists are removed after that. Two processes that do this wait for each other.
 
         Args:
             files: name → content.
-            progress: says what is waited for.
-            without: names to take out, but for those in `files`.
+            progress: reports what it waits for.
+            without: names to remove, except those in `files`.
 
         Raises:
-            BundleError: the bundle has been broken meanwhile, or a link in it leads elsewhere.
-            StorageError: the disk does not take a file, and the manifest is the old one; or does not remove one.
+            BundleError: the bundle was damaged in the meantime, or a link in it leads elsewhere.
+            StorageError: a file cannot be written, and the old manifest stays; or a file cannot be removed.
         """
         dropped = set(without) - files.keys()
         for name in (LOCK, *files, *dropped):
@@ -109,7 +109,7 @@ class Bundle:
             for name, content in files.items():
                 write_atomically(self.path / name, content)
                 records[name] = FileRecord(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-            # Through validation, which a copy of the model would skip.
+            # The model is validated again; model_copy would skip that.
             changed = Manifest.model_validate({**dict(manifest), "files": records})
             write_atomically(self.path / MANIFEST, changed.as_bytes())
             for name in dropped:
@@ -121,7 +121,7 @@ class Bundle:
         """The golden set.
 
         Raises:
-            BundleError: it is changed, or not of the manifest's form.
+            BundleError: it was changed, or does not have the form that the manifest states.
         """
         content, manifest = self.read(golden_set.FILE_NAME), self.manifest
         return golden_set.golden_from_bytes(content, manifest.input.shape, len(manifest.classes), self.task)
@@ -131,7 +131,7 @@ def open_bundle(path: Path | str) -> Bundle:
     """Open a bundle and verify every file that its manifest lists; other files are never opened.
 
     Raises:
-        BundleError: no bundle, a manifest that does not hold, or a file that is missing, changed or not to be trusted.
+        BundleError: there is no bundle, its manifest is not valid, or a file is missing, changed or not trusted.
     """
     path = Path(path)
     if path.is_file():
@@ -155,7 +155,7 @@ def open_bundle(path: Path | str) -> Bundle:
 
 
 def find_newest_bundle(here: Path = Path()) -> Path:
-    """The bundle that was written last: `here` itself, or a folder in it or in its folder bundles.
+    """The bundle that was written last: `here` itself, one of its sub-folders, or a folder in its bundles/.
 
     Raises:
         BundleError: there is none.
@@ -176,7 +176,7 @@ def find_newest_bundle(here: Path = Path()) -> Path:
 
 
 def _read_inside(root: Path, name: str, most: int) -> bytes:
-    """At most `most` + 1 bytes of a regular file below `root` that is reached through no link."""
+    """Read at most `most` + 1 bytes of a regular file below `root`, following no link."""
     path = root / name
     try:
         path = _path_inside(root, name)
@@ -186,7 +186,7 @@ def _read_inside(root: Path, name: str, most: int) -> bytes:
 
 
 def _path_inside(root: Path, name: str) -> Path:
-    """The path of a name below `root`, there or not, that no link leads out of it."""
+    """The path of a name below `root`, whether it exists or not; a link out of `root` is refused."""
     path = root
     for part in name.split("/"):
         path /= part

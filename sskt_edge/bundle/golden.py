@@ -23,10 +23,10 @@ class Golden:
 
     Attributes:
         images: uint8 [G,*shape], the network's own input.
-        labels: of the images, as the task has them: int64 [G], or int8 [G,C].
+        labels: the images' labels in the task's form: int64 [G], or int8 [G,C].
         logits: float32 [G,C], the trained network's.
         test_pixels: uint8 [N,32], the SHA-256 of each test image's pixels (see `pixel_hashes`).
-        test_labels: of the test set, as the task has them: int64 [N], or int8 [N,C].
+        test_labels: the test set's labels in the task's form: int64 [N], or int8 [N,C].
         test_logits: float32 [N,C], the trained network's.
     """
 
@@ -47,13 +47,14 @@ def golden_from_bytes(content: bytes, shape: tuple[int, ...], classes: int, task
     """The content of golden.safetensors → Golden.
 
     Args:
-        content: of the file.
-        shape: of one image, channels last: (S,S,3).
-        classes: how many there are.
-        task: what the labels mean.
+        content: the bytes of the file.
+        shape: the shape of one image, channels last: (S,S,3).
+        classes: the number of classes.
+        task: the task that says what the labels mean.
 
     Raises:
-        BundleError: not safetensors, an array is missing or of another type or shape, or labels are not the task's.
+        BundleError: it is not safetensors, an array is missing or has the wrong type or shape, or the labels do not
+            fit the task.
     """
     try:
         arrays: dict[str, npt.NDArray[Any]] = safetensors.numpy.load(content)
@@ -72,12 +73,14 @@ def golden_from_bytes(content: bytes, shape: tuple[int, ...], classes: int, task
     got = {name: (array.dtype.type, array.shape) for name, array in arrays.items()}
     if got != expected or shown == 0:
         wrong = sorted(name for name in got.keys() | expected.keys() if got.get(name) != expected.get(name))
-        raise BundleError(f"{FILE_NAME}: wrong or missing arrays: {', '.join(wrong) or 'no images'}. Export it again.")
+        raise BundleError(
+            f"{FILE_NAME}: wrong or missing arrays: {', '.join(wrong) or 'no images'}. Export the bundle again."
+        )
     try:
         for name in ("labels", "test_labels"):
             task.check(arrays[name], classes)
     except DataError as error:
-        raise BundleError(f"{FILE_NAME}: {error} Export it again.") from error
+        raise BundleError(f"{FILE_NAME}: {error} Export the bundle again.") from error
     return Golden(**arrays)
 
 

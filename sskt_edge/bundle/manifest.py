@@ -1,4 +1,4 @@
-"""What a bundle says of itself: manifest.json as frozen models, checked as a whole before any other file is read."""
+"""A bundle's manifest.json as frozen models, checked as a whole before any other file is read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCHEMA_VERSION: Literal[4] = 4
 
 
 def _inside(name: str) -> str:
-    """A relative POSIX path that stays inside its folder on every system."""
+    """Check that `name` is a relative POSIX path that stays inside its folder on every system."""
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts) or any(sign in name for sign in "\\:\0"):
         raise ValueError(f"'{name}' is not a plain relative path inside the bundle")
@@ -52,7 +52,7 @@ FileName = Annotated[str, AfterValidator(_inside)]
 FolderName = Annotated[str, AfterValidator(_one_part)]
 TaskName = Annotated[str, AfterValidator(_known_task)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-# Bounds, since what follows takes memory by these numbers, which the maker of the bundle chose.
+# Bounds: these numbers decide how much memory is allocated, and the maker of the bundle chose them.
 Side = Annotated[int, Field(ge=1, le=1024)]
 _MOST_FRAMES, _MOST_BYTES = 64, 1 << 24  # of one image or clip
 BatchSize = Annotated[int, Field(ge=1, le=1024)]
@@ -69,14 +69,14 @@ class _Frozen(BaseModel):
 
 
 class Tool(_Frozen):
-    """What wrote the manifest."""
+    """The program that wrote the manifest."""
 
     name: str
     version: str
 
 
 class Lineage(_Frozen):
-    """What the bundle was made from, by hash; `sources` maps each source's name to what identifies it."""
+    """The hashes of what the bundle was made from; `sources` maps each source's name to its identity."""
 
     recipe_sha256: Sha256
     data_sha256: Sha256
@@ -88,7 +88,7 @@ class Lineage(_Frozen):
 
 
 class Batch(_Frozen):
-    """The batch sizes that the network is made for."""
+    """The batch sizes that the network is built for."""
 
     min: BatchSize
     opt: BatchSize
@@ -102,13 +102,13 @@ class Batch(_Frozen):
 
 
 class InputSpec(_Frozen):
-    """What the network takes: uint8 [N,*shape].
+    """The network's input: uint8 [N,*shape].
 
     Attributes:
-        kind: what a shape holds: "image"; or another, whose golden images are run all the same.
-        shape: of one image, channels last: (S,S,3); (T,S,S,3) of T frames.
-        dtype: of the values.
-        batch: the sizes that the network is made for.
+        kind: the kind of item, such as "image"; golden items of other kinds are run in the same way.
+        shape: the shape of one item, channels last: (S,S,3), or (T,S,S,3) for T frames.
+        dtype: the type of the values.
+        batch: the batch sizes that the network is built for.
     """
 
     kind: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
@@ -119,7 +119,7 @@ class InputSpec(_Frozen):
     @model_validator(mode="after")
     def _bounded(self) -> InputSpec:
         if self.shape[-1] != 3:
-            raise ValueError(f"expected three channels, the last of the shape, got {list(self.shape)}")
+            raise ValueError(f"expected a shape that ends in three channels, got {list(self.shape)}")
         if self.kind == "image" and (len(self.shape) != 3 or self.shape[0] != self.shape[1]):
             raise ValueError(f"expected a square [S,S,3], got {list(self.shape)}")
         if len(self.shape) == 4 and self.shape[0] > _MOST_FRAMES:
@@ -130,21 +130,21 @@ class InputSpec(_Frozen):
 
 
 class Measured(_Frozen):
-    """What one file answered when it was made, run by one library, against the trained network.
+    """The answers of one file, run by one library at export, compared with those of the trained network.
 
     Attributes:
         backend: the library.
-        provider: what it ran on.
-        versions: of the libraries that took part.
-        images: how many; the whole test set, or the golden images where the test set was not there.
-        value: the task's metric.
-        interval: where its true value lies, with 95 %, if the images are a fair draw.
-        agreement: the share of decisions that are the trained network's.
-        flips: how many images have a decision that is not the trained network's.
-        max_abs: the largest difference of a logit; None where one is not finite.
-        latency_ms: the median of one image, in milliseconds, on the machine that exported.
-        reasons: why it is out of tolerance; empty where that was not shown.
-        undecided: what the images were too few to tell; empty where it holds.
+        provider: the device or execution provider that it ran on.
+        versions: the versions of the libraries that took part.
+        images: the number of images: the whole test set, or the golden images if the test set was not available.
+        value: the value of the task's metric.
+        interval: the 95 % interval of that value, provided that the images are a random sample.
+        agreement: the share of decisions that equal the trained network's.
+        flips: the number of images whose decision differs from the trained network's.
+        max_abs: the largest absolute difference of a logit; None if one is not finite.
+        latency_ms: the median time for one image, in milliseconds, on the machine that exported.
+        reasons: why it is out of tolerance; empty if that was not shown.
+        undecided: what could not be decided with so few images; empty if it is within tolerance.
     """
 
     backend: str
@@ -162,18 +162,18 @@ class Measured(_Frozen):
 
     @property
     def runner(self) -> str:
-        """Such as "onnxruntime-cpu"."""
+        """The library and what it ran on, such as "onnxruntime-cpu"."""
         return f"{self.backend}-{self.provider}"
 
 
 class Calibration(_Frozen):
-    """Where the ranges of an int8 file come from; the images themselves are listed in CALIBRATION_FILE.
+    """How the ranges of an int8 file were calibrated; the images themselves are listed in CALIBRATION_FILE.
 
     Attributes:
-        images: how many training images.
-        method: how a range is taken from their values.
-        layers: how many layers could be int8.
-        kept: the layers that are left in fp32, the most sensitive first.
+        images: the number of training images.
+        method: how a range is computed from the observed values.
+        layers: the number of layers that could be int8.
+        kept: the layers that stay in fp32, the most sensitive first.
     """
 
     images: Annotated[Count, Field(ge=1)]
@@ -183,15 +183,15 @@ class Calibration(_Frozen):
 
 
 class PrecisionRecord(_Frozen):
-    """One precision's file, and what was measured with it.
+    """One precision's file and its measurements.
 
     Attributes:
-        file: its name, which ends in ".onnx".
-        sha256: its content.
-        bytes: its size.
-        measured: by which runners it was run, and how it answered.
-        failed: runner → why it gave no answers; a failure of the bundle.
-        calibration: of int8.
+        file: the file's name, which ends in ".onnx".
+        sha256: the hash of its content.
+        bytes: its size in bytes.
+        measured: one record for each runner that ran it.
+        failed: runner → why it gave no answers. Such an entry is a failure of the bundle.
+        calibration: the calibration of an int8 file.
     """
 
     file: Annotated[FileName, Field(pattern=r"\.onnx$")]
@@ -203,7 +203,7 @@ class PrecisionRecord(_Frozen):
 
 
 class FileRecord(_Frozen):
-    """A file's content, by hash, and its size."""
+    """The hash and the size of a file."""
 
     sha256: Sha256
     bytes: Count
@@ -212,9 +212,9 @@ class FileRecord(_Frozen):
 class Manifest(_Frozen):
     """manifest.json. Every other file of the bundle is listed in `files`; the manifest carries its own hash.
 
-    `task` says what labels mean, `test` what the trained network reached on its whole test set. `refused` says of each
-    precision that was asked for and is not there, why. `created`, `tool` and `libraries` are those of the last export:
-    it may have kept files that an earlier one made with other versions.
+    `task` says what labels mean, and `test` holds the trained network's result on its whole test set. `refused` gives
+    the reason for each requested precision that is missing. `created`, `tool` and `libraries` belong to the last
+    export, which may have kept files that an earlier export made with other versions.
     """
 
     schema_version: Literal[4]
@@ -238,13 +238,13 @@ class Manifest(_Frozen):
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
-        """The chain of hashes holds and nothing that is needed is left out."""
+        """Check that the hashes agree with each other and that nothing required is missing."""
         if len(set(self.classes)) != len(self.classes):
-            raise ValueError("classes: a name stands there twice")
+            raise ValueError("classes: a name occurs twice")
         if "fp32" not in self.precisions:
             raise ValueError("precisions: 'fp32' is missing")
         if both := self.precisions.keys() & self.refused.keys():
-            raise ValueError(f"refused: {', '.join(sorted(both))} stands in precisions too")
+            raise ValueError(f"refused: {', '.join(sorted(both))} is listed under precisions too")
         for name, record in self.precisions.items():
             if self.files.get(record.file) != FileRecord(sha256=record.sha256, bytes=record.bytes):
                 raise ValueError(f"precisions.{name}: files does not list '{record.file}' with the same hash and size")
@@ -258,12 +258,12 @@ class Manifest(_Frozen):
 
     @property
     def is_protected(self) -> bool:
-        """Whether it was read with its own hash; manifests of schema 2 have none."""
+        """Whether it carried its own hash when it was read; manifests of schema 2 carry none."""
         return self._carries_hash
 
     @property
     def failures(self) -> list[str]:
-        """What did not hold when the bundle was made: a precision that is missing, a runner out of tolerance."""
+        """What failed when the bundle was made: a precision is missing, or a runner is out of tolerance."""
         missing = [f"no {precision}: {why}" for precision, why in self.refused.items()]
         wrong = [
             f"{precision} by {runner}: {reason}"
@@ -277,7 +277,7 @@ class Manifest(_Frozen):
 
 
 def run_of(content: bytes) -> str | None:
-    """Which run a bundle is of, from its manifest.json, whatever else of it does not hold; None if it does not say."""
+    """The run that a manifest.json names, even if the rest of the file is not valid; None if it names none."""
     try:
         run = json.loads(content)["lineage"]["run"]
     except (ValueError, RecursionError, KeyError, TypeError):
@@ -286,11 +286,11 @@ def run_of(content: bytes) -> str | None:
 
 
 def parse(content: bytes) -> Manifest:
-    """The content of manifest.json → Manifest; its own hash is checked before anything else.
+    """The content of manifest.json → Manifest. Its own hash is checked first.
 
     Raises:
-        BundleError: changed, no JSON, of a newer schema, a key missing, unknown or with a wrong value, or a broken
-            chain.
+        BundleError: it was changed, is not JSON or has a newer schema; a key is missing, unknown or has a wrong value;
+            or its hashes do not agree with each other.
     """
     try:
         raw, carries_hash = seal.unsealed_json(content)
@@ -305,7 +305,9 @@ def parse(content: bytes) -> Manifest:
             "Upgrade it: pip install --upgrade sskt-edge."
         )
     if isinstance(version, int) and version < older_manifest.OLDEST:
-        raise BundleError(f"manifest.json is of an older sskt-edge (schema version {version}). Export it again.")
+        raise BundleError(
+            f"manifest.json is from an older sskt-edge (schema version {version}). Export the bundle again."
+        )
     if isinstance(version, int) and version > older_manifest.UNSEALED and not carries_hash:
         raise BundleError(f"manifest.json cannot be trusted: {seal.LOST}. {_AGAIN}")
     if isinstance(version, int) and version < SCHEMA_VERSION:

@@ -1,4 +1,4 @@
-"""A manifest of an older schema → the same in today's."""
+"""Convert a manifest of an older schema to the current one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ UNSEALED = 2  # its manifests have no hash of their own
 
 
 def today_from_older(raw: dict[str, Any]) -> dict[str, Any]:
-    """The JSON of schema 2 or 3 → that of schema 4; what is wrong in it stays wrong.
+    """The JSON of schema 2 or 3 → that of schema 4. Invalid values stay invalid.
 
-    Schemas 2 and 3 know square images alone, by their height and width, and one class an image.
+    Schemas 2 and 3 know only square images, given by height and width, with one class per image.
     """
     return {
         **raw,
@@ -28,7 +28,7 @@ def today_from_older(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parity(older: Any) -> Any:
-    """The limits by their names of today."""
+    """The limits under their current names."""
     return {RENAMED.get(key, key): value for key, value in older.items()} if isinstance(older, dict) else older
 
 

@@ -1,7 +1,7 @@
-"""An ONNX file as nodes, constants and declared shapes, read from its wire format with no runtime and no onnx.
+"""An ONNX file as nodes, constants and declared shapes, read from its wire format without a runtime or onnx.
 
-Only the form that this tool exports is read: one graph of plain nodes. Whatever holds a graph of its own (functions,
-attributes with subgraphs, training information) is refused, so that nothing is hidden from a check of the nodes.
+Only the form that this tool exports is read: one graph of plain nodes. Anything that contains another graph (functions,
+attributes with subgraphs, training information) is refused, so that a check of the nodes sees everything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from sskt_edge.bundle.onnx_wire import BrokenError, fields, varints
 
 Shape = tuple[int, ...]
-# TensorProto.DataType → bytes of a value: float, uint8, int8, int32, int64, bool, half, double. Exports have no other.
+# TensorProto.DataType → bytes per value: float, uint8, int8, int32, int64, bool, half, double. Exports use no others.
 _BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}
 _INT64 = 7
 _MOST_VALUES = 64  # of a constant that a shape may depend on
@@ -21,7 +21,7 @@ _MOST_SIDES = 8  # the product of a million dimensions would take long by itself
 
 
 class OtherFormError(Exception):
-    """The file has a form that no export of this tool has."""
+    """The file has a form that this tool never exports."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Constant:
 
     Attributes:
         shape: its dimensions.
-        values: of a small int64 tensor; else None.
+        values: the values of a small int64 tensor; None for others.
     """
 
     shape: Shape
@@ -39,7 +39,7 @@ class Constant:
 
 @dataclass
 class Node:
-    """An operation. `numbers`, `texts` and `tensors`: attribute → its integers, its text, its tensor."""
+    """An operation. `numbers`, `texts` and `tensors` map an attribute's name to its integers, text or tensor."""
 
     kind: str = ""
     domain: str = ""
@@ -52,7 +52,7 @@ class Node:
 
 @dataclass
 class Graph:
-    """What is in a file. `declared`: the shapes that it states of its tensors, dimensions of any size left out."""
+    """The content of a file. `declared` maps a tensor's name to its declared shape without the dynamic dimensions."""
 
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, Constant] = field(default_factory=dict)
@@ -64,8 +64,8 @@ def read_graph(content: bytes | memoryview) -> Graph:
     """The graph of an ONNX file.
 
     Raises:
-        OtherFormError: it holds what no export of this tool holds.
-        BrokenError: the wire format does not hold.
+        OtherFormError: it contains something that this tool never exports.
+        BrokenError: the wire format is not valid.
     """
     graphs = []
     for number, value in fields(memoryview(content).cast("B")):
@@ -119,7 +119,7 @@ def _attribute(message: memoryview, node: Node) -> None:
     for number, value in fields(message):
         found.setdefault(number, []).append(value)
     if found.keys() & {6, 9, 10, 11, 14, 15, 21, 22, 23}:
-        raise OtherFormError(f"{node.kind or 'a node'} has an attribute with a graph, texts, several or sparse tensors")
+        raise OtherFormError(f"{node.kind or 'a node'} has an attribute of a kind that this tool never exports")
     name = _text(found.get(1, [b""])[-1])
     if name in node.numbers or name in node.texts or name in node.tensors:
         raise OtherFormError(f"{node.kind or 'a node'} has two attributes '{name}'")
@@ -133,7 +133,7 @@ def _attribute(message: memoryview, node: Node) -> None:
 
 
 def _tensor(message: memoryview) -> tuple[str, Constant]:
-    """Name and content of a tensor, whose values must all be in the file."""
+    """The name and content of a tensor. All its values must be in the file."""
     name, kinds, dims, raw, typed, values = "", set[int](), list[int](), None, 0, list[int]()
     for number, value in fields(message):
         if number == 1:
@@ -149,10 +149,10 @@ def _tensor(message: memoryview) -> tuple[str, Constant]:
             raw = _message(value)
     (kind,) = kinds if len(kinds) == 1 else (0,)
     if kind not in _BYTES or len(dims) > _MOST_SIDES or any(side < 0 for side in dims):
-        raise OtherFormError(f"tensor '{name}' is of a type that no export has, or has no shape")
+        raise OtherFormError(f"tensor '{name}' has a type that is never exported, or has no shape")
     count = product(dims)
     if (raw is not None and len(raw) != count * _BYTES[kind]) or (raw is None and count > typed):
-        raise OtherFormError(f"tensor '{name}' says {count:,} values and has others")
+        raise OtherFormError(f"tensor '{name}' declares {count:,} values but holds another number")
     if kind != _INT64 or count > _MOST_VALUES:
         return name, Constant(tuple(dims), None)
     if raw is not None:
@@ -161,7 +161,7 @@ def _tensor(message: memoryview) -> tuple[str, Constant]:
 
 
 def _value_info(message: memoryview) -> tuple[str, Shape]:
-    """Name and declared dimensions; what is not a tensor is refused."""
+    """The name and declared dimensions of a value. Anything but a tensor is refused."""
     name, sides = "", list[int]()
     for number, value in fields(message):
         if number == 1:
@@ -194,7 +194,7 @@ def product(sides: list[int] | Shape) -> int:
 
 def _message(value: int | memoryview | None) -> memoryview:
     if not isinstance(value, memoryview):
-        raise BrokenError("a number stands where a message must")
+        raise BrokenError("there is a number in the place of a message")
     return value
 
 
@@ -203,7 +203,7 @@ def _text(value: int | memoryview | bytes | None) -> str:
 
 
 def _integers(value: int | memoryview | None) -> list[int]:
-    """One integer, or those of a packed field, as signed 64-bit numbers."""
+    """One integer, or the integers of a packed field, as signed 64-bit numbers."""
     if isinstance(value, int):
         return [_signed(value)]
     return [_signed(number) for number in varints(_message(value))]

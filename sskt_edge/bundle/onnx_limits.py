@@ -1,8 +1,8 @@
-"""What the network of a bundle may compute: the operations of this tool's own exports, in bounded memory and time.
+"""Limits on a bundle's network: only the operations that this tool exports, in bounded memory and time.
 
-A bundle may come from others, and a few bytes of ONNX can ask for any memory (ConstantOfShape, a padding of a million)
-or for any time (Loop). So only the operations below are taken, the shape of every tensor is worked out before a runtime
-sees the file, and what the shapes add up to is held to a limit for each pixel of the input.
+A bundle may come from somebody else, and a few bytes of ONNX can demand any amount of memory (ConstantOfShape, a
+padding of a million) or time (Loop). So only the operations below are accepted, the shape of every tensor is inferred
+before a runtime sees the file, and the sums over all shapes are limited in proportion to the pixels of the input.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from sskt_edge.bundle.onnx_graph import Constant, Graph, Node, OtherFormError, S
 from sskt_edge.bundle.onnx_wire import BrokenError
 from sskt_edge.common.errors import BundleError
 
-# For each pixel of the input. In the exports of the targets a tensor has up to 24 values, all tensors together up to
-# 3,000, and there are up to 125,000 products. Constants come on top: the file is as large as they are.
+# Limits per pixel of the input. In the exports of the targets a tensor has up to 24 values, all tensors together have
+# up to 3,000, and there are up to 125,000 products. Constants come on top: the file itself is as large as they are.
 VALUES_OF_A_TENSOR, VALUES, PRODUCTS = 256, 1 << 15, 1 << 21
 _MOST_NODES = 20_000
 _MOST_SIDES = 8
@@ -29,33 +29,33 @@ class _Operands:
         self.node, self._shapes, self._graph = node, shapes, graph
 
     def shape(self, number: int = 0, sides: int | None = None) -> Shape:
-        """Of an input, with `sides` dimensions."""
+        """The shape of an input, which must have `sides` dimensions."""
         if number >= len(self.node.inputs) or self.node.inputs[number] not in self._shapes:
             raise OtherFormError(f"{self.node.kind} lacks an input")
         shape = self._shapes[self.node.inputs[number]]
         if sides is not None and len(shape) != sides:
-            raise OtherFormError(f"{self.node.kind} takes {len(shape)} dimensions, not {sides}")
+            raise OtherFormError(f"{self.node.kind} has an input of {len(shape)} dimensions, not {sides}")
         return shape
 
     def values(self, number: int) -> tuple[int, ...] | None:
-        """Of an input that is a constant; None if it is left out."""
+        """The values of an input that is a constant; None if it is left out."""
         if number >= len(self.node.inputs) or not self.node.inputs[number]:
             return None
         constant = self._graph.constants.get(self.node.inputs[number])
         if constant is None or constant.values is None:
-            raise OtherFormError(f"{self.node.kind} takes a shape that is computed")
+            raise OtherFormError(f"{self.node.kind} has a computed shape")
         return constant.values
 
     def is_known(self, number: int) -> bool:
-        """Whether the values of an input are."""
+        """Whether the values of an input are known."""
         constant = self._graph.constants.get(self.node.inputs[number])
         return constant is not None and constant.values is not None
 
     def numbers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        """An attribute, with as many numbers as `default`."""
+        """An attribute, which must have as many numbers as `default`."""
         found = self.node.numbers.get(name, default)
         if len(found) != len(default):
-            raise OtherFormError(f"{self.node.kind} has another {name}")
+            raise OtherFormError(f"{self.node.kind} has an unsupported {name}")
         return found
 
 
@@ -82,20 +82,20 @@ def _transpose(it: _Operands) -> Shape:
     shape = it.shape()
     order = it.node.numbers.get("perm", tuple(reversed(range(len(shape)))))
     if sorted(order) != list(range(len(shape))):
-        raise OtherFormError("Transpose has another perm")
+        raise OtherFormError("Transpose has an unsupported perm")
     return tuple(shape[axis] for axis in order)
 
 
 def _planes(it: _Operands) -> Shape:
-    """The shape of the first input: [N,C,H,W], or [N,C,T,H,W] of clips."""
+    """The shape of the first input: [N,C,H,W], or [N,C,T,H,W] for clips."""
     shape = it.shape()
     if len(shape) not in (4, 5):
-        raise OtherFormError(f"{it.node.kind} takes {len(shape)} dimensions, not 4 or 5")
+        raise OtherFormError(f"{it.node.kind} has an input of {len(shape)} dimensions, not 4 or 5")
     return shape
 
 
 def _windows(it: _Operands, kernel: Shape) -> Shape:
-    """The sides of what a window of the kernel's size gives, [H,W] or [T,H,W]."""
+    """The output size of a window of the kernel's size: [H,W] or [T,H,W]."""
     if it.node.texts.get("auto_pad", "NOTSET") != "NOTSET":
         raise OtherFormError(f"{it.node.kind} has auto_pad")
     axes = len(kernel)
@@ -105,7 +105,7 @@ def _windows(it: _Operands, kernel: Shape) -> Shape:
     sides = []
     for axis, side in enumerate(_planes(it)[2:]):
         if min(kernel[axis], strides[axis], dilations[axis]) < 1:
-            raise OtherFormError(f"{it.node.kind} has another window")
+            raise OtherFormError(f"{it.node.kind} has an unsupported window")
         free = side + pads[axis] + pads[axis + axes] - dilations[axis] * (kernel[axis] - 1) - 1
         sides.append((free + (strides[axis] - 1 if rounds_up else 0)) // strides[axis] + 1)
     return tuple(sides)
@@ -136,7 +136,7 @@ def _pad(it: _Operands) -> Shape:
     shape, pads, axes = it.shape(), it.values(1) or (), it.values(3)
     places = range(len(shape)) if axes is None else [_place(axis, len(shape)) for axis in axes]
     if len(pads) != 2 * len(places):
-        raise OtherFormError("Pad has other pads")
+        raise OtherFormError("Pad has unsupported pads")
     out = list(shape)
     for number, place in enumerate(places):
         out[place] += pads[number] + pads[number + len(places)]
@@ -161,7 +161,7 @@ def _reshape(it: _Operands) -> Shape:
         known = product([side for side in wanted if side != -1])
         wanted[wanted.index(-1)] = product(shape) // known if known else 0
     if product(wanted) != product(shape):
-        raise OtherFormError("Reshape changes the number of values")
+        raise OtherFormError("Reshape would change the number of values")
     return tuple(wanted)
 
 
@@ -179,13 +179,13 @@ def _constant(it: _Operands) -> Shape:
 
 
 def _part_of_a_shape(it: _Operands) -> Shape:
-    """What Shape gives: the sides from `start` to `end`."""
+    """The output shape of Shape: the dimensions from `start` to `end`."""
     (start,), (end,) = it.numbers("start", (0,)), it.numbers("end", (_MOST_SIDES,))
     return it.shape()[start:end]
 
 
-# The operations of every registered target in every precision, and their near kin that other exporters of the same
-# networks write. A new target's own go here, with the rule for the shape that they give.
+# The operations of every registered target in every precision, and the variants that other exporters write for the same
+# networks. Add a new target's operations here, each with the rule for its output shape.
 OPERATIONS: dict[str, Sides] = {
     **dict.fromkeys(("Cast", "Clip", "HardSigmoid", "HardSwish", "Identity", "Relu", "Sigmoid"), _same),
     **dict.fromkeys(("BatchNormalization", "DequantizeLinear", "QuantizeLinear"), _same),
@@ -207,23 +207,23 @@ OPERATIONS: dict[str, Sides] = {
 
 
 def refuse_costly(content: bytes | memoryview, batch: int, shape: Shape, where: str) -> None:
-    """Check that a bundle's network holds the operations of an export alone, and keeps to the limits.
+    """Check that a bundle's network uses only operations that this tool exports, and stays within the limits.
 
     Args:
         content: the ONNX file.
-        batch: the largest one that is run.
-        shape: of one image, channels last: (S,S,3).
+        batch: the largest batch that is run.
+        shape: the shape of one image, channels last: (S,S,3).
         where: the file's name, for messages.
 
     Raises:
-        BundleError: another operation, a subgraph, shapes that are computed, or too much memory or work.
+        BundleError: it has another operation, a subgraph or computed shapes, or needs too much memory or work.
     """
     try:
         _check(read_graph(content), (batch, *shape))
     except (OtherFormError, BrokenError, IndexError) as error:
         raise BundleError(
-            f"'{where}' is not a network that sskt-edge exports: {error}. It could take any memory or time, so it is "
-            f"not opened. Export the run again."
+            f"'{where}' is not a network that sskt-edge exports: {error}. It could use any amount of memory or time, "
+            f"so it is not opened. Export the run again."
         ) from error
 
 
@@ -244,7 +244,7 @@ def _check(graph: Graph, images: Shape) -> None:
         operands = _Operands(node, shapes, graph)
         shape = OPERATIONS[node.kind](operands)
         if min(shape, default=1) < 1 or len(node.outputs) != 1 or node.outputs[0] in shapes:
-            raise OtherFormError(f"{node.kind} gives {list(shape)}, or several outputs")
+            raise OtherFormError(f"{node.kind} has the output shape {list(shape)}, or several outputs")
         shapes[node.outputs[0]] = shape
         if (known := _known(operands, shape)) is not None:
             graph.constants[node.outputs[0]] = known
@@ -256,9 +256,9 @@ def _check(graph: Graph, images: Shape) -> None:
 
 
 def _known(it: _Operands, shape: Shape) -> Constant | None:
-    """The values of an output on which a shape may depend: those in the file, a Shape, and a Concat of such.
+    """The values of an output that a shape may depend on: a constant in the file, a Shape, or a Concat of these.
 
-    Torch 2.6 writes the batch of a flattening that way.
+    Torch 2.6 writes the batch size of a flattening that way.
     """
     if "value" in it.node.tensors:
         return it.node.tensors["value"]
@@ -271,7 +271,7 @@ def _known(it: _Operands, shape: Shape) -> Constant | None:
 
 
 def _terms(it: _Operands) -> int:
-    """How many products make one value of the output."""
+    """The number of products in one value of the output."""
     if it.node.kind == "Conv":
         return product(it.shape(1)[1:])
     if it.node.kind in ("AveragePool", "MaxPool"):
@@ -281,11 +281,11 @@ def _terms(it: _Operands) -> int:
 
 def _hold(count: int, most: int, what: str) -> None:
     if count > most:
-        raise OtherFormError(f"{what} are {count:,}, of at most {most:,}")
+        raise OtherFormError(f"{what} are {count:,}, but at most {most:,} are allowed")
 
 
 def _place(axis: int, sides: int) -> int:
     """An axis, counted from the front."""
     if not -sides <= axis < sides:
-        raise OtherFormError(f"axis {axis} of {sides} dimensions")
+        raise OtherFormError(f"axis {axis} does not exist in {sides} dimensions")
     return axis % sides

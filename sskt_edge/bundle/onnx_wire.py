@@ -1,9 +1,9 @@
-"""Read an ONNX file's own wire format, with no runtime and no onnx, to refuse what a runtime would trust unasked.
+"""Read an ONNX file's wire format, without a runtime or onnx, to refuse what a runtime would trust without asking.
 
 A runtime that opens a model from bytes still reads external data from the current folder, or from wherever the model
-says; and a compiled engine inside a node is run as it is. So each tensor and each node is looked at first. A field is
-walked if any parser could take it for one; whatever a parser might read in another way (groups, numbers out of range, a
-broken length) is refused.
+says; and a compiled engine inside a node is run as it is. So each tensor and each node is checked first. A field is
+descended into if any parser could take it for a message. Anything that parsers might read differently (groups, numbers
+out of range, a broken length) is refused.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _MAX_DEPTH = 100  # protobuf's own
 
 
 class BrokenError(Exception):
-    """The wire format does not hold."""
+    """The wire format is not valid."""
 
 
 class _UntrustedError(Exception):
-    """It holds what is not to be trusted."""
+    """The file contains something that is not trusted."""
 
 
 def refuse_untrusted(content: bytes | memoryview, where: str) -> None:
-    """Check that every tensor of an ONNX file carries its data inside, and no node a compiled engine.
+    """Check that every tensor of an ONNX file has its data inside the file, and that no node carries a compiled engine.
 
     Args:
         content: the whole file.
@@ -64,9 +64,9 @@ def refuse_untrusted(content: bytes | memoryview, where: str) -> None:
 
 
 def _walk(message: memoryview, kind: str, depth: int) -> None:
-    """Look at a message of `kind` and at all inside it."""
+    """Check a message of `kind` and everything inside it."""
     if depth == 0:
-        raise BrokenError(f"messages stand more than {_MAX_DEPTH} deep in each other")
+        raise BrokenError(f"messages are nested more than {_MAX_DEPTH} deep")
     name, external = "", False
     for number, value in fields(message):
         inner = INSIDE[kind].get(number)
@@ -75,8 +75,8 @@ def _walk(message: memoryview, kind: str, depth: int) -> None:
         elif kind == "NodeProto":
             if number == _OP_TYPE and value == _ENGINE:
                 raise _UntrustedError(
-                    "a node carries a compiled engine (EPContext), which is not to be trusted. "
-                    "Export the network again, as ONNX operators alone."
+                    "a node carries a compiled engine (EPContext), which is not trusted. "
+                    "Export the network again with ONNX operators only."
                 )
         elif kind == "TensorProto":
             external |= number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)
@@ -84,13 +84,13 @@ def _walk(message: memoryview, kind: str, depth: int) -> None:
                 name = bytes(value[:200]).decode(errors="replace")
     if external:
         raise _UntrustedError(
-            f"tensor '{name}' has its data outside of the file, which is not to be trusted. "
+            f"tensor '{name}' has its data outside the file, which is not trusted. "
             "Save the model with its weights inline."
         )
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | None]]:
-    """Field number and value of each field: an int, the bytes, or None for a fixed-size number."""
+    """The number and the value of each field: an int, the bytes, or None for a fixed-size number."""
     at, end = 0, len(message)
     while at < end:
         tag, at = _varint(message, at)
@@ -122,7 +122,7 @@ def varints(message: memoryview) -> Iterator[int]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """The number at `at`, and the place after it."""
+    """The number at `at`, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(message):

@@ -1,1 +1,1 @@
-"""From a trained network to the files that leave for the device."""
+"""Convert a trained network to the files that go to the device."""

@@ -1,4 +1,4 @@
-"""A finished run as a bundle: the folder that goes to the device, with the proof that it answers as the network did."""
+"""Export a finished run as a bundle: the folder that goes to the device, with proof that its answers are unchanged."""
 
 from __future__ import annotations
 
@@ -39,35 +39,35 @@ from sskt_edge.inference.runners import Runner, judge, runners_here
 from sskt_edge.targets.finished_run import FinishedRun
 
 _LIBRARIES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
-_WORTH_IT = 0.97  # a second int8 file for the CPU must take at most this share of the first one's time
+_WORTH_IT = 0.97  # the int8-cpu file is kept only if its time is at most this share of the int8 file's
 
 
 def bundle_from_run(run: FinishedRun, path: Path | str, progress: Progress = QUIET, *, replace: bool = False) -> Bundle:
     """Export a finished run into a bundle folder at `path`.
 
-    What is made is what the run's recipe says under [export]. A precision that does not hold is left out, and the
-    manifest says why (`refused`). Where the recipe asks for fp32 alone and its images are not there, the golden images
-    stand for the test set.
+    The recipe's [export] says what is made. A precision that is out of tolerance is left out, and the manifest says why
+    (`refused`). If the recipe asks for fp32 only and its images are missing, the golden images replace the test set.
 
-    An older bundle of that run is added to: precisions made from the same fp32 file under the same settings stay with
-    their records and are not made again, and so do the engines built from them. Why an earlier export refused a
-    precision that this one does not ask for stays too. Files of the user's in it always stay.
+    An older bundle of the same run is extended. Precisions that were made from the same fp32 file with the same
+    settings stay with their records and are not made again, and neither are the engines that were built from them. The
+    reasons for which an earlier export refused a precision that this one does not ask for stay too. The user's own
+    files always stay.
 
     Args:
-        run: what is exported.
+        run: the run to export.
         path: the bundle's folder.
-        progress: draws the bars, and says what of an older bundle stays and what goes.
-        replace: drop what of an older bundle does not fit this export; else that is an error.
+        progress: draws the bars, and reports which files of an older bundle stay and which are dropped.
+        replace: drop the files of an older bundle that do not fit this export; otherwise they are an error.
 
     Returns:
         The bundle, opened again from disk.
 
     Raises:
-        BundleError: `path` is something else than a bundle, or the bundle of another run; or it holds what would have
-            to go, and `replace` is false.
-        DataError: the recipe's images are not there, or not those of the training.
-        ParityError: the stripped weights, or the fp32 file, answer otherwise than the network did; nothing is written.
-        StorageError: the disk does not take the bundle; an older one is whole.
+        BundleError: `path` is not a bundle, or is the bundle of another run; or it holds files that would have to be
+            dropped, and `replace` is false.
+        DataError: the recipe's images are missing, or are not those of the training.
+        ParityError: the stripped weights or the fp32 file do not reproduce the network's answers; nothing is written.
+        StorageError: the bundle cannot be written; an older one stays intact.
     """
     path = Path(path)
     older = find_older(path, run, replace)
@@ -89,7 +89,7 @@ def bundle_from_run(run: FinishedRun, path: Path | str, progress: Progress = QUI
         _write(path, new | {MANIFEST: _manifest(run, candidates, chosen, Kept(), new).as_bytes()}, None)
         return open_bundle(path)
     with _alone(path, progress):
-        older = find_older(path, run, replace)  # an engine may have been built into it meanwhile
+        older = find_older(path, run, replace)  # an engine may have been built into it in the meantime
         kept = what_stays(older, fp32, run, images, replace)
         if not replace and kept.goes:
             announce(kept, path, replace, progress)
@@ -99,19 +99,19 @@ def bundle_from_run(run: FinishedRun, path: Path | str, progress: Progress = QUI
 
 
 def _timed_with(candidates: Candidates, kept: Kept) -> dict[str, bytes]:
-    """The int8 file that stays, where a new one for the CPU must be faster."""
+    """The int8 file that stays, if a new int8-cpu file has to be faster than it."""
     if "int8-cpu" not in candidates.files or "int8" not in kept.records:
         return {}
     return {"int8": kept.files[kept.records["int8"].file]}
 
 
 def _alone(path: Path, progress: Progress) -> AbstractContextManager[None]:
-    """The lock of a bundle; Windows would not rename a folder in which its file is open."""
+    """The lock of a bundle. It is not taken on Windows, which does not rename a folder that has an open file."""
     return nullcontext() if os.name == "nt" else locked(path / LOCK, "writes into the bundle", progress)
 
 
 def _write(path: Path, files: dict[str, bytes], older: Older | None) -> None:
-    """Put these files, and the user's own of an older bundle, in its place in one rename."""
+    """Write these files and the user's own files of an older bundle, and replace that bundle with one rename."""
     with folder_written_whole(path) as folder:
         if older is not None:
             older.carry(folder)
@@ -121,28 +121,28 @@ def _write(path: Path, files: dict[str, bytes], older: Older | None) -> None:
 
 
 def _open(run: FinishedRun, progress: Progress) -> Opened | None:
-    """The recipe's images; None where they are neither there nor needed."""
+    """The recipe's images; None if they are missing but not needed."""
     needed = set(run.recipe.export.precisions) - {"fp32"}
     try:
         return open_images(run, progress)
     except (DataError, MissingExtraError) as error:
         if needed:
             raise DataError(
-                f"{error} {', '.join(sorted(needed))} cannot be proven without images. Check data.root, or export "
-                f"fp32 alone: --precision fp32."
+                f"{error} {', '.join(sorted(needed))} cannot be checked without images. Check data.root, or export "
+                f"fp32 only: --precision fp32."
             ) from error
-        progress.say(f"the test set is not here, so the golden images stand for it: {error}")
+        progress.say(f"the test set is missing, so the golden images are used instead: {error}")
         return None
 
 
 def _that_start(runners: tuple[Runner, ...], run: FinishedRun, fp32: bytes, progress: Progress) -> tuple[Runner, ...]:
-    """Those whose provider starts on this machine; one that does not says nothing of the files."""
+    """The runners whose provider starts on this machine; the others say nothing about the files."""
     started = []
     for runner in runners:
         try:
             runner.open(fp32, run.shape, 1)
         except NetworkError:
-            pass  # it started, and what it says of the file is recorded
+            pass  # the provider started; its error about the file is recorded later
         except InputError as error:
             progress.say(f"{runner.name} is left out: {error}")
             continue
@@ -158,7 +158,7 @@ def _check_fp32(found: Measurements) -> None:
 
 
 def _choose(candidates: Candidates, found: dict[str, Measurements], progress: Progress) -> dict[str, Measurements]:
-    """What goes into the bundle; what does not hold joins `candidates.refused`."""
+    """Choose the files of the bundle; those out of tolerance are added to `candidates.refused`."""
     chosen = {}
     for precision in candidates.files:
         one = found[precision]
@@ -182,7 +182,7 @@ def _latency(found: Measurements) -> float:
 def _files(
     run: FinishedRun, candidates: Candidates, chosen: dict[str, Measurements], images: Images | None
 ) -> dict[str, bytes]:
-    """The files that this export makes, but for the manifest."""
+    """The files that this export writes, except the manifest."""
     files = {FILES[precision]: candidates.files[precision] for precision in FILES if precision in chosen}
     files[golden_set.FILE_NAME] = run.folder.golden.read_bytes()
     if images is not None and any(precision in candidates.calibrations for precision in chosen):

@@ -1,4 +1,4 @@
-"""The ranges of values that the tensors of a network take on real images, which int8 has to cover."""
+"""Calibration: the ranges that the values of a network's tensors span on real images, which int8 has to cover."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from onnxruntime.quantization.calibrate import create_calibrator
 from sskt_edge.common.progress import Progress
 
 Method = Literal["minmax", "percentile"]
-# minmax: the whole range. percentile: without the outermost hundred-thousandth, half of it on either side, so that few
-# far values do not coarsen all the others.
+# minmax covers the whole range. percentile leaves out the outermost hundred-thousandth of the values, half of it on
+# either side, so that a few outliers do not reduce the resolution for all others.
 METHODS: tuple[Method, ...] = ("minmax", "percentile")
 QUANTISED_OPS = ("Conv", "Gemm", "MatMul", "Add")
-# All tensors of a batch are in memory at once, so of large images there are fewer. The ranges of minmax do not depend
-# on how images are batched; those of a histogram do.
+# All tensors of a batch are in memory at once, so batches of large images are smaller. The ranges of minmax do not
+# depend on how images are batched; those of a histogram do.
 _BATCHES: dict[Method, int] = {"minmax": 4, "percentile": 16}
 _PIXELS = 16 * 224 * 224
 _HOW: dict[Method, tuple[CalibrationMethod, dict[str, Any]]] = {
@@ -33,7 +33,7 @@ _HOW: dict[Method, tuple[CalibrationMethod, dict[str, Any]]] = {
 
 
 class _OneBatch:
-    """The form in which ONNX Runtime asks for images."""
+    """One batch, with the interface that ONNX Runtime reads calibration images from."""
 
     def __init__(self, feed: dict[str, NDArray[np.uint8]]) -> None:
         self._left = [feed]
@@ -43,12 +43,12 @@ class _OneBatch:
 
 
 def ranges(model: onnx.ModelProto, images: NDArray[np.uint8], method: Method, progress: Progress) -> Any:
-    """The range of every tensor that may become int8.
+    """Compute the range of every tensor that may become int8.
 
     Args:
         model: an fp32 network with one input, images as uint8.
         images: uint8 [N,*shape], N at least 1.
-        method: how a range is taken from the values.
+        method: how a range is computed from the values.
         progress: draws the bar.
 
     Returns:

@@ -1,4 +1,4 @@
-"""An fp32 ONNX file must answer alike whatever the batch."""
+"""Check that an fp32 ONNX file gives the same answers at every batch size."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sskt_edge.targets.finished_run import FinishedRun
 
 
 def check_batches(run: FinishedRun, content: bytes) -> None:
-    """The file must answer alike whatever the batch: one image, three, and as many as it is made for.
+    """Check that the file gives the same answers for batches of one image, of three, and of its largest size.
 
     Raises:
-        ParityError: it does not.
+        ParityError: it gives other answers.
     """
     golden, largest = run.golden(), run.recipe.export.batch.max
     runner = judge()

@@ -1,4 +1,4 @@
-"""Images with the trained network's answers, with which every precision is compared; and where they come from."""
+"""The images and the trained network's answers that every precision is compared with, and where they come from."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from sskt_edge.tasks.task import Drop, Labels, Task
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSet:
-    """N images and what is right.
+    """N images with their labels and the trained network's logits.
 
     Attributes:
         images: uint8 [N,*shape].
-        labels: as the task has them; none where an image has none that may be used.
+        labels: the labels in the task's form; `task.unknown` for images without a label that may be used.
         logits: float32 [N,classes], the trained network's.
-        batch: how many are run at once.
-        task: what the labels mean.
+        batch: how many images are run at once.
+        task: the task that says what the labels mean.
     """
 
     images: NDArray[np.uint8]
@@ -44,7 +44,7 @@ class EvaluationSet:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image."""
+        """The shape of one image."""
         return self.images.shape[1:]
 
     def first(self, count: int) -> EvaluationSet:
@@ -52,16 +52,16 @@ class EvaluationSet:
         return EvaluationSet(self.images[:count], self.labels[:count], self.logits[:count], self.batch, self.task)
 
     def answers(self, content: bytes, runner: Runner) -> NDArray[np.float32]:
-        """What an ONNX file answers to the images, by a runner. float32 [N,classes]."""
+        """The answers of an ONNX file to the images, run by `runner`. float32 [N,classes]."""
         session = runner.open(content, self.shape, self.batch)
         return run_batches(session, self.images, self.batch, self.logits.shape[1])
 
     def parity(self, answers: NDArray[np.float32]) -> Parity:
-        """How far answers are from the trained network's. float32 [N,classes]."""
+        """The distance of answers, float32 [N,classes], from the trained network's."""
         return compare_logits(self.logits, answers, self.task)
 
     def drop(self, answers: NDArray[np.float32]) -> Drop | None:
-        """What answers cost of the metric on the images with labels; None without any. float32 [N,classes]."""
+        """How much answers, float32 [N,classes], reduce the metric on the images with labels; None without labels."""
         known = self.task.known(self.labels)
         if not known.any():
             return None
@@ -69,12 +69,12 @@ class EvaluationSet:
 
 
 class Images(NamedTuple):
-    """What an export looks at.
+    """The images that an export uses.
 
     Attributes:
         calibration: uint8 [N,*shape], training images.
-        hashes: of the calibration images' own contents, in hex.
-        search: the calibration images, moved about and without labels, then the validation images with theirs.
+        hashes: the hashes of the calibration images' contents, in hex.
+        search: the calibration images, shifted and without labels, then the validation images with their labels.
         test: the whole test set.
     """
 
@@ -85,12 +85,12 @@ class Images(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """The images of an export before the trained network was asked about those to search with.
+    """The images of an export, before the trained network has answered the search images.
 
     Attributes:
         calibration, hashes, test: as in `Images`.
         searched: uint8 [N,*shape], the images of `Images.search`.
-        labels: of `searched`, as the task has them.
+        labels: the labels of `searched` in the task's form.
     """
 
     calibration: NDArray[np.uint8]
@@ -100,16 +100,18 @@ class Opened(NamedTuple):
     test: EvaluationSet
 
     def answered(self, logits: NDArray[np.float32]) -> Images:
-        """The same with the trained network's logits of `searched`, float32 [N,classes]."""
+        """Add the trained network's logits of `searched`, float32 [N,classes]."""
         search = EvaluationSet(self.searched, self.labels, logits, self.test.batch, self.test.task)
         return Images(self.calibration, self.hashes, search, self.test)
 
 
 def open_images(run: FinishedRun, progress: Progress) -> Opened:
-    """The images of a run's recipe, compared with what the run saw. None is downloaded: a run may come from others.
+    """Open the images of a run's recipe and check that they are those that the run saw.
+
+    Nothing is downloaded, since a run may come from somebody else.
 
     Raises:
-        DataError: they are not there, cannot be read, or are others than those of the training.
+        DataError: they are missing, cannot be read, or are not those of the training.
     """
     recipe = run.recipe
     size = recipe.data.image_size
@@ -121,9 +123,9 @@ def open_images(run: FinishedRun, progress: Progress) -> Opened:
     pool = [training] if unlabelled is None else [training, unlabelled]
     places = [(part.resized[size], row) for part in pool for row in range(len(part))]
     hashes = np.concatenate([part.hashes for part in pool])
-    # Drawn by content, the same images every time; by another draw than the one that chose the labelled ones, so that
-    # some that the network has not memorised are among them. They stay in that order, so that the first ones are of all
-    # classes.
+    # The draw is by content, so that it gives the same images every time. It differs from the draw of the labelled
+    # images, so that it includes some that the network has not memorised. The images stay in the order of the draw, so
+    # that the first ones cover all classes.
     rows = rank(hashes, recipe.data.split_seed + 1)[: recipe.export.calibration]
     calibration = np.stack([squares[row] for squares, row in (places[place] for place in rows)])
     images, labels = [_moved(calibration)], [run.task.unknown(len(rows), len(run.classes))]
@@ -135,16 +137,16 @@ def open_images(run: FinishedRun, progress: Progress) -> Opened:
 
 
 def golden_evaluation_set(run: FinishedRun) -> EvaluationSet:
-    """The golden images, for an export where the test set is not at hand."""
+    """The golden images, for an export without the test set."""
     golden = run.golden()
     return EvaluationSet(golden.images, golden.labels, golden.logits, run.recipe.export.batch.max, run.task)
 
 
 def _moved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Each image moved by up to a quarter of its side, with black in the place that it leaves. uint8 [N,…,S,S,3].
+    """Shift each image by up to a quarter of its side, and fill the gap with black. uint8 [N,…,S,S,3].
 
-    What a network has memorised lies far from every border between classes: of 500 training images MobileNetV2 in
-    int8 changed none, of the same ones moved 3.6 %, of the test set 4.9 %.
+    Images that a network has memorised lie far from every decision boundary: MobileNetV2 in int8 changed the decision
+    on none of 500 training images, on 3.6 % of the same images when shifted, and on 4.9 % of the test set.
     """
     count, side = len(images), images.shape[-2]
     most = side // 4
@@ -182,5 +184,5 @@ def _changed(which: str, root: str) -> DataError:
 
 
 def calibration_list(hashes: list[str]) -> bytes:
-    """The content of calibration.txt: the SHA-256 of each calibration image's own content, a line each."""
+    """The content of calibration.txt: the SHA-256 of each calibration image's content, one per line."""
     return "".join(f"{one}\n" for one in hashes).encode()

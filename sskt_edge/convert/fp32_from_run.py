@@ -1,4 +1,4 @@
-"""What an export takes from torch: the fp32 ONNX file, the proof of its weights, and logits to compare with."""
+"""The part of an export that needs torch: the fp32 ONNX file, the check of its weights, and logits to compare with."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from sskt_edge.targets.run_folder import TrainedNetwork
 def from_torch(
     run: TrainedNetwork, searched: NDArray[np.uint8] | None, progress: Progress
 ) -> tuple[bytes, NDArray[np.float32] | None]:
-    """Check the stripped weights, answer the images to search with, write the fp32 file.
+    """Check the stripped weights, compute the logits of the search images, and write the fp32 file.
 
     Args:
-        run: whose network it is.
-        searched: uint8 [N,*shape]; None if nothing is searched.
+        run: the run whose network is exported.
+        searched: the search images, uint8 [N,*shape]; None if there is no search.
         progress: draws the bars.
 
     Returns:
         The content of the fp32 file; the trained network's logits of `searched`, float32 [N,classes], or None.
 
     Raises:
-        ParityError: the stripped weights answer otherwise than the network did in training.
+        ParityError: the stripped weights do not reproduce the logits of the training.
     """
     check_strip(run, progress)
     logits = None if searched is None else reference_logits(run.network, run.pixels, searched, progress)
@@ -57,12 +57,12 @@ def fp32_from_run(run: TrainedNetwork) -> bytes:
 
 
 def check_strip(run: TrainedNetwork, progress: Progress) -> None:
-    """The stripped weights, read back, must give the logits that were recorded with the branches on.
+    """Check that the stripped weights, read back, give the logits that were recorded with the branches attached.
 
-    To the bit where libraries and machine are those of the training; else within the tolerance of fp32.
+    If the libraries and the machine are those of the training, every bit must agree; otherwise fp32 tolerance applies.
 
     Raises:
-        ParityError: they do not.
+        ParityError: they give other logits.
     """
     golden = run.golden()
     now = reference_logits(run.network, run.pixels, golden.images, progress)
@@ -72,11 +72,11 @@ def check_strip(run: TrainedNetwork, progress: Progress) -> None:
     reasons = verdict("fp32", "torch-cpu", parity, run.recipe.export.parity, run.task).reasons
     if run.result.reference != reference_facts() and not reasons:
         progress.say(
-            f"the stripped weights answer as before stripping within {parity.max_abs:.1e}; not to the bit, since "
-            f"sskt-edge, torch or the machine is not that of the training"
+            f"the stripped weights agree with the network before stripping within {parity.max_abs:.1e}, but not bit "
+            f"for bit, since sskt-edge, torch or the machine is not that of the training"
         )
         return
     raise ParityError(
-        f"The stripped weights do not answer as the network did in training: logits differ by up to "
+        f"The stripped weights do not give the same answers as the network in training: logits differ by up to "
         f"{parity.max_abs:.3g}. Train again."
     )

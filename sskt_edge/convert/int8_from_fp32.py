@@ -1,4 +1,4 @@
-"""An fp32 network and its ranges → the network in int8: QuantizeLinear and DequantizeLinear around each layer."""
+"""Quantise an fp32 network to int8 by its ranges: QuantizeLinear and DequantizeLinear around each layer."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sskt_edge.convert.onnx_clean import clean
 
 @dataclass(frozen=True)
 class Form:
-    """How int8 is written down, which depends on the library that runs it.
+    """The form of the quantisation, which depends on the library that runs the file.
 
     Attributes:
-        name: of the precision in a bundle.
-        activations: the type of what flows between layers.
-        symmetric: zero is at zero, so that no zero points are needed.
-        int_bias: biases are int32 too.
+        name: the name of the precision in a bundle.
+        activations: the type of the activations.
+        symmetric: whether the zero points are zero, so that none are needed.
+        int_bias: whether biases are quantised too, to int32.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Form:
     int_bias: bool
 
 
-# TensorRT takes no zero points and no integer biases; OpenVINO takes the same file.
+# TensorRT supports neither zero points nor integer biases; OpenVINO runs the same file.
 TENSORRT = Form("int8", QuantType.QInt8, symmetric=True, int_bias=False)
 # ONNX Runtime's CPU kernels multiply uint8 by int8.
 CPU = Form("int8-cpu", QuantType.QUInt8, symmetric=False, int_bias=True)
@@ -47,7 +47,7 @@ class Layer:
 
     Attributes:
         node: its name in the graph.
-        name: what it is called in the network: "features.3.conv.1.0", or the node's name where it has no weight.
+        name: its name in the network, such as "features.3.conv.1.0", or the node's name if it has no weight.
     """
 
     node: str
@@ -55,13 +55,13 @@ class Layer:
 
 
 def prepared(content: bytes) -> onnx.ModelProto:
-    """The bytes of an fp32 file → the network with constants folded and every tensor's shape known."""
+    """Read the bytes of an fp32 file, fold constants and infer the shape of every tensor."""
     with tempfile.TemporaryDirectory(prefix="sskt-edge-") as folder, errors_alone(""):
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
         before.write_bytes(content)
         quant_pre_process(str(before), str(after), skip_symbolic_shape=True)
         model = onnx.load(after)
-    # It leaves a note of its own.
+    # The preparation leaves its own metadata in the model.
     del model.metadata_props[:]
     model.metadata_props.extend(onnx.load_from_string(content).metadata_props)
     return model
@@ -70,7 +70,7 @@ def prepared(content: bytes) -> onnx.ModelProto:
 def layers(model: onnx.ModelProto) -> list[Layer]:
     """The layers of a prepared network that can be int8, from the first one with weights to the logits.
 
-    What stands before it scales the pixels.
+    The nodes before the first one scale the pixels.
     """
     weights = {tensor.name for tensor in model.graph.initializer}
     floats = {
@@ -90,19 +90,19 @@ def layers(model: onnx.ModelProto) -> list[Layer]:
 
 
 def quantised(model: onnx.ModelProto, table: Any, form: Form, nodes: Collection[str]) -> bytes:
-    """The prepared network with `nodes` in int8 and all else in fp32, as the bytes of an ONNX file.
+    """Quantise `nodes` of a prepared network and leave the others in fp32. Returns the bytes of an ONNX file.
 
     Args:
-        model: a prepared fp32 network; it is left as it is.
+        model: a prepared fp32 network; it is not changed.
         table: the ranges of its tensors.
-        form: how int8 is written down.
+        form: the form of the quantisation.
         nodes: the names of the nodes that become int8.
     """
     options = {
         "ActivationSymmetric": form.symmetric,
         "WeightSymmetric": True,
         "QuantizeBias": form.int_bias,
-        # An activation behind a layer cuts off what is far; rounded before it, the rest would be coarse.
+        # The activation after a layer clips large values; quantising before it would waste resolution on them.
         "OpTypesToExcludeOutputQuantization": list(QUANTISED_OPS),
     }
     with errors_alone(""):

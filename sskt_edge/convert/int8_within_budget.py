@@ -1,8 +1,8 @@
-"""int8 within the recipe's budget: another range, or the most sensitive layers left in fp32, or no int8 at all.
+"""Find an int8 file within the recipe's budget: choose the ranges, leave the most sensitive layers in fp32, or refuse.
 
-Only calibration and validation images are looked at. A trial may use up two fifths of the budget at most, since on the
-test set, which is not looked at, int8 will cost now more, now less. Where no trial does, the one with the fewest layers
-in fp32 is taken that is not shown to be out of the whole budget: few images give coarse shares.
+Only calibration and validation images are used. A trial may use at most two fifths of the budget, since int8 may cost
+more on the test set, which is not used here. If no trial achieves that, the search takes the trial with the fewest
+layers in fp32 that is not shown to exceed the whole budget: with few images, shares are coarse.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.inference.runners import Runner
 from sskt_edge.tasks.tolerances import Tolerances
 
-SHARE = 0.4  # of the budget
-_ROUNDING = 1e-9  # the difference of two shares is a little more or less than it should be
-_MOST_KEPT = 0.5  # of the layers: with more of them in fp32 it is int8 by name only
+SHARE = 0.4  # the share of the budget that a trial may use
+_ROUNDING = 1e-9  # allows for rounding in the difference of two shares
+_MOST_KEPT = 0.5  # the largest share of layers in fp32: with more, the file would be int8 in name only
 
 
 @dataclass(frozen=True)
 class Trial:
-    """An int8 file, and how it did on the search images.
+    """An int8 file and its results on the search images.
 
     Attributes:
-        content: the file.
-        method: how the ranges were taken.
-        layers: how many layers could be int8.
-        kept: names of those that are in fp32, the most sensitive first.
-        agreement: the share of decisions that are the trained network's, by the runner with the lowest.
-        mean_agreement: the mean over the runners.
-        drop: what it costs of the metric on the validation images, by the runner with the largest; None without any.
-        reasons: why it is out of the whole budget, by runner; empty where the images do not show that.
+        content: the bytes of the file.
+        method: how the ranges were computed.
+        layers: the number of layers that could be int8.
+        kept: the names of the layers that stay in fp32, the most sensitive first.
+        agreement: the lowest share, over the runners, of decisions that equal the trained network's.
+        mean_agreement: the mean of that share over the runners.
+        drop: the largest drop, over the runners, of the metric on the validation images; None without such images.
+        reasons: why it is out of the whole budget, by runner; empty if the images do not show that.
     """
 
     content: bytes
@@ -63,18 +63,18 @@ def int8_within_budget(
     tolerances: Tolerances,
     progress: Progress,
 ) -> Trial:
-    """The int8 file of an fp32 file, with as few layers in fp32 as its budget demands.
+    """Make the int8 file of an fp32 file, with as few layers in fp32 as the budget allows.
 
     Args:
         content: the fp32 ONNX file.
-        images: what to calibrate and to search with.
-        form: how int8 is written down.
-        runners: what must answer within the budget.
+        images: the images for calibration and search.
+        form: the form of the quantisation.
+        runners: the runners on which the answers must stay within the budget.
         tolerances: the budget.
         progress: draws the bars.
 
     Raises:
-        ParityError: it is shown to be out of the budget, even with half of the layers in fp32.
+        ParityError: it is shown to exceed the budget even with half of the layers in fp32.
     """
     model = prepared(content)
     found = layers(model)
@@ -87,7 +87,7 @@ def int8_within_budget(
         if _fits(trial, tolerances):
             return trial
         first.append((trial, table))
-    # By all runners together: one that stumbles over a single layer would hide what the ranges do.
+    # Compare by the mean over all runners: the lowest could be due to one runner's problem with a single layer.
     best, table = max(first, key=lambda pair: pair[0].mean_agreement)
     ranking = by_sensitivity(model, table, form, images.search, runners, progress)
     attempt = partial(_trial, model, table, form, images.search, runners, found, best.method)
@@ -97,7 +97,7 @@ def int8_within_budget(
 def _fewest(
     attempt: Callable[[int], Trial], found: list[Layer], without: Trial, tolerances: Tolerances, progress: Progress
 ) -> Trial:
-    """The trial with the fewest layers kept that fits: doubled until one does, then halved in between."""
+    """The fitting trial with the fewest layers kept: double their number until a trial fits, then bisect."""
     most = int(len(found) * _MOST_KEPT)
     too_few, trial, count, tried = 0, without, 0, [without]
     with progress.bar("layers left in fp32", most) as bar:
@@ -159,7 +159,7 @@ def _fits(trial: Trial, tolerances: Tolerances) -> bool:
 
 
 def _not_refused(tried: list[Trial], count: int) -> Trial:
-    """The first of the trials, from the fewest layers kept on, that is not shown to be out of the budget."""
+    """The trial with the fewest layers kept that is not shown to exceed the budget."""
     for trial in tried:
         if not trial.reasons:
             return trial

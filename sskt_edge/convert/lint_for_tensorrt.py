@@ -1,7 +1,7 @@
-"""What TensorRT refuses in an ONNX file, found before anything is built.
+"""Find what TensorRT would refuse in an ONNX file before an engine is built.
 
-The rules are those of explicit quantisation in TensorRT 10 and later: zero points are zero, activations have one scale,
-only weights have one for each channel, and nothing but weights and activations is quantised.
+The rules are those of explicit quantisation in TensorRT 10 and later: zero points are zero, activations have one scale
+per tensor, only weights may have one per channel, and only weights and activations are quantised.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _QUANTISE, _DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
 
 
 def lint_for_tensorrt(content: bytes) -> list[str]:
-    """A sentence for each thing that TensorRT would refuse; nothing if there is none.
+    """One line for each thing that TensorRT would refuse; empty if there is nothing.
 
     Args:
         content: an ONNX file.
@@ -35,11 +35,11 @@ def lint_for_tensorrt(content: bytes) -> list[str]:
 
 
 def _of_pixels(graph: onnx.GraphProto) -> Iterator[str]:
-    """uint8 is a type of inputs alone: whatever computes with it must be behind a Cast."""
+    """TensorRT allows uint8 for inputs only: nodes that compute with it must come after a Cast."""
     bytes_in = {one.name for one in graph.input if one.type.tensor_type.elem_type == onnx.TensorProto.UINT8}
     for node in graph.node:
         if bytes_in & set(node.input) and node.op_type not in ("Cast", "Shape"):
-            yield f"{_place(node)} takes the uint8 input as it is; Cast must come first"
+            yield f"{_place(node)} reads the uint8 input directly; a Cast must come first"
 
 
 def _of_types(graph: onnx.GraphProto) -> Iterator[str]:
@@ -57,24 +57,24 @@ def _of_quantisation(
         return
     weight = constants.get(node.input[0])
     if weight is not None and weight.data_type == onnx.TensorProto.INT32:
-        yield f"{_place(node)} makes a bias of int32 values; biases must stay floats"
+        yield f"{_place(node)} makes an int32 bias; biases must stay floats"
         return
     if len(node.input) > 2 and (point := constants.get(node.input[2])) is not None:
         if point.data_type not in (onnx.TensorProto.INT8, onnx.TensorProto.FLOAT8E4M3FN):
-            yield f"{_place(node)} has a zero point of type {_type(point.data_type)}; only INT8"
+            yield f"{_place(node)} has a zero point of type {_type(point.data_type)}; only INT8 is supported"
         elif np.any(numpy_helper.to_array(point)):
             yield f"{_place(node)} has a zero point that is not zero"
     elif len(node.input) < 3 and weight is None and node.op_type == _QUANTISE:
-        yield f"{_place(node)} has no zero point, which makes its output UINT8; only INT8"
+        yield f"{_place(node)} has no zero point, which makes its output UINT8; only INT8 is supported"
     scale = constants.get(node.input[1])
     if scale is None:
         yield f"{_place(node)} has a scale that is not a constant"
     elif numpy_helper.to_array(scale).size > 1 and not _is_weight(node, graph, constants):
-        yield f"{_place(node)} gives an activation a scale for each channel; one for all"
+        yield f"{_place(node)} gives an activation one scale per channel; only one per tensor is supported"
 
 
 def _is_weight(node: onnx.NodeProto, graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto]) -> bool:
-    """Whether what is quantised is a weight, as it is or behind its QuantizeLinear."""
+    """Whether the node quantises a weight, either directly or after its QuantizeLinear."""
     name = node.input[0]
     if name in constants:
         return True

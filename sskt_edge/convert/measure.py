@@ -1,4 +1,4 @@
-"""Every file of a bundle, run by every library here that takes it, and compared with the trained network."""
+"""Run every file of a bundle with every library here that supports it, and compare it with the trained network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sskt_edge.tasks.tolerances import Tolerances
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """One file's answers to the evaluation set, by one runner; or why there are none."""
+    """The answers of one file to the evaluation set, by one runner, or the reason why there are none."""
 
     precision: str
     runner: Runner
@@ -33,22 +33,22 @@ class _Answer:
 
     @property
     def name(self) -> str:
-        """Such as "fp32 onnxruntime-cpu"."""
+        """The precision and the runner, such as "fp32 onnxruntime-cpu"."""
         return f"{self.precision} {self.runner.name}"
 
     @property
     def is_timed(self) -> bool:
-        """Whether it takes part in the timing: whatever answers in finite numbers does."""
+        """Whether it is timed, which requires finite answers."""
         return self.parity is not None and not self.parity.not_finite
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """What was measured of one precision.
+    """The measurements of one precision.
 
     Attributes:
         measured: a record for each runner that answered.
-        failed: runner → why it has none: it refuses the file, or its answers are not finite.
+        failed: runner → why there is no record: it refuses the file, or its answers are not finite.
     """
 
     measured: list[Measured]
@@ -56,7 +56,7 @@ class Measurements:
 
     @property
     def reasons(self) -> list[str]:
-        """Why it does not hold, by runner; empty where it does."""
+        """Why it is out of tolerance, by runner; empty if it is not."""
         wrong = [f"{one.runner}: {reason}" for one in self.measured for reason in one.reasons]
         return wrong + [f"{runner}: {why}" for runner, why in self.failed.items()]
 
@@ -69,14 +69,14 @@ def measure(
     tolerances: Tolerances,
     progress: Progress,
 ) -> dict[str, Measurements]:
-    """Run every file by every runner that takes it; then time all of them, one image at a time, in turns.
+    """Run every file with every runner that supports it, then time all of them in turns, one image at a time.
 
     Args:
         files: precision → ONNX file.
-        evaluation_set: the images; all have labels.
-        whole: they are the whole test set.
-        runners: what runs the files.
-        tolerances: what is allowed.
+        evaluation_set: the images, all of which have labels.
+        whole: whether they are the whole test set.
+        runners: the runners of the files.
+        tolerances: the allowed differences.
         progress: draws the bars.
     """
     answers = [
@@ -98,7 +98,7 @@ def measure(
 def _answer(
     precision: str, content: bytes, evaluation_set: EvaluationSet, runner: Runner, progress: Progress
 ) -> _Answer:
-    """The answers; the session is closed again, since it keeps the memory of its largest batch."""
+    """Compute the answers. The session is closed afterwards, since it keeps the memory of its largest batch."""
     try:
         session = runner.open(content, evaluation_set.shape, evaluation_set.batch)
         logits = run_batches(
@@ -112,7 +112,7 @@ def _answer(
 def _seconds(
     answers: Sequence[_Answer], files: Mapping[str, bytes], evaluation_set: EvaluationSet, progress: Progress
 ) -> dict[str, float]:
-    """Name of an answer → the median seconds of one image, all in turns, by sessions that have run no larger batch."""
+    """Name of an answer → median seconds for one image, measured in turns by sessions that have run no larger batch."""
     subjects = [
         Subject(answer.name, answer.runner.open(files[answer.precision], evaluation_set.shape, evaluation_set.batch))
         for answer in answers
@@ -123,7 +123,7 @@ def _seconds(
 def _judged(
     answer: _Answer, evaluation_set: EvaluationSet, whole: bool, tolerances: Tolerances, seconds: Mapping[str, float]
 ) -> Measured | str:
-    """The record of an answer; or why there is none."""
+    """The record of an answer, or the reason why there is none."""
     logits, parity = answer.logits, answer.parity
     if logits is None or parity is None:
         return answer.error

@@ -1,4 +1,4 @@
-"""What an older bundle has at the place of a new export: what stays, what would have to go, and what is not ours."""
+"""An older bundle in the place of a new export: which files stay, which would be dropped, and which are the user's."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Older:
 
     Attributes:
         path: its folder.
-        bundle: what it holds; None where it cannot be opened.
+        bundle: the opened bundle; None if it cannot be opened.
         ours: the names of the files that an export wrote; all others are the user's.
     """
 
@@ -56,7 +56,7 @@ class Older:
     ours: frozenset[str]
 
     def carry(self, folder: Path) -> None:
-        """Put the user's own files into `folder` too, by hard links where the file system has them."""
+        """Put the user's own files into `folder` too, as hard links if the file system supports them."""
 
         def ours_in(parent: str, names: list[str]) -> list[str]:
             below = Path(parent).relative_to(self.path)
@@ -69,13 +69,13 @@ class Older:
 
 @dataclass(frozen=True)
 class Kept:
-    """What of an older bundle belongs into the new one.
+    """The parts of an older bundle that belong in the new one.
 
     Attributes:
-        records: precision → what the manifest says of it; fp32 is not among them, since it is always made.
-        files: name → content, of those precisions, and of the engines that fit.
-        goes: a line for each thing that cannot stay, and why.
-        refused: precision → why an earlier export refused it; only of those that this export does not ask for.
+        records: precision → its record in the manifest; fp32 is not included, since it is always made again.
+        files: name → content, for these precisions and the engines that fit.
+        goes: one line for each file that cannot stay, with the reason.
+        refused: precision → why an earlier export refused it, only for precisions that this export does not ask for.
         outdated: precision → why its earlier refusal does not apply to this fp32 file and these settings.
     """
 
@@ -87,11 +87,11 @@ class Kept:
 
 
 def find_older(path: Path, run: FinishedRun, replace: bool) -> Older | None:
-    """The bundle that is at `path`; None if nothing is.
+    """The bundle at `path`; None if nothing exists there.
 
     Raises:
-        BundleError: it is something else, the bundle of another run, or it cannot be opened and `replace` is false; or
-            a file of the user's has a name that an export writes.
+        BundleError: it is not a bundle, is the bundle of another run, or cannot be opened and `replace` is false; or
+            one of the user's files has a name that an export writes.
     """
     if not path.exists():
         return None
@@ -115,8 +115,8 @@ def find_older(path: Path, run: FinishedRun, replace: bool) -> Older | None:
     except BundleError as error:
         if not replace:
             raise BundleError(
-                f"'{path}' cannot be opened, so nothing of it can be kept: {error} To make all of it again: --replace; "
-                "or name another folder: --out DIR."
+                f"'{path}' cannot be opened, so none of its files can be kept: {error} To make all of them again: "
+                "--replace; or name another folder: --out DIR."
             ) from error
         return Older(path, None, frozenset({MANIFEST, LOCK, *_WRITTEN, *_listed_engines(content)}))
     ours = frozenset({MANIFEST, LOCK, *bundle.manifest.files})
@@ -129,14 +129,14 @@ def find_older(path: Path, run: FinishedRun, replace: bool) -> Older | None:
 
 
 def what_stays(older: Older | None, fp32: bytes, run: FinishedRun, images: Images | None, replace: bool) -> Kept:
-    """What of an older bundle still holds, from the same fp32 file and under the same settings.
+    """The parts of an older bundle that are still valid: made from the same fp32 file with the same settings.
 
     Args:
-        older: what is there.
+        older: the older bundle.
         fp32: the new fp32 file.
-        run: with the settings of this export.
-        images: with which int8 would be calibrated.
-        replace: engines that are broken go too; otherwise they stay as they are.
+        run: the run with the settings of this export.
+        images: the images that int8 would be calibrated with.
+        replace: whether broken engines are dropped too; otherwise they stay as they are.
     """
     kept = Kept()
     if older is None or older.bundle is None:
@@ -171,16 +171,16 @@ def what_stays(older: Older | None, fp32: bytes, run: FinishedRun, images: Image
 
 
 def announce(kept: Kept, path: Path, replace: bool, progress: Progress) -> None:
-    """Say what stays and what goes.
+    """Report which files stay and which are dropped.
 
     Raises:
-        BundleError: something would have to go, and `replace` is false.
+        BundleError: a file would have to be dropped, and `replace` is false.
     """
     if kept.goes and not replace:
         raise BundleError(
-            f"'{path}' holds what does not fit this export: {', '.join(kept.goes)}. Nothing was changed. To drop it "
-            "and make what is asked for: --replace. To keep it: name another folder, --out DIR, or export with the "
-            "settings that it was made with."
+            f"'{path}' holds files that do not fit this export: {', '.join(kept.goes)}. Nothing was changed. To drop "
+            "them and continue: --replace. To keep them: name another folder, --out DIR, or export with the settings "
+            "that they were made with."
         )
     if kept.goes:
         progress.say(f"dropped from '{path}': {', '.join(kept.goes)}")
@@ -202,7 +202,7 @@ def _against(
     if kind == "int8" and images is not None:
         hashes = bundle.read(CALIBRATION_FILE) if CALIBRATION_FILE in manifest.files else b""
         if hashes != calibration_list(images.hashes):
-            yield f"calibrated with {len(hashes.splitlines())} images, now with {len(images.hashes)}, or others"
+            yield f"calibrated with {len(hashes.splitlines())} images, now with {len(images.hashes)}, or other images"
     if (
         "tensorrt" in asked.devices
         and precision != "int8-cpu"
@@ -212,7 +212,7 @@ def _against(
 
 
 def _settings_against(manifest: Manifest, precision: PrecisionName, fp32: bytes, run: FinishedRun) -> Iterator[str]:
-    """Why what a manifest says of a precision, made or refused, does not apply to this fp32 file and these settings."""
+    """Why a manifest's entry for a precision, made or refused, does not apply to this fp32 file and these settings."""
     if hashlib.sha256(fp32).hexdigest() != manifest.lineage.onnx_sha256:
         yield f"made from another fp32 file: {_what_differs(manifest)}"
     before, now = manifest.parity.model_dump(), run.recipe.export.parity.model_dump()
@@ -222,14 +222,14 @@ def _settings_against(manifest: Manifest, precision: PrecisionName, fp32: bytes,
 
 
 def _kind(precision: PrecisionName) -> str:
-    """What a recipe calls it: "int8-cpu" is a second int8 file."""
+    """The precision's name in a recipe: "int8-cpu" is a second int8 file."""
     return precision.partition("-")[0]
 
 
 def _what_differs(manifest: Manifest) -> str:
-    """That the fp32 file is another one, and which versions are not those of the last export.
+    """Say that the fp32 file differs, and which versions changed since the last export.
 
-    They may not be the cause: the run may have been trained again, and a kept file is older than the last export.
+    They need not be the cause: the run may have been trained again, and a kept file is older than the last export.
     """
     versions: dict[str, tuple[str, str | None]] = {"sskt-edge": (manifest.tool.version, __version__)}
     versions |= {name: (before, version_of(name)) for name, before in manifest.libraries.items()}
@@ -238,12 +238,12 @@ def _what_differs(manifest: Manifest) -> str:
 
 
 def _engines_that_go(bundle: Bundle, hashes: Mapping[str, str], batch: Batch, broken_too: bool) -> dict[str, str]:
-    """The plans that do not fit the precisions' files or the batch any more → why."""
+    """Plan → reason, for the plans that no longer fit the precisions' files or the batch."""
     found = look_at_engines(bundle)
     goes = {}
     for plan, sidecar in found.whole:
         if hashes.get(sidecar.network) != sidecar.onnx_sha256:
-            goes[plan] = f"built from the {sidecar.network} file that does not stay"
+            goes[plan] = f"built from a {sidecar.network} file that is dropped"
         elif sidecar.batch != batch:
             before, now = (f"{one.min} to {one.max}, best {one.opt}" for one in (sidecar.batch, batch))
             goes[plan] = f"built for batches of {before}, not {now}"
@@ -251,9 +251,9 @@ def _engines_that_go(bundle: Bundle, hashes: Mapping[str, str], batch: Batch, br
 
 
 def _listed_engines(content: bytes) -> list[str]:
-    """The engines' files in a manifest that cannot be trusted; any other name in it may be that of a user's file.
+    """The engines' files that an untrusted manifest lists; any other name in it may be that of a user's file.
 
-    Its JSON has been read before.
+    The manifest is known to be JSON.
     """
     files = json.loads(content).get("files")
     names = files if isinstance(files, dict) else ()

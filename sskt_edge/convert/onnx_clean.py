@@ -1,4 +1,4 @@
-"""An ONNX model without what speaks of the machine that made it, and with the metadata that belongs to it."""
+"""Remove the traces of the exporting machine from an ONNX model, and add its metadata."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import onnx
 
-IR_VERSION = 10  # what the last ONNX Runtime for Python 3.10 reads
+IR_VERSION = 10  # the newest that the last ONNX Runtime for Python 3.10 reads
 
 
 def clean(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
-    """Take out what speaks of the machine that exported (stack traces with its paths); put in what is worth knowing."""
+    """Remove the traces of the exporting machine, such as stack traces with its paths, and add `metadata`."""
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version, model.doc_string = "sskt-edge", "", ""
     for graph in (model.graph, *model.functions):

@@ -1,4 +1,4 @@
-"""A network with its preprocessing as one ONNX file: uint8 in, channels last; logits out; weights inline, no path."""
+"""Export a network with its preprocessing as one ONNX file: uint8 in, channels last; logits out; weights inline."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sskt_edge.convert.onnx_clean import clean
 from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import INPUT_NAME, OUTPUT_NAME
 
-_WHY = 300  # characters of a message that may hold a whole graph
+_WHY = 300  # the most characters to quote of a message that may hold a whole graph
 _NO_FORM = re.compile(r"No ONNX function found for <OpOverload\(op='([^']+)'")  # the exporter's DispatchError
-OPSET = 18  # what JetPack 6's TensorRT reads
+OPSET = 18  # JetPack 6's TensorRT reads it
 
 
 class Deployed(nn.Module):
-    """What is exported: preprocessing, then the network. uint8 [B,*shape] → float32 [B,classes]."""
+    """The module that is exported: preprocessing, then the network. uint8 [B,*shape] → float32 [B,classes]."""
 
     def __init__(self, network: nn.Module, pixels: Pixels) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Deployed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 [B,*shape] → float32 [B,classes]."""
-        # In another order in memory, the exporter writes down where each value lies: Shape, Range, Gather after a mean.
+        # With another memory order the exporter adds index computations: Shape, Range and Gather after a mean.
         logits: Tensor = self.network(self.pixels(images).contiguous())
         return logits
 
@@ -43,17 +43,17 @@ class Deployed(nn.Module):
 def onnx_from_module(
     network: nn.Module, pixels: Pixels, shape: tuple[int, ...], max_batch: int, metadata: Mapping[str, str]
 ) -> bytes:
-    """The content of an ONNX file of `network` behind `pixels`, checked by onnx's checker.
+    """The content of an ONNX file of `pixels` followed by `network`, checked by onnx's checker.
 
     Args:
-        network: in eval mode, on the CPU.
+        network: the network, in eval mode, on the CPU.
         pixels: its preprocessing, which goes into the graph.
-        shape: of one image that the file takes, uint8 [batch,*shape], channels last: (S,S,3).
-        max_batch: the largest batch that is promised; the graph's batch is dynamic.
-        metadata: goes into the file.
+        shape: the shape of one image of the file's input, uint8 [batch,*shape], channels last: (S,S,3).
+        max_batch: the largest batch that the file must support; the graph's batch is dynamic.
+        metadata: entries to write into the file.
 
     Raises:
-        WorkError: torch's exporter fails: it has no form for an operation of the network, or its version and those of
+        WorkError: torch's exporter fails: it does not support an operation of the network, or its version and those of
             onnxscript and onnx do not match.
     """
     example = torch.zeros(2, *shape, dtype=torch.uint8)
@@ -64,7 +64,7 @@ def onnx_from_module(
                 Deployed(network, pixels).eval(),
                 (example,),
                 dynamo=True,
-                optimize=True,  # torch 2.6 left it out by default
+                optimize=True,  # it is off by default in torch 2.6
                 opset_version=OPSET,
                 input_names=[INPUT_NAME],
                 output_names=[OUTPUT_NAME],
@@ -81,25 +81,26 @@ def onnx_from_module(
 
 
 def _not_written(error: BaseException) -> WorkError:
-    """The exporter has no common error, and its first ones tell of its steps: the cause of all is the last one."""
+    """The error for a failed export. The exporter's errors share no class, and the last in the chain is the cause."""
     while error.__cause__ is not None:
         error = error.__cause__
     why = " ".join(f"{type(error).__name__}: {error}".split())[:_WHY]
     if operation := _NO_FORM.search(why):
         return WorkError(
-            f"torch {version_of('torch')} cannot write '{operation[1]}' as ONNX: its exporter has no form for this "
-            f"operation. Write the network without it, or use a newer torch that has one."
+            f"torch {version_of('torch')} cannot write '{operation[1]}' as ONNX: its exporter does not support this "
+            f"operation. Write the network without it, or use a newer torch that supports it."
         )
     versions = ", ".join(f"{name} {version_of(name)}" for name in ("torch", "onnxscript", "onnx", "protobuf"))
     return WorkError(
-        f"torch could not write the network as ONNX: {why}. Installed: {versions}. Mostly these do not match: upgrade "
-        f"torch, or install the others of its time (for torch 2.6: onnxscript 0.2.7, onnx 1.17, protobuf 5)."
+        f"torch could not write the network as ONNX: {why}. Installed: {versions}. Usually the cause is that these "
+        f"versions do not match: upgrade torch, or install matching versions of the others (for torch 2.6: "
+        f"onnxscript 0.2.7, onnx 1.17, protobuf 5)."
     )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter prints its steps and warns of its own insides; a user can do nothing about either."""
+    """Silence the exporter, which prints its steps and warns about its internals; users can do nothing about either."""
     with errors_alone("torch.onnx", "onnxscript", "onnx_ir"), warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""The fp32 file → the files of the other precisions that a recipe asks for, or why one is refused."""
+"""Make the files of the other precisions that a recipe asks for from the fp32 file, or say why one is refused."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sskt_edge.targets.finished_run import FinishedRun
 
 @dataclass
 class Candidates:
-    """What was made.
+    """The files that were made.
 
     Attributes:
-        files: precision → ONNX file; fp32 among them.
-        calibrations: precision → where its ranges come from.
-        refused: precision → why there is none.
-        remarks: precision → what would not run it, and why, though it is made.
+        files: precision → ONNX file, including fp32.
+        calibrations: precision → how its ranges were calibrated.
+        refused: precision → why it was not made.
+        remarks: precision → which libraries would refuse the file, and why, although it was made.
     """
 
     files: dict[str, bytes]
@@ -43,13 +43,13 @@ def precisions_from_fp32(
     progress: Progress,
     have: Collection[str] = (),
 ) -> Candidates:
-    """Make what the run's recipe asks for under [export].
+    """Make the precisions that [export] in the run's recipe asks for.
 
     Args:
         fp32: the fp32 ONNX file.
-        run: whose network it is.
-        images: to calibrate with; None if no more than fp32 is asked for.
-        runners: what int8 must hold on.
+        run: the run whose network it is.
+        images: the images to calibrate with; None if only fp32 is requested.
+        runners: the runners on which int8 must stay within tolerance.
         progress: draws the bars.
         have: the precisions that need not be made again.
     """
@@ -92,11 +92,11 @@ def _add_int8(
 
 
 def _lint(candidates: Candidates) -> None:
-    """Refuse what TensorRT would, but fp32, of which it is remarked; what only a CPU takes is none of its business."""
+    """Refuse the files that TensorRT would refuse. fp32 only gets a remark, and int8-cpu is not checked."""
     for precision in [name for name in candidates.files if name != CPU.name]:
         found = lint_for_tensorrt(candidates.files[precision])
         if found and precision == "fp32":
-            candidates.remarks[precision] = {"tensorrt": f"it would refuse it: {'; '.join(found)}"}
+            candidates.remarks[precision] = {"tensorrt": f"it would refuse the file: {'; '.join(found)}"}
         elif found:
             del candidates.files[precision]
             candidates.refused[precision] = f"TensorRT would refuse it: {'; '.join(found)}"

@@ -1,4 +1,4 @@
-"""Which layers lose most in int8? Each is made int8 alone, and the logits tell."""
+"""Rank layers by their sensitivity to int8: quantise one at a time and measure the error of the logits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, quantised
 from sskt_edge.inference.runners import Runner
 
-_IMAGES = 64  # with this many, the error of a layer stands out from noise
+_IMAGES = 64  # with this many images, the error of a layer stands out from noise
 
 
 def by_sensitivity(
@@ -25,15 +25,15 @@ def by_sensitivity(
 ) -> list[Layer]:
     """The layers of a prepared network, the most sensitive first.
 
-    A layer's sensitivity is the mean square error of the logits with that layer alone in int8, by the runner that
-    makes most of it.
+    A layer's sensitivity is the mean squared error of the logits with only that layer in int8: the largest over the
+    runners.
 
     Args:
         model: a prepared fp32 network.
         table: the ranges of its tensors.
-        form: how int8 is written down.
-        evaluation_set: images with the trained network's logits; the first of them are asked.
-        runners: what runs the trials.
+        form: the form of the quantisation.
+        evaluation_set: images with the trained network's logits; only the first ones are used.
+        runners: the runners of the trials.
         progress: draws the bar.
     """
     few = evaluation_set.first(_IMAGES)
@@ -45,5 +45,5 @@ def by_sensitivity(
             answers = [few.answers(content, runner).astype(np.float64) for runner in runners]
             errors[layer.node] = max(float(np.mean((answer - few.logits) ** 2)) for answer in answers)
             bar.advance()
-    # Not a number is the worst of all.
+    # NaN counts as the worst.
     return sorted(found, key=lambda layer: -np.nan_to_num(errors[layer.node], nan=np.inf))

@@ -1,7 +1,7 @@
-"""Torch in a process of its own, which returns its memory when it ends.
+"""Run torch in a separate process, which returns its memory when it ends.
 
-An import of torch and its exporter takes most of a gigabyte that a process cannot give back, and what follows in an
-export needs neither. Where torch is loaded already, such as behind a training in the same process, it is used there.
+Importing torch and its exporter takes most of a gigabyte that a process cannot give back, and the rest of an export
+needs neither. If torch is loaded already, as after a training in the same process, it is used in that process.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from sskt_edge.common.errors import WorkError
 from sskt_edge.common.progress import Bar, Progress
 from sskt_edge.targets.finished_run import FinishedRun
 
-FromTorch: TypeAlias = "tuple[bytes, NDArray[np.float32] | None]"  # as fp32_from_run.from_torch returns it
+FromTorch: TypeAlias = "tuple[bytes, NDArray[np.float32] | None]"  # the return type of fp32_from_run.from_torch
 
 
 def ask_torch(run: FinishedRun, searched: NDArray[np.uint8] | None, progress: Progress) -> FromTorch:
-    """What an export takes from torch, made here where torch is loaded, else in a process of its own.
+    """Do the part of an export that needs torch: here if torch is loaded, else in a separate process.
 
     Args:
-        run: whose network it is; one that is loaded is used as it is in memory.
-        searched: uint8 [N,*shape], the images to answer; None if there are none.
+        run: the run whose network is exported; if the network is loaded, it is used as it is in memory.
+        searched: the images to answer, uint8 [N,*shape]; None if there are none.
         progress: draws the bars.
 
     Returns:
@@ -38,8 +38,8 @@ def ask_torch(run: FinishedRun, searched: NDArray[np.uint8] | None, progress: Pr
 
     Raises:
         RunError: the weights are missing or were changed.
-        ParityError: they answer otherwise than the network did in training.
-        WorkError: the process was ended from outside, such as for want of memory.
+        ParityError: they do not reproduce the logits of the training.
+        WorkError: the process was killed, for example because memory ran out.
     """
     if "torch" in sys.modules:
         return _here(run, searched, progress)
@@ -64,14 +64,14 @@ def _here(run: FinishedRun, searched: NDArray[np.uint8] | None, progress: Progre
 
 @contextmanager
 def _started() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that serves; it has ended when the context has, whatever happens inside."""
-    # The same places to import from as here, and no other: python -c would look into the current folder first.
+    """A process that runs `serve`. It is ended with the context, whatever happens inside."""
+    # Use exactly the import path of this process: python -c would look into the current folder first.
     code = f"import sys; sys.path = {sys.path!r}; from {__name__} import serve; serve()"
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C reaches this process alone, which ends the other
+        start_new_session=True,  # Ctrl-C reaches only this process, which ends the other
     ) as process:
         try:
             yield process
@@ -84,16 +84,16 @@ def _next(process: subprocess.Popen[bytes]) -> tuple[Any, ...]:
     """The next message of the process.
 
     Raises:
-        WorkError: it ended without one.
-        Exception: what it raised itself.
+        WorkError: it ended without sending one.
+        Exception: the error that the process itself raised.
     """
     assert process.stdout is not None
     try:
-        kind, *told = pickle.load(process.stdout)  # noqa: S301 (of the process that was started here)
+        kind, *told = pickle.load(process.stdout)  # noqa: S301 (from the process that was started here)
     except (EOFError, pickle.UnpicklingError):
         raise WorkError(
-            f"The process that runs torch ended with code {process.wait()} before it had answered. Code -9 mostly "
-            f"means that the system had too little memory: close other programs and try again."
+            f"The process that runs torch ended with code {process.wait()} before it answered. Code -9 usually "
+            f"means that the system ran out of memory: close other programs and try again."
         ) from None
     if kind == "failed":
         error, trace = told
@@ -102,7 +102,7 @@ def _next(process: subprocess.Popen[bytes]) -> tuple[Any, ...]:
 
 
 def _follow(process: subprocess.Popen[bytes], progress: Progress) -> FromTorch:
-    """Draw what the process tells of its progress, until it has answered."""
+    """Show the progress that the process reports, until it has answered."""
     bars: list[tuple[AbstractContextManager[Bar], Bar]] = []
     try:
         while True:
@@ -124,7 +124,7 @@ def _follow(process: subprocess.Popen[bytes], progress: Progress) -> FromTorch:
 
 
 class _Told:
-    """Progress that is drawn by the other process."""
+    """Progress that the other process shows."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -136,7 +136,7 @@ class _Told:
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Bar]:
-        """A bar over there."""
+        """A bar in the other process."""
         self.send("bar", what, total)
         try:
             yield self
@@ -148,28 +148,28 @@ class _Told:
         self.send("advance", steps)
 
     def note(self, text: str) -> None:
-        """Torch's part has none."""
+        """Do nothing: the bars of this part show no notes."""
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self.send("say", line)
 
 
 def serve() -> NoReturn:
-    """What the process does: it reads a run and images from stdin, and writes messages to stdout."""
+    """The main function of the process: it reads a run and images from stdin, and writes messages to stdout."""
     told = _Told(os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keep what a library prints apart from the messages
     try:
-        run, searched = pickle.load(sys.stdin.buffer)  # noqa: S301 (of the process that started this one)
-    except (EOFError, pickle.UnpicklingError):  # it was stopped before it had asked
+        run, searched = pickle.load(sys.stdin.buffer)  # noqa: S301 (from the process that started this one)
+    except (EOFError, pickle.UnpicklingError):  # the other process was stopped before it sent a request
         os._exit(1)
     try:
         import sskt_edge.convert.fp32_from_run  # noqa: F401 (it takes a second or more, and has a bar of its own)
 
         told.send("loaded")
         told.send("made", _here(run, searched, told))
-    except BrokenPipeError:  # nobody waits any more
+    except BrokenPipeError:  # the other process no longer waits
         pass
     except BaseException as error:
         told.send("failed", error, traceback.format_exc())
-    os._exit(0)  # an orderly end of torch takes another 100 MB, and its time
+    os._exit(0)  # an orderly shutdown of torch takes time and another 100 MB

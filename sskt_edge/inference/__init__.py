@@ -1,1 +1,1 @@
-"""Running a network, by whichever library this machine has."""
+"""Run a network with whichever library this machine has."""

@@ -1,4 +1,4 @@
-"""What the folder of every backend gives, and how one is loaded by its name."""
+"""The interface of every backend, and how a backend is loaded by its name."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sskt_edge.inference.session import Session
 
 
 class Backend(ABC):
-    """One library that runs networks. Making one loads nothing heavy.
+    """One library that runs networks. Creating a backend loads nothing heavy.
 
-    As it stands it runs the ONNX files of a bundle; a backend that runs something else overrides what opens a bundle.
+    By default it runs the ONNX files of a bundle; a backend that runs something else overrides `open_precision`.
 
     Attributes:
-        name: of its entry in the catalogue.
+        name: the name of its entry in the catalogue.
     """
 
     name: str
 
     @abstractmethod
     def providers(self) -> tuple[str, ...]:
-        """Those providers of its entry that what is installed here was made for; one of them need not start.
+        """The providers of its entry that the installed library was built for. A provider may still fail to start.
 
         Raises:
             MissingExtraError: it is not installed.
@@ -34,7 +34,7 @@ class Backend(ABC):
         """The versions of the libraries that take part.
 
         Args:
-            provider: that takes part with a library of its own; "": none.
+            provider: a provider whose own library is included; "" includes none.
 
         Raises:
             MissingExtraError: it is not installed.
@@ -56,16 +56,16 @@ class Backend(ABC):
 
         Args:
             content: the bytes of the file.
-            shape: of one image, channels last: (S,S,3).
-            max_batch: more images than this are run in several batches.
+            shape: the shape of one image, channels last: (S,S,3).
+            max_batch: the largest batch; more images are run in several batches.
             provider: what the library runs on.
-            threads: of one run on a CPU; 0 leaves it to the library.
-            precision: what the graph computes in, or is to be computed in.
-            fixed_batch: every run has exactly max_batch images.
+            threads: the number of threads of one run on a CPU; 0 leaves it to the library.
+            precision: the precision that the graph computes in, or that the library shall compute in.
+            fixed_batch: run exactly max_batch images every time.
 
         Raises:
             BundleError: the file is broken or names external data.
-            NetworkError: the library does not take the network, or it has another form.
+            NetworkError: the library does not support the network, or its input or output has another form.
             InputError: the provider or the precision is unknown, or the provider does not start.
             MissingExtraError: the library, or one with that provider, is not installed.
         """
@@ -84,11 +84,12 @@ class Backend(ABC):
             bundle: an opened bundle.
             precision: its name in the manifest.
             provider: what the library runs on.
-            threads: of one run; 0 leaves it to the library.
-            trust_engines: open an engine that this machine did not build; an ONNX file is no program.
+            threads: the number of threads of one run; 0 leaves it to the library.
+            trust_engines: open an engine that this machine did not build. An ONNX file needs no trust: it is not a
+                program.
 
         Raises:
-            BundleError: no such precision in it, a file is changed, or the library does not take it.
+            BundleError: the bundle has no such precision, a file was changed, or the library does not support it.
             InputError: the provider is unknown or does not start.
             MissingExtraError: the library is not installed.
         """
@@ -100,7 +101,7 @@ class Backend(ABC):
             raise BundleError(f"'{bundle.path / record.file}': {error}") from error
 
     def ways(self, bundle: Bundle) -> list[tuple[str, str]]:
-        """The precisions of a bundle, each with a provider, that are worth an attempt to open here.
+        """The pairs of precision and provider that may be able to run the bundle here.
 
         Raises:
             MissingExtraError: the library is not installed.
@@ -114,7 +115,7 @@ class Backend(ABC):
         ]
 
     def broken(self, bundle: Bundle, precision: str | None = None) -> dict[str, str]:  # noqa: ARG002
-        """The files of a bundle, or of one of its precisions, that are this backend's own and broken: name → why."""
+        """The broken files of a bundle, or of one of its precisions, that belong to this backend: name → reason."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""The TensorRT engines of a bundle: built here from its ONNX files, opened only where they fit and are trusted."""
+"""The TensorRT engines of a bundle: built here from its ONNX files, opened only if they fit and are trusted."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from sskt_edge.inference.backends.tensorrt.session import TensorRtSession
 from sskt_edge.inference.backends.tensorrt.sidecar import Sidecar, differences, parse
 from sskt_edge.inference.session import Session
 
-# What ONNX Runtime's CPU alone takes is nothing for TensorRT.
+# TensorRT does not support the files that are made for ONNX Runtime's CPU kernels alone.
 PRECISIONS = ("fp32", "fp16", "int8")
 
 
 class BundleEngine(NamedTuple):
-    """An engine of a bundle: its plan's name in it, and the sidecar."""
+    """An engine of a bundle: the name of its plan in the bundle, and its sidecar."""
 
     plan: str
     sidecar: Sidecar
 
 
 class BundleEngines(NamedTuple):
-    """The engines of a bundle, whatever machine they are for.
+    """The engines of a bundle, whatever machine they were built for.
 
     Attributes:
-        whole: those that are what their sidecars say.
-        broken: the plans whose sidecar is missing or broken, or is of another plan or another ONNX file → the error.
+        whole: the engines that match their sidecars.
+        broken: plan → error, for each plan whose sidecar is missing or broken, or belongs to another plan or ONNX file.
     """
 
     whole: list[BundleEngine]
     broken: dict[str, BundleError]
 
     def broken_of(self, precision: str) -> list[str]:
-        """The broken plans of a precision by their names, and those whose names tell none."""
+        """The broken plans of a precision, judged by their names, and those whose names tell no precision."""
         named = {plan: plan.removesuffix(".plan").rpartition("-")[2] for plan in self.broken}
         return [plan for plan, name in named.items() if name == precision or name not in PRECISIONS]
 
 
 def engines(bundle: Bundle) -> list[BundleEngine]:
-    """The engines of a bundle, whatever machine they are for.
+    """The engines of a bundle, whatever machine they were built for.
 
     Raises:
         BundleError: one of them is broken.
@@ -60,7 +60,7 @@ def engines(bundle: Bundle) -> list[BundleEngine]:
 
 
 def look_at_engines(bundle: Bundle) -> BundleEngines:
-    """The engines of a bundle, those that are broken apart."""
+    """The engines of a bundle, with the broken ones listed separately."""
     found = BundleEngines([], {})
     for name in bundle.manifest.files:
         if name.startswith(f"{ENGINES}/") and name.endswith(".plan"):
@@ -78,25 +78,25 @@ def build_engines(
     compute_capabilities: Sequence[str] = (),
     progress: Progress = QUIET,
 ) -> tuple[Bundle, dict[str, Built]]:
-    """Build engines into a bundle, with the TensorRT that is installed; those of the same library and GPU are replaced.
+    """Build engines into a bundle with the installed TensorRT; engines for the same library and GPU are replaced.
 
-    Each is written as soon as it is built. What is broken of its precision in the bundle goes then.
+    Each engine is written as soon as it is built; broken engines of its precision are then removed from the bundle.
 
     Args:
-        bundle: where the ONNX files are, and the engines go.
-        precisions: of the engines; all that the bundle has and TensorRT takes if None.
-        flavour: which TensorRT; the one that fits this machine if left out.
-        compute_capabilities: of the GPUs to build for, where the library builds ahead of time.
+        bundle: the bundle that has the ONNX files and receives the engines.
+        precisions: the precisions to build; None means all in the bundle that TensorRT supports.
+        flavour: which TensorRT to use; by default the one that fits this machine.
+        compute_capabilities: the GPUs to build for, if the library builds ahead of time.
         progress: draws the bars.
 
     Returns:
         The bundle, opened again, and what was built.
 
     Raises:
-        BundleError: it has no such precision, or a file is changed.
+        BundleError: the bundle has no such precision, or a file was changed.
         MissingExtraError: no TensorRT is installed.
-        NetworkError: TensorRT does not take a network; the engines before it are in the bundle.
-        WorkError: a build failed; as above.
+        NetworkError: TensorRT does not support a network; the engines that were built before it are in the bundle.
+        WorkError: a build failed; the engines that were built before it are in the bundle.
     """
     chosen = flavours.choose(flavour)
     manifest = bundle.manifest
@@ -104,7 +104,7 @@ def build_engines(
     built: dict[str, Built] = {}
     records = {precision: bundle.precision(precision) for precision in wanted}
     if others := [precision for precision in wanted if precision not in PRECISIONS]:
-        raise BundleError(f"TensorRT takes no {', '.join(others)}; it takes: {', '.join(PRECISIONS)}.")
+        raise BundleError(f"TensorRT does not support {', '.join(others)}; it supports: {', '.join(PRECISIONS)}.")
     for precision, record in records.items():
         one = build_engine(
             bundle.read(record.file),
@@ -118,7 +118,7 @@ def build_engines(
         )
         built[precision] = one
         files = files_of(one)
-        # Remembered first: an engine that is in no bundle yet does no harm on the list.
+        # Add it to the list first: an entry for an engine that is not in a bundle yet does no harm.
         _remember([content for name, content in files.items() if name.endswith((".plan", ".timing"))], progress)
         bundle = bundle.with_files(files, progress, _broken_files(bundle, precision))
     return bundle, built
@@ -128,8 +128,7 @@ def open_engine(bundle: Bundle, precision: str, trust_engines: bool = False) -> 
     """A session of the bundle's engine for this machine.
 
     Raises:
-        BundleError: the bundle has no engine of that precision, none that fits this machine, or none that may be
-            trusted.
+        BundleError: the bundle has no engine of that precision, or none that fits this machine and is trusted.
         MissingExtraError: no TensorRT is installed.
         InputError: no GPU answers.
     """
@@ -171,7 +170,7 @@ def _engine(bundle: Bundle, plan: str) -> BundleEngine:
         raise BundleError(f"{where} has no sidecar. {again}")
     sidecar = parse(bundle.read(sidecar_name), rebuild)
     if sidecar.plan_sha256 != bundle.manifest.files[plan].sha256:
-        raise BundleError(f"{where} is not the engine that its sidecar is of. {again}")
+        raise BundleError(f"{where} is not the engine that its sidecar describes. {again}")
     record = bundle.manifest.precisions.get(sidecar.network)  # type: ignore[call-overload]
     if record is None or sidecar.onnx_sha256 != record.sha256:
         raise BundleError(f"{where} was built from another {sidecar.network} file than the bundle's. {again}")
@@ -179,13 +178,13 @@ def _engine(bundle: Bundle, plan: str) -> BundleEngine:
 
 
 def _broken_files(bundle: Bundle, precision: str) -> list[str]:
-    """All that belongs to the broken engines of a precision."""
+    """The files of the broken engines of a precision."""
     stems = {plan.removesuffix(".plan") for plan in look_at_engines(bundle).broken_of(precision)}
     return [name for name in bundle.manifest.files if name.rpartition(".")[0] in stems]
 
 
 def _remember(contents: Sequence[bytes], progress: Progress) -> None:
-    """Put them on the list of what was built here; where that cannot be written, they are good all the same."""
+    """Add engines to the list of those built here. They are usable even if the list cannot be written."""
     try:
         for content in contents:
             trust.remember(hashlib.sha256(content).hexdigest(), progress)
@@ -213,7 +212,7 @@ def _stem(flavour: str, version: str, gpu: str | None, precision: str) -> str:
 
 
 def _timing_cache(bundle: Bundle, flavour: Flavour, precision: str) -> bytes:
-    """What an earlier build on this machine measured; another user's cache is never given to native code."""
+    """The measurements of an earlier build on this machine; another user's cache is never passed to native code."""
     gpu = cuda.device()
     name = f"{_stem(flavour.name, flavour.version, gpu.name if gpu else None, precision)}.timing"
     record = bundle.manifest.files.get(name)

@@ -1,4 +1,4 @@
-"""One precision of a bundle, opened to be run by one library."""
+"""Open one precision of a bundle with one library."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def open_session(
         backend: the library, by its name in the catalogue; "tensorrt" runs an engine of the bundle, the others its
             ONNX file.
         provider: what the library runs on.
-        threads: of one run; 0 leaves it to the library.
+        threads: the number of threads of one run; 0 leaves it to the library.
         trust_engines: open an engine that this machine did not build.
 
     Raises:
-        BundleError: no such precision in it, a file is changed, or the backend does not take it.
-        InputError: no such backend or provider.
+        BundleError: the bundle has no such precision, a file was changed, or the backend does not support it.
+        InputError: the backend or provider does not exist.
         MissingExtraError: the backend's package is not installed.
     """
     return backend_named(backend).open_precision(bundle, precision, provider, threads, trust_engines)

@@ -1,4 +1,4 @@
-"""Every way in which this machine can run a bundle, opened: each precision by each library that takes it."""
+"""Open a bundle in every way that this machine can run it: each precision with each library that supports it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sskt_edge.inference.session import Session
 
 
 class OpenSession(NamedTuple):
-    """One precision, and the session that runs it."""
+    """One precision and the session that runs it."""
 
     precision: str
     runner: Runner
@@ -23,12 +23,12 @@ class OpenSession(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Such as "fp32 onnxruntime-cpu"."""
+        """The precision and the runner, such as "fp32 onnxruntime-cpu"."""
         return f"{self.precision} {self.runner.name}"
 
 
 class OpenSessions(NamedTuple):
-    """What could be opened, and why the rest could not: name → reason."""
+    """The sessions that could be opened, and why the rest could not: name → reason."""
 
     opened: list[OpenSession]
     unavailable: dict[str, str]
@@ -42,21 +42,21 @@ def open_sessions(
     threads: int = 0,
     trust_engines: bool = False,
 ) -> OpenSessions:
-    """Open what a bundle can be run by here.
+    """Open a bundle in every way that this machine can run it.
 
     Args:
         bundle: an opened bundle.
-        precision: this one alone.
-        backend: this library alone.
-        provider: on this alone.
-        threads: of one run; 0 leaves it to the library.
+        precision: open this precision only.
+        backend: use this library only.
+        provider: use this provider only.
+        threads: the number of threads of one run; 0 leaves it to the library.
         trust_engines: open engines that this machine did not build.
 
     Raises:
-        InputError: what was asked for cannot be opened, or nothing can.
+        InputError: what was asked for, or everything, cannot be opened.
     """
     ways = _ways(bundle, precision, backend, provider)
-    # What was asked for and is not among them says itself why.
+    # If what was asked for is not among them, opening it raises the reason.
     ways = ways or [(precision or "fp32", Runner(backend or next(iter(BACKENDS)), provider or "auto"))]
     sessions = OpenSessions([], {})
     failures: list[SsktEdgeError] = []
@@ -78,7 +78,7 @@ def open_sessions(
 
 
 def _ways(bundle: Bundle, precision: str | None, backend: str | None, provider: str | None) -> list[tuple[str, Runner]]:
-    """Each precision of the bundle with each runner that may open it here, of those that were asked for."""
+    """The requested pairs of precision and runner that may be able to run the bundle here."""
     found: list[tuple[str, Runner]] = []
     for entry in BACKENDS.values():
         with suppress(MissingExtraError):
@@ -92,7 +92,7 @@ def _ways(bundle: Bundle, precision: str | None, backend: str | None, provider: 
 
 
 def _not_built_for(bundle: Bundle, entry: BackendEntry, provider: str | None) -> list[tuple[str, Runner]]:
-    """A provider that was asked for by name, where the library is installed without it: opening it says so."""
+    """A provider that was requested by name but is missing from the installed library; opening it says so."""
     if not entry.runs_files or provider in backend_named(entry.name).providers():
         return []
     return [

@@ -1,4 +1,4 @@
-"""What runs ONNX files here: each backend that does, with each thing that it runs on."""
+"""The runners of ONNX files on this machine: each backend with each of its providers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sskt_edge.inference.session import Session
 
 @dataclass(frozen=True)
 class Runner:
-    """A backend, and what it runs on.
+    """A backend with one of its providers.
 
     Attributes:
         backend: its name in the catalogue.
@@ -24,14 +24,14 @@ class Runner:
 
     @property
     def name(self) -> str:
-        """Such as "onnxruntime-cpu"."""
+        """The backend and the provider, such as "onnxruntime-cpu"."""
         return f"{self.backend}-{self.provider}"
 
     def open(self, content: bytes, shape: tuple[int, ...], max_batch: int, threads: int = 0) -> Session:
         """A session of an ONNX file that takes uint8 [N,*shape].
 
         Raises:
-            NetworkError: the library does not take the network.
+            NetworkError: the library does not support the network.
             InputError: the provider does not start.
         """
         backend = backend_named(self.backend)
@@ -45,7 +45,7 @@ def judge() -> Runner:
 
 
 def runners_here() -> tuple[Runner, ...]:
-    """The runners whose library is installed; whether a provider starts shows when a session is opened."""
+    """The runners whose library is installed; whether a provider starts is known only when a session is opened."""
     found = []
     for entry in BACKENDS.values():
         if entry.runs_files:
@@ -58,7 +58,7 @@ def runners_here() -> tuple[Runner, ...]:
 
 
 def runners_of(precision: str, runners: tuple[Runner, ...]) -> tuple[Runner, ...]:
-    """Those that take a precision's file."""
+    """The runners that support a precision's file."""
     return tuple(runner for runner in runners if precision in _taken_by(runner))
 
 

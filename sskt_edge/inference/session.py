@@ -1,6 +1,6 @@
-"""The one contract of whatever turns images into logits: uint8, channels last, in; float32 out; all scaling inside.
+"""The contract of everything that turns images into logits: uint8, channels last, in; float32 out; scaling inside.
 
-A shape is that of one image without the batch: (S,S,3), or (T,S,S,3) for a clip of T frames.
+A shape describes one image without the batch: (S,S,3), or (T,S,S,3) for a clip of T frames.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sskt_edge.common.errors import DataError, NetworkError
 from sskt_edge.common.progress import QUIET, Progress
 
-# What the input and the output of every exported network are called.
+# The names of the input and the output of every exported network.
 INPUT_NAME, OUTPUT_NAME = "images", "logits"
 
 
@@ -26,8 +26,8 @@ class Session(Protocol):
         provider: what really runs it: "cpu", "cuda".
         precision: what it really computes in: "fp32", "bf16", "fp16".
         versions: the versions of the libraries that take part.
-        max_batch: how many images are run at once; larger batches are split. A session with a fixed batch fills up
-            the last part, so that every run has exactly this many.
+        max_batch: how many images are run at once; larger batches are split. A session with a fixed batch pads the last
+            part, so that every run has exactly this many images.
     """
 
     backend: str
@@ -41,12 +41,12 @@ class Session(Protocol):
 
 
 class Phases(NamedTuple):
-    """Where the time of one run went, in seconds by the device's own clock; the host's part is in none of them.
+    """The phases of one run in seconds, by the device's own clock; the host's time is not included.
 
     Attributes:
-        copy_in: images to the device.
+        copy_in: the copy of the images to the device.
         compute: the network.
-        copy_out: logits back.
+        copy_out: the copy of the logits back.
     """
 
     copy_in: float
@@ -56,17 +56,17 @@ class Phases(NamedTuple):
 
 @runtime_checkable
 class TimedSession(Protocol):
-    """A session of a device with memory of its own, which can tell copying from computing."""
+    """A session on a device with its own memory, which can time copies and computation separately."""
 
     def timed(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], Phases]:
-        """uint8 [N,*shape] → float32 [N,classes], and where the time went."""
+        """uint8 [N,*shape] → float32 [N,classes], and the time of each phase."""
 
 
 def check_images(images: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
     """Check that `images` are uint8 [N,*shape], N ≥ 1.
 
     Raises:
-        DataError: another type or shape.
+        DataError: they have another type or shape.
     """
     if images.dtype != np.uint8 or tuple(images.shape[1:]) != shape or len(images) == 0:
         raise DataError(
@@ -76,15 +76,16 @@ def check_images(images: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
 
 
 def other_form(got: str, shape: tuple[int, ...]) -> NetworkError:
-    """The error for a network whose input or output is not what a session takes."""
+    """The error for a network whose input or output does not have the form that a session expects."""
     return NetworkError(
-        f"The network has another form: got {got or 'nothing'}; expected one input uint8 {batch_of(shape)} and one "
-        "output float32 [N,classes], N dynamic. Put scaling and layout inside the graph and export it again."
+        f"The network's input or output has another form: got {got or 'nothing'}; expected one input uint8 "
+        f"{batch_of(shape)} and one output float32 [N,classes], N dynamic. Put scaling and layout inside the graph and "
+        "export it again."
     )
 
 
 def batch_of(shape: tuple[int, ...]) -> str:
-    """How a batch of this shape is written in a message: (8, 8, 3) → "[N,8,8,3]"."""
+    """The shape of a batch as messages show it: (8, 8, 3) → "[N,8,8,3]"."""
     return f"[N,{','.join(map(str, shape))}]"
 
 
@@ -94,7 +95,7 @@ def run_in_parts(
     size: int,
     fixed: bool,
 ) -> npt.NDArray[np.float32]:
-    """Run `images` in parts of at most `size`; if `fixed`, of exactly `size`: black images fill the last one up.
+    """Run `images` in parts of at most `size`; if `fixed`, of exactly `size`, where black images pad the last part.
 
     uint8 [N,*shape] → float32 [N,classes].
     """
@@ -112,7 +113,7 @@ def run_batches(
     """Run all images, `batch` at a time, with a bar. uint8 [N,*shape] → float32 [N,classes].
 
     Raises:
-        NetworkError: the session gives another number of classes.
+        NetworkError: the session's output has another number of classes.
     """
     logits = np.empty((len(images), classes), dtype=np.float32)
     with progress.bar("inference", len(images)) as bar:
@@ -120,8 +121,8 @@ def run_batches(
             part = session.run(images[start : start + batch])
             if part.shape != logits[start : start + batch].shape:
                 raise NetworkError(
-                    f"The network answered {list(part.shape)}, expected "
-                    f"{list(logits[start : start + batch].shape)}: it has other classes. Export it again."
+                    f"The network's output is {list(part.shape)}, expected "
+                    f"{list(logits[start : start + batch].shape)}: the number of classes differs. Export it again."
                 )
             logits[start : start + batch] = part
             bar.advance(len(part))

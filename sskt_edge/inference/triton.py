@@ -1,6 +1,6 @@
-"""A bundle as a model repository of the Triton Inference Server: a model for each ONNX file and each TensorRT engine.
+"""A bundle as a model repository for the Triton Inference Server, with one model per ONNX file and TensorRT engine.
 
-No Triton has served one of these yet in this project's tests: they compare the configuration with the bundle.
+No Triton server has loaded one in this project's tests yet: they compare the configuration with the bundle.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sskt_edge.inference.session import INPUT_NAME, OUTPUT_NAME
 _VERSION = "1"
 _LABELS = "labels.txt"
 _QUEUE_MICROSECONDS = 1000  # how long a request may wait for others to share its batch
-# What runs nowhere but on a CPU is served there; other ONNX files on a GPU where the server has one.
+# Files that run only on a CPU are served on it; other ONNX files are served on a GPU if the server has one.
 _ON_CPU = ("int8-cpu",)
 
 
@@ -33,9 +33,9 @@ class Model:
     Attributes:
         name: its folder.
         backend: Triton's backend.
-        file: what the backend looks for.
-        content: of that file.
-        on: what it is served on.
+        file: the file name that the backend looks for.
+        content: the content of that file.
+        on: the kind of device that serves it.
     """
 
     name: str
@@ -48,18 +48,19 @@ class Model:
 def triton_from_bundle(bundle: Bundle, path: Path) -> list[str]:
     """Write a model repository to `path`, which must not exist.
 
-    Engines of TensorRT for RTX are left out: Triton's TensorRT backend does not load them. So are those that this user
-    did not build on this machine: to serve an engine is to run it. A Triton serves those of its own TensorRT only.
+    Engines of TensorRT for RTX are left out: Triton's TensorRT backend does not load them. Engines that this user did
+    not build on this machine are left out too, since serving an engine runs it. A Triton server can load only engines
+    of its own TensorRT version.
 
     Returns:
         The names of the models.
 
     Raises:
-        BundleError: `path` exists, a file of the bundle is changed, or an engine takes no single image.
-        StorageError: the disk does not take the files.
+        BundleError: `path` exists, a file of the bundle was changed, or an engine does not accept a single image.
+        StorageError: the files cannot be written.
     """
     if path.exists():
-        raise BundleError(f"'{path}' exists; a model repository is written to a folder of its own. Name another one.")
+        raise BundleError(f"'{path}' exists; a model repository is written to a new folder. Name another one.")
     models = _models(bundle)
     labels = "".join(f"{_one_line(name)}\n" for name in bundle.manifest.classes)
     with folder_written_whole(path) as folder:
@@ -72,11 +73,11 @@ def triton_from_bundle(bundle: Bundle, path: Path) -> list[str]:
 
 
 def configuration(model: Model, manifest: Manifest) -> str:
-    """config.pbtxt: the input and output that the bundle promises, batches that Triton gathers itself.
+    """The content of config.pbtxt: the bundle's input and output, and dynamic batching by Triton.
 
     Args:
-        model: which one.
-        manifest: of the bundle.
+        model: the model to describe.
+        manifest: the manifest of the bundle.
     """
     spec = manifest.input
     sizes = ", ".join(str(size) for size in sorted({spec.batch.opt, spec.batch.max}))
@@ -131,14 +132,14 @@ def _models(bundle: Bundle) -> list[Model]:
     ]
     if built and (smallest := bundle.manifest.input.batch.min) > 1:
         raise BundleError(
-            f"'{bundle.path}' has engines for batches of {smallest} and more, and Triton would send them single "
-            "images. Make it for those too: sskt-edge export RUN --set export.batch.min=1 --trt."
+            f"'{bundle.path}' has engines for batches of at least {smallest}, but Triton would send them single "
+            "images. Export for single images too: sskt-edge export RUN --set export.batch.min=1 --trt."
         )
     return [*onnx, *built]
 
 
 def _word(text: str) -> str:
-    """What Triton and every file system take as a name."""
+    """A name that Triton and every file system accept."""
     return re.sub(r"[^A-Za-z0-9_]+", "_", text)
 
 

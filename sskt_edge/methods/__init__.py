@@ -1,1 +1,1 @@
-"""What a target learns from what: a folder a method, with its options (no torch) and its learner."""
+"""The training methods: one folder for each, with its options (without torch) and its learner."""

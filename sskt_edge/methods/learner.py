@@ -1,4 +1,4 @@
-"""The seam of the methods: what the training loop asks of one. The loop knows no method."""
+"""The interface between methods and the training loop. The loop does not know any specific method."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 
 
 class TaskLoss(Protocol):
-    """What a learner needs of the task."""
+    """The part of the task that a learner needs."""
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The task's loss, a mean over the batch. [B,K] logits, the labels of B images → scalar."""
 
 
 class TaughtBy(NamedTuple):
-    """A source, as a learner needs to know it.
+    """The facts about a source that a learner needs.
 
     Attributes:
-        classes: how many logits it gives.
-        alpha: the weight that the recipe gives it; None: the method's own.
+        classes: the number of its logits.
+        alpha: its weight in the recipe; None means the method's own.
     """
 
     classes: int
@@ -30,11 +30,11 @@ class TaughtBy(NamedTuple):
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a learner answers to a batch of B + U images, the U unlabelled ones last.
+    """A learner's outputs for a batch of B + U images, the U unlabelled ones last.
 
     Attributes:
-        primary: logits of the target, [B+U,K].
-        branches: source → logits of its branch, [B+U,C].
+        primary: the target's logits, [B+U,K].
+        branches: source → its branch's logits, [B+U,C].
     """
 
     primary: Tensor
@@ -42,19 +42,19 @@ class Outputs:
 
 
 class Learner(nn.Module):
-    """A target with whatever a method hangs on it for the length of the training.
+    """A target together with everything that a method attaches to it for the training.
 
     A method's entry in the catalogue names a function
 
         (options, primary, spec, sources) → Learner
 
-    where `options` is the recipe's [method], `primary` the target, `spec` says where its stages are, and `sources` maps
-    the name of each source that takes part to what it is. What it initialises at random, it draws from torch's
-    generator, which is seeded before the call.
+    where `options` is the recipe's [method], `primary` is the target, `spec` says where its stages are, and `sources`
+    maps the name of each participating source to its facts. Random initial values are drawn from torch's generator,
+    which is seeded before the call.
 
     Attributes:
-        primary: the target, an untouched module.
-        weights: each further term of the loss by its name → its weight in the total, in the order of a table's columns.
+        primary: the target, an unmodified module.
+        weights: name of each further loss term → its weight in the total, in the order of the table's columns.
     """
 
     def __init__(self, primary: nn.Module, weights: Mapping[str, float]) -> None:
@@ -67,13 +67,13 @@ class Learner(nn.Module):
         return Outputs(self.primary(images))
 
     def losses(self, outputs: Outputs, labels: Tensor, soft: Mapping[str, Tensor], task: TaskLoss) -> dict[str, Tensor]:
-        """What is minimised, and of what it is made.
+        """The loss to be minimised, and its terms.
 
         Args:
-            outputs: of B + U images.
-            labels: of the first B.
-            soft: source → its own logits for the same views, [B+U,C].
-            task: what the labels mean.
+            outputs: the outputs for B + U images.
+            labels: the labels of the first B images.
+            soft: source → its logits for the same views, [B+U,C].
+            task: the task that says what the labels mean.
 
         Returns:
             Scalars: "total", to be minimised; "primary", the task's loss; and each further term before its weight.
@@ -81,5 +81,5 @@ class Learner(nn.Module):
         raise NotImplementedError
 
     def strip(self) -> nn.Module:
-        """The primary network alone: the same module that was trained, with nothing of the method left."""
+        """The primary network alone: the same module that was trained, without any part of the method."""
         return self.primary

@@ -1,4 +1,4 @@
-"""What an export may lay over its run's recipe: how the network leaves, not how it was trained."""
+"""The recipe values that an export may override: how the network is exported, not how it was trained."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def with_options(
     devices: Sequence[str] | None = None,
     overrides: Sequence[str] = (),
 ) -> Recipe:
-    """The recipe with what is said at export.
+    """The recipe of a run with the options of an export.
 
     Args:
-        recipe: that of the run.
-        precisions: instead of export.precisions.
-        devices: instead of export.devices.
-        overrides: KEY=VALUE, of export.* and data.root.
+        recipe: the recipe of the run.
+        precisions: replaces export.precisions.
+        devices: replaces export.devices.
+        overrides: KEY=VALUE, for export.* and data.root.
 
     Raises:
-        RecipeError: another key, or a value that does not fit.
+        RecipeError: the key is another one, or the value is not valid.
     """
     for override in overrides:
         key = override.partition("=")[0].strip()
         if key in _TRAINED_WITH or not (key.startswith("export.") or key == "data.root"):
             raise RecipeError(
-                f"--set {override}: the run was trained with it. At export only export.* (but "
+                f"--set {override}: this value was fixed by the training. At export only export.* (except "
                 f"{', '.join(_TRAINED_WITH)}) and data.root can be set."
             )
     tree: dict[str, Any] = recipe.model_dump()

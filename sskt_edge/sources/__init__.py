@@ -1,1 +1,1 @@
-"""Frozen heavy networks and what they say of the images."""
+"""Sources: frozen heavy networks, and their soft labels of the images."""

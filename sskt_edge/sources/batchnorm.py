@@ -16,13 +16,13 @@ from sskt_edge.sources.source import Source, TorchSource
 def recalibrate(source: Source, batches: Iterable[NDArray[np.uint8]]) -> None:
     """Replace the BatchNorm statistics of a source by those of the images, in one pass, in place.
 
-    As torch.optim.swa_utils.update_bn, but nothing except BatchNorm leaves eval mode (no dropout, no stochastic depth,
-    no random numbers), and a batch weighs as much as it has images, so that a small last one does not distort the mean.
+    This is like torch.optim.swa_utils.update_bn, but only BatchNorm leaves eval mode (no dropout, no stochastic depth,
+    no random numbers), and batches are weighted by their size, so that a small last batch does not distort the mean.
     The facts keep the frozen weights and gain the digest of the batches, so they are the same on every device.
 
     Args:
         source: the source to change.
-        batches: uint8 [B,S,S,3] each.
+        batches: batches of images, uint8 [B,S,S,3] each.
 
     Raises:
         DataError: no images are given.
@@ -52,5 +52,5 @@ def recalibrate(source: Source, batches: Iterable[NDArray[np.uint8]]) -> None:
             norm.momentum = momentum
             norm.eval()
     if not seen:
-        raise DataError(f"Source '{source.name}' got no images to take BatchNorm statistics from. Check data.root.")
+        raise DataError(f"Source '{source.name}' got no images to compute BatchNorm statistics from. Check data.root.")
     source.facts = {**source.facts, "batchnorm": "recalibrated", "images": digest.hexdigest()}

@@ -1,4 +1,4 @@
-"""A network of a library with weights from a file: how many classes it has is read from the file."""
+"""A library's network with weights from a file, which also gives the number of classes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def network_from_checkpoint(part: SourceOptions, checkpoint: str, build: Callabl
         build: number of classes → the network, initialised in any way.
 
     Raises:
-        CheckpointError: the file is missing, broken, or of another network or another number of classes.
+        CheckpointError: the file is missing or broken, or belongs to another network or number of classes.
     """
     weights = read_weights(Path(checkpoint))
     network = build(_USUAL)
     weights = named_as(network, weights)
-    # The last weight of every classifier in torchvision and timm is that of its last layer; a file may be in any order.
+    # In torchvision and timm the last weight of every classifier belongs to its last layer; a file may have any order.
     last = [key for key in network.state_dict() if key.endswith(".weight")][-1]
     found = len(weights[last]) if last in weights else None
     if found and part.classes not in (None, found):

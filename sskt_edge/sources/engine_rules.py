@@ -1,4 +1,4 @@
-"""Which engines a recipe allows, and how near to the reference they must come."""
+"""Which engines a recipe allows, and how close to the reference their answers must be."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sskt_edge.sources.fill_record import GateRecord
 
 @dataclass(frozen=True)
 class EngineRules:
-    """What a recipe says of the engines of its sources.
+    """A recipe's rules for the engines of its sources.
 
     Attributes:
-        backend: the only library that may be taken, or "auto".
-        precision: the only precision that may be taken, or "auto".
-        gate: how far an engine may be from the reference.
+        backend: the only library that is allowed, or "auto".
+        precision: the only precision that is allowed, or "auto".
+        gate: how far an engine's answers may be from the reference's.
     """
 
     backend: str = "auto"
@@ -25,15 +25,15 @@ class EngineRules:
 
     @property
     def allow_all(self) -> bool:
-        """Whether every engine may be taken."""
+        """Whether every engine is allowed."""
         return self.backend == self.precision == "auto"
 
     def allow(self, engine: SourceEngine) -> bool:
-        """Whether an engine may be taken, if it passes the gate."""
+        """Whether an engine is allowed, provided that it passes the gate."""
         return self.backend in ("auto", engine.backend) and self.precision in ("auto", engine.precision)
 
     def accept(self, record: GateRecord) -> bool:
-        """Whether an engine of which the gate found this would pass it now."""
+        """Whether an engine with this record would pass the gate of this recipe."""
         return (
             record.kl <= self.gate.kl
             and record.agreement >= self.gate.agreement

@@ -1,4 +1,4 @@
-"""Which engine asks a source: one whose labels the store has already, else the fastest that passes the gate."""
+"""Select the engine of a source: one whose labels are stored already, else the fastest that passes the gate."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.stored_engines import MOST_UNJUDGED, StoredEngines
 
-# A trial takes the time of about half as many views by the reference; it should not take longer than what it saves.
+# A trial takes about as long as the reference takes for half as many views. It should not take longer than it saves.
 _FEW = MOST_UNJUDGED
-# Measuring how long they take would take as long as this many batches.
+# Measuring the speed takes as long as this many batches.
 _SHORT = 2
-# Another engine must be done this many times sooner than one with a part of the labels: trial speeds are noisy.
+# Another engine must finish this many times sooner than one that has part of the labels, since trial speeds are noisy.
 _CLEARLY = 1.25
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """By which engine a source is asked.
+    """The engine that a source is asked with.
 
     Attributes:
-        engine: what runs it.
-        why: the reason.
-        verdicts: of the engines that were measured for it; empty if none was.
-        images_per_second: its speed, if that was measured.
-        stored: its labels, where it cannot run here and the store has all of them.
+        engine: the engine that runs the source.
+        why: the reason for the choice.
+        verdicts: the verdicts on the engines that were measured; empty if none was.
+        images_per_second: its speed, if it was measured.
+        stored: its labels, if it cannot run here but the store has all of them.
     """
 
     engine: SourceEngine
@@ -44,17 +44,17 @@ class EngineChoice:
 
     @property
     def verdict(self) -> GateVerdict | None:
-        """Of the chosen engine, if it was measured."""
+        """The verdict on the chosen engine, if it was measured."""
         return next((verdict for verdict in self.verdicts if verdict.engine == self.engine), None)
 
 
 class EngineSelector:
-    """Chooses by which engine a source is asked.
+    """Chooses the engine that a source is asked with.
 
     Args:
-        query: what the source is asked.
+        query: the source and its views.
         rules: which engines the recipe allows, and the gate's limits.
-        store: where labels are kept; None if they are not.
+        store: the store of labels; None if labels are not kept.
         progress: shows the trials.
     """
 
@@ -66,11 +66,11 @@ class EngineSelector:
         """Choose the engine.
 
         Args:
-            pinned: the name of the engine that a training was started with; no other is taken then.
+            pinned: the name of the engine that a training was started with; then only that one is used.
 
         Raises:
             InputError: no engine that the recipe allows, or that the training was started with, runs here.
-            ParityError: those that the recipe allows are refused by the gate.
+            ParityError: all engines that the recipe allows are refused by the gate.
         """
         if pinned:
             return self._as_the_run_began(pinned)
@@ -86,10 +86,10 @@ class EngineSelector:
         return self.fastest(self._try(allowed), allowed)
 
     def survey(self) -> EngineChoice:
-        """What `choose` would take, with a verdict on every engine that the recipe allows.
+        """The choice that `choose` would make, with a verdict on every engine that the recipe allows.
 
         Raises:
-            InputError, ParityError: as choose.
+            InputError, ParityError: as for choose.
         """
         allowed = self._allowed()
         verdicts = self._try(allowed)
@@ -100,14 +100,14 @@ class EngineSelector:
         return replace(choice, verdicts=tuple(verdicts))
 
     def fastest(self, verdicts: Sequence[GateVerdict], allowed: Sequence[SourceEngine]) -> EngineChoice:
-        """The fastest engine that passed, or one that has a part of the labels if no other would be clearly sooner.
+        """The fastest engine that passed, or one that has part of the labels if no other would be clearly faster.
 
         Args:
-            verdicts: the reference's first.
-            allowed: the engines that may be taken.
+            verdicts: the verdicts, that of the reference first.
+            allowed: the engines that are allowed.
 
         Raises:
-            ParityError: none did.
+            ParityError: none passed.
         """
         passed = [verdict for verdict in verdicts if verdict.passed and verdict.engine in allowed]
         if not passed:
@@ -119,12 +119,12 @@ class EngineSelector:
             started = [verdict for verdict in passed if missing[verdict.engine] < self._query.views]
             first = min(started, key=lambda verdict: seconds[verdict.engine], default=fastest)
             if first != fastest and seconds[first.engine] <= _CLEARLY * seconds[fastest.engine]:
-                why = "the store has a part of its labels, and no engine would be clearly sooner"
+                why = "the store has part of its labels, and no engine would be clearly faster"
                 return EngineChoice(first.engine, why, tuple(verdicts), first.images_per_second)
         return EngineChoice(fastest.engine, _compared(fastest, verdicts), tuple(verdicts), fastest.images_per_second)
 
     def _as_the_run_began(self, pinned: str) -> EngineChoice:
-        """The engine of a resumed run; it is judged again where it has more to ask, perhaps on another machine."""
+        """The engine of a resumed run. If more is to be asked, it is judged again: the machine may be another one."""
         query, why = self._query, "as the run began"
         absent = None if self._stored is None else self._stored.absent()
         if absent is not None and absent.engine.name == pinned:
@@ -139,10 +139,10 @@ class EngineSelector:
         return replace(self.fastest(self._try([engine]), [engine]), why=why)
 
     def _without_trial(self, allowed: Sequence[SourceEngine]) -> EngineChoice | None:
-        """The engine that needs no trial: the store has its labels, it is the only one, or little is left to ask."""
+        """An engine that needs no trial: the store has its labels, it is the only one, or little is left to ask."""
         stored = None if self._stored is None else self._stored.best(allowed)
         if stored is not None:
-            why = "the store has a part of its labels" if stored.missing else "the store has its labels"
+            why = "the store has part of its labels" if stored.missing else "the store has its labels"
             return EngineChoice(stored.engine, why, stored=None if stored.engine in allowed else stored.collection)
         if allowed[0] == self._query.source.engines()[0]:
             if len(allowed) == 1:
@@ -150,13 +150,13 @@ class EngineSelector:
                     allowed[0], "the only engine here" if self._rules.allow_all else "as the recipe says"
                 )
             if self._query.views <= _FEW:
-                return EngineChoice(allowed[0], "too few views to try others for")
+                return EngineChoice(allowed[0], "too few views for trials of others")
         return None
 
     def _timed(self, choice: EngineChoice) -> EngineChoice:
-        """The choice with its speed, measured on one batch, if much is to be stored and its speed is unknown.
+        """Measure the speed of the chosen engine on one batch, if it is unknown and many labels are to be stored.
 
-        The gate has not judged the engine by that, so no verdict is kept.
+        This is not a judgement by the gate, so no verdict is kept.
         """
         query = self._query
         if self._store is None or choice.stored is not None:
@@ -170,7 +170,7 @@ class EngineSelector:
         return replace(choice, images_per_second=verdict.images_per_second or None)
 
     def _try(self, engines: Sequence[SourceEngine]) -> list[GateVerdict]:
-        """Speed of the reference and of `engines` on real views, and what the gate says of each."""
+        """Try the reference and `engines` on real views. Returns their verdicts, with speeds."""
         source = self._query.source
         reference = source.engines()[0]
         tried = [reference, *(engine for engine in engines if engine != reference)]
@@ -180,14 +180,14 @@ class EngineSelector:
         """The engine of this name.
 
         Raises:
-            RunError: it does not run here any more.
+            RunError: it no longer runs here.
         """
         engines = self._query.source.engines()
         for engine in engines:
             if engine.name == name:
                 return engine
         raise RunError(
-            f"The run asked source '{self._query.source.name}' by {name}, but this machine has only {_names(engines)}. "
+            f"The run used {name} for source '{self._query.source.name}', but this machine has only {_names(engines)}. "
             f"Install it again (sskt-edge doctor says how), or start a new run without --resume."
         )
 
@@ -196,8 +196,8 @@ class EngineSelector:
 
         Raises:
             MissingExtraError: the recipe names a library that is not installed.
-            NetworkError: it names a precision that this machine has not.
-            RecipeError: there is none for another reason.
+            NetworkError: the recipe names a precision that this machine does not support.
+            RecipeError: no engine is allowed for another reason.
         """
         allowed = tuple(filter(self._rules.allow, self._query.source.engines()))
         if not allowed:
@@ -205,13 +205,13 @@ class EngineSelector:
         return allowed
 
     def _no_engine(self) -> InputError:
-        """Why none of the engines that the recipe allows runs here."""
+        """The error for a recipe that allows none of the engines here."""
         allowed = [engine for engine in ENGINES.values() if self._rules.allow(engine)]
         reasons: list[InputError] = []
         for engine in allowed:
             try:
                 engine_facts(engine, self._query.device)
-            except InputError as error:  # not installed, or not in this precision
+            except InputError as error:  # it is not installed, or does not support this precision
                 reasons.append(error)
         if allowed and len(reasons) == len(allowed):
             return reasons[0]

@@ -1,4 +1,4 @@
-"""What can run a source, known without running it."""
+"""The engines that can run a source, determined without running it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sskt_edge.targets.precision import bf16_instructions, has_fast_bf16
 
 @dataclass(frozen=True)
 class SourceEngine:
-    """A library and the precision that it computes in.
+    """A library, together with the precision that it computes in.
 
     Attributes:
         backend: the library.
-        precision: of its computing.
-        provider: what the library is to run on, where that is not left to the device.
+        precision: the precision that it computes in.
+        provider: what the library shall run on, if that does not follow from the device.
     """
 
     backend: str
@@ -34,7 +34,7 @@ class SourceEngine:
 
     @property
     def name(self) -> str:
-        """Such as "openvino-bf16" or "onnxruntime-tensorrt-fp32"."""
+        """The engine's name, such as "openvino-bf16" or "onnxruntime-tensorrt-fp32"."""
         return "-".join(filter(None, (self.backend, self.provider, self.precision)))
 
 
@@ -50,9 +50,9 @@ _GPU = ("cuda", "tensorrt")
 
 
 def engines_here(reference: SourceEngine, device: torch.device) -> tuple[SourceEngine, ...]:
-    """The reference, and what else is installed and runs where the reference runs.
+    """The reference, and the other installed engines that run on the same device.
 
-    Where that is a GPU, an engine of the CPU is not worth its export.
+    If that device is a GPU, CPU engines are not worth an export.
     """
     place = _place(reference, device)
     others = (engine for engine in ENGINES.values() if engine != reference)
@@ -60,24 +60,24 @@ def engines_here(reference: SourceEngine, device: torch.device) -> tuple[SourceE
 
 
 def engine_facts(engine: SourceEngine, device: torch.device) -> dict[str, Any]:
-    """What a label depends on besides the source: backend, precision, provider, versions, processor, torch's threads.
+    """The facts about an engine that a label depends on: backend, precision, provider, versions, processor, threads.
 
-    Known before a session is opened; `checked` refuses a session that does otherwise.
+    They are known before a session is opened; `checked` refuses a session that differs from them.
 
     Args:
-        engine: what runs the source.
-        device: where the training around it runs.
+        engine: the engine that runs the source.
+        device: the device of the training.
 
     Raises:
         MissingExtraError: the engine's library is not installed.
-        NetworkError: the engine's precision is none of this machine's.
+        NetworkError: this machine does not support the engine's precision.
     """
     versions = _versions(engine)
     provider = _provider(engine, device)
     if provider is None:
-        raise NetworkError(f"Engine '{engine.name}' does not run here: this {device.type} has no {engine.precision}.")
+        raise NetworkError(f"Engine '{engine.name}' does not run here: no {engine.precision} on this {device.type}.")
     name = _processor(engine, provider, device)
-    # On a CPU torch sums in another order with other threads; ONNX Runtime and OpenVINO gave the same bits.
+    # On a CPU torch's order of summation depends on the thread count; ONNX Runtime and OpenVINO gave the same bits.
     threads = {"threads": torch.get_num_threads()} if (engine.backend, provider) == ("torch", "cpu") else {}
     return {
         "backend": engine.backend,
@@ -90,7 +90,7 @@ def engine_facts(engine: SourceEngine, device: torch.device) -> dict[str, Any]:
 
 
 def engine_named_in(facts: object) -> SourceEngine | None:
-    """The engine that the "engine" of a label's facts tells of, here or not; None if it is unknown here."""
+    """The engine that a label's facts name under "engine", even if it is not installed; None if it is unknown here."""
     known = facts if isinstance(facts, dict) else {}
     provider = "tensorrt" if (known.get("backend"), known.get("provider")) == ("onnxruntime", "tensorrt") else ""
     named = (known.get("backend"), known.get("precision"), provider)
@@ -98,28 +98,28 @@ def engine_named_in(facts: object) -> SourceEngine | None:
 
 
 def processor_of(engine: SourceEngine, facts: dict[str, Any], device: torch.device) -> str | None:
-    """What of this machine's processor decides the labels of an engine with these facts; None if it has no such."""
+    """The features of this machine's processor that decide the labels of an engine; None if it does not have them."""
     provider = str(facts.get("provider"))
     return None if provider in _GPU and device.type != "cuda" else _processor(engine, provider, device)
 
 
 def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device, size: int, batch: int) -> Session:
-    """A session of an engine that runs ONNX files, with as many threads as torch has.
+    """A session of an engine that runs ONNX files, with the same number of threads as torch.
 
     Args:
-        content: the ONNX file, taking uint8 [N,size,size,3].
-        engine: what runs it.
-        device: where the training around it runs.
-        size: side of the images.
-        batch: of every run, exactly.
+        content: the ONNX file, whose input is uint8 [N,size,size,3].
+        engine: the engine that runs it.
+        device: the device of the training.
+        size: the side of the images.
+        batch: the exact batch size of every run.
 
     Raises:
-        NetworkError: the engine does not take the network, or not in the precision asked for.
+        NetworkError: the engine does not support the network, or not in the requested precision.
         InputError: the provider does not start.
         MissingExtraError: the engine's library is not installed.
     """
     facts = engine_facts(engine, device)
-    # An engine of TensorRT computes in the types of its graph.
+    # A TensorRT engine computes in the types of its graph.
     in_fp16 = engine.precision == "fp16" and not BACKENDS[engine.backend].runs_files
     session = backend_named(engine.backend).open_file(
         fp16_from_fp32(content) if in_fp16 else content,
@@ -134,7 +134,7 @@ def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device
 
 
 def checked(session: Session, engine: SourceEngine, device: torch.device) -> Session:
-    """The session, if it does what the engine's facts say.
+    """Check that a session does what the engine's facts say, and return it.
 
     Raises:
         NetworkError: it does not.
@@ -143,8 +143,8 @@ def checked(session: Session, engine: SourceEngine, device: torch.device) -> Ses
     for key in ("backend", "provider", "precision", "versions"):
         if getattr(session, key) != asked[key]:
             raise NetworkError(
-                f"Engine '{engine.name}': asked for {key} {asked[key]}, runs with {getattr(session, key)}. "
-                f"Take another one: labels.engine, labels.precision."
+                f"Engine '{engine.name}': asked for {key} {asked[key]}, but it runs with {getattr(session, key)}. "
+                f"Choose another engine: labels.engine, labels.precision."
             )
     return session
 
@@ -156,29 +156,29 @@ def _versions(engine: SourceEngine) -> dict[str, str]:
 
 
 def _provider(engine: SourceEngine, device: torch.device) -> str | None:
-    """What would run the engine; None if it is not installed, or not able to."""
+    """The provider that would run the engine; None if it is not installed or cannot run."""
     if engine.backend == "torch":
         return device.type if engine.precision in _torch_precisions(device) else None
     try:
         there = backend_named(engine.backend).providers()
-        # Without a wish it is the device's, or else the CPU.
+        # Without a request it is the device's provider, or else the CPU.
         provider = engine.provider or (device.type if device.type in there else "cpu")
         if provider not in there or (provider in _GPU and device.type != "cuda"):
             return None
         _versions(engine)
-    except InputError:  # not installed, or no GPU for it
+    except InputError:  # it is not installed, or has no GPU
         return None
     return None if (provider, engine.precision) == ("cpu", "bf16") and not has_fast_bf16() else provider
 
 
 def _place(engine: SourceEngine, device: torch.device) -> str | None:
-    """Where the engine's work is done: the device, whatever the library on it; None if it is not able to."""
+    """The device that the engine computes on, whatever its library; None if it cannot run."""
     provider = _provider(engine, device)
     return "cuda" if provider in _GPU else provider
 
 
 def _torch_precisions(device: torch.device) -> set[Precision]:
-    """Those that torch is fast in. No GPU has run a source in this project's tests yet."""
+    """The precisions that torch is fast in. No GPU has run a source in this project's tests yet."""
     if device.type == "cuda":
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         return {"fp32", "fp16", "bf16"} if bf16 else {"fp32", "fp16"}
@@ -186,7 +186,7 @@ def _torch_precisions(device: torch.device) -> set[Precision]:
 
 
 def _processor(engine: SourceEngine, provider: str, device: torch.device) -> str:
-    """What of the processor decides a label's last bits: a GPU's name; of a CPU such as "x86_64 AVX512 AMX"."""
+    """The processor features that decide a label's last bits: a GPU's name, or such as "x86_64 AVX512 AMX"."""
     if provider in _GPU:
         return torch.cuda.get_device_name(device)
     words = [platform.machine(), torch.backends.cpu.get_cpu_capability()]

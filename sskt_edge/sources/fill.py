@@ -1,4 +1,4 @@
-"""Filling the store: the views that it lacks are asked for, and nothing else."""
+"""Fill the store: ask only for the views that it lacks."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ def fill(
     temperature: float,
     progress: Progress,
 ) -> int:
-    """Ask for every view of the query that the collection lacks; how many were asked.
+    """Ask for every view of the query that the collection lacks. Returns the number of views that were asked.
 
-    Another process that fills the same collection is waited for, and what it has asked is not asked again. What was
-    asked is kept, whatever ends the filling.
+    If another process fills the same collection, wait for it; its labels are not asked again. All answers are kept,
+    whatever ends the filling.
 
     Args:
         query: the source and its views.
-        choice: by which engine.
-        collection: where the labels go.
-        recipe: its name, for the list of the labels.
-        temperature: T of the training, at which top_k is judged.
-        progress: shows how far it is.
+        choice: the engine.
+        collection: the collection that receives the labels.
+        recipe: the recipe's name, for the list of labels.
+        temperature: the training's T, at which top_k is judged.
+        progress: draws the bar.
 
     Raises:
-        InputError: labels.top_k keeps too little of what this source says, or its logits cannot be kept.
+        InputError: labels.top_k keeps too little of this source's answers, or its logits cannot be kept.
         StorageError: the disk is full.
         WorkError: the engine fails.
     """
     if _is_done(query, collection, temperature):  # before the lock: it neither waits nor writes
         return 0
     session = query.open(choice.engine)
-    if collection.top_k:  # before the lock too: what is refused leaves no trace
+    if collection.top_k:  # before the lock too: a refusal leaves no trace
         check_top_k(query, session, temperature, progress)
     with collection.held(progress):
         if _is_done(query, collection, temperature):
@@ -60,7 +60,7 @@ def fill(
                 for slots, logits in query_source(session, query.source_view, schedule, lacking):
                     writer.add(schedule.keys[slots], logits)
                     bar.advance(len(slots))
-        if missing == 0:  # top_k alone was judged
+        if missing == 0:  # only top_k was judged
             collection.note(record)
     return missing
 
@@ -69,8 +69,8 @@ def check_space(store: Path, parts: Sequence[tuple[Collection, int]]) -> None:
     """Refuse labels that do not fit on the store's disk, before hours are spent on them.
 
     Args:
-        store: its folder, which need not exist.
-        parts: of each source where its labels will go, and how many.
+        store: the store's folder, which need not exist.
+        parts: for each source, the collection that receives its labels, and their number.
 
     Raises:
         StorageError: together they do not fit.
@@ -80,13 +80,13 @@ def check_space(store: Path, parts: Sequence[tuple[Collection, int]]) -> None:
     free, needed = shutil.disk_usage(folder).free, sum(count * collection.row_bytes for collection, count in parts)
     if needed > free:
         raise StorageError(
-            f"{rows:,} soft labels take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free at '{folder}'. Free "
-            f"some space, name another labels.store, take fewer labels.views, or keep less of each: labels.top_k = 50."
+            f"{rows:,} soft labels take {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free at '{folder}'. "
+            f"Free some space, name another labels.store, lower labels.views, or keep fewer logits: labels.top_k = 50."
         )
 
 
 def record_of(query: LabelQuery, choice: EngineChoice, recipe: str, temperature: float) -> FillRecord:
-    """What a filling records apart from its labels."""
+    """The record of a filling, which is kept with its labels."""
     verdict = choice.verdict
     return FillRecord(
         recipe=recipe,

@@ -1,4 +1,4 @@
-"""What a user is record before a store is filled: what is new, what changed since, and what it will cost."""
+"""Messages before a store is filled: what is new, what changed since the last filling, and what it will cost."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MOST_NAMES = 3
 
 
 def fill_messages(query: LabelQuery, choice: EngineChoice, collection: Collection, store: LabelStore) -> list[str]:
-    """What changed since the store was last filled, one line each; the last line says what the filling will cost."""
+    """One line for each change since the store was last filled; the last line gives the cost of the filling."""
     name, missing, views = query.source.name, query.missing(collection), query.views
     if missing == 0:
         return [f"{name}: all {views:,} labels are in '{collection.path}' ({choice.engine.name})"]
     changed = _other_conditions(name, collection, store) if collection.rows == 0 else _new(query, collection)
-    cost = f"{missing:,} of {views:,} views to ask of {choice.engine.name} ({choice.why})"
+    cost = f"{missing:,} of {views:,} views to ask with {choice.engine.name} ({choice.why})"
     speed = _speed(choice, collection)
     time = f", about {short_time(missing / speed)}" if speed else ""
     size = short_bytes(missing * collection.row_bytes)
@@ -30,29 +30,29 @@ def fill_messages(query: LabelQuery, choice: EngineChoice, collection: Collectio
 
 
 def _other_conditions(name: str, collection: Collection, store: LabelStore) -> list[str]:
-    """Why labels that are there do not serve."""
+    """Why existing labels cannot be used."""
     near = store.nearest(collection.facts, collection.top_k)
     if near is not None:
         other, differences = near
-        return [f"the labels in '{other.path.name}' do not serve: {first_of(differences, _MOST_NAMES, '; ')}"]
+        return [f"the labels in '{other.path.name}' cannot be used: {first_of(differences, _MOST_NAMES, '; ')}"]
     return _another_model(name, collection, store)
 
 
 def _another_model(name: str, collection: Collection, store: LabelStore) -> list[str]:
-    """What a source of this name was when it was last asked."""
+    """The model of a source of this name when it was last asked, if it was another one."""
     collections = store.collections(skip_broken=True)
     asked = [one for one in collections if name in [record.source for record in fill_records(one)]]
     if not asked:
         return []
     last = max(asked, key=lambda one: one.used)
     return [
-        f"the labels in '{last.path.name}' do not serve: model: {last.facts['model']} then, "
+        f"the labels in '{last.path.name}' cannot be used: model: {last.facts['model']} then, "
         f"{collection.facts['model']} now"
     ]
 
 
 def _new(query: LabelQuery, collection: Collection) -> list[str]:
-    """Which kind of view the collection has not met; else, which images."""
+    """The kind of view that is new to the collection, or else the images that are."""
     now = query.schedules[0].plan.views_as_json()
     differences = [_differences(record.views, now) for record in fill_records(collection)]
     if differences and all(differences):
@@ -68,7 +68,7 @@ def _new(query: LabelQuery, collection: Collection) -> list[str]:
 
 
 def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What is another kind of view; fewer of the same kind are not."""
+    """The differences in the kind of view; fewer views of the same kind are no difference."""
     of_both = then.get("views"), now["views"]
     fewer = all(isinstance(views, int) for views in of_both) and of_both[0] >= of_both[1]
     differ = [key for key in now if then.get(key) != now[key] and not (key == "views" and fewer)]
@@ -76,7 +76,7 @@ def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def _speed(choice: EngineChoice, collection: Collection) -> float | None:
-    """Images a second: as just measured, else as when the collection was begun."""
+    """Images per second: as just measured, or else as measured when the collection was started."""
     if choice.images_per_second is not None:
         return choice.images_per_second
     known = [record.images_per_second for record in fill_records(collection) if record.images_per_second]

@@ -1,4 +1,4 @@
-"""What a filling records apart from its labels, for the list of collections and for the next filling."""
+"""The record of a filling, for the list of collections and for the next filling."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sskt_edge.sources.store.collection import Collection
 
 
 class GateRecord(BaseModel):
-    """What the gate found of the engine; see `GateVerdict`."""
+    """The gate's findings about an engine; see `GateVerdict`."""
 
     model_config = ConfigDict(frozen=True)
     kl: float
     same: float = 0.0
     agreement: float
-    near_tie: float = 0.0  # an older store does not say it: as if it had been none, which passes no gate
+    near_tie: float = 0.0  # missing in an older store; 0 passes no gate
 
 
 class FillRecord(BaseModel):
@@ -24,14 +24,14 @@ class FillRecord(BaseModel):
 
     Attributes:
         recipe: the recipe's name.
-        source: what it calls the source.
-        views: which views of an image; see `LabelPlan.views_as_json`.
-        images: how many.
-        images_sha256: which; see `LabelQuery.images_sha256`. An older store does not say it.
-        temperature: at which top_k was judged.
-        threads: torch's.
-        images_per_second: the engine's, if it was measured.
-        gate: what was found of the engine, if it was judged.
+        source: the source's name in the recipe.
+        views: the views of an image; see `LabelPlan.views_as_json`.
+        images: the number of images.
+        images_sha256: their identity; see `LabelQuery.images_sha256`. An older store does not have it.
+        temperature: the T at which top_k was judged.
+        threads: the number of torch's threads.
+        images_per_second: the engine's speed, if it was measured.
+        gate: the gate's findings about the engine, if it was judged.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,7 +47,7 @@ class FillRecord(BaseModel):
 
 
 def fill_records(collection: Collection) -> list[FillRecord]:
-    """The records of a collection, the first filling's first; one that cannot be read is left out."""
+    """The records of a collection in the order of the fillings; those that cannot be read are left out."""
     found = []
     for fill in collection.fills:
         try:

@@ -1,4 +1,4 @@
-"""cifar/<name>: a ResNet for 32 × 32 images, with the weights of a file; CIFAR's published ones fit."""
+"""cifar/<name>: a ResNet for 32 × 32 images with weights from a file, such as the published ones for CIFAR."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def open_cifar(part: SourceOptions, device: torch.device) -> TorchSource:
     """A CIFAR ResNet of 20, 32, 44 or 56 layers.
 
     The weights of github.com/akamaster/pytorch_resnet_cifar10 were trained with ImageNet's mean and std, which are the
-    defaults here; weights that were trained with CIFAR's own need them as mean and std.
+    defaults here. For weights that were trained with CIFAR's own, set mean and std.
     """
     if part.checkpoint is None:
-        raise NetworkError(f"sources.{part.name}: {part.model} has no weights of its own. Give checkpoint = FILE.")
+        raise NetworkError(f"sources.{part.name}: {part.model} needs weights from a file. Set checkpoint = FILE.")
     network = network_from_checkpoint(part, part.checkpoint, target_spec(part.model.partition("/")[2]).build)
     pixels = Pixels(part.input_size or _SIZE, part.mean or IMAGENET_MEAN, part.std or IMAGENET_STD)
     return TorchSource(part.name, part.model, network, pixels, device)

@@ -1,4 +1,4 @@
-"""onnx/<path>: any exported network, run by the runtime's own sessions."""
+"""onnx/<path>: any exported network, run by the sessions of sskt_edge.inference."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from sskt_edge.sources.source import identity_of
 
 
 class OnnxSource:
-    """An ONNX network, which gets the preprocessing that it lacks for each size of images.
+    """An ONNX network; for each image size, the preprocessing that it lacks is added.
 
     Args:
-        name: what the recipe calls it.
-        sha256: of the file, in hex.
+        name: its name in the recipe.
+        sha256: the hash of the file, in hex.
         logits: the network.
-        onnx_input: what it takes.
-        size: side of its input.
-        pixels: mean and std of a network that takes floats; None for one that takes bytes.
-        device: where it runs: on CUDA if onnxruntime has it and the device is CUDA, else on the CPU.
+        onnx_input: the network's input.
+        size: the side of its input.
+        pixels: the mean and std for a network that takes floats; None for one that takes bytes.
+        device: the device of the training; CUDA is used if this is CUDA and onnxruntime supports it, else the CPU.
     """
 
     def __init__(
@@ -61,23 +61,23 @@ class OnnxSource:
 
     @property
     def identity(self) -> str:
-        """SHA-256, in hex, over the facts."""
+        """The SHA-256 of the facts, in hex."""
         return identity_of(self.facts)
 
     def engines(self) -> tuple[SourceEngine, ...]:
-        """Those that can run it here, ONNX Runtime in fp32 first."""
+        """The engines that can run it here, ONNX Runtime in fp32 first."""
         here = engines_here(ENGINES["onnxruntime-fp32"], self.device)
         return tuple(engine for engine in here if engine.backend != "torch")
 
     def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
-        """A session that takes uint8 [N,size,size,3]; a file with a fixed batch runs that one, whatever is asked.
+        """A session that takes uint8 [N,size,size,3]. A file with a fixed batch runs that batch, whatever `batch` is.
 
         Raises:
-            NetworkError: the engine does not take the network in its precision, or is torch.
+            NetworkError: the engine does not support the network in its precision, or is torch.
             MissingExtraError: the engine's library is not installed.
         """
         if engine.backend == "torch":
-            raise NetworkError(f"Source '{self.name}' is an ONNX file, which torch does not run. Take onnxruntime.")
+            raise NetworkError(f"Source '{self.name}' is an ONNX file, which torch does not run. Use onnxruntime.")
         if size not in self._prepared:
             self._prepared[size] = _prepared(self._model, self._onnx_input, size, self.input_size, self._pixels)
         return open_onnx_session(self._prepared[size], engine, self.device, size, self._onnx_input.batch or batch)
@@ -94,7 +94,7 @@ def open_onnx(part: SourceOptions, device: torch.device) -> OnnxSource:
     refuse_untrusted(content, str(path))
     try:
         model = onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf's, by whichever of its implementations
+    except Exception as error:  # protobuf's error, whose class depends on the implementation
         raise CheckpointError(f"'{path}' is not a complete ONNX file: {error}. Fetch it again.") from error
     onnx_input = onnx_input_of(model, str(path))
     size = _size(part, onnx_input)
@@ -112,7 +112,7 @@ def open_onnx(part: SourceOptions, device: torch.device) -> OnnxSource:
 def _prepared(
     model: onnx.ModelProto, takes: OnnxInput, image_size: int, input_size: int, pixels: Pixels | None
 ) -> bytes:
-    """The file that a session takes for images of a size."""
+    """The file for a session that takes images of this size."""
     as_it_is = takes.takes_bytes and image_size == input_size and takes.batch is None and len(model.graph.output) == 1
     return (
         bytes(model.SerializeToString()) if as_it_is else onnx_with_pixels(model, takes, image_size, input_size, pixels)
@@ -120,9 +120,9 @@ def _prepared(
 
 
 def _size(part: SourceOptions, takes: OnnxInput) -> int:
-    """The side of the input: the file's own, or the recipe's where the file takes any."""
+    """The side of the input: the file's own, or the recipe's if the file takes any."""
     if takes.size is None and part.input_size is None:
-        raise RecipeError(f"sources.{part.name}.input_size is needed: the ONNX file takes images of any size.")
+        raise RecipeError(f"sources.{part.name}.input_size is required: the ONNX file takes images of any size.")
     if takes.size and part.input_size not in (None, takes.size):
         raise RecipeError(
             f"sources.{part.name}.input_size = {part.input_size}, but the ONNX file takes {takes.size}. Leave it out."
@@ -140,7 +140,7 @@ def _pixels(part: SourceOptions, takes: OnnxInput, size: int) -> Pixels | None:
         return None
     if part.mean is None or part.std is None:
         raise RecipeError(
-            f"sources.{part.name}: the ONNX file takes floats and does not say how they are normalised. Give mean and "
-            f"std of the 0 to 1 range, such as mean = [0.485, 0.456, 0.406] and std = [0.229, 0.224, 0.225]."
+            f"sources.{part.name}: the ONNX file takes floats and does not say how they are normalised. Set mean and "
+            f"std for the range 0 to 1, such as mean = [0.485, 0.456, 0.406] and std = [0.229, 0.224, 0.225]."
         )
     return Pixels(size, part.mean, part.std)

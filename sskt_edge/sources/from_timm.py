@@ -1,4 +1,4 @@
-"""timm/<name>: with timm's published weights, or with those of a file."""
+"""timm/<name>: a network of timm, with published weights or with weights from a file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sskt_edge.sources.source import TorchSource
 
 
 def open_timm(part: SourceOptions, device: torch.device) -> TorchSource:
-    """A network of timm, with the size, mean and std that timm has for it."""
-    import timm  # a second of imports that only its own sources need
+    """A network of timm, with timm's size, mean and std for it."""
+    import timm  # takes a second, and only timm's sources need it
     from timm.data.config import resolve_model_data_config
 
     name = part.model.partition("/")[2]
@@ -36,19 +36,19 @@ def open_timm(part: SourceOptions, device: torch.device) -> TorchSource:
         network = _fetch(name)
     else:
         raise NetworkError(
-            f"sources.{part.name}: timm has no published weights of '{name}', and without weights it knows "
-            f"nothing that it could teach. Give checkpoint = FILE."
+            f"sources.{part.name}: timm has no published weights of '{name}', and an untrained network cannot be a "
+            f"source. Set checkpoint = FILE."
         )
     own = resolve_model_data_config(network)  # type: ignore[no-untyped-call]
     _, height, width = own["input_size"]
     if height != width:
-        raise NetworkError(f"sources.{part.name}: {name} takes {height}×{width} images; sources take square ones.")
+        raise NetworkError(f"sources.{part.name}: {name} takes {height}×{width} images, but sources take square ones.")
     pixels = Pixels(part.input_size or height, part.mean or own["mean"], part.std or own["std"])
     return TorchSource(part.name, part.model, network, pixels, device)
 
 
 def _fetch(name: str) -> nn.Module:
-    """A network of timm with published weights, from the local cache or the net."""
+    """A network of timm with published weights, from the local cache or the network."""
     import timm
 
     try:

@@ -1,4 +1,4 @@
-"""torchvision/<name>: with published weights, or with those of a file."""
+"""torchvision/<name>: a network of torchvision, with published weights or with weights from a file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.build import fetch_torchvision, torchvision_weights
 
 _USUAL_SIZE = 224
-# Their published weights want the input scaled inside the network, and their files do not say so.
+# Their published weights expect the input to be scaled inside the network, which their files do not say.
 _NOT_FROM_FILES = ("googlenet", "inception_v3")
 
 
 def open_torchvision(part: SourceOptions, device: torch.device) -> TorchSource:
-    """A network of torchvision; published weights bring their own size, mean and std, a file has ImageNet's and 224."""
+    """A network of torchvision. Published weights have their own size, mean and std; a file gets 224 and ImageNet's."""
     name = part.model.partition("/")[2]
     known = models.list_models(module=models)
     if name not in known:
@@ -45,8 +45,8 @@ def open_torchvision(part: SourceOptions, device: torch.device) -> TorchSource:
     else:
         have = ", ".join(models.get_model_weights(name).__members__)
         raise NetworkError(
-            f"sources.{part.name}: {part.model} without weights knows nothing that it could teach. "
-            f"Give checkpoint = FILE, or weights = one of: {have or 'none published'}."
+            f"sources.{part.name}: {part.model} has no weights, and an untrained network cannot be a source. "
+            f"Set checkpoint = FILE, or weights = one of: {have or 'none published'}."
         )
     pixels = Pixels(part.input_size or size, part.mean or mean, part.std or std)
     return TorchSource(part.name, part.model, network, pixels, device)

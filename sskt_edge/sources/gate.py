@@ -1,4 +1,4 @@
-"""The gate: an engine may run a source only if it answers as the source's reference does."""
+"""The gate: an engine may run a source only if its answers agree with those of the source's reference."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from sskt_edge.tasks.softmax import log_softmax
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """How fast an engine runs a source, how near it comes to the reference, and whether that is near enough.
+    """How fast an engine runs a source, how close it is to the reference, and whether that is close enough.
 
     Attributes:
-        engine: what was tried.
-        provider: what really ran it: "cpu", "cuda"; nothing if it did not open.
-        images_per_second: the median over the batches but the first, which warms up; 0 if it does not run.
-        kl: mean KL(reference, engine) of the softmax at T = 1, in nats; infinite if it does not run.
-        same: share of images with the same first class.
-        agreement: share of images with the same first class, or one in a near tie with it.
-        near_tie: from what on two classes are in one; see agreement.
-        passed: whether it may be taken.
-        why: the reason, a sentence.
-        seconds_to_open: the export included, if none has been made for another engine.
+        engine: the engine that was tried.
+        provider: what really ran it, such as "cpu" or "cuda"; empty if it did not open.
+        images_per_second: the median over the batches except the first, which is a warm-up; 0 if it does not run.
+        kl: the mean KL(reference, engine) of the softmax at T = 1, in nats; infinite if it does not run.
+        same: the share of images with the same top class.
+        agreement: the share of images with the same top class, or one in a near tie with it.
+        near_tie: the probability ratio from which two classes are in a near tie; see `agreement`.
+        passed: whether it may be used.
+        why: the reason, as a sentence.
+        seconds_to_open: the time to open it, including the export if there was none from another engine.
     """
 
     engine: SourceEngine
@@ -50,7 +50,7 @@ class GateVerdict:
 
 @dataclass(frozen=True)
 class _Trial:
-    """What an engine did: its logits of every batch, or why there are none."""
+    """The logits of an engine for every batch, or the reason why there are none."""
 
     provider: str = ""
     seconds_to_open: float = 0.0
@@ -60,7 +60,10 @@ class _Trial:
 
 
 def divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """KL(softmax(reference), softmax(logits)) at T = 1, in nats; infinite if not finite. [N,C], [N,C] → [N]."""
+    """KL(softmax(reference), softmax(logits)) at T = 1, in nats; infinite for logits that are not finite.
+
+    [N,C], [N,C] → [N].
+    """
     expected, given = log_softmax(reference), log_softmax(logits)
     apart = (np.exp(expected) * (expected - given)).sum(axis=1)
     finite = np.isfinite(reference).all(axis=1) & np.isfinite(logits).all(axis=1)
@@ -68,10 +71,10 @@ def divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> N
 
 
 def agreement(reference: NDArray[np.float32], logits: NDArray[np.float32], near_tie: float) -> float:
-    """Share of rows whose first class of `logits` is the reference's, or in a near tie with it. [N,C], [N,C] → number.
+    """The share of rows whose top class is the reference's, or in a near tie with it. [N,C], [N,C] → number.
 
-    In a near tie is a class that the reference holds for at least `near_tie` times as likely as its first one: between
-    such two, rounding decides, and one is as good an answer as the other. With 1 the first class alone counts.
+    A class is in a near tie if the reference gives it at least `near_tie` times the probability of its top class.
+    Between two such classes rounding decides, and either is an equally good answer. With 1 only the top class counts.
     """
     first = logits.argmax(axis=1)
     if near_tie == 1:
@@ -87,14 +90,14 @@ def try_engines(
     gate: GateOptions,
     progress: Progress,
 ) -> list[GateVerdict]:
-    """A verdict on each of `engines`, in their order. One that fails gets a verdict that says why.
+    """A verdict on each of `engines`, in the same order. If an engine fails, its verdict says why.
 
     Args:
         source: the source that is asked.
-        engines: the first is the reference, which passes if it runs.
-        batches: uint8 [B,size,size,3] each, all alike; real views, since noise says little of real ones.
+        engines: the engines; the first is the reference, which passes if it runs.
+        batches: uint8 [B,size,size,3] each, all of one size. They are real views: noise says little about real views.
         gate: the recipe's limits.
-        progress: shows each trial.
+        progress: draws a bar for each trial.
     """
     reference, verdicts = None, []
     for engine in engines:
@@ -111,7 +114,7 @@ def _try(
     batches: Sequence[NDArray[np.uint8]],
     progress: Progress,
 ) -> _Trial:
-    """Open the engine and run every batch; a single one twice, since the first run is not timed."""
+    """Open the engine and run every batch. A single batch is run twice, since the first run is not timed."""
     runs = batches if len(batches) > 1 else (*batches, *batches)
     answers, seconds = [], []
     start = time.perf_counter()
@@ -124,7 +127,7 @@ def _try(
                 answers.append(session.run(batch))
                 seconds.append(time.perf_counter() - start)
                 bar.advance()
-    except Exception as error:  # each library has its own, and out of memory; the others may still do
+    except Exception as error:  # any error of its library, or out of memory; other engines may still work
         return _Trial(failure=_reason(error))
     speed = len(batches[0]) / float(np.median(seconds[1:]))
     return _Trial(session.provider, opened, speed, np.concatenate(answers[-len(batches) :]))
@@ -141,9 +144,9 @@ def _judge(
     if trial.logits is None:
         reasons = [trial.failure]
     elif reference is None:
-        reasons = ["there is nothing to compare it with, since the reference does not run"]
+        reasons = ["it cannot be compared, since the reference does not run"]
     elif trial.logits.shape != reference.shape:
-        reasons = [f"it answers {list(trial.logits.shape)}, the reference {list(reference.shape)}"]
+        reasons = [f"its output is {list(trial.logits.shape)}, but the reference's is {list(reference.shape)}"]
     else:
         kl = float(divergence(reference, trial.logits).mean())
         same, agreeing = (agreement(reference, trial.logits, near_tie) for near_tie in (1, gate.near_tie))
@@ -164,17 +167,17 @@ def _judge(
 
 
 def _too_far(kl: float, agreeing: float, gate: GateOptions) -> list[str]:
-    """Where an engine is farther from the reference than it may be."""
+    """The limits that an engine's distance from the reference exceeds."""
     reasons = []
     if not math.isfinite(kl):
         reasons.append("its logits are not all finite")
     elif kl > gate.kl:
-        reasons.append(f"KL {kl:.2g} nats, at most {gate.kl:g} allowed")
+        reasons.append(f"KL {kl:.2g} nats, but at most {gate.kl:g} is allowed")
     if agreeing < gate.agreement:
-        reasons.append(f"{agreeing:.1%} agree, at least {gate.agreement:.1%} asked")
+        reasons.append(f"{agreeing:.1%} agree, but at least {gate.agreement:.1%} is required")
     return reasons
 
 
 def _reason(error: Exception) -> str:
-    """The whole message of an error of this package; of any other, its class and first line."""
+    """The whole message of an error of this package; for any other error, its class and first line."""
     return str(error) if isinstance(error, SsktEdgeError) else f"{type(error).__name__}: {first_line(error)}"

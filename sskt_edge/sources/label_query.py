@@ -1,4 +1,4 @@
-"""What a source is asked: which views, shown in which way; with all that a label of it depends on."""
+"""A label query: a source, the views it is asked about, how it is shown them, and all that a label depends on."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.view_schedule import ViewSchedule
 from sskt_edge.sources.views.source_view import SourceView
 
-# An engine is compared with torch on this many views: fewer would leave the share of equal classes to chance.
+# An engine is compared with torch on this many views: with fewer, the share of equal classes would be down to chance.
 GATE_VIEWS = 256
 
 
 @dataclass(frozen=True)
 class LabelQuery:
-    """A source, and the views that it is to be asked about.
+    """A source and the views that it is asked about.
 
     Attributes:
         source: the source that is asked.
-        source_view: how it is shown a view.
-        schedules: the labelled images' views, and the unlabelled ones' if there are any.
-        device: where torch runs.
-        top_k: how many of its logits are kept; 0 = all.
+        source_view: how a view is shown to the source.
+        schedules: the views of the labelled images, and those of the unlabelled images if there are any.
+        device: the device that torch runs on.
+        top_k: how many of its logits are kept; 0 keeps all.
     """
 
     source: Source
@@ -45,12 +45,12 @@ class LabelQuery:
 
     @property
     def batch_size(self) -> int:
-        """How many images the source gets at once."""
+        """The number of images that the source gets at once."""
         return self.schedules[0].plan.batch_size
 
     @property
     def label_format(self) -> LabelFormat:
-        """How its logits are kept."""
+        """The format in which its logits are kept."""
         return LabelFormat.of(self.source.classes, self.top_k)
 
     def facts(self, engine: SourceEngine) -> dict[str, Any]:
@@ -65,29 +65,29 @@ class LabelQuery:
         }
 
     def open(self, engine: SourceEngine) -> Session:
-        """The source, ready to be asked by an engine.
+        """Open the source with an engine.
 
         Raises:
-            InputError: the engine does not run here, or not this source.
+            InputError: the engine does not run here, or does not support this source.
         """
         return self.source.open(engine, self.source_view.size, self.batch_size)
 
     def collection(self, store: LabelStore, engine: SourceEngine) -> Collection:
-        """Where the store keeps what the source says by this engine."""
+        """The store's collection of this source's labels by this engine."""
         return store.collection(self.facts(engine), self.source.classes, self.top_k)
 
     def missing(self, collection: Collection) -> int:
-        """How many views are not in the collection yet, each counted once."""
+        """The number of distinct views that are not in the collection yet."""
         return sum(int(collection.missing(part.keys[part.distinct]).sum()) for part in self.schedules)
 
     @property
     def images_sha256(self) -> str:
-        """SHA-256, in hex, of the images that the views are of, in whatever order."""
+        """The SHA-256, in hex, of the set of images, independent of their order."""
         hashes = sorted(row.tobytes() for part in self.schedules for row in part.images.hashes)
         return hashlib.sha256(b"".join(hashes)).hexdigest()
 
     def known_images(self, collection: Collection) -> float:
-        """The share of the images that the collection has a label of, whichever view it is."""
+        """The share of the images for which the collection has a label of any view."""
         known = 0
         for part in self.schedules:
             rows = part.rows(np.arange(len(part.keys)))
@@ -96,11 +96,11 @@ class LabelQuery:
 
     @property
     def views(self) -> int:
-        """How many different views there are."""
+        """The number of distinct views."""
         return sum(len(part.distinct) for part in self.schedules)
 
     def sample(self) -> list[NDArray[np.uint8]]:
-        """Real views, evenly from all of the labelled images, in full batches of uint8 [batch,size,size,3]."""
+        """Real views, spread evenly over the labelled images, in full batches of uint8 [batch,size,size,3]."""
         labelled, batch_size = self.schedules[0], self.batch_size
         count = -(-min(GATE_VIEWS, len(labelled.distinct)) // batch_size) * batch_size
         spread = np.linspace(0, len(labelled.distinct) - 1, min(count, len(labelled.distinct))).astype(np.intp)

@@ -1,4 +1,4 @@
-"""Soft labels asked for while a training goes on: nothing is kept beyond the views at hand."""
+"""Ask for soft labels during the training, and keep none beyond the current views."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from sskt_edge.sources.view_schedule import ViewSchedule
 
 
 def views_asked(schedule: ViewSchedule) -> int:
-    """How many views a whole training asks a source about by `OnlineLogits`."""
+    """The number of views that a whole training asks a source about with `OnlineLogits`."""
     passes = 1 if schedule.numbers == 1 else schedule.passes
     return sum(len(schedule.slots_of(number % schedule.numbers)) for number in range(passes))
 
 
 class OnlineLogits:
-    """A source's logits of the views of a schedule, in the store's format, so that they are the store's to the bit.
+    """A source's logits for the views of a schedule, in the store's format, so that they equal the store's bit for bit.
 
-    A view number is asked for as a whole, over all images in their order, so that what a training's batches are cannot
-    change a bit.
+    Each view number is asked for as a whole, over all images in order, so that the training's batches cannot change a
+    bit.
 
     Args:
-        query: the source, and how it is shown a view.
+        query: the source, and how views are shown to it.
         session: the source, opened.
         schedule: one of the query's.
-        progress: shows each asking.
+        progress: draws a bar for each view number.
     """
 
     def __init__(self, query: LabelQuery, session: Session, schedule: ViewSchedule, progress: Progress) -> None:
@@ -53,7 +53,7 @@ class OnlineLogits:
         return read
 
     def _of(self, number: int) -> Arrays:
-        """The packed logits of a view number, of every image that has a slot there."""
+        """The packed logits of every image that has a slot in this view number."""
         if number in self._kept:
             return self._kept[number]
         slots, packed = self._schedule.slots_of(number), []

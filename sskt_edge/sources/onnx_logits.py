@@ -1,8 +1,8 @@
-"""Logits of an ONNX network of others, whose last node may already make probabilities of them.
+"""Get logits from somebody else's ONNX network, whose last node may already turn them into probabilities.
 
-Soft labels are softmax(logits/T). Softmax of probabilities is nearly uniform and teaches nothing. A Softmax at the end
-of the graph is cut off: its input is the logits, exactly. Where only the answers show that they are probabilities p,
-log p is appended: it equals the logits up to a constant, which softmax does not see.
+Soft labels are softmax(logits/T). The softmax of probabilities is nearly uniform and teaches nothing. A Softmax at the
+end of the graph is removed: its input is exactly the logits. If only the output shows that it consists of probabilities
+p, log p is appended: it equals the logits up to a constant, which does not change a softmax.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from onnx import helper, numpy_helper
 from sskt_edge.common.errors import NetworkError
 from sskt_edge.tasks.softmax import log_softmax
 
-# Nodes that pass on what they are given, in another form; none of them changes its order.
+# Nodes that pass on their input in another form without changing its order.
 _FORMS = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout", "Cast")
-# Nodes between a Softmax and the output that would spoil logits; they are cut off with it.
+# Nodes between a Softmax and the output that would spoil logits; they are removed together with it.
 _OF_PROBABILITIES = ("Clip", "Log", "QuantizeLinear", "DequantizeLinear")
 _SIGMOIDS = ("Sigmoid", "HardSigmoid")
 # In half precision a row of probabilities sums to 1 within this, and softmax of its logits equals it within this.
 _NEAR = 1e-2
-_SMALLEST = np.finfo(np.float32).tiny  # below, float32 loses digits
+_SMALLEST = np.finfo(np.float32).tiny  # below this, float32 loses digits
 _LOGARITHM = "sskt_edge_log"
 
-# What the facts of a source say of its logits.
+# The origin of a source's logits, as its facts state it.
 CUT, LOGARITHM = "input of the last Softmax", "logarithm of the answers"
 
 Answers = Callable[[onnx.ModelProto], NDArray[np.float32]]
@@ -40,8 +40,8 @@ class OnnxLogits:
 
     Attributes:
         model: the network.
-        classes: how many logits it gives.
-        taken_from: "", or what they are in the file; see CUT and LOGARITHM.
+        classes: the number of logits.
+        taken_from: "" for the file's own output, or the origin of the logits; see CUT and LOGARITHM.
     """
 
     model: onnx.ModelProto
@@ -50,31 +50,31 @@ class OnnxLogits:
 
     @property
     def remark(self) -> str:
-        """What a user is told of them; "" where the file's own output is taken."""
+        """A remark for the user about their origin; "" if they are the file's own output."""
         return {
             "": "",
-            CUT: "the ONNX file ends in a Softmax; its input is taken, which is the logits",
-            LOGARITHM: "the ONNX file answers in probabilities; their logarithm is taken as the logits",
+            CUT: "the ONNX file ends in a Softmax; the Softmax's input is used as the logits",
+            LOGARITHM: "the ONNX file outputs probabilities; their logarithm is used as the logits",
         }[self.taken_from]
 
 
 def probes(size: int) -> NDArray[np.uint8]:
-    """Images that tell probabilities from logits: black, white, noise, faint noise. uint8 [4,size,size,3]."""
+    """Images that distinguish probabilities from logits: black, white, noise, faint noise. uint8 [4,size,size,3]."""
     noise = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     faint = noise[1] // 8 + 112
     return np.stack([np.zeros_like(faint), np.full_like(faint, 255), noise[0], faint])
 
 
 def logits_of(model: onnx.ModelProto, answers_of: Answers, where: str) -> OnnxLogits:
-    """The network with logits as its first output; the same one if it has them, or log-probabilities, already.
+    """The network with logits as its first output; unchanged if that output is logits or log-probabilities already.
 
     Args:
         model: the network; it is not changed.
-        answers_of: what a network with the same input answers to `probes`. ModelProto → float32 [4,classes].
+        answers_of: computes the output of a network with the same input for `probes`. ModelProto → float32 [4,classes].
         where: the file's name, for messages.
 
     Raises:
-        NetworkError: its answers are probabilities from which the logits cannot be had exactly.
+        NetworkError: its outputs are probabilities from which the logits cannot be recovered exactly.
     """
     answers = answers_of(model)
     classes = answers.shape[1]
@@ -82,8 +82,8 @@ def logits_of(model: onnx.ModelProto, answers_of: Answers, where: str) -> OnnxLo
     kinds = [node.op_type for node in tail]
     if kinds and kinds[-1] in _SIGMOIDS:
         raise NetworkError(
-            f"'{where}' ends in a {kinds[-1]}: it answers in a probability for each class by itself, of which softmax "
-            f"makes no soft labels. Export the network without its {kinds[-1]}, or name another source."
+            f"'{where}' ends in a {kinds[-1]}: it gives every class a separate probability, from which softmax cannot "
+            f"make soft labels. Export the network without its {kinds[-1]}, or name another source."
         )
     if kinds and kinds[-1] == "Softmax":
         cut = _cut(model, {node.output[0] for node in tail if node.op_type in ("Softmax", *_OF_PROBABILITIES)})
@@ -92,21 +92,21 @@ def logits_of(model: onnx.ModelProto, answers_of: Answers, where: str) -> OnnxLo
     if not _are_probabilities(answers):
         if classes > 1 and answers.min() >= 0 and answers.max() <= 1:
             raise NetworkError(
-                f"'{where}' answers with numbers from 0 to 1 that do not sum to 1, as a sigmoid does: a probability "
-                f"for each class by itself, of which softmax makes no soft labels. Export the network without it, or "
-                f"name another source."
+                f"'{where}' outputs numbers from 0 to 1 that do not sum to 1, like those of a sigmoid: it gives every "
+                f"class a separate probability, from which softmax cannot make soft labels. Export the network without "
+                f"its last activation, or name another source."
             )
         return OnnxLogits(model, classes)
     if answers.min() < _SMALLEST or (answers == answers.astype(np.float16)).all():
         raise NetworkError(
-            f"'{where}' answers in probabilities, and they are rounded too much to take their logarithm (to 0, or to "
-            f"half precision). Export the network without its softmax."
+            f"'{where}' outputs probabilities that are rounded too coarsely to take their logarithm (to 0, or to half "
+            f"precision). Export the network without its softmax."
         )
     return OnnxLogits(_with_logarithm(model), classes, LOGARITHM)
 
 
 def _tail(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes from the first output back to the first that computes something, that one included."""
+    """The nodes from the first output back to, and including, the first one that computes something."""
     makers = {name: node for node in graph.node for name in node.output}
     nodes: list[onnx.NodeProto] = []
     node = makers.get(graph.output[0].name)
@@ -118,19 +118,19 @@ def _tail(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def _cut(model: onnx.ModelProto, outputs: set[str]) -> onnx.ModelProto:
-    """The network in which the nodes that make `outputs` pass on their first input as it is."""
+    """Replace the nodes that make `outputs` by nodes that pass on their first input unchanged."""
     cut = onnx.ModelProto()
     cut.CopyFrom(model)
     for node in cut.graph.node:
         if node.output and node.output[0] in outputs:
             node.op_type, node.domain = "Identity", ""
             del node.attribute[:], node.input[1:]
-    del cut.graph.value_info[:]  # a tensor that was quantized has another type now
+    del cut.graph.value_info[:]  # a tensor that was quantised has another type now
     return cut
 
 
 def _check_cut(logits: NDArray[np.float32], answers: NDArray[np.float32], where: str) -> None:
-    """Check that softmax of the logits over the classes is what the network answered. [4,C], [4,C]."""
+    """Check that the softmax of the logits over the classes equals the network's output. [4,C], [4,C]."""
     if logits.shape == answers.shape and np.abs(np.exp(log_softmax(logits)) - answers).max() <= _NEAR:
         return
     raise NetworkError(
@@ -140,7 +140,7 @@ def _check_cut(logits: NDArray[np.float32], answers: NDArray[np.float32], where:
 
 
 def _are_probabilities(answers: NDArray[np.float32]) -> bool:
-    """Whether every row is of probabilities that sum to 1. Logits may be positive, but not sum to 1 on every image."""
+    """Whether every row consists of probabilities that sum to 1. Logits do not sum to 1 on every image."""
     near = bool((np.abs(answers.sum(axis=1) - 1) <= _NEAR).all())
     return answers.shape[1] > 1 and bool((answers >= 0).all()) and near
 

@@ -1,4 +1,4 @@
-"""Preprocessing prepended to an ONNX graph of others, so that it takes bytes as every session does."""
+"""Prepend preprocessing to somebody else's ONNX graph, so that it takes bytes as every session does."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from onnx import TensorProto, helper, numpy_helper
 from sskt_edge.common.errors import NetworkError
 from sskt_edge.data.inputs.pixels import Pixels
 
-# Resize takes its sizes alone from this opset on.
+# From this opset on, Resize accepts sizes without scales.
 _RESIZE_OPSET = 13
 _PREFIX = "sskt_edge_pixels"
 _LARGEST_SIDE, _LARGEST_BATCH = 4096, 1024
-_MOST_PIXELS = 1 << 27  # of one batch: more would take gigabytes at the first run
+_MOST_PIXELS = 1 << 27  # in one batch: more would take gigabytes at the first run
 
 
 @dataclass(frozen=True)
 class OnnxInput:
-    """What an ONNX network takes.
+    """The input of an ONNX network.
 
     Attributes:
         input: the input's name.
-        takes_bytes: uint8 [B,S,S,3]; else float32 [B,3,S,S].
-        size: S; None if any.
-        batch: B; None if any.
+        takes_bytes: whether it is uint8 [B,S,S,3]; otherwise it is float32 [B,3,S,S].
+        size: S; None if it may be any.
+        batch: B; None if it may be any.
     """
 
     input: str
@@ -37,12 +37,12 @@ class OnnxInput:
 
 
 def onnx_input_of(model: onnx.ModelProto, where: str) -> OnnxInput:
-    """What the network takes.
+    """Determine the network's input.
 
     Raises:
-        NetworkError: anything but one batch of square images, one too large, or no logits as first output.
+        NetworkError: the input is not one batch of square images or is too large, or the first output is not logits.
     """
-    given = {tensor.name for tensor in model.graph.initializer}  # old files list the weights as inputs too
+    given = {tensor.name for tensor in model.graph.initializer}  # old files also list the weights as inputs
     inputs = [value for value in model.graph.input if value.name not in given]
     first = model.graph.output[0] if model.graph.output else None
     if len(inputs) == 1 and first is not None and _gives_logits(first):
@@ -63,7 +63,7 @@ def onnx_input_of(model: onnx.ModelProto, where: str) -> OnnxInput:
 
 
 def _refuse_too_large(takes: OnnxInput, where: str) -> None:
-    """Refuse an input that would take all of the memory when the network is first run."""
+    """Refuse an input so large that the first run would use up the memory."""
     side, batch = takes.size or 1, takes.batch or 1
     if side > _LARGEST_SIDE or batch > _LARGEST_BATCH or batch * side**2 > _MOST_PIXELS:
         raise NetworkError(
@@ -76,17 +76,17 @@ def _refuse_too_large(takes: OnnxInput, where: str) -> None:
 def onnx_with_pixels(
     model: onnx.ModelProto, takes: OnnxInput, image_size: int, input_size: int, pixels: Pixels | None
 ) -> bytes:
-    """The network with its first output alone, taking uint8 [N,image_size,image_size,3] with a symbolic N.
+    """The network with only its first output and with uint8 [N,image_size,image_size,3] as input, N symbolic.
 
     Args:
         model: the network; it is not changed.
         takes: its input.
-        image_size: side of the images that come.
-        input_size: side of the network's own input; images are resized to it as Pixels resizes them.
-        pixels: mean and std of a network that takes floats; None for one that takes bytes.
+        image_size: the side of the incoming images.
+        input_size: the side of the network's own input; images are resized to it as Pixels resizes them.
+        pixels: the mean and std for a network that takes floats; None for one that takes bytes.
 
     Raises:
-        NetworkError: the graph is too old to resize in it.
+        NetworkError: the graph's opset is too old for resizing.
     """
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
@@ -94,8 +94,8 @@ def onnx_with_pixels(
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
     if image_size != input_size and opset < _RESIZE_OPSET:
         raise NetworkError(
-            f"This ONNX file has opset {opset}; to resize images from {image_size} to {input_size} inside it needs "
-            f"{_RESIZE_OPSET}. Export it again, or set sources.NAME.view = 'native', which resizes outside."
+            f"This ONNX file has opset {opset}, but resizing images from {image_size} to {input_size} inside it needs "
+            f"opset {_RESIZE_OPSET}. Export it again, or set sources.NAME.view = 'native', which resizes outside."
         )
     nodes = _nodes(takes.input, image_size, input_size, pixels)
     own = list(graph.node)
@@ -115,7 +115,7 @@ def _nodes(output: str, image_size: int, input_size: int, pixels: Pixels | None)
         chain.add("Cast", to=TensorProto.FLOAT)
         chain.add("Transpose", perm=[0, 3, 1, 2])
     if image_size != input_size:
-        # Scales would lose a pixel to rounding, so the sizes are given, of which the batch's is known only when run.
+        # Scales could lose a pixel to rounding, so sizes are used; the batch size is known only at run time.
         start = chain.last
         chain.add("Shape")
         chain.add("Slice", chain.constant(np.array([0])), chain.constant(np.array([1])))
@@ -135,20 +135,20 @@ def _nodes(output: str, image_size: int, input_size: int, pixels: Pixels | None)
 
 
 class _Chain:
-    """Nodes in a row, each on the output of the one before."""
+    """A chain of nodes, each of which reads the output of the one before."""
 
     def __init__(self, first: str) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.last = first
 
     def constant(self, value: np.ndarray[Any, Any]) -> str:
-        """A Constant node (an initializer would have to be an input too in old files); its output's name."""
+        """Add a Constant node and return its output's name (in old files an initializer would need an input too)."""
         name = f"{_PREFIX}_{len(self.nodes)}"
         self.nodes.append(helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value)))
         return name
 
     def add(self, kind: str, *others: str, **attributes: Any) -> None:
-        """A node on the last output and on `others`."""
+        """Add a node that reads the last output and `others`."""
         name = f"{_PREFIX}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, [self.last, *others], [name], **attributes))
         self.last = name

@@ -1,4 +1,4 @@
-"""A source is asked about views, in batches that are always full."""
+"""Ask a source about views, in batches that are always full."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sskt_edge.sources.views.source_view import SourceView
 def query_source(
     session: Session, source_view: SourceView, schedule: ViewSchedule, slots: NDArray[np.intp]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    """Yield (slots [b], logits float32 [b,C]) until all slots are answered.
+    """Yield (slots [b], logits float32 [b,C]) until all slots have been answered.
 
     Args:
         session: the source; it takes uint8 [batch,size,size,3].
-        source_view: how it is shown a view.
-        schedule: whose views.
-        slots: which of them.
+        source_view: how views are shown to it.
+        schedule: the schedule of the views.
+        slots: the slots to ask about.
     """
     batch_size = schedule.plan.batch_size
     for start in range(0, len(slots), batch_size):
@@ -31,5 +31,5 @@ def query_source(
 
 
 def view_batch(source_view: SourceView, schedule: ViewSchedule, slots: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """[B] → uint8 [B,size,size,3]: the views in these slots as a source is shown them."""
+    """The views in these slots, as they are shown to a source. [B] → uint8 [B,size,size,3]."""
     return source_view.batch(schedule.images, schedule.rows(slots), schedule.views(slots))

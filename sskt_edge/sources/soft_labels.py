@@ -1,4 +1,4 @@
-"""Soft labels: what every source says of one view of every training image."""
+"""Soft labels: the logits of every source for one view of every training image."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from sskt_edge.sources.view_schedule import ViewSchedule
 
 
 class LogitsReader(Protocol):
-    """A source's logits of the views of a schedule, wherever they come from."""
+    """A source's logits for the views of a schedule, wherever they come from."""
 
     def read(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
         """[B] → float32 [B,C]."""
 
 
 class SoftLabels:
-    """The views of a set of images, with what every source says of them.
+    """The views of a set of images, with every source's logits for them.
 
-    Whatever the training's batches are, and wherever it is resumed, the same view gets the same labels to the bit.
+    The same view gets the same labels bit for bit, whatever the training's batches are and wherever it is resumed.
 
     Args:
         schedule: the views.
-        logits: by the names of the sources.
+        logits: name of a source → its logits.
     """
 
     def __init__(self, schedule: ViewSchedule, logits: Mapping[str, LogitsReader]) -> None:
@@ -34,7 +34,7 @@ class SoftLabels:
     def of(
         self, passes: NDArray[np.intp], rows: NDArray[np.intp]
     ) -> tuple[NDArray[np.int32], dict[str, NDArray[np.float32]]]:
-        """The views of images that are met in some passes (a labelled image's are the epochs), and their labels.
+        """The views of images in given passes, and their labels. For labelled images, a pass is an epoch.
 
         [B], [B] → int32 [B,5], {source: float32 [B,C]}.
         """

@@ -1,4 +1,4 @@
-"""A source: a frozen heavy network that is asked for logits and never changes its mind."""
+"""A source: a frozen heavy network that is asked for logits and always gives the same answer."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from sskt_edge.inference.session import Session
 from sskt_edge.sources.engines import ENGINES, SourceEngine, checked, engines_here, open_onnx_session
 from sskt_edge.sources.torch_session import TorchSession, forward, torch_logits
 
-# The batch of an exported source is the engine's to fix.
+# The engine fixes the batch of an exported source.
 _ANY_BATCH = 1 << 16
 
 
 class Source(Protocol):
-    """Something that says what it sees.
+    """A frozen network that gives logits for images.
 
     Attributes:
-        name: what the recipe calls it.
-        classes: how many logits it gives.
-        input_size: side of the images that it takes without resizing them.
-        remark: what a user should know of how its logits are had, or "".
+        name: its name in the recipe.
+        classes: the number of its logits.
+        input_size: the side of the images that it takes without resizing.
+        remark: a remark for the user about the origin of its logits, or "".
     """
 
     name: str
@@ -42,28 +42,28 @@ class Source(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What it is: model, weights, input_size, mean, std, batchnorm. Neither its place, nor what runs it."""
+        """Its model, weights, input_size, mean, std and batchnorm. Its location and its engine are not included."""
 
     @property
     def identity(self) -> str:
-        """SHA-256, in hex, over its facts."""
+        """The SHA-256 of its facts, in hex."""
 
     def engines(self) -> tuple[SourceEngine, ...]:
-        """Those that can run it here; the first is the reference that the others are compared with."""
+        """The engines that can run it here; the first is the reference that the others are compared with."""
 
     def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
-        """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images, the last filled up."""
+        """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images; the last is padded."""
 
 
 class TorchSource:
-    """A torch network with its preprocessing, in eval mode; other engines than torch get it as an ONNX file.
+    """A torch network with its preprocessing, in eval mode; engines other than torch get it as an ONNX file.
 
     Args:
-        name: what the recipe calls it.
-        model: the network's public name, such as "torchvision/resnet50"; a part of the identity.
+        name: its name in the recipe.
+        model: the network's public name, such as "torchvision/resnet50"; it is part of the identity.
         network: float [B,3,size,size] → [B,classes]; it is moved to the device and frozen in place.
         pixels: its preprocessing.
-        device: where torch runs it.
+        device: the device that torch runs it on.
 
     Raises:
         NetworkError: the network does not turn images of that size into [B,classes].
@@ -91,7 +91,7 @@ class TorchSource:
             raise
         except NetworkError as error:
             raise NetworkError(f"Source '{name}': {error}") from error
-        except (RuntimeError, ValueError, AssertionError) as error:  # each library's way to refuse a size
+        except (RuntimeError, ValueError, AssertionError) as error:  # each library refuses a size in its own way
             raise NetworkError(
                 f"Source '{name}' does not take images of side {pixels.size}: {first_line(error)}. "
                 f"Leave out input_size, or set it to the network's own."
@@ -99,20 +99,20 @@ class TorchSource:
 
     @property
     def identity(self) -> str:
-        """SHA-256, in hex, over the facts."""
+        """The SHA-256 of the facts, in hex."""
         return identity_of(self.facts)
 
     def engines(self) -> tuple[SourceEngine, ...]:
-        """Those that can run it here, torch in fp32 first."""
+        """The engines that can run it here, torch in fp32 first."""
         return engines_here(ENGINES["torch-fp32"], self.device)
 
     def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
-        """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images, the last filled up.
+        """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images; the last is padded.
 
-        The batch norms' statistics are those of now; a session is opened again after recalibration.
+        The session has the current BatchNorm statistics; open it again after a recalibration.
 
         Raises:
-            NetworkError: the network cannot be exported, or the engine does not take it in its precision.
+            NetworkError: the network cannot be exported, or the engine does not support it in its precision.
             MissingExtraError: the engine's library is not installed.
         """
         if engine.backend != "torch":
@@ -121,31 +121,31 @@ class TorchSource:
         return checked(session, engine, self.device)
 
     def forward(self, images: NDArray[np.uint8]) -> Tensor:
-        """uint8 [B,S,S,3] → what the network gives, on the device, in fp32."""
+        """uint8 [B,S,S,3] → the network's output, on the device, in fp32."""
         return forward(self.network, self.pixels, self.device, images)
 
     def onnx(self, size: int) -> bytes:
-        """The network as it is now, with its preprocessing, for images of a size."""
+        """The network in its current state, with its preprocessing, as an ONNX file for images of this size."""
         key = self.identity, size
         if key not in self._exported:
             network, pixels = copy.deepcopy((self.network, self.pixels))
             try:
                 self._exported[key] = onnx_from_module(network.cpu(), pixels.cpu(), (size, size, 3), _ANY_BATCH, {})
-            except Exception as error:  # the exporter's own, and whatever the network meets in it
+            except Exception as error:  # the exporter's errors, and whatever the network raises in it
                 raise NetworkError(
                     f"Source '{self.name}' cannot be exported to ONNX: {first_line(error)}. "
-                    f"Take the engine that needs no export: labels.engine = 'torch'."
+                    f"Use the engine that needs no export: labels.engine = 'torch'."
                 ) from error
         return self._exported[key]
 
 
 def identity_of(facts: Mapping[str, Any]) -> str:
-    """SHA-256, in hex, over facts that JSON can write."""
+    """The SHA-256, in hex, of facts that JSON can write."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _weights_sha256(network: nn.Module) -> str:
-    """SHA-256, in hex, over the names, types, shapes and bytes of everything in the state dict."""
+    """The SHA-256, in hex, of the names, types, shapes and bytes of everything in the state dict."""
     digest = hashlib.sha256()
     for key, value in sorted(network.state_dict().items()):
         digest.update(f"{key} {value.dtype} {tuple(value.shape)} ".encode())

@@ -1,4 +1,4 @@
-"""The sources of a training: by which engine each is asked, the store filled, the labels opened."""
+"""The sources of a training: choose their engines, fill the store, open the labels."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from sskt_edge.sources.store.stored import StoredLogits
 from sskt_edge.sources.top_k import check_top_k
 from sskt_edge.sources.view_schedule import ViewSchedule
 
-# A disk that damages what is written to it would be filled for ever.
+# Without a limit, a disk that damages written data would be filled for ever.
 _MOST_FILLS = 3
 
 
 class Sources:
-    """The sources of a training, with the views that it needs labels of.
+    """The sources of a training, with the views that it needs labels for.
 
     Args:
-        queries: what each source is asked; none for a training without sources.
-        schedules: the labelled images' views, and the unlabelled ones' if there are any.
+        queries: one query per source; empty for a training without sources.
+        schedules: the views of the labelled images, and those of the unlabelled images if there are any.
         rules: which engines the recipe allows, and the gate's limits.
-        store: where the answers are kept; None asks again in every epoch.
-        recipe: its name, for the list of the labels.
-        temperature: T of the training, at which labels.top_k is judged.
-        progress: shows bars.
+        store: the store of the answers; None asks again in every epoch.
+        recipe: the recipe's name, for the list of labels.
+        temperature: the training's T, at which labels.top_k is judged.
+        progress: draws the bars.
 
     Attributes:
-        seconds: that were spent on choosing engines and on having the labels.
+        seconds: the time spent on choosing engines and getting the labels.
     """
 
     def __init__(
@@ -58,23 +58,23 @@ class Sources:
         self.seconds = 0.0
 
     def selector(self, query: LabelQuery) -> EngineSelector:
-        """What chooses the engine of a source."""
+        """The selector of a source's engine."""
         return EngineSelector(query, self._rules, self._store, self._progress)
 
     def choose(self, pinned: Mapping[str, str]) -> dict[str, EngineChoice]:
-        """The engine of every source by its name; `pinned` names those that a resumed run began with.
+        """Source → engine. `pinned` names the engines that a resumed run was started with.
 
         Raises:
-            InputError, ParityError: as EngineSelector.choose.
+            InputError, ParityError: as for EngineSelector.choose.
         """
         with self._timed():
             return {q.source.name: self.selector(q).choose(pinned.get(q.source.name)) for q in self.queries}
 
     def labels(self, choices: Mapping[str, EngineChoice], say: Callable[[str], None]) -> tuple[SoftLabels, ...]:
-        """The soft labels of the labelled images, and of the unlabelled ones if there are any, the store filled.
+        """Fill the store. Returns the soft labels of the labelled images, and of the unlabelled ones if there are any.
 
         Raises:
-            InputError, WorkError: as sources.fill.fill; or the disk damages what is written to it.
+            InputError, WorkError: as for sources.fill.fill; or the disk damages written data.
         """
         with self._timed():
             self.fill(choices, say)
@@ -85,11 +85,11 @@ class Sources:
             )
 
     def fill(self, choices: Mapping[str, EngineChoice], say: Callable[[str], None]) -> dict[str, int]:
-        """Fill the store with what is missing, and say before what it will cost; how many views each source was asked.
+        """Announce the cost, then fill the store. Returns the number of views that each source was asked about.
 
         Raises:
-            InputError, WorkError: as sources.fill.fill.
-            StorageError: the labels of all sources will not fit on the disk; none is asked.
+            InputError, WorkError: as for sources.fill.fill.
+            StorageError: the labels of all sources will not fit on the disk; no source is asked.
         """
         for query in self.queries:
             self._say(query, choices[query.source.name], say)
@@ -99,18 +99,18 @@ class Sources:
         return {q.source.name: self._fill(q, choices[q.source.name]) for q in self.queries}
 
     def collection(self, query: LabelQuery, choice: EngineChoice) -> Collection | None:
-        """Where the store keeps the labels; None if nothing is kept."""
+        """The store's collection of the labels; None if nothing is kept."""
         if self._store is None or choice.stored is not None:
             return choice.stored
         return query.collection(self._store, choice.engine)
 
     def check_top_k(self, query: LabelQuery, choice: EngineChoice, session: Session | None = None) -> None:
-        """Refuse a labels.top_k that keeps too little of what a source says.
+        """Refuse a labels.top_k that keeps too little of a source's answers.
 
         Args:
             query: the source and its views.
-            choice: by which engine it is asked.
-            session: the source; opened here if it is not given.
+            choice: the engine that it is asked with.
+            session: the opened source; by default it is opened here.
 
         Raises:
             RecipeError: it keeps too little.
@@ -127,7 +127,7 @@ class Sources:
     def _say(self, query: LabelQuery, choice: EngineChoice, say: Callable[[str], None]) -> None:
         collection = self.collection(query, choice)
         if self._store is None or collection is None:
-            say(f"{query.source.name}: asked by {choice.engine.name} in every epoch ({choice.why})")
+            say(f"{query.source.name}: asked with {choice.engine.name} in every epoch ({choice.why})")
             return
         for line in fill_messages(query, choice, collection, self._store):
             say(line)
@@ -139,7 +139,7 @@ class Sources:
         return fill(query, choice, collection, self._recipe, self._temperature, self._progress)
 
     def _logits(self, query: LabelQuery, choice: EngineChoice, say: Callable[[str], None]) -> Sequence[LogitsReader]:
-        """What a source says of the labelled images, and of the unlabelled ones if there are any."""
+        """A source's logits for the labelled images, and for the unlabelled ones if there are any."""
         collection = self.collection(query, choice)
         if collection is None:
             return self._online(query, choice)
@@ -153,7 +153,7 @@ class Sources:
         choice: EngineChoice,
         say: Callable[[str], None],
     ) -> StoredLogits:
-        """The stored labels, verified: what a damaged shard held is asked again."""
+        """The stored labels, verified. The labels of a damaged shard are asked again."""
         for fills_left in reversed(range(_MOST_FILLS)):
             stored = collection.open(schedule.keys, self._progress)
             if stored is not None:
@@ -162,8 +162,8 @@ class Sources:
                 self._say(query, choice, say)
                 self._fill(query, choice)
         raise StorageError(
-            f"What was written to '{collection.path}' was damaged when it was read, {_MOST_FILLS} times by now. Check "
-            f"the disk, or name another labels.store."
+            f"Data written to '{collection.path}' were damaged when they were read again, {_MOST_FILLS} times so far. "
+            f"Check the disk, or name another labels.store."
         )
 
     def _online(self, query: LabelQuery, choice: EngineChoice) -> Sequence[LogitsReader]:

@@ -1,4 +1,4 @@
-"""The engines whose labels a store has already: one of them is taken without a trial, so nothing is asked twice."""
+"""The engines whose labels are stored already: one of them is used without a trial, so that nothing is asked twice."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.manifest import Facts, plain
 from sskt_edge.sources.store.store import LabelStore
 
-# What an engine that was never judged may have left to ask, so that a first try on a few images does not bind to it.
+# The largest share of views that an engine without a verdict may have left to ask, so that a first try on a few images
+# does not settle the choice.
 MOST_UNJUDGED = 8 * GATE_VIEWS
-# A gate's verdict counts if it was on these images, or on others that included at least this share of these.
+# A gate's verdict counts if it was on these images, or on a set that included at least this share of them.
 _SAME_IMAGES = 0.1
 
 
 class StoredEngine(NamedTuple):
-    """An engine, the collection of its labels, and how many views of the query that lacks."""
+    """An engine, the collection of its labels, and the number of the query's views that the collection lacks."""
 
     engine: SourceEngine
     collection: Collection
@@ -28,24 +29,24 @@ class StoredEngine(NamedTuple):
 
 
 class StoredEngines:
-    """What a store has of a query, by engine.
+    """The stored labels of a query, by engine.
 
     Args:
-        query: what the source is asked.
+        query: the source and its views.
         rules: which engines the recipe allows, and the gate's limits.
-        store: where labels are.
+        store: the store of labels.
     """
 
     def __init__(self, query: LabelQuery, rules: EngineRules, store: LabelStore) -> None:
         self._query, self._rules, self._store = query, rules, store
 
     def best(self, allowed: Sequence[SourceEngine]) -> StoredEngine | None:
-        """The engine that has answered most of the query, if the gate's verdict on it counts; None if none has.
+        """The engine that has answered most of the query, provided that the gate's verdict on it counts; None if none.
 
-        One that cannot run here any more, since its library was removed, is taken if it has answered all of the query.
+        An engine that can no longer run here, since its library was removed, is used if it has answered all views.
 
         Args:
-            allowed: the engines that are here and that the recipe allows.
+            allowed: the engines that run here and that the recipe allows.
         """
         best = None
         for engine in allowed:
@@ -59,9 +60,9 @@ class StoredEngines:
         return self.absent() or best
 
     def absent(self) -> StoredEngine | None:
-        """All labels of the query by an engine that is not here and passed the gate; None if there are none.
+        """All labels of the query by an engine that is not installed here but passed the gate; None if there are none.
 
-        What decides them but the library's version must be as it is here: the same source, views and kind of
+        Everything that decides them except the library's version must match: the source, the views and the kind of
         processor.
         """
         query = self._query
@@ -82,7 +83,7 @@ class StoredEngines:
         return None
 
     def may_be_kept(self, engine: SourceEngine, collection: Collection) -> bool:
-        """Whether the engine passed the gate on these images when it filled the collection, by the limits of now."""
+        """Whether the engine passed the gate on these images when it filled the collection, by the current limits."""
         is_reference, records = engine == self._query.source.engines()[0], fill_records(collection)
         gates = [record.gate for record in records if record.gate]
         if not gates:

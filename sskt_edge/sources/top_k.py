@@ -1,4 +1,4 @@
-"""Is enough of a source's answers kept with labels.top_k?"""
+"""Check that labels.top_k keeps enough of a source's answers."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from sskt_edge.inference.session import Session
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.store.label_format import kl_of_top_k, smallest_k
 
-# How far a label of k logits may differ from the whole one, as mean KL of the softmax at the recipe's T, in nats.
+# The largest loss from keeping k logits of a label: the mean KL of the softmax at the recipe's T, in nats.
 TOP_K_LIMIT = 0.01
 
 
 def check_top_k(query: LabelQuery, session: Session, temperature: float, progress: Progress) -> None:
-    """Ask about a sample of the views, refuse the query's top_k if too much is lost, and else say how much is.
+    """Ask about a sample of the views, refuse the query's top_k if too much is lost, and otherwise report the loss.
 
     Args:
-        query: the source and its views; its top_k is smaller than the number of its classes.
-        session: the source.
-        temperature: T of the training.
-        progress: is told what is lost.
+        query: the source and its views; its top_k is below the number of classes.
+        session: the opened source.
+        temperature: the training's T.
+        progress: reports the loss.
 
     Raises:
-        RecipeError: too much is lost; the smallest k that passes is named.
+        RecipeError: too much is lost; the message gives the smallest k that passes.
     """
     name, top_k = query.source.name, query.top_k
     answers, sample = [], query.sample()
@@ -38,7 +38,7 @@ def check_top_k(query: LabelQuery, session: Session, temperature: float, progres
         enough = smallest_k(logits, temperature, TOP_K_LIMIT)
         raise RecipeError(
             f"labels.top_k = {top_k} loses too much of the answers of '{name}': a KL of {lost:.3f} at "
-            f"T = {temperature:g} (at most {TOP_K_LIMIT}). The smallest that passes is {enough} of {logits.shape[1]}; "
-            f"0 keeps all."
+            f"T = {temperature:g} (at most {TOP_K_LIMIT}). The smallest top_k that passes is {enough} of "
+            f"{logits.shape[1]}; 0 keeps all."
         )
     progress.say(f"{name}: top_k = {top_k} loses a KL of {lost:.4f} at T = {temperature:g}")

@@ -1,4 +1,4 @@
-"""A torch network as a session: uint8 NHWC in, float32 out, as those that run ONNX files."""
+"""A torch network as a session: uint8 NHWC in, float32 out, as in sessions that run ONNX files."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from sskt_edge.recipe.precision import Precision
 from sskt_edge.targets.exact import exact
 from sskt_edge.targets.precision import autocast
 
-# With other batches the last bits of an image depend on its place in the batch, by how MKL cuts a matrix for threads.
+# Otherwise the last bits of an image's logits depend on its place in the batch, as MKL splits a matrix among threads.
 _MULTIPLE = 16
 
 
 class TorchSession:
     """A network with its preprocessing, run by eager torch with a fixed batch, in one precision whatever is around it.
 
-    fp32 is full fp32, without TF32; bf16 and fp16 are torch's autocast. The kernels are deterministic. CUDA is written
-    for, but no GPU has run it yet.
+    fp32 is full fp32, without TF32; bf16 and fp16 use torch's autocast. The kernels are deterministic. CUDA is
+    supported, but no GPU has run this yet.
 
     Args:
-        network: in eval mode, on the device, channels_last.
+        network: the network, in eval mode, on the device, channels_last.
         pixels: its preprocessing, on the device.
-        device: where it runs.
-        size: side of the images.
-        max_batch: of every run, exactly; rounded up to a multiple of 16.
-        precision: of the forward pass.
+        device: the device that it runs on.
+        size: the side of the images.
+        max_batch: the exact batch size of every run; rounded up to a multiple of 16.
+        precision: the precision of the forward pass.
     """
 
     backend = "torch"
@@ -54,8 +54,8 @@ class TorchSession:
         """uint8 [N,size,size,3] → float32 [N,classes].
 
         Raises:
-            DataError: images of another type or shape.
-            NetworkError: the network gives anything but [N,classes].
+            DataError: the images have another type or shape.
+            NetworkError: the network's output is not [N,classes].
         """
         check_images(images, (self._size, self._size, 3))
         return run_in_parts(self._run, images, self.max_batch, fixed=True)
@@ -70,12 +70,12 @@ def torch_logits(
     """uint8 [B,S,S,3] → float32 [B,classes].
 
     Raises:
-        NetworkError: the network gives anything but [B,classes].
+        NetworkError: the network's output is not [B,classes].
     """
     logits = forward(network, pixels, device, images, precision)
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
         got = list(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-        raise NetworkError(f"The network answers {got}, expected [{len(images)},classes]: it is not a classifier.")
+        raise NetworkError(f"The network's output is {got}, expected [{len(images)},classes]: it is not a classifier.")
     answer: NDArray[np.float32] = logits.float().cpu().numpy()
     return answer
 
@@ -83,9 +83,9 @@ def torch_logits(
 def forward(
     network: nn.Module, pixels: Pixels, device: torch.device, images: NDArray[np.uint8], precision: Precision = "fp32"
 ) -> Tensor:
-    """uint8 [B,S,S,3] → what the network gives, on the device."""
+    """uint8 [B,S,S,3] → the network's output, on the device."""
     with torch.inference_mode(), torch.autocast(device.type, enabled=False), autocast(device, precision), exact():
-        # A copy, as torch takes neither read-only nor mirrored arrays.
+        # The copy is needed, since torch accepts neither read-only nor mirrored arrays.
         planes = pixels(torch.from_numpy(images.copy()).to(device))
         answer: Tensor = network(planes.contiguous(memory_format=torch.channels_last))
         return answer

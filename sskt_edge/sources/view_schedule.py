@@ -1,4 +1,4 @@
-"""Which views of which images a training needs soft labels of, and when it meets them."""
+"""The views that a training needs soft labels for, and when it uses them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sskt_edge.sources.store.keys import view_keys
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """Which views of an image the sources are asked about.
+    """The views of an image that the sources are asked about.
 
     Attributes:
-        input_kind: what the items are, which draws their views.
+        input_kind: the kind of the items, which determines how views are drawn.
         policy: how views differ from their image.
-        seed: of the views.
-        views: how many views of an image are taken in turn, or "fresh" for a new one every time.
-        batch_size: images that a source gets at once. Fixed: the last batch is filled up, since a batch of another size
-            changes a source's last bits.
+        seed: the seed of the views.
+        views: how many views of an image are used in turn, or "fresh" for a new one every time.
+        batch_size: the number of images that a source gets at once. It is fixed, and the last batch is padded, since
+            another batch size changes a source's last bits.
     """
 
     input_kind: Input
@@ -34,7 +34,7 @@ class LabelPlan:
     batch_size: int
 
     def views_as_json(self) -> dict[str, Any]:
-        """Which views these are, in plain values."""
+        """The plan's values, in a form that JSON can write."""
         policy = self.policy
         return {
             "views": self.views,
@@ -46,22 +46,22 @@ class LabelPlan:
         }
 
     def draw(self, hashes: NDArray[np.uint8], number: int) -> NDArray[np.int32]:
-        """View `number` of items, by their content hashes. uint8 [N,32] → int32 [N,k]."""
+        """Draw view `number` of items, given their content hashes. uint8 [N,32] → int32 [N,k]."""
         return self.input_kind.draw(hashes, self.policy, self.seed, number)
 
 
 @dataclass(frozen=True)
 class ViewSchedule:
-    """The views of a set of images that a training meets, each in a slot: view number times images, plus row.
+    """The views of a set of images that a training uses. The slot of a view is: view number times images, plus row.
 
-    A last pass that does not meet all images has slots for those alone that it meets, unless its view number has been
-    met before.
+    If the last pass does not use all images, it has slots only for those that it uses, unless its view number occurred
+    before.
 
     Attributes:
-        images: N of them.
-        plan: which views.
-        passes: how many times a training meets every image.
-        last: the rows that it meets in the last pass, ascending; None: all. [L].
+        images: the N images.
+        plan: the plan of the views.
+        passes: how many times a training uses every image.
+        last: the rows that the last pass uses, ascending, [L]; None means all.
     """
 
     images: ImageSet
@@ -71,17 +71,17 @@ class ViewSchedule:
 
     @property
     def numbers(self) -> int:
-        """How many views an image has; some may be equal."""
+        """The number of views of an image; some may be equal."""
         return self.passes if self.plan.views == "fresh" else min(self.plan.views, self.passes)
 
     @cached_property
     def _end(self) -> tuple[int, NDArray[np.intp]]:
         """The first slot of the last view number, and the rows that have a slot there."""
-        last = None if self.passes > self.numbers else self.last  # else the number was met before, by all images
+        last = None if self.passes > self.numbers else self.last  # otherwise all images had this view number before
         return (self.numbers - 1) * len(self.images), np.arange(len(self.images)) if last is None else last
 
     def slots(self, passes: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The slots of images that are met in some passes. [B], [B] → [B]."""
+        """The slots of images in given passes. [B], [B] → [B]."""
         slots = (passes % self.numbers) * len(self.images) + rows
         first, present = self._end
         return np.where(slots < first, slots, first + np.searchsorted(present, rows))
@@ -93,7 +93,7 @@ class ViewSchedule:
         return np.arange(start, start + (len(present) if start == first else len(self.images)))
 
     def rows(self, slots: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The images in some slots. [B] → [B]."""
+        """The rows of the images in given slots. [B] → [B]."""
         first, present = self._end
         rows = slots % len(self.images)
         at_the_end = slots >= first
@@ -101,7 +101,7 @@ class ViewSchedule:
         return rows
 
     def views(self, slots: NDArray[np.intp]) -> NDArray[np.int32]:
-        """[B] → int32 [B,k]: which region of the image is seen."""
+        """The views in given slots, which say what region of the image is seen. [B] → int32 [B,k]."""
         numbers, rows = slots // len(self.images), self.rows(slots)
         views = np.empty((len(slots), self.plan.input_kind.view_length), dtype=np.int32)
         for number in np.unique(numbers):
@@ -111,7 +111,7 @@ class ViewSchedule:
 
     @cached_property
     def keys(self) -> NDArray[Any]:
-        """S16, one a slot: what the store calls the view there."""
+        """The store's key of the view in each slot, S16."""
         keys = []
         for number in range(self.numbers):
             hashes = self.images.hashes[self.rows(self.slots_of(number))]

@@ -1,4 +1,4 @@
-"""A recipe's source, opened by the code that the catalogue names for its kind."""
+"""Open a recipe's source with the code that the catalogue names for its kind."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sskt_edge.targets.weights import no_pickles
 
 
 def open_source(part: SourceOptions, device: torch.device) -> Source:
-    """The frozen source that a recipe's [[sources]] asks for; the process's random numbers stay as they were.
+    """Open the frozen source of an entry of [[sources]]. The process's random state is not changed.
 
     Raises:
-        CheckpointError: weights that are missing, broken or do not fit.
+        CheckpointError: the weights are missing or broken, or do not fit.
         DownloadError: published weights could not be fetched.
-        MissingExtraError: the package that holds it is not installed.
-        NetworkError: no such network, or not one that turns images into logits.
-        RecipeError: keys that do not go together.
+        MissingExtraError: the package that provides it is not installed.
+        NetworkError: the network does not exist, or does not turn images into logits.
+        RecipeError: some keys exclude each other.
         RunError: the run is missing, unfinished or broken.
-        BundleError: an ONNX file that is broken or has its data outside.
+        BundleError: an ONNX file is broken or has its data outside the file.
     """
     kind = part.model.partition("/")[0]
     entry = SOURCES[kind]
     for key in ("weights", "checkpoint"):
         if getattr(part, key) is not None and key not in entry.serves:
-            raise RecipeError(f"sources.{part.name}.{key}: a {kind}/ source brings its own weights. Leave {key} out.")
+            raise RecipeError(f"sources.{part.name}.{key}: a {kind}/ source has its own weights. Leave {key} out.")
     with torch.random.fork_rng(devices=[]), no_pickles():
         source: Source = entry.load()(part, device)
     if part.classes not in (None, source.classes):

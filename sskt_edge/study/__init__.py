@@ -1,1 +1,1 @@
-"""Many runs, one table: methods side by side, and searches over a recipe's values."""
+"""Studies of many runs: comparisons of methods, and searches over a recipe's values."""

@@ -1,4 +1,4 @@
-"""What a comparison compares: arms, each the study's recipe with a few values changed."""
+"""The arms of a comparison: each is the study's recipe with a few values changed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _OPEN, _CLOSE = "[{", "]}"
 
 @dataclass(frozen=True)
 class Arm:
-    """One line of the table.
+    """An arm, which is one line of the table.
 
     Attributes:
-        name: what it is called.
-        recipe: what is trained, with every seed.
-        changes: KEY=VALUE, what differs from the study's recipe.
+        name: its name.
+        recipe: the recipe that is trained with every seed.
+        changes: KEY=VALUE for each difference from the study's recipe.
         missing: why it cannot be trained here; empty if it can.
     """
 
@@ -50,22 +50,22 @@ def _finetuned_sskt(recipe: Recipe) -> list[str]:
 
 
 def _own_weights(recipe: Recipe) -> str | None:
-    """What the recipe itself starts the target from, if anything."""
+    """The weights that the recipe itself starts the target from, if any."""
     return recipe.target.weights or recipe.target.checkpoint
 
 
 def _refuse_weights(recipe: Recipe, instead: str) -> None:
     if own := _own_weights(recipe):
-        raise NetworkError(f"The recipe starts from '{own}', not from scratch: take --method {instead}.")
+        raise NetworkError(f"The recipe starts from '{own}', not from scratch: use --method {instead}.")
 
 
 def _from_weights(recipe: Recipe) -> list[str]:
-    """Start as the recipe says; else from torchvision's weights of the target, with a tenth of the rate.
+    """The changes to start from weights: those that the recipe names, or torchvision's with a tenth of the rate.
 
-    They are fetched now, not after hours.
+    Weights are fetched now rather than hours later.
 
     Raises:
-        NetworkError: there are none.
+        NetworkError: there are no such weights.
         DownloadError: they could not be fetched.
     """
     model = recipe.target.model
@@ -88,14 +88,14 @@ def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] 
     """The arms of a comparison; the others are compared with the first.
 
     Args:
-        recipe: the study's.
-        methods: of METHODS; scratch and sskt if left out, or finetuned and finetuned+sskt where the recipe starts from
-            weights. One that starts from published weights which are not to be had becomes an arm that says so.
-        further: more arms, each "NAME: KEY=VALUE KEY=VALUE …".
+        recipe: the study's recipe.
+        methods: names from METHODS; by default scratch and sskt, or finetuned and finetuned+sskt if the recipe starts
+            from weights. A method whose published weights are not available becomes an arm that says so.
+        further: more arms, each as "NAME: KEY=VALUE KEY=VALUE …".
 
     Raises:
-        StudyError: an unknown method, an arm without a name or with a seed of its own, or two of the same name.
-        RecipeError: a change does not fit.
+        StudyError: a method is unknown, an arm has no name or sets a seed, or two arms have the same name.
+        RecipeError: a change is not valid.
     """
     usual = ("finetuned", "finetuned+sskt") if _own_weights(recipe) else ("scratch", "sskt")
     arms = [_method_arm(recipe, name) for name in methods or usual]
@@ -106,12 +106,12 @@ def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] 
     names = [arm.name for arm in arms]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise StudyError(f"Two arms are called '{twice[0]}'. Give every arm a name of its own; arms: {names}.")
+        raise StudyError(f"Two arms are called '{twice[0]}'. Give every arm a different name; arms: {names}.")
     return tuple(arms)
 
 
 def parse_arm(text: str) -> tuple[str, list[str]]:
-    """From "T3: method.temperature=3 method.alpha=1" to its name and ["method.temperature=3", "method.alpha=1"].
+    """Split "T3: method.temperature=3 method.alpha=1" into "T3" and ["method.temperature=3", "method.alpha=1"].
 
     Raises:
         StudyError: it has no name or no change.
@@ -124,7 +124,7 @@ def parse_arm(text: str) -> tuple[str, list[str]]:
 
 
 def _split_changes(text: str) -> list[str]:
-    """Cut before each KEY= that follows a space, outside of quotes and brackets: values may hold spaces."""
+    """Split before each KEY= that follows a space outside quotes and brackets, since values may contain spaces."""
     starts, depth, quote = [0], 0, ""
     for place, sign in enumerate(text):
         if quote:

@@ -1,4 +1,4 @@
-"""Methods side by side: the same images, views and seeds; every finished run is kept, and nothing is trained twice."""
+"""Compare methods with the same images, views and seeds. Every finished run is kept, and nothing is trained twice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sskt_edge.training.train import settled_precision
 
 
 class Study(BaseModel):
-    """study.json: what the trainings of a study share beyond its recipe."""
+    """study.json: the settings that the trainings of a study share beyond its recipe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -46,22 +46,22 @@ def compare(
     folder: Path | str = "studies",
     progress: Progress = QUIET,
 ) -> Comparison:
-    """Train every arm with every seed, or take the runs that are there, and compare the arms with the first.
+    """Train every arm with every seed, or use existing runs, and compare the arms with the first.
 
-    The study lies in a folder of `folder` that is named after the recipe: runs/, and compare.json, compare.md and
-    compare.png, which are written again after every training. After an interruption the same call continues it.
+    The study has a folder in `folder` that is named after the recipe. It holds runs/, and compare.json, compare.md and
+    compare.png, which are updated after every training. After an interruption the same call continues the study.
 
     Args:
-        recipe: what the arms change.
-        seeds: of the training; every arm is trained with each, seed by seed.
-        arms: from arms_of; scratch and sskt if left out.
-        folder: where studies lie.
+        recipe: the recipe that the arms change.
+        seeds: the seeds; every arm is trained with each of them, seed by seed.
+        arms: the arms, from arms_of; by default scratch and sskt.
+        folder: the folder of all studies.
         progress: draws bars and lines.
 
     Raises:
-        InputError: an arm's recipe names what is not there or does not fit, or a run of the study was changed.
-        Interrupted: SIGINT or SIGTERM; everything is saved.
-        WorkError: as train; but a run that diverges is listed as missing, and the others go on.
+        InputError: an arm's recipe names something that is missing or does not fit, or a run of the study was changed.
+        Interrupted: SIGINT or SIGTERM came; everything is saved.
+        WorkError: as for train; but a run that diverges is listed as missing, and the others continue.
     """
     progress = SaidOnce(progress)
     chosen = arms_of(recipe) if arms is None else tuple(arms)
@@ -87,7 +87,7 @@ def compare(
             done = sum(map(len, so_far.figures.values()))
             raise Interrupted(
                 f"Stopped after {done} of {len(trainings)} trainings; everything is saved in '{place}'. "
-                f"The same command goes on.",
+                f"Run the same command to continue.",
                 stop.exit_code - 128,
             ) from None
     _write(so_far)
@@ -95,7 +95,7 @@ def compare(
 
 
 def _with_run(so_far: Comparison, arm: Arm, seed: int, present: DataGuard, progress: Progress) -> Comparison:
-    """The comparison with one run more, found or trained; it is written if the run was trained."""
+    """Add one run, found or trained, to the comparison. It is written if the run was trained."""
     recipe = with_train(arm.recipe, seed=seed)
     if recipe.train.precision == "auto":
         recipe = with_train(recipe, precision=so_far.precision)
@@ -122,7 +122,7 @@ def _figures(run: TrainedNetwork) -> RunFigures:
     result, golden = run.result, run.golden()
     tested = tested_sha256(golden.test_pixels, golden.test_labels)
     inputs = {TRAINING: result.data_sha256, TEST: tested, **result.sources}
-    if result.unlabelled_sha256 is not None:  # a run from scratch reads none, which does not count as a change
+    if result.unlabelled_sha256 is not None:  # a run from scratch reads none; not a change
         inputs[UNLABELLED] = result.unlabelled_sha256
     return RunFigures(
         run=run.folder.path.name,
@@ -146,10 +146,10 @@ def _made_with(environment: Environment) -> dict[str, str]:
 
 
 def _precision_of(recipe: Recipe, place: Path, progress: Progress) -> Precision:
-    """What train.precision means in this study: measured once and kept, so that pairs compare like with like.
+    """The precision that train.precision means in this study. It is measured once, so that all runs use the same.
 
     Raises:
-        StudyError: what was kept is broken or was changed.
+        StudyError: the stored value is broken or was changed.
     """
     file = place / "study.json"
     if file.is_file():
@@ -166,10 +166,10 @@ def _precision_of(recipe: Recipe, place: Path, progress: Progress) -> Precision:
 
 
 def _write(comparison: Comparison) -> None:
-    """compare.json, compare.md and compare.png, each whole or as it was.
+    """Write compare.json, compare.md and compare.png, each atomically.
 
     Raises:
-        StorageError: the disk does not take them.
+        StorageError: they cannot be written.
     """
     write_atomically(comparison.folder / "compare.json", json.dumps(as_json(comparison), indent=2).encode() + b"\n")
     write_atomically(comparison.folder / "compare.md", as_utf8(markdown_of(comparison)).encode())

@@ -1,4 +1,4 @@
-"""A comparison's figures, and what may be said of them, as values and as JSON."""
+"""A comparison's figures and the conclusions that they allow, as values and as JSON."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from sskt_edge.tasks.task import task_named
 
 @dataclass(frozen=True)
 class RunFigures:
-    """What one finished run gave.
+    """The figures of one finished run.
 
     Attributes:
         run: its folder's name in the study's runs/.
-        value: the task's metric on the test images, a share of one.
-        interval: where it lies with 95 %, by the choice of the images.
-        images: of the test.
-        seconds: of training.
-        label_seconds: of asking the sources before it; little where an earlier run had asked.
-        parameters: of the network that is left.
-        macs: multiply-accumulates of one image.
-        inputs: what it was trained and tested on → its hash.
-        made_with: machine, versions and engines of the training, which decide its last bits.
+        value: the task's metric on the test images, from 0 to 1.
+        interval: its 95 % interval with respect to the choice of the images.
+        images: the number of test images.
+        seconds: the time of the training.
+        label_seconds: the time of asking the sources before it; short if an earlier run had asked.
+        parameters: the number of parameters of the stripped network.
+        macs: the multiply-accumulates for one image.
+        inputs: the images and sources that it was trained and tested on → their hashes.
+        made_with: the machine, versions and engines of the training, which decide its last bits.
     """
 
     run: str
@@ -61,10 +61,10 @@ class PairedComparison:
     Attributes:
         arm: its name.
         differences: seed → the metric of this arm minus the first arm's.
-        paired: what they say.
-        p_better: Holm's correction of paired.p_better over all arms.
-        p_worse: the same of paired.p_worse.
-        word: better, worse, no difference shown, or indicative.
+        paired: the statistics of the differences.
+        p_better: paired.p_better with Holm's correction over all arms.
+        p_worse: paired.p_worse with the same correction.
+        word: "better", "worse", "no difference shown" or "indicative: …".
     """
 
     arm: str
@@ -77,16 +77,16 @@ class PairedComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Arms over the same seeds.
+    """A comparison of arms over the same seeds.
 
     Attributes:
-        folder: the study's.
-        recipe: the study's, which the arms change.
-        precision: in which all were trained, unless an arm says otherwise.
-        seeds: asked for.
-        arms: the first is the one that the others are compared with.
-        figures: arm → seed → what its run gave, of those that are finished.
-        failed: arm → seed → why its run gave nothing.
+        folder: the study's folder.
+        recipe: the study's recipe, which the arms change.
+        precision: the precision of all trainings, unless an arm sets another.
+        seeds: the requested seeds.
+        arms: the arms; the others are compared with the first.
+        figures: arm → seed → the figures of its run, for finished runs.
+        failed: arm → seed → why its run has no figures.
     """
 
     folder: Path
@@ -98,26 +98,26 @@ class Comparison:
     failed: dict[str, dict[int, str]] = field(default_factory=dict)
 
     def having(self, arm: str, seed: int, found: RunFigures) -> Comparison:
-        """The comparison with the figures of one run more."""
+        """Add the figures of one run."""
         return replace(self, figures={**self.figures, arm: {**self.figures.get(arm, {}), seed: found}})
 
     def failing(self, arm: str, seed: int, why: str) -> Comparison:
-        """The comparison with one run that gave nothing."""
+        """Add a run that has no figures."""
         return replace(self, failed={**self.failed, arm: {**self.failed.get(arm, {}), seed: why}})
 
     @property
     def metric(self) -> str:
-        """What the task measures: "accuracy" or "mAP"."""
+        """The task's metric: "accuracy" or "mAP"."""
         return task_named(self.recipe.task.name).metric
 
     @cached_property
     def spreads(self) -> dict[str, Spread]:
-        """Arm → its values' mean and deviation, for arms that have any."""
+        """Arm → mean and standard deviation of its values, for arms that have any."""
         return {arm: spread([one.value for one in found.values()]) for arm, found in self.figures.items() if found}
 
     @cached_property
     def against(self) -> list[PairedComparison]:
-        """Every other arm that shares a seed with the first one."""
+        """The comparison of every other arm that shares a seed with the first one."""
         first, *others = self.arms
         pairs = {arm.name: self._differences(first.name, arm.name) for arm in others}
         tested = {name: paired(list(found.values())) for name, found in pairs.items() if found}
@@ -130,7 +130,7 @@ class Comparison:
 
     @property
     def missing(self) -> list[str]:
-        """A sentence for every arm, or seed of an arm, that is not there for good."""
+        """A sentence for every arm, or seed of an arm, that will stay missing."""
         arms = [f"{arm.name} is left out: {arm.missing}" for arm in self.arms if arm.missing]
         return arms + [
             f"{arm}, seed {seed}, is missing: {why}"
@@ -140,7 +140,7 @@ class Comparison:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know to read no more out of the table than is in it."""
+        """Remarks that keep a reader from concluding more from the table than it shows."""
         return [
             note for note in (self._what_counts(), self._sampling_error(), self._pairs(), self._made_with()) if note
         ]
@@ -151,16 +151,16 @@ class Comparison:
         return pairs_needed(len(self.against))
 
     def refuse_unlike(self) -> None:
-        """Runs of the same [data] and [[sources]] must have seen the same images and sources.
+        """Refuse runs with the same [data] and [[sources]] that did not see the same images and sources.
 
         Raises:
-            StudyError: two have not.
+            StudyError: two runs differ.
         """
         seen: dict[tuple[str, str], tuple[str, str]] = {}
         for arm in self.arms:
             for one in self.figures.get(arm.name, {}).values():
                 for what, digest in one.inputs.items():
-                    # An arm that asks for other images or sources rightly has others.
+                    # An arm that asks for other images or sources is expected to differ.
                     asked = str(next((s for s in arm.recipe.sources if s.name == what), arm.recipe.data))
                     other, run = seen.setdefault((what, asked), (digest, one.run))
                     if other != digest:
@@ -171,7 +171,7 @@ class Comparison:
                         )
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of; the metric as a share."""
+        """The comparison as values for JSON, with the metric from 0 to 1."""
         return {
             "name": self.recipe.name,
             "recipe_sha256": recipe_sha256(self.recipe),

@@ -1,4 +1,4 @@
-"""A comparison in words and columns: the same tables for Markdown and for a terminal."""
+"""A comparison as text: the same tables for Markdown and for a terminal."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Sequence
 
 from sskt_edge.study.comparison import Comparison
 
-# A head, and rows of as many cells.
+# A header, and rows with the same number of cells.
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def tables_of(comparison: Comparison) -> list[Table]:
-    """The arms with their costs, every seed, and the arms against the first if there are pairs."""
+    """The tables: arms with their costs, every seed, and the arms against the first if there are pairs."""
     tables = [_arms(comparison), _seeds(comparison)]
     return [*tables, _against(comparison)] if comparison.against else tables
 
 
 def title_of(comparison: Comparison) -> str:
-    """One line: what is compared, over which seeds, in which precision."""
+    """One line that says what is compared, over which seeds, and in which precision."""
     seeds, names = comparison.seeds, ", ".join(arm.name for arm in comparison.arms)
     over = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
     return f"{comparison.recipe.name}: {names}; {over}; {comparison.precision}"
 
 
 def notes_of(comparison: Comparison) -> list[str]:
-    """What stands below the tables."""
+    """The notes below the tables."""
     explained = (
         "Differences in percentage points, of pairs with the same seed. 95 %: of their mean, by Student's t over "
         "pairs; p: one-sided sign-flip test that the arm is better, then that it is worse."
@@ -43,7 +43,7 @@ def markdown_of(comparison: Comparison) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first column to the left, the others to the right."""
+    """A Markdown table whose first column is left-aligned and the others right-aligned."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
@@ -70,7 +70,7 @@ def _arms(comparison: Comparison) -> Table:
 
 
 def _seeds(comparison: Comparison) -> Table:
-    """A row a seed; behind a value its difference from the first arm's."""
+    """One row per seed; after a value comes its difference from the first arm's value."""
     names = [arm.name for arm in comparison.arms if not arm.missing]
     differences = {one.arm: one.differences for one in comparison.against}
     rows = []

@@ -1,4 +1,4 @@
-"""What a recipe's data set holds now: a study's finished runs must have seen the same images."""
+"""Check that the data sets of a study still hold the images that its finished runs have seen."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TRAINING, TEST, UNLABELLED = "the training images", "the test images", "the unla
 
 
 def tested_sha256(pixels: NDArray[np.uint8], labels: Labels) -> str:
-    """The identity of test images: their pixels' hashes uint8 [N,32] and their classes [N], in order."""
+    """The hash that identifies test images: of their pixels' hashes, uint8 [N,32], and their labels [N], in order."""
     return hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
 
 
 class DataGuard:
-    """The images of a study's data sets, read again when a run is found that was finished before, each set once."""
+    """Reads the images of a study's data sets again when a run was finished earlier, each set only once."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -37,15 +37,15 @@ class DataGuard:
         """Refuse images that changed since a run was trained and tested on them.
 
         Args:
-            data: the recipe's part.
-            task: what its labels mean.
-            then: TRAINING, TEST, UNLABELLED → the hash of what the run saw; those that are left out do not count.
-            since: what was done then, for the message.
-            otherwise: what to do if they are to stay as they are.
+            data: the recipe's [data].
+            task: the task that says what its labels mean.
+            then: TRAINING, TEST or UNLABELLED → the hash of what the run saw; missing entries are not checked.
+            since: what happened at that time, for the message.
+            otherwise: what to do if the changed images shall stay, for the message.
 
         Raises:
-            StudyError: images changed since; they are named.
-            DataError: they are not there any more, or cannot be read.
+            StudyError: images changed since then; the message says which.
+            DataError: they no longer exist, or cannot be read.
         """
         now = self._known.setdefault((data, task.name), {})
         for what, read in {TRAINING: self._training, TEST: self._test, UNLABELLED: self._unlabelled}.items():

@@ -1,4 +1,4 @@
-"""The plot of a comparison: a dot a run, a line a pair, each arm's mean with its interval."""
+"""The plot of a comparison: one dot per run, one line per seed, and each arm's mean with its interval."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def draw_comparison(comparison: Comparison) -> bytes:
-    """A PNG: the metric over the arms that have a run."""
+    """A PNG that shows the metric of every arm that has a run."""
     names = [arm.name for arm in comparison.arms if arm.name in comparison.spreads]
     figure = Figure(figsize=(max(4.5, 1.6 + 1.3 * len(names)), 4.2), layout="constrained")
     axes = figure.add_subplot()
@@ -37,7 +37,7 @@ def draw_comparison(comparison: Comparison) -> bytes:
             f"{100 * over_seeds.mean:.1f}", (place + 0.14, 100 * over_seeds.mean), (8, 0),
             textcoords="offset points", va="center", color="C0", path_effects=[withStroke(linewidth=3, foreground="w")],
         )  # fmt: skip
-    # A name is text: a $ in it does not begin a formula.
+    # Names are plain text: a $ in them must not start a formula.
     axes.set_xticks(range(len(names)), names, parse_math=False, rotation=0 if max(map(len, names)) <= 14 else 20)
     axes.set_xlim(-0.4, len(names) - 0.4)
     axes.set_ylabel(f"test {comparison.metric}, %")
@@ -54,6 +54,6 @@ def png_of(figure: Figure) -> bytes:
     FigureCanvasAgg(figure)
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the font may lack the script of a name
         figure.savefig(file, format="png", dpi=150)
     return file.getvalue()

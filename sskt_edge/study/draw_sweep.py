@@ -1,4 +1,4 @@
-"""The plot of a sweep: two numeric keys as in the paper's figure 4, anything else one panel a key."""
+"""The plot of a sweep: two numeric keys as in the paper's figure 4, otherwise one panel per key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def draw_sweep(sweep: Sweep) -> bytes:
-    """A PNG: the metric on validation images over the values that were tried."""
+    """A PNG that shows the metric on validation images over the values that were tried."""
     axes = sweep.space.axes
     if len(axes) == 2 and all(axis.numeric for axis in axes):
         figure = Figure(figsize=(5.4, 4.0), layout="constrained")
@@ -37,7 +37,7 @@ def draw_sweep(sweep: Sweep) -> bytes:
 
 
 def _lines(sweep: Sweep, panel: Axes) -> None:
-    """One line for each value of the second key, over the first; set side by side, so that no deviation hides one."""
+    """One line per value of the second key, over the first key, shifted sideways so that error bars do not overlap."""
     over, lines = sweep.space.axes
     for rank, number in enumerate(_order(lines)):
         shift = 0.08 * (rank - (len(lines.values) - 1) / 2)
@@ -57,7 +57,7 @@ def _lines(sweep: Sweep, panel: Axes) -> None:
 
 
 def _panel(sweep: Sweep, place: int, panel: Axes) -> None:
-    """Every point over its value of one key, and to the right the mean of all that share the value."""
+    """Every point over its value of one key, with the mean of all points with that value to the right."""
     axis = sweep.space.axes[place]
     means = []
     for x, number in enumerate(_order(axis)):
@@ -72,13 +72,13 @@ def _panel(sweep: Sweep, place: int, panel: Axes) -> None:
 
 
 def _order(axis: Axis) -> list[int]:
-    """The places of an axis's values from left to right: numbers ascend."""
+    """The order of an axis's values from left to right: numbers ascend."""
     places = list(range(len(axis.values)))
     return sorted(places, key=axis.values.__getitem__) if axis.numeric else places
 
 
 def _over(axis: Axis, panel: Axes) -> None:
-    """Name the values below, evenly spaced: a rate's are powers of ten."""
+    """Label the values on the horizontal axis with even spacing, since learning rates are powers of ten."""
     texts = [axis.texts[number] for number in _order(axis)]
     slanted = max(map(len, texts)) * len(texts) > 26
     panel.set_xticks(range(len(texts)), texts, parse_math=False, rotation=25 if slanted else 0)

@@ -1,4 +1,4 @@
-"""Runs by what they are: a study finds the run of a recipe, goes on with it, or trains it."""
+"""The runs of a study: find the run of a recipe, continue it, or train it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sskt_edge.training.train import Fitted, fit, train
 
 
 def finished_run(recipe: Recipe, runs: Path, progress: Progress) -> tuple[TrainedNetwork, bool]:
-    """The finished run of this very recipe in `runs`, and whether it was trained now.
+    """The finished run of exactly this recipe in `runs`, and whether it was trained now.
 
-    Another process that trains it is waited for, and its run is taken.
+    If another process is training it, wait for that process and use its run.
 
     Raises:
         RunError: the run is broken, or was started with other images.
-        WorkError, Interrupted: as train.
+        WorkError, Interrupted: as for train.
     """
     with _alone(recipe, runs, progress) as folder, _saying_what_to_remove(folder):
         if folder is not None and folder.result.is_file():
@@ -33,10 +33,10 @@ def finished_run(recipe: Recipe, runs: Path, progress: Progress) -> tuple[Traine
 
 
 def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
-    """The same for a training that never reads the test set; what is done already is only opened.
+    """Like finished_run, for a training that never reads the test set. A training that is done is only opened.
 
     Raises:
-        RunError, WorkError, Interrupted: as finished_run.
+        RunError, WorkError, Interrupted: as for finished_run.
     """
     with _alone(recipe, runs, progress) as folder, _saying_what_to_remove(folder):
         return fit(recipe, runs, folder.path if folder else None, progress, show_epochs=False)
@@ -44,17 +44,17 @@ def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
 
 @contextlib.contextmanager
 def _alone(recipe: Recipe, runs: Path, progress: Progress) -> Iterator[RunFolder | None]:
-    """The folder of a run of this very recipe if there is one, and no other process that trains it."""
+    """Lock the training of this recipe. Yields the folder of its run if there is one."""
     wanted = recipe_sha256(recipe)
     with locked(runs / f".{wanted[:16]}.lock", "trains the same recipe", progress):
         yield _find(recipe, runs)
 
 
 def _find(recipe: Recipe, runs: Path) -> RunFolder | None:
-    """The newest run of a recipe, a finished one before all others."""
+    """The newest run of a recipe; finished runs come first."""
     found = []
     for run in find_runs(runs):
-        with contextlib.suppress(RunError):  # not a run that ever started
+        with contextlib.suppress(RunError):  # the run was never started
             if is_recipe_of(read_environment(run), recipe):
                 found.append(run)
     return next((run for run in found if run.result.is_file()), found[0] if found else None)
@@ -62,7 +62,7 @@ def _find(recipe: Recipe, runs: Path) -> RunFolder | None:
 
 @contextlib.contextmanager
 def _saying_what_to_remove(folder: RunFolder | None) -> Iterator[None]:
-    """A study trains what is not there, so a run that cannot be used is mended by removing it."""
+    """Add a hint to errors: a study trains missing runs, so an unusable run can be repaired by removing it."""
     try:
         yield
     except RunError as error:

@@ -1,4 +1,4 @@
-"""What a sweep tries: recipe keys, each with its values, and the points of their grid."""
+"""The space of a sweep: recipe keys with their values, and the points of the grid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# The paper's figure 4, and the alpha that a recipe starts with.
+# The values of the paper's figure 4, and the default alpha of a recipe.
 DEFAULT_SPACE = ("method.temperature=1,2,3", "method.alpha=0.1,0.5,1.0,3.0")
 
 _NOT_SWEPT = {
@@ -26,17 +26,17 @@ _NOT_SWEPT = {
     "train.seed": "every point is trained with the same seeds: --seeds N",
     **dict.fromkeys(
         ("data.name", "data.root", "data.per_class", "data.validation", "data.test_share", "data.split_seed"),
-        "every point must be trained and judged on the same images; use an arm of sskt-edge compare for other ones",
+        "every point must be trained and judged on the same images; for other images use an arm of sskt-edge compare",
     ),
 }
 
-# For each axis, which of its values.
+# The index of a value for each axis.
 Point = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A key of the recipe with the values to try, TOML values each."""
+    """A key of the recipe with the TOML values to try."""
 
     key: str
     values: tuple[Any, ...]
@@ -48,7 +48,7 @@ class Axis:
 
     @cached_property
     def choices(self) -> tuple[int | float | str, ...]:
-        """The values as a storage can keep them: numbers and strings as they are, the others as their TOML."""
+        """The values in a form that a storage can keep: numbers and strings unchanged, others as TOML."""
         kept = (int, float, str)
         return tuple(
             value if isinstance(value, kept) else text for value, text in zip(self.values, self.texts, strict=True)
@@ -56,7 +56,7 @@ class Axis:
 
     @property
     def numeric(self) -> bool:
-        """Whether all values are numbers, so that they have an order."""
+        """Whether all values are numbers and therefore have an order."""
         return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.values)
 
 
@@ -74,11 +74,11 @@ class Space:
         return math.prod(len(axis.values) for axis in self.axes)
 
     def params(self, point: Point) -> dict[str, int | float | str]:
-        """A point as a storage keeps it: key → choice."""
+        """A point in the form that a storage keeps: key → choice."""
         return {axis.key: axis.choices[place] for axis, place in zip(self.axes, point, strict=True)}
 
     def point(self, params: Mapping[str, Any]) -> Point:
-        """The point that a storage kept."""
+        """The point that a storage has kept."""
         return tuple(axis.choices.index(params[axis.key]) for axis in self.axes)
 
     def values(self, point: Point) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Space:
         return {axis.key: axis.values[place] for axis, place in zip(self.axes, point, strict=True)}
 
     def changes(self, point: Point) -> list[str]:
-        """KEY=VALUE of every axis."""
+        """KEY=VALUE for every axis."""
         return [f"{axis.key}={axis.texts[place]}" for axis, place in zip(self.axes, point, strict=True)]
 
     def as_json(self) -> dict[str, list[Any]]:
@@ -95,15 +95,15 @@ class Space:
 
 
 def parse_space(texts: Sequence[str]) -> Space:
-    """Read "KEY=V1,V2,…" of every axis; values are TOML, or else plain strings.
+    """Parse "KEY=V1,V2,…" for every axis. Values that are not TOML are taken as strings.
 
     Raises:
-        StudyError: one has no key or no values, a key or a value stands twice, or a key cannot be swept.
+        StudyError: one has no key or no values, a key or a value occurs twice, or a key cannot be swept.
     """
     axes = tuple(_parse_axis(text) for text in texts)
     keys = [axis.key for axis in axes]
     if not axes or len(set(keys)) != len(keys):
-        raise StudyError(f"--space: each key once, at least one; got {keys}.")
+        raise StudyError(f"--space: expected at least one key, and each key once; got {keys}.")
     return Space(axes)
 
 
@@ -124,10 +124,10 @@ def _parse_axis(text: str) -> Axis:
     if not key or not listed.strip():
         raise StudyError(f"--space '{text}': expected KEY=V1,V2,…, such as method.temperature=1,2,3.")
     if key in _NOT_SWEPT:
-        raise StudyError(f"--space '{text}': {key} is not swept: {_NOT_SWEPT[key]}.")
+        raise StudyError(f"--space '{text}': {key} cannot be swept: {_NOT_SWEPT[key]}.")
     axis = Axis(key, tuple(_parse_values(listed)))
     if len(set(axis.choices)) != len(axis.choices):
-        raise StudyError(f"--space '{text}': a value stands twice.")
+        raise StudyError(f"--space '{text}': a value occurs twice.")
     return axis
 
 

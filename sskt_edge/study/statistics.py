@@ -1,4 +1,4 @@
-"""What may be said of a metric over seeds: spreads, paired differences, exact tests, and the word for them."""
+"""Statistics of a metric over seeds: spreads, paired differences, exact tests, and the verdict."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scipy import stats
 
 LEVEL = 0.05
 FEWEST_PAIRS = 5
-_EXACT_UP_TO = 16  # 2^16 ways to flip signs; for more pairs, 2^16 of them are drawn
+_EXACT_UP_TO = 16  # pairs, with 2^16 ways to flip signs; for more pairs, 2^16 flips are drawn
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Values over seeds: how many, their mean, and their standard deviation (n - 1; None for a single value)."""
+    """The number, mean and standard deviation of values over seeds (with n - 1; None for a single value)."""
 
     n: int
     mean: float
@@ -29,11 +29,11 @@ class Paired:
     """Differences of pairs that share a seed.
 
     Attributes:
-        n: how many pairs.
-        mean: of the differences.
-        interval: 95 % confidence interval of the mean, Student's t over pairs; None for a single pair.
-        p_better: of the one-sided sign-flip test that the mean is above 0.
-        p_worse: of its mirror image, that the mean is below 0.
+        n: the number of pairs.
+        mean: the mean of the differences.
+        interval: the 95 % confidence interval of the mean, by Student's t over pairs; None for a single pair.
+        p_better: p of the one-sided sign-flip test that the mean is above 0.
+        p_worse: p of the opposite test, that the mean is below 0.
     """
 
     n: int
@@ -44,7 +44,7 @@ class Paired:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean and standard deviation of at least one value."""
+    """The mean and standard deviation of at least one value."""
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return Spread(len(values), float(np.mean(values)), sd)
 
@@ -52,8 +52,8 @@ def spread(values: Sequence[float]) -> Spread:
 def paired(differences: Sequence[float]) -> Paired:
     """Test at least one paired difference against 0.
 
-    If the two arms were alike, every difference could as well have the other sign: p is the share of all 2^n flips of
-    signs whose mean is at least as large as the one seen (exact up to 16 pairs, 65536 drawn flips beyond).
+    If the two arms were equal, every difference could equally well have the other sign: p is the share of all 2^n sign
+    flips whose mean is at least as large as the observed one (exact up to 16 pairs; 65536 random flips for more).
     """
     mean, n = float(_mean(np.asarray(differences))), len(differences)
     if n == 1:
@@ -63,7 +63,7 @@ def paired(differences: Sequence[float]) -> Paired:
 
 
 def _p(differences: Sequence[float]) -> float:
-    """The one-sided sign-flip test that the mean is above 0."""
+    """Compute p of the one-sided sign-flip test that the mean is above 0."""
     answer = stats.permutation_test(
         (np.asarray(differences),),
         _mean,
@@ -77,15 +77,15 @@ def _p(differences: Sequence[float]) -> float:
 
 
 def _mean(values: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    """The mean, rounded so that flips of signs which tie do tie, however they were added up.
+    """The mean, rounded so that sign flips with equal means compare as equal, whatever the order of summation.
 
-    Two shares of at most a million images, and means of them over hundreds of pairs, differ by more if they differ.
+    Unequal shares of at most a million images, and their means over hundreds of pairs, differ by more than that.
     """
     return np.asarray(np.mean(values, axis=axis)).round(12)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction, in the order given: the smallest p times m, the next times m - 1, …, never falling."""
+    """Holm's correction, in the given order: the smallest p times m, the next times m - 1, …, never decreasing."""
     corrected, largest = [0.0] * len(p_values), 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
@@ -94,7 +94,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def verdict(n: int, mean: float, p_better: float, p_worse: float) -> str:
-    """The word for n pairs with these corrected p: "better" and "worse" are earned, never seen."""
+    """The verdict for n pairs with these corrected p: "better" and "worse" require significance."""
     if n < FEWEST_PAIRS:
         seen = "equal" if mean == 0 else "higher" if mean > 0 else "lower"
         return f"indicative: {seen}"
@@ -104,5 +104,5 @@ def verdict(n: int, mean: float, p_better: float, p_worse: float) -> str:
 
 
 def pairs_needed(arms: int) -> int:
-    """The fewest pairs with which the best of `arms` arms could pass: the smallest p is 2^-n, corrected times arms."""
+    """The fewest pairs n with which the best of `arms` arms could pass: its smallest corrected p is 2^-n times arms."""
     return max(FEWEST_PAIRS, math.ceil(math.log2(arms / LEVEL)))

@@ -1,4 +1,4 @@
-"""A search over a recipe's values, judged on validation images alone; it goes on where it was stopped."""
+"""Search over a recipe's values, judged only on validation images. A stopped search can be continued."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from sskt_edge.training.environment import read_environment
 from sskt_edge.training.train import settled_precision
 
 _DEFAULT_TRIALS = 20
-_IMAGES = "data_sha256"  # under which name a study keeps the hash of the training and validation images
-_SHARE = 0.2  # of the training images, to choose by, where none are left over
+_IMAGES = "data_sha256"  # the key of a study for the hash of the training and validation images
+_SHARE = 0.2  # the share of the training images used for validation if no images are left over
 _MOST_POINTS = 10_000  # of a grid; all of them are checked before the first training
 
-# Of trials that tried the same point, the one that says most stands for it.
+# If several trials tried the same point, the most informative one represents it.
 _STATES = {
     TrialState.COMPLETE: "done",
     TrialState.PRUNED: "diverged",
@@ -55,28 +55,28 @@ def sweep(
     folder: Path | str = "studies",
     progress: Progress = QUIET,
 ) -> Sweep:
-    """Try values of a recipe's keys by the metric on validation images after the last epoch, its mean over the seeds.
+    """Try values of a recipe's keys, judged by the mean over seeds of the last epoch's validation metric.
 
-    Everything lies in the recipe's study folder: trials/ with the trainings, and a folder of the sweep with sweep.json,
-    sweep.md, sweep.png and best.toml, which are written again after every trial. The same call continues it after an
-    interruption, or on a second machine with the same storage.
+    All files are in the recipe's study folder: trials/ with the trainings, and a folder of the sweep with sweep.json,
+    sweep.md, sweep.png and best.toml, which are updated after every trial. The same call continues the sweep after an
+    interruption, or joins it from a second machine with the same storage.
 
     Args:
-        recipe: the one whose values are varied.
-        space: the keys and their values; temperature and alpha as in the paper's figure 4 if left out.
-        seeds: of the training; each point is trained with every one.
+        recipe: the recipe whose values are varied.
+        space: the keys and their values; by default temperature and alpha as in the paper's figure 4.
+        seeds: the seeds; each point is trained with every one.
         sampler: "grid" tries every point; "tpe" makes `trials` trials.
-        trials: of "tpe", those of other machines among them; 20 if left out.
-        storage: an SQLAlchemy URL that machines can share; an SQLite file in the sweep's folder if left out.
-        study: names the sweep; by what it is about if left out.
-        folder: where studies lie.
+        trials: the number of trials of "tpe", including those of other machines; 20 by default.
+        storage: an SQLAlchemy URL that machines can share; by default an SQLite file in the sweep's folder.
+        study: the name of the sweep; by default it is derived from the sweep's settings.
+        folder: the folder of all studies.
         progress: draws bars and lines.
 
     Raises:
-        RecipeError: a value does not fit its key.
+        RecipeError: a value is not valid for its key.
         StudyError: the options do not fit together, or the storage cannot be used.
-        Interrupted: SIGINT or SIGTERM; everything is saved.
-        WorkError: as train; but a point that diverges is listed as such, and the others go on.
+        Interrupted: SIGINT or SIGTERM came; everything is saved.
+        WorkError: as for train; but a point that diverges is listed as such, and the others continue.
     """
     progress = SaidOnce(progress)
     space = parse_space(DEFAULT_SPACE) if space is None else space
@@ -117,7 +117,8 @@ def sweep(
         except Interrupted as stop:
             done = len(opened.in_state(TrialState.COMPLETE, TrialState.PRUNED))
             raise Interrupted(
-                f"Stopped after {done} of {many} trials; everything is saved in '{own}'. The same command goes on.",
+                f"Stopped after {done} of {many} trials; everything is saved in '{own}'. "
+                f"Run the same command to continue.",
                 stop.exit_code - 128,
             ) from None
         result = so_far()
@@ -131,15 +132,15 @@ def _check_options(space: Space, seeds: Sequence[int], sampler: str, trials: int
     if sampler == "grid" and trials is not None:
         raise StudyError("--trials belongs to --sampler tpe; a grid tries every point.")
     if sampler == "grid" and len(space) > _MOST_POINTS:
-        raise StudyError(f"A grid of {len(space):,} points is more than {_MOST_POINTS:,}. Take --sampler tpe.")
+        raise StudyError(f"A grid of {len(space):,} points is more than {_MOST_POINTS:,}. Use --sampler tpe.")
     if not seeds or (trials is not None and trials < 1):
         raise StudyError(f"Nothing to try: {len(seeds)} seeds, {trials} trials. At least one of each is needed.")
     if study is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", study):
-        raise StudyError(f"--study '{study}': letters, digits, '.', '_' and '-', as it names a folder.")
+        raise StudyError(f"--study '{study}': expected letters, digits, '.', '_' and '-', since it names a folder.")
 
 
 def _check_effect(recipe: Recipe, space: Space) -> None:
-    """Where no source is asked, what they are asked and how much it weighs changes nothing; nor what is not trained."""
+    """Refuse keys without an effect: those of sources if no source is asked, and all keys if nothing is trained."""
     if recipe.train.epochs == 0:
         raise StudyError("train.epochs = 0: nothing is trained, so there is nothing to choose. Set it to 1 or more.")
     keys = [axis.key for axis in space.axes]
@@ -147,12 +148,12 @@ def _check_effect(recipe: Recipe, space: Space) -> None:
         for key in keys:
             if key.partition(".")[0] in ("method", "sources", "labels"):
                 raise StudyError(
-                    f"--space {key}: it changes nothing while method.name = '{recipe.method.name}'. Set it to 'sskt'."
+                    f"--space {key}: it has no effect while method.name = '{recipe.method.name}'. Set it to 'sskt'."
                 )
 
 
 def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
-    """The recipe with images that may choose: those that it names, else those that no training would use, else a share.
+    """The recipe with validation images: those that it names, else those that no training would use, else a share.
 
     Raises:
         RecipeError: the share leaves too little.
@@ -160,21 +161,21 @@ def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:
     if recipe.data.validation != 0:
         return recipe
     if recipe.data.per_class > 0 and recipe.data.unlabelled != "rest":
-        share, what = "rest", "what data.per_class leaves over"
+        share, what = "rest", "the images that data.per_class leaves over"
     else:
         share, what = str(_SHARE), f"{_SHARE:.0%} of the training images"
-    progress.say(f"data.validation is 0; the sweep takes data.validation = {share}, {what}")
+    progress.say(f"data.validation is 0; the sweep uses data.validation = {share}, {what}")
     return with_overrides(recipe, [f"data.validation={share}"], f"sweep, with data.validation = {share}")
 
 
 def _judged_once(recipe: Recipe) -> Recipe:
-    """The recipe, validated after the last epoch alone if that is what counts: of many images, each time takes long."""
+    """The recipe, validated only after the last epoch if nothing else counts: with many images a validation is slow."""
     last_counts = recipe.train.keep == "last" and not recipe.train.schedule.needs_validation
     return with_train(recipe, validate_every=recipe.train.epochs) if last_counts else recipe
 
 
 def _refuse_changed(opened: Trials, judged: Recipe, progress: Progress) -> None:
-    """Refuse images that changed since trials were judged on them, whether anything is left to try or not."""
+    """Refuse images that changed since trials were judged on them, even if nothing is left to try."""
     known = {TRAINING: opened.study.user_attrs.get(_IMAGES), UNLABELLED: opened.study.user_attrs.get(_further(judged))}
     then = {what: sha256 for what, sha256 in known.items() if sha256}
     since = f"the study '{opened.study.study_name}' began"
@@ -184,12 +185,12 @@ def _refuse_changed(opened: Trials, judged: Recipe, progress: Progress) -> None:
 
 
 def _further(recipe: Recipe) -> str:
-    """Under which name a study keeps the hash of a recipe's unlabelled images, which may be swept."""
+    """The key of a study for the hash of a recipe's unlabelled images, which may be swept."""
     return f"unlabelled: {recipe.data.unlabelled}"
 
 
 def _precision_of(opened: Trials, recipe: Recipe, progress: Progress) -> str:
-    """What train.precision means in this sweep: measured by the first machine, and taken by all."""
+    """The precision that train.precision means in this sweep: the first machine measures it, and all use it."""
     if "precision" not in opened.study.user_attrs:
         opened.study.set_user_attr("precision", settled_precision(recipe, progress))
     return str(opened.study.user_attrs["precision"])
@@ -217,7 +218,7 @@ def _run(
 
 
 class _Ran:
-    """The objective: a point's trainings, one a seed."""
+    """The objective: a point's trainings, one per seed."""
 
     def __init__(
         self,
@@ -232,7 +233,7 @@ class _Ran:
         self._precision, self._runs, self._progress = precision, runs, progress
 
     def __call__(self, trial: optuna.Trial) -> float:
-        """The mean over the seeds of the metric on validation images after the last epoch.
+        """The mean over seeds of the metric on validation images after the last epoch.
 
         Raises:
             optuna.TrialPruned: a training diverged.
@@ -250,7 +251,7 @@ class _Ran:
         return float(sum(found[str(seed)] for seed in self._seeds) / len(self._seeds))
 
     def _take_over(self, trial: optuna.Trial, point: Point) -> None:
-        """What an earlier trial of this very point found stands: the same training gives the same."""
+        """Use the result of an earlier trial of exactly this point: the same training would give the same result."""
         for other in self._opened.in_state(TrialState.COMPLETE, TrialState.PRUNED):
             if self._opened.point(other) == point:
                 self._progress.say(f"{', '.join(self._opened.space.changes(point))}: tried before; its result is kept")
@@ -270,8 +271,7 @@ class _Ran:
         validation, value = fitted.context.validation, fitted.state.validation_metric
         if validation is None or value is None:
             raise StudyError(
-                f"The run '{fitted.folder.path}' has no figure on validation images. Move it elsewhere; it is trained "
-                f"again."
+                f"The run '{fitted.folder.path}' has no validation metric. Move it elsewhere; it is then trained again."
             )
         environment = read_environment(fitted.folder)
         self._refuse_other_images(_IMAGES, environment.data_sha256)
@@ -296,7 +296,7 @@ class _Ran:
 
 
 def _tried(opened: Trials, seeds: tuple[int, ...]) -> tuple[tuple[Tried, ...], int]:
-    """Every point that was tried, once, the best first; and how many validation images there are."""
+    """Every point that was tried, once, best first; and the number of validation images."""
     found: dict[Point, FrozenTrial] = {}
     trials = [trial for state in _STATES for trial in opened.in_state(state)]
     for trial in trials:
@@ -312,10 +312,10 @@ def _tried(opened: Trials, seeds: tuple[int, ...]) -> tuple[tuple[Tried, ...], i
 
 
 def _write(result: Sweep) -> None:
-    """sweep.json, sweep.md, sweep.png and best.toml, each whole or as it was.
+    """Write sweep.json, sweep.md, sweep.png and best.toml, each atomically.
 
     Raises:
-        StorageError: the disk does not take them.
+        StorageError: they cannot be written.
     """
     write_atomically(result.folder / "sweep.json", json.dumps(as_json(result), indent=2).encode() + b"\n")
     write_atomically(result.folder / "sweep.md", as_utf8(result.as_markdown()).encode())

@@ -23,13 +23,13 @@ from sskt_edge.tasks.task import task_named
 
 @dataclass(frozen=True)
 class Tried:
-    """One point of the space.
+    """The results of one point of the space.
 
     Attributes:
-        point: which.
-        values: seed → the metric on validation images after the last epoch, of those that are trained.
+        point: the point.
+        values: seed → the metric on validation images after the last epoch, for seeds that have been trained.
         state: "done", "diverged", "running" or "waiting".
-        why: what a training that diverged said.
+        why: the error of a training that diverged.
     """
 
     point: Point
@@ -39,24 +39,24 @@ class Tried:
 
     @cached_property
     def over_seeds(self) -> Spread | None:
-        """Of the values; None until all are there."""
+        """The spread of the values; None until all are available."""
         return spread(list(self.values.values())) if self.state == "done" else None
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What was tried so far.
+    """The results of a sweep so far.
 
     Attributes:
-        folder: where sweep.json, sweep.md, sweep.png and best.toml lie.
-        recipe: the user's.
-        space: what may be tried.
+        folder: the folder of sweep.json, sweep.md, sweep.png and best.toml.
+        recipe: the user's recipe.
+        space: the keys and values to try.
         sampler: "grid" or "tpe".
-        seeds: that each point is trained with.
-        precision: of all trainings.
-        validation: the share of the training images that chose, or "rest".
-        images: how many they are; 0 before the first training ends.
-        tried: every point once, the best first, those without a mean last.
+        seeds: the seeds that each point is trained with.
+        precision: the precision of all trainings.
+        validation: the share of the training images used for validation, or "rest".
+        images: the number of validation images; 0 before the first training ends.
+        tried: every point once, best first, those without a mean last.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class Sweep:
 
     @property
     def metric(self) -> str:
-        """What the task measures: "accuracy" or "mAP"."""
+        """The task's metric: "accuracy" or "mAP"."""
         return task_named(self.recipe.task.name).metric
 
     @property
@@ -81,12 +81,12 @@ class Sweep:
 
     @property
     def unfinished(self) -> list[Tried]:
-        """Points that another process tries now, or that wait."""
+        """The points that another process is trying now, or that are waiting."""
         return [one for one in self.tried if one.state in {"running", "waiting"}]
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know."""
+        """Remarks that a reader must know."""
         said = [
             f"Chosen by the last epoch's {self.metric} on validation images, data.validation = "
             f"{toml_of(self.validation)}; no test image was read."
@@ -102,11 +102,11 @@ class Sweep:
             said.append(f"{by_chance}The best of many looks better than it is: measure it with sskt-edge compare.")
         if self.unfinished:
             named = first_of([self._named(one) for one in self.unfinished], 3, "; ")
-            said.append(f"Not done yet: {named}. The same command goes on with them, or shows what others found.")
+            said.append(f"Not done yet: {named}. The same command continues, or shows what other processes found.")
         return said + [f"{self._named(one)} diverged: {one.why}" for one in self.tried if one.state == "diverged"]
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of; the metric as a share."""
+        """The sweep as values for JSON, with the metric from 0 to 1."""
         return {
             "name": self.recipe.name,
             "recipe_sha256": recipe_sha256(self.recipe),
@@ -123,11 +123,11 @@ class Sweep:
         }
 
     def head(self) -> tuple[str, ...]:
-        """The columns of rows."""
+        """The header of the rows."""
         return (*(axis.key for axis in self.space.axes), "mean, %", "sd", "every seed, %", "")
 
     def rows(self) -> list[tuple[str, ...]]:
-        """A row a point, the best first."""
+        """One row per point, best first."""
         rows = []
         for one in self.tried:
             texts = [axis.texts[place] for axis, place in zip(self.space.axes, one.point, strict=True)]
@@ -138,18 +138,18 @@ class Sweep:
         return rows
 
     def title(self) -> str:
-        """One line: what was swept."""
+        """One line that says what was swept."""
         keys = ", ".join(axis.key for axis in self.space.axes)
         seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
         return f"{self.recipe.name}: {keys}; {self.sampler}, {seeds} a point, {self.precision}"
 
     def as_markdown(self) -> str:
-        """The table, and what must be known to read it."""
+        """The table and its notes."""
         notes = "\n".join(f"- {' '.join(note.split())}" for note in self.notes)
         return f"# {self.title()}\n\n{markdown_table(self.head(), self.rows())}\n\n{notes}\n"
 
     def best_recipe(self, best: Tried) -> str:
-        """The text of the user's recipe with the best values; its head says how they were chosen."""
+        """The text of the user's recipe with the best values; comments at its top say how they were chosen."""
         recipe = with_overrides(self.recipe, self.space.changes(best.point), "best.toml")
         done = [one for one in self.tried if one.state == "done"]
         seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else f"the mean over seeds {list(self.seeds)}"
@@ -162,10 +162,10 @@ class Sweep:
             "",
             f"The best of {len(done)} points of {len(self.space)} ({self.sampler}): {'; '.join(listed)}.",
             f"Chosen by the last epoch's {self.metric} on {self.images:,} validation images, {seeds}: {value:.2%}.",
-            f"They are those of data.validation = {toml_of(self.validation)}; no test image was read.",
-            "It is that of the best of many, so it looks better than it is.",
+            f"The validation images are those of data.validation = {toml_of(self.validation)}; no test image was read.",
+            "It is the value of the best of many points, so it looks better than it is.",
         ]
-        # No sign of a value may end its line: what follows would be no comment any more.
+        # No character of a value may end its line: the rest of the line would no longer be a comment.
         lines = ["".join(sign if sign.isprintable() else "?" for sign in line) for line in head]
         comments = "".join(f"# {line}".rstrip() + "\n" for line in lines)
         return comments + tomli_w.dumps(as_written(recipe))

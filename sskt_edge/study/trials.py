@@ -1,4 +1,4 @@
-"""The trials of a sweep in an Optuna storage: opened, queued, and taken up again when their process is gone."""
+"""The trials of a sweep in an Optuna storage: open and queue them, and repeat those whose process has died."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from sskt_edge.common.progress import QUIET
 from sskt_edge.common.text import first_line
 from sskt_edge.study.space import Point, Space
 
-# A machine that is silent for this many seconds is gone, and another takes up its trial.
+# A machine that is silent for this many seconds counts as dead, and another repeats its trial.
 _HEARTBEAT, _GRACE = 60, 180
 _TRIES = 5
 _FACTS = "sskt_edge"
 _TRIED = {TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.WAITING}
 
 SAMPLERS: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
-    # The points of a grid are queued; this only answers where another process took the last one.
+    # The points of a grid are queued; this sampler is used only if another process took the last one.
     "grid": optuna.samplers.RandomSampler,
-    # Trials of other machines that still run count as poor ones, so that two do not try the same.
+    # Running trials of other machines count as poor ones, so that two machines do not try the same values.
     "tpe": lambda: optuna.samplers.TPESampler(multivariate=True, constant_liar=True),
 }
 
 
 @dataclass(frozen=True)
 class Trials:
-    """A study in its storage, and this process among those that work on it.
+    """A study in its storage, and this process as one of its workers.
 
     Attributes:
-        study: Optuna's.
-        space: what its trials try.
-        workers: a folder with a file for each process, locked while it lives.
+        study: Optuna's study.
+        space: the space of its trials.
+        workers: a folder with one file per process, which is locked while the process lives.
         worker: this process's name.
     """
 
@@ -58,7 +58,7 @@ class Trials:
         return self.study.get_trials(deepcopy=False)
 
     def point(self, trial: FrozenTrial) -> Point | None:
-        """What a trial tries; None for one that ended before it knew."""
+        """The point that a trial tries; None for a trial that ended before it had one."""
         params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         return self.space.point(params) if len(params) == len(self.space.axes) else None
 
@@ -67,11 +67,11 @@ class Trials:
         return [trial for trial in self.all() if trial.state in states]
 
     def all_but_failed(self) -> list[FrozenTrial]:
-        """The trials that count; those that failed are queued again."""
+        """The trials that count; failed ones are queued again."""
         return self.in_state(*_TRIED)
 
     def queue(self, points: Iterable[Point]) -> None:
-        """Queue the untried points, and, with what was found for them, those whose process failed or is gone."""
+        """Queue the untried points, and again, with their results so far, those whose process failed or died."""
         with locked(self.workers / "queue.lock", "sweeps", QUIET):
             self._fail_the_dead()
             tried = {self.point(trial) for trial in self.all_but_failed()}
@@ -96,24 +96,24 @@ class Trials:
 def open_trials(
     storage: str, name: str, space: Space, sampler: str, facts: Mapping[str, Any], folder: Path
 ) -> Iterator[Trials]:
-    """Open or make the study `name` in a storage; Optuna is quiet inside.
+    """Open or create the study `name` in a storage; Optuna is silent inside the context.
 
     Args:
         storage: an SQLAlchemy URL.
-        name: of the study.
-        space: what is tried.
-        sampler: of SAMPLERS.
-        facts: what the study is about; it is refused if it was made with others.
-        folder: the sweep's.
+        name: the name of the study.
+        space: the keys and values to try.
+        sampler: one of SAMPLERS.
+        facts: the facts that define the study; a study with other facts is refused.
+        folder: the sweep's folder.
 
     Raises:
-        StudyError: the storage cannot be opened, or the study is about something else.
-        StorageError: the storage failed on the way.
+        StudyError: the storage cannot be opened, or the study has other facts.
+        StorageError: the storage failed during the sweep.
     """
     worker = uuid.uuid4().hex[:12]
     file = folder / "workers" / f"{worker}.lock"
     with _quiet():
-        opened = _open_storage(storage)  # before the folder is made: a refused one leaves nothing
+        opened = _open_storage(storage)  # before the folder is created: a refused storage leaves nothing behind
         try:
             with locked(file, "sweeps", QUIET):
                 study = optuna.create_study(
@@ -130,11 +130,11 @@ def open_trials(
         finally:
             opened.remove_session()
             opened.engine.dispose()
-    file.unlink(missing_ok=True)  # a process that ended by itself leaves no trial behind
+    file.unlink(missing_ok=True)  # a process that ended normally leaves no trial behind
 
 
 def shown(storage: str) -> str:
-    """A storage's URL without its password."""
+    """The URL of a storage without its password."""
     return make_url(storage).render_as_string(hide_password=True)
 
 
@@ -146,11 +146,11 @@ def _open_storage(storage: str) -> optuna.storages.RDBStorage:
                 storage, engine_kwargs={"connect_args": waiting}, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE
             )
         except (SQLAlchemyError, StorageInternalError, ImportError, ValueError, RuntimeError) as error:
-            # Another process makes the same tables in the same moment; they are there the next time.
+            # Another process creates the same tables at the same moment; they exist on the next attempt.
             if tries_left and (isinstance(error, IntegrityError) or "already exists" in str(error)):
                 time.sleep(0.5)
                 continue
-            why = error.__cause__ if isinstance(error.__cause__, ImportError) else error  # which module is missing
+            why = error.__cause__ if isinstance(error.__cause__, ImportError) else error  # it names the missing module
             raise StudyError(
                 f"Cannot open the storage of trials: {first_line(why).rstrip('.')}. Expected an SQLAlchemy URL such as "
                 f"sqlite:///sweep.db or postgresql://user@host/base, with its driver installed."
@@ -166,13 +166,13 @@ def _refuse_other_facts(study: optuna.Study, facts: Mapping[str, Any], storage: 
         differ = sorted(key for key in facts if (then or {}).get(key) != facts[key])
         raise StudyError(
             f"The study '{study.study_name}' in '{shown(storage)}' has another {' and another '.join(differ)}. "
-            f"Name another one: --study NAME."
+            f"Name another study: --study NAME."
         )
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Optuna neither logs nor warns that something is experimental."""
+    """Silence Optuna's log and its warnings about experimental features."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:
@@ -184,6 +184,6 @@ def _quiet() -> Iterator[None]:
 
 
 def values_of(trial: FrozenTrial, seeds: Sequence[int]) -> dict[int, float]:
-    """Seed → the metric on validation images, of those that a trial has finished."""
+    """Seed → the metric on validation images, for the seeds that a trial has finished."""
     found = trial.user_attrs.get("values", {})
     return {seed: found[str(seed)] for seed in seeds if str(seed) in found}

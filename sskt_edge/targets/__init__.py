@@ -1,1 +1,1 @@
-"""Compact networks, and where their stages are."""
+"""The target networks and their stages."""

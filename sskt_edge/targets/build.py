@@ -1,4 +1,4 @@
-"""A target as a recipe asks for it: fresh, or from pretrained weights with a new last layer."""
+"""Build the target of a recipe: newly initialised, or from pretrained weights with a new last layer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sskt_edge.targets.weights import load_weights, named_as, no_pickles, read_w
 def build_target(target: TargetOptions, classes: int, seed: int) -> nn.Module:
     """The primary network, initialised from `seed`, or from the weights that the recipe names.
 
-    The last layer is new, but for a checkpoint whose last layer the recipe keeps.
+    The last layer is new, unless the recipe keeps the last layer of a checkpoint.
 
     Raises:
         CheckpointError: the weights do not fit.
         DownloadError: published weights could not be fetched.
-        NetworkError: no published weights have that name.
+        NetworkError: there are no published weights of that name.
     """
     spec = target_spec(target.model)
     with torch.random.fork_rng(devices=[]):
@@ -47,7 +47,7 @@ def torchvision_weights(name: str, weights: str) -> models.WeightsEnum:
     """The published weights `weights` of torchvision's network `name`, not yet fetched.
 
     Raises:
-        NetworkError: torchvision has none of that name.
+        NetworkError: torchvision has no weights of that name.
     """
     try:
         known = models.get_model_weights(name)
@@ -63,9 +63,9 @@ def torchvision_weights(name: str, weights: str) -> models.WeightsEnum:
 
 
 def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
-    """Torchvision's network `name` with published weights, from the local cache or the net.
+    """Torchvision's network `name` with published weights, from the local cache or the network.
 
-    A downloaded file is checked against its hash; one from the cache is not, but it can run no code.
+    A downloaded file is checked against its hash. A cached file is not, but it cannot run code.
 
     Raises:
         CheckpointError: the cached file is not a plain weights file.
@@ -78,7 +78,7 @@ def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
         if "loading state_dict" in str(error):
             raise CheckpointError(
                 f"The cached file of {weights} in '{torch.hub.get_dir()}' holds another network's weights. "
-                f"Remove it, and it is fetched again."
+                f"Remove it; it is then fetched again."
             ) from error
         why = first_line(error)
         where = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
@@ -93,7 +93,7 @@ def _refuse_other_classes(state: dict[str, Tensor], spec: TargetSpec, classes: i
     found = state.get(f"{spec.last_layer}.weight")
     if found is not None and len(found) != classes:
         raise CheckpointError(
-            f"The last layer of '{where}' has {len(found)} classes, and the data have {classes}. "
+            f"The last layer of '{where}' has {len(found)} classes, but the data have {classes}. "
             f"Set target.last_layer = 'new' to train a new one."
         )
 

@@ -1,4 +1,4 @@
-"""What a network takes: counted, not timed."""
+"""The cost of a network, counted rather than timed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sskt_edge.targets.finished_run import NetworkCost
 
 
 def network_cost(network: nn.Module, item: Tensor) -> NetworkCost:
-    """Count `network`'s parameters, and its multiply-accumulates for one item, such as [1,3,S,S]."""
+    """Count the parameters of `network` and its multiply-accumulates for one item, such as [1,3,S,S]."""
     training = network.training
     network.eval()
     device = next(network.parameters()).device

@@ -1,4 +1,4 @@
-"""Depthwise convolutions with a stride, whose gradient oneDNN has no kernel for in bf16."""
+"""Strided depthwise convolutions: oneDNN has no fast bf16 kernel for their gradient."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class StridedDepthwise(nn.Conv2d):
-    """A convolution that trains in fp32 inside a bf16 autocast on the CPU, and is an ordinary one everywhere else.
+    """A convolution that runs in fp32 inside a bf16 autocast on the CPU, and like an ordinary one everywhere else.
 
-    In bf16 oneDNN (3.12, of torch 2.14) takes its reference code for the gradient of a strided depthwise convolution's
-    input: a hundred times slower than fp32's kernel, and half of a training step of MobileNetV2.
+    In bf16 oneDNN (3.12, in torch 2.14) falls back to its reference code for the input gradient of a strided depthwise
+    convolution. That is a hundred times slower than the fp32 kernel, and half of a training step of MobileNetV2.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -22,7 +22,7 @@ class StridedDepthwise(nn.Conv2d):
 
 
 def with_fast_depthwise(network: nn.Module) -> nn.Module:
-    """`network`, its strided depthwise convolutions replaced in place; parameters and their names stay."""
+    """Replace the strided depthwise convolutions of `network` in place; parameters and their names stay the same."""
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels and max(module.stride) > 1:
             network.set_submodule(name, _of(module))

@@ -1,4 +1,4 @@
-"""Kernels that give the same bits every time, in full fp32, whatever the process around asks for."""
+"""Kernels that give the same bits every time, in full fp32, regardless of the process's settings."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """Deterministic kernels and full fp32 (no TF32) inside; the process's settings are put back after."""
+    """Use deterministic kernels and full fp32 (no TF32) inside the context; restore the process's settings after it."""
     deterministic, warn_only = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
-    if torch.cuda.is_available():  # cuBLAS repeats itself only with a workspace of its own
+    if torch.cuda.is_available():  # cuBLAS is deterministic only with a workspace configuration
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, False, False

@@ -1,4 +1,4 @@
-"""What a finished run says of itself. Nothing here needs torch."""
+"""The records of a finished run. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sskt_edge.tasks.task import Task, task_named
 
 
 class NetworkCost(BaseModel):
-    """Parameters, and multiply-accumulates of one image."""
+    """The parameters of a network, and its multiply-accumulates for one image."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     parameters: int
@@ -55,20 +55,20 @@ class RunResult(BaseModel):
     primary_sha256: str
     golden_sha256: str
     skipped_images: int
-    data_notes: tuple[str, ...] = ()  # how the folder of images was read, and what of it was not taken
-    seconds: float  # of training
-    label_seconds: float  # of asking the sources before it
-    reference: dict[str, str]  # with what the golden logits were made
+    data_notes: tuple[str, ...] = ()  # how the folder of images was read, and what was left out
+    seconds: float  # the training took
+    label_seconds: float  # querying the sources before it took
+    reference: dict[str, str]  # the versions and the processor that the golden logits were computed with
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """The records of a finished run: all that belongs to it but its network.
+    """The records of a finished run: everything but its network.
 
     Attributes:
-        folder: where its files are.
-        recipe: as it was run.
-        result: what came out.
+        folder: its folder.
+        recipe: the recipe as it was run.
+        result: the content of result.json.
     """
 
     folder: RunFolder
@@ -82,17 +82,17 @@ class FinishedRun:
 
     @property
     def task(self) -> Task:
-        """What its labels mean."""
+        """The task that says what its labels mean."""
         return task_named(self.result.task)
 
     @property
     def kind(self) -> str:
-        """What the network is shown: "image"."""
+        """The kind of the network's input, such as "image"."""
         return DATA_SETS[self.recipe.data.name].input
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image that the network is shown, channels last: (S,S,3)."""
+        """The shape of one image of the network's input, channels last: (S,S,3)."""
         return input_of(self.recipe.data.name).shape(self.recipe.data.image_size)
 
     @property
@@ -125,7 +125,7 @@ def read_finished(path: Path | str) -> FinishedRun:
     """Read the records of a finished run.
 
     Raises:
-        RunError: no run there, not finished, or a record is missing or changed.
+        RunError: there is no run, it is not finished, or a record is missing or was changed.
     """
     path = Path(path)
     folder = RunFolder(path)
@@ -133,7 +133,7 @@ def read_finished(path: Path | str) -> FinishedRun:
         todo = what_it_is(path) or f"It has no recipe.toml. {_nearby(path)}Make one: sskt-edge train RECIPE."
         raise RunError(f"No run at '{path}'. {todo}")
     if not folder.result.is_file():
-        raise RunError(f"The run '{path}' is not finished. Go on with: {command('train', path, '--resume')}")
+        raise RunError(f"The run '{path}' is not finished. Continue with: {command('train', path, '--resume')}")
     result = read_record(
         folder.result,
         RunResult,
@@ -146,16 +146,16 @@ def read_finished(path: Path | str) -> FinishedRun:
 
 
 def write_result(folder: RunFolder, result: RunResult) -> None:
-    """Write the result of a run, which finishes it.
+    """Write the result of a run, which marks it as finished.
 
     Raises:
-        StorageError: the disk does not take it.
+        StorageError: it cannot be written.
     """
     write_record(folder.result, result, older_result.VERSION)
 
 
 def _read_unchanged(file: Path, sha256: str) -> bytes:
-    """The file's content, read once: what is hashed is what is used."""
+    """The content of a file, read once, so that the bytes that were hashed are the bytes that are used."""
     if not file.is_file():
         raise RunError(f"'{file}' is missing. Train again, or copy the run again.")
     content = file.read_bytes()

@@ -1,4 +1,4 @@
-"""Targets of torchvision. Their stages: the paper's supplement, figure 1."""
+"""Targets from torchvision. Their stages follow the paper's supplement, figure 1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sskt_edge.targets.spec import TargetSpec
 
 
 def mobilenet_v2() -> TargetSpec:
-    """MobileNetV2; its stages are the ends of the groups of inverted residuals, of which the last goes to 320."""
+    """MobileNetV2; its stages are the ends of the groups of inverted residuals, up to the one with 320 channels."""
     stages = {f"features.{n}": c for n, c in {1: 16, 3: 24, 6: 32, 10: 64, 13: 96, 17: 320}.items()}
     return TargetSpec(partial(_build, "mobilenet_v2"), stages, "classifier", "classifier.1", transfer_width=320)
 
@@ -39,7 +39,7 @@ def resnet50() -> TargetSpec:
 
 
 def _resnet(name: str, expansion: int) -> TargetSpec:
-    # The published code's widths: out = 1000, middle = 500.
+    # The widths of the published code are out = 1000, middle = 500.
     stages = {f"layer{n}": 64 * 2 ** (n - 1) * expansion for n in range(1, 5)}
     return TargetSpec(partial(_build, name), stages, "fc", "fc", transfer_width=1000, branches_fan_out=True)
 

@@ -1,4 +1,4 @@
-"""A result.json of an older version → the same in today's."""
+"""Convert a result.json of an older version to the current one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ VERSION = 3
 
 
 def today_from_older(raw: dict[str, Any]) -> dict[str, Any]:
-    """The JSON of version 1 or 2, which know one class an image alone, → that of version 3.
+    """The JSON of version 1 or 2, which know only one class per image → that of version 3.
 
-    What is wrong in it stays wrong.
+    Invalid values stay invalid.
     """
     others = {name: value for name, value in raw.items() if name != "validation_top1"}
     validation = {"validation": raw["validation_top1"]} if "validation_top1" in raw else {}

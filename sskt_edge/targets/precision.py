@@ -1,4 +1,4 @@
-"""The number formats that a forward pass may compute in, and whether this processor has them."""
+"""The number formats that a forward pass may compute in, and whether this processor supports them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sskt_edge.recipe.precision import Precision
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """The context in which a forward pass runs."""
+    """The context that a forward pass in this precision runs in."""
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
 def bf16_instructions() -> tuple[str, ...]:
-    """Those by which this CPU computes in bf16: AVX-512 BF16 and AMX sum in other orders, so that last bits differ."""
-    asked = {"AVX512_BF16": "_is_avx512_bf16_supported", "AMX": "_is_amx_tile_supported"}  # not in every torch
+    """This CPU's bf16 instruction sets. AVX-512 BF16 and AMX sum in different orders, so that the last bits differ."""
+    asked = {"AVX512_BF16": "_is_avx512_bf16_supported", "AMX": "_is_amx_tile_supported"}  # not every torch has them
     return tuple(name for name, of_torch in asked.items() if getattr(torch.cpu, of_torch, bool)())
 
 
 def has_fast_bf16() -> bool:
-    """Whether this CPU computes in bf16 by instructions of its own."""
+    """Whether this CPU has bf16 instructions."""
     return bool(bf16_instructions())

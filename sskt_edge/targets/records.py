@@ -1,4 +1,4 @@
-"""The records of a run or a study, checked by a hash at reading: JSON such as result.json carries its own."""
+"""The records of a run or a study, such as result.json: JSON files whose hash is checked when they are read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sskt_edge.recipe.load import parse_run_recipe, run_recipe
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.run_layout import RunFolder
 
-_VERSION = "schema_version"  # records of version 1 do not have it, and no hash
+_VERSION = "schema_version"  # records of version 1 have neither this key nor a hash
 NEWEST = 2
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -26,14 +26,15 @@ def write_record(path: Path, record: BaseModel, version: int = NEWEST) -> None:
     """Write a record atomically.
 
     Args:
-        path: its file.
-        record: what is written.
-        version: of its form.
+        path: the file.
+        record: the record to write.
+        version: the version of its schema.
 
     Raises:
-        StorageError: the disk does not take it; the file that stood there is whole.
+        StorageError: it cannot be written; an earlier file stays intact.
     """
-    # The version comes last: no single cut takes both it and the hash away, which would leave an older record.
+    # The version comes last. A record without both the version and the hash would pass as one of an older version, and
+    # no single cut removes both.
     write_atomically(path, seal.sealed_json({**record.model_dump(mode="json"), _VERSION: version}))
 
 
@@ -44,24 +45,24 @@ def read_record(
     version: int = NEWEST,
     today_from_older: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Record:
-    """Read a record; its own hash is checked before anything else. A record of version 1 carries none.
+    """Read a record. Its own hash is checked first; a record of version 1 carries none.
 
     Args:
-        path: its file.
-        kind: its model.
-        todo: what a user does about a broken one, a sentence.
-        version: of its form, as it is written today.
-        today_from_older: makes the values of an older version those of this one; the same if left out.
+        path: the file.
+        kind: the record's model.
+        todo: a sentence that tells the user what to do about a broken record.
+        version: the current version of its schema.
+        today_from_older: converts the values of an older version to the current one; by default they stay as they are.
 
     Raises:
-        RunError: the file is missing, broken, changed, or of a newer version.
+        RunError: the file is missing, broken, was changed, or has a newer version.
     """
     try:
         raw, carries_hash = seal.unsealed_json(read_regular(path))
         found = raw.pop(_VERSION, None) if isinstance(raw, dict) else None
         if isinstance(found, int) and found > version:
             raise RunError(
-                f"'{path}' is of a newer sskt-edge (version {found} of its form; this one reads up to {version}). "
+                f"'{path}' was written by a newer sskt-edge (schema version {found}; this one reads up to {version}). "
                 "Upgrade: pip install --upgrade sskt-edge."
             )
         if found is not None and not carries_hash:
@@ -82,7 +83,7 @@ def read_record(
 
 
 def read_recipe(folder: RunFolder, sha256: str | None) -> Recipe:
-    """The recipe of a run, whose file must have the hash `sha256`, if one is known.
+    """The recipe of a run. If `sha256` is given, the file must have this hash.
 
     Raises:
         RunError: the file was changed.
@@ -94,6 +95,6 @@ def read_recipe(folder: RunFolder, sha256: str | None) -> Recipe:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise RunError(
             f"'{folder.recipe}' was changed after the run was started: its SHA-256 differs. Put the original back, or "
-            "train again; export takes other values by --set."
+            "train again; to export with other values, use --set."
         )
     return parse_run_recipe(content.decode(), where=str(folder.recipe))

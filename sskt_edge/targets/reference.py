@@ -1,4 +1,4 @@
-"""The logits with which all else is compared: CPU, fp32, one layout, one batch size, so that they repeat to the bit."""
+"""Reference logits for all comparisons: CPU, fp32, one layout and one batch size, so that every bit is reproducible."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.data.inputs.pixels import Pixels
 
-_BATCH = 16  # more would take memory, and no less time
+_BATCH = 16  # larger batches take more memory and are not faster
 
 
 def reference_facts() -> dict[str, str]:
-    """What the last bits of reference logits depend on: where all of it is the same, so are the bits."""
+    """The facts that the last bits of reference logits depend on. With equal facts the bits are equal."""
     facts = {
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
@@ -42,14 +42,14 @@ def reference_logits(
     progress: Progress = QUIET,
     forward: Callable[[Tensor], Tensor] | None = None,
 ) -> NDArray[np.float32]:
-    """uint8 [N,*shape] → float32 [N,classes], by the network in eval mode on the CPU in fp32.
+    """Run the network in eval mode on the CPU in fp32. uint8 [N,*shape] → float32 [N,classes].
 
     Args:
-        network: moved to the CPU and to the contiguous layout, and left there.
+        network: the network; it is moved to the CPU and to the contiguous layout, and stays there.
         pixels: its preprocessing.
-        images: the network's own input, N at least 1.
+        images: the network's input, N at least 1.
         progress: draws the bar.
-        forward: what to call instead of `network` itself, such as its whole with branches.
+        forward: what to call in place of `network`, such as the network with its branches.
     """
     network.to(device="cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     pixels.to("cpu")

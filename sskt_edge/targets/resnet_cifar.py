@@ -34,7 +34,7 @@ class CifarResNet(nn.Module):
         """[B,3,S,S] → [B,classes]."""
         features = F.relu(self.bn1(self.conv1(images)), inplace=True)
         features = self.layer3(self.layer2(self.layer1(features)))
-        # Not `mean`: its gradient comes back in another memory layout, and every pass over it is slow.
+        # `mean` is not used here: its gradient has another memory layout, which makes every pass over it slow.
         logits: Tensor = self.fc(F.avg_pool2d(features, features.shape[-2:]).flatten(1))
         return logits
 
@@ -56,9 +56,9 @@ class _BasicBlock(nn.Module):
         return F.relu(self.bn2(self.conv2(residual)) + self._shortcut(features), inplace=True)
 
     def _shortcut(self, features: Tensor) -> Tensor:
-        """Option A: every stride-th pixel, the new channels zero.
+        """Option A: take every stride-th pixel and fill the new channels with zeros.
 
-        Pixels are picked by a pooling of one pixel, whose gradient keeps the memory layout; a slice's does not.
+        A pooling with a 1 × 1 window picks the pixels. Its gradient keeps the memory layout; that of a slice does not.
         """
         if self.stride == 1:
             return features
@@ -73,7 +73,7 @@ def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential
 
 
 def resnet20() -> TargetSpec:
-    """20 layers; as all of these, its stages are the three of its blocks."""
+    """20 layers; the stages of this and the next three are their three groups of blocks."""
     return _spec(20)
 
 
@@ -93,6 +93,6 @@ def resnet56() -> TargetSpec:
 
 
 def _spec(depth: int) -> TargetSpec:
-    # The published code's widths: out = 64, the last stage's, middle = 32.
+    # The widths of the published code are out = 64, as in the last stage, and middle = 32.
     stages = {"layer1": 16, "layer2": 32, "layer3": 64}
     return TargetSpec(partial(CifarResNet, depth), stages, "fc", "fc", transfer_width=64)

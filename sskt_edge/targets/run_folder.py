@@ -23,7 +23,7 @@ class TrainedNetwork(FinishedRun):
     """A finished run with its primary network.
 
     Attributes:
-        network: in eval mode, frozen.
+        network: the network in eval mode, frozen.
         pixels: its preprocessing.
     """
 
@@ -35,7 +35,7 @@ def read_run(path: Path | str) -> TrainedNetwork:
     """Read a finished run.
 
     Raises:
-        RunError: no run there, not finished, or a file is missing or changed.
+        RunError: there is no run, it is not finished, or a file is missing or was changed.
     """
     return with_network(read_finished(path))
 

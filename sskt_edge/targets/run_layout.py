@@ -1,4 +1,4 @@
-"""Where each thing lies in a run's folder, and which runs a folder holds. Nothing of a run is read here."""
+"""The file layout of a run's folder, and the runs in a folder. This module does not read any file of a run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sskt_edge.common.shell import command
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The places in a run's folder."""
+    """The paths in a run's folder."""
 
     path: Path
 
     @property
     def recipe(self) -> Path:
-        """The recipe as it was run, every default written out."""
+        """The recipe as it was run, with every default written out."""
         return self.path / "recipe.toml"
 
     @property
@@ -28,22 +28,22 @@ class RunFolder:
 
     @property
     def images(self) -> Path:
-        """The training images by file, one a line, so that a run that is resumed can say which of them changed."""
+        """The training images, one file per line, so that a resumed run can say which of them changed."""
         return self.path / "images.tsv"
 
     @property
     def metrics(self) -> Path:
-        """One JSON object an epoch."""
+        """The metrics: one JSON object per epoch."""
         return self.path / "metrics.jsonl"
 
     @property
     def log(self) -> Path:
-        """What was said, with the time."""
+        """The log: every message with its time."""
         return self.path / "log.txt"
 
     @property
     def last(self) -> Path:
-        """The state of training, to go on from."""
+        """The training state to resume from."""
         return self.path / "checkpoints" / "last.safetensors"
 
     @property
@@ -63,17 +63,17 @@ class RunFolder:
 
     @property
     def result(self) -> Path:
-        """Written last."""
+        """The result, which is written last."""
         return self.path / "result.json"
 
     def unprotected(self, *files: Path) -> list[str]:
-        """A sentence for each of these files of the run that is there and carries no hash of its own."""
+        """A sentence for each of these files that exists and carries no hash of its own."""
         found = [file for file in files if file.is_file() and not carries_hash(file.read_bytes())]
         return [unprotected(f"'{file}'") for file in found]
 
 
 def find_runs(runs: Path) -> list[RunFolder]:
-    """The runs in a folder, the newest first."""
+    """The runs in a folder, newest first."""
     found = [RunFolder(recipe.parent) for recipe in runs.glob("*/recipe.toml") if recipe.parent.name[0] != "."]
     return sorted(found, key=lambda run: (run.recipe.stat().st_mtime_ns, run.path.name), reverse=True)
 
@@ -91,6 +91,6 @@ def find_newest_run(runs: Path) -> Path:
     if found:
         raise RunError(
             f"No finished run in '{runs}'; '{found[0].path}' was not finished. "
-            f"Go on with: {command('train', found[0].path, '--resume')}"
+            f"Continue with: {command('train', found[0].path, '--resume')}"
         )
     raise RunError(f"No run in '{runs}'. Make one: sskt-edge train RECIPE; the shipped recipes: sskt-edge recipe list.")

@@ -1,4 +1,4 @@
-"""What sskt-edge needs to know of a target network."""
+"""What sskt-edge needs to know about a target network."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sskt_edge.common.errors import NetworkError
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """A target, with the places where branches may hang.
+    """A target, with the stages that branches may be attached to.
 
     Attributes:
         build: number of classes → the network, freshly initialised.
-        stages: module path → channels of its output, from the image to the logits.
-        head: path of the module whose input is the pooled last feature [B, features].
-        last_layer: path of the linear layer that gives the logits.
-        transfer_width: output channels of a transfer module's bottlenecks; the middle ones are half of it.
-        branches_fan_out: whether the convolutions of its branches start as the published code has it for
-            ResNet18, 34 and 50: normal, scaled by their outputs (He et al., 2015); else as torch starts them.
+        stages: module path → channels of its output, in order from the image to the logits.
+        head: the path of the module whose input is the pooled last feature [B, features].
+        last_layer: the path of the linear layer that gives the logits.
+        transfer_width: the output channels of a transfer module's bottlenecks; their middle has half as many.
+        branches_fan_out: whether the convolutions of its branches are initialised as in the published code for
+            ResNet18, 34 and 50, normal with fan-out scaling (He et al., 2015), instead of with torch's default.
     """
 
     build: Callable[[int], nn.Module]
@@ -43,7 +43,7 @@ def check_size(model: str, image_size: int) -> None:
     """Refuse an image size that the target cannot take.
 
     Raises:
-        NetworkError: the image is smaller than the target's smallest.
+        NetworkError: the size is below the target's minimum.
     """
     smallest = TARGETS[model].smallest
     if image_size < smallest:

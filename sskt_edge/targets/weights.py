@@ -1,4 +1,4 @@
-"""Weights from files that others made. No file can run code: safetensors, or torch's own format with weights_only."""
+"""Weights from untrusted files: safetensors, or torch's format with weights_only. Neither can run code."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from torch import Tensor, nn
 from sskt_edge.common.errors import CheckpointError
 from sskt_edge.common.text import first_line
 
-# Where training scripts put the weights inside a checkpoint, and what wrappers prepend to their names.
+# The keys under which training scripts store the weights in a checkpoint, and the prefixes that wrappers add to names.
 _INSIDE = ("state_dict", "model", "model_state_dict")
 _WRAPPERS = ("module.", "_orig_mod.")
 _OLD_DENSENET = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.(\d)\.")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict of a checkpoint file: a .safetensors, or torch's .pth, .pt, .pth.tar, .th.
+    """The state dict of a checkpoint file: .safetensors, or torch's .pth, .pt, .pth.tar or .th.
 
-    A checkpoint that holds more (epoch, optimizer) gives its "state_dict" or "model"; DataParallel's `module.` is taken
-    off, and DenseNets of old torchvision (`norm.1`) get today's names (`norm1`).
+    From a checkpoint that holds more (epoch, optimizer), "state_dict" or "model" is taken. DataParallel's prefix
+    `module.` is removed, and the names of old torchvision DenseNets (`norm.1`) are changed to the current ones
+    (`norm1`).
 
     Raises:
-        CheckpointError: missing, broken, without weights, or in need of pickle code, which is never run.
+        CheckpointError: it is missing, broken, has no weights, or needs pickle code, which is never run.
     """
     if not path.is_file():
         raise CheckpointError(f"No weights file '{path}'. Check the path.")
@@ -47,10 +48,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def named_as(network: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`weights` with the names that `network` gives them.
+    """Rename `weights` to the names that `network` uses.
 
-    The published CIFAR ResNets (github.com/akamaster/pytorch_resnet_cifar10) call their last layer `linear`, ours is
-    `fc`.
+    The published CIFAR ResNets (github.com/akamaster/pytorch_resnet_cifar10) call their last layer `linear`; here it is
+    called `fc`.
     """
     own = network.state_dict()
     if "fc.weight" not in own or "linear.weight" in own or "fc.weight" in weights:
@@ -62,10 +63,10 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], where: str) 
     """Load all of `weights` into all of `network`, or nothing.
 
     Raises:
-        CheckpointError: names or shapes differ; the first ones are listed.
+        CheckpointError: names or shapes differ; the first differences are listed.
     """
     own = network.state_dict()
-    # Checkpoints older than PyTorch 0.4 do not count batches; nothing in evaluation uses the count.
+    # Checkpoints from before PyTorch 0.4 lack the batch counters, which evaluation does not use.
     counters = {key for key in own if key.endswith("num_batches_tracked")}
     missing = [key for key in own if key not in weights and key not in counters]
     unknown = [key for key in weights if key not in own]
@@ -89,9 +90,9 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], where: str) 
 
 @contextmanager
 def no_pickles() -> Iterator[None]:
-    """No torch.load inside runs pickle code, whatever its caller asks for.
+    """Inside this context torch.load never runs pickle code, whatever its caller asks for.
 
-    torchvision, and timm of some versions, read cached files without weights_only; a cached file is not hashed again.
+    torchvision and some versions of timm read cached files without weights_only, and do not hash a cached file again.
     """
     forced = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "0"}
     before = {key: os.environ.get(key) for key in forced}
@@ -100,7 +101,7 @@ def no_pickles() -> Iterator[None]:
         yield
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"Weights that were fetched earlier were not opened: reading them could run code that they carry. "
+            f"Cached weights were not opened: reading them could run code that they contain. "
             f"Remove them from '{torch.hub.get_dir()}/checkpoints'. ({first_line(error)})"
         ) from error
     finally:
@@ -115,7 +116,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"'{path}' is not a whole safetensors file: {error}. Fetch it again.") from error
+        raise CheckpointError(f"'{path}' is not a complete safetensors file: {error}. Fetch it again.") from error
 
 
 def _read_torch(path: Path) -> Any:
@@ -123,12 +124,14 @@ def _read_torch(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"'{path}' was not opened: it is not a plain weights file, and reading it could run code that it carries. "
+            f"'{path}' was not opened: it is not a plain weights file, and reading it could run code that it contains. "
             f"If you trust it, save its state dict alone where you do: torch.save(model.state_dict(), FILE). "
             f"({first_line(error)})"
         ) from error
-    except Exception as error:  # torch's reader meets a broken file with any kind of exception
-        raise CheckpointError(f"'{path}' is not a whole weights file: {first_line(error)}. Fetch it again.") from error
+    except Exception as error:  # torch's reader raises any kind of exception for a broken file
+        raise CheckpointError(
+            f"'{path}' is not a complete weights file: {first_line(error)}. Fetch it again."
+        ) from error
 
 
 def _items(tree: Any) -> list[tuple[Any, Any]]:

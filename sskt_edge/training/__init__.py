@@ -1,1 +1,1 @@
-"""The loop, its checkpoints and its run folder."""
+"""The training loop, its checkpoints and its run folder."""

@@ -1,6 +1,6 @@
-"""What a run was started with: environment.json, which is compared with the present when the run is resumed.
+"""The environment that a run was started in: environment.json, which is checked when the run is resumed.
 
-Torch is imported where the machine is asked about, so that a resumed run's recipe is checked before torch is loaded.
+Torch is imported only where the machine is examined, so that a resumed run's recipe is checked before torch is loaded.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _CHANGES_SHOWN = 5
 
 
 class TrainingMachine(BaseModel):
-    """What the last bits of a training depend on, apart from its inputs."""
+    """The facts about the machine that the last bits of a training depend on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     device: str
@@ -57,9 +57,9 @@ class Environment(BaseModel):
     """environment.json.
 
     Attributes:
-        recipe: every value of the recipe, by which a resumed run names what changed. None in a run of an older version.
+        recipe: every value of the recipe, so that resuming can say what changed. None in a run of an older version.
         recipe_file_sha256: the hash of recipe.toml. None in a run of an older version.
-        overrides: the KEY=VALUE that were given by --set.
+        overrides: the KEY=VALUE arguments that were given by --set.
         copies: images in two parts or in two classes; None in a run of a version that did not look for them.
     """
 
@@ -88,7 +88,7 @@ def recipe_file(recipe: Recipe) -> bytes:
 
 
 def this_machine(device: torch.device) -> TrainingMachine:
-    """The machine as it is now."""
+    """The facts about this machine now."""
     import torch
 
     from sskt_edge.targets.precision import bf16_instructions
@@ -113,7 +113,7 @@ def new_environment(
     why: str,
     overrides: Sequence[str] = (),
 ) -> Environment:
-    """What a run that starts now writes down; `engines` says by what each source is asked."""
+    """The environment of a run that starts now; `engines` maps each source to its engine."""
     return Environment(
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         precision=precision,
@@ -135,7 +135,7 @@ def new_environment(
 
 
 def read_environment(folder: RunFolder) -> Environment:
-    """The environment of a run that was started.
+    """Read the environment of a run.
 
     Raises:
         RunError: there is none, or it was changed or is broken.
@@ -144,10 +144,10 @@ def read_environment(folder: RunFolder) -> Environment:
 
 
 def refuse_other_recipe(folder: RunFolder, recipe: Recipe) -> None:
-    """A run is resumed only with the recipe that it was started with.
+    """Refuse to resume a run with another recipe than the one that it was started with.
 
     Raises:
-        RunError: a value differs, which is named with what it was and what it is; or recipe.toml was edited otherwise.
+        RunError: a value differs, and the message gives it before and now; or recipe.toml was edited in another way.
     """
     environment = read_environment(folder)
     if not is_recipe_of(environment, recipe):
@@ -157,13 +157,13 @@ def refuse_other_recipe(folder: RunFolder, recipe: Recipe) -> None:
 
 
 def is_recipe_of(environment: Environment, recipe: Recipe) -> bool:
-    """Whether a run was started with this very recipe; keys that its version did not know have their defaults."""
+    """Whether a run was started with exactly this recipe; keys that its version did not know have their defaults."""
     then = _recipe_then(environment)
     return (environment.recipe_sha256 if then is None else recipe_sha256(then)) == recipe_sha256(recipe)
 
 
 def _recipe_then(environment: Environment) -> Recipe | None:
-    """The recipe that a run was started with; None if another version started it, and it cannot be told."""
+    """The recipe that a run was started with; None if another version started it and the recipe is unknown."""
     if environment.recipe is None:
         return None
     with contextlib.suppress(RecipeError):
@@ -172,7 +172,7 @@ def _recipe_then(environment: Environment) -> Recipe | None:
 
 
 def changed_values(folder: RunFolder, environment: Environment, recipe: Recipe) -> str:
-    """The values of a run's recipe that are others in `recipe`, such as "train.epochs was 60, is 30"."""
+    """The values of a run's recipe that differ in `recipe`, such as "train.epochs was 60, is 30"."""
     then = _recipe_then(environment) or run_recipe(folder.recipe)
     before, after = (dict(_values(one.model_dump(mode="json"))) for one in (then, recipe))
     changes = [
@@ -180,14 +180,14 @@ def changed_values(folder: RunFolder, environment: Environment, recipe: Recipe) 
         for key in [*before, *(key for key in after if key not in before)]
         if before.get(key) != after.get(key)
     ]
-    if not changes:  # a run that knows its recipe by its hash alone
+    if not changes:  # the run has only the hash of its recipe
         return f"'{folder.recipe}' was edited, or another version of sskt-edge started the run"
     more = len(changes) - _CHANGES_SHOWN
     return "; ".join(changes[:_CHANGES_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _values(tree: Any, above: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of each value in a recipe's tables; a source stands under its name."""
+    """(dotted key, value) of each value in a recipe's tables; a source is listed under its name."""
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from _values(value, f"{above}{key}.")
@@ -203,10 +203,10 @@ def _shown(values: dict[str, Any], key: str) -> str:
 
 
 def refuse_other_inputs(folder: RunFolder, inputs: Inputs) -> None:
-    """A run is resumed only with the images and the sources that it was started with.
+    """Refuse to resume a run with other images or sources than those that it was started with.
 
     Raises:
-        RunError: one of them differs; it is named, images by their files.
+        RunError: one of them differs; the message names it, or the files of the images.
     """
     then = read_environment(folder)
     now = {source.name: source.identity for source in inputs.sources}
@@ -228,17 +228,17 @@ def refuse_other_inputs(folder: RunFolder, inputs: Inputs) -> None:
 
 
 def _changed(folder: RunFolder, what: str) -> RunError:
-    return RunError(f"'{folder.path}' cannot be resumed: {what}. Restore that, or start a new run: leave out --resume.")
+    return RunError(f"'{folder.path}' cannot be resumed: {what}. Undo that, or start a new run: leave out --resume.")
 
 
 def other_machine(folder: RunFolder, device: torch.device) -> list[str]:
-    """What of this machine differs from the one that started the run; if anything does, last bits may differ."""
+    """The differences between this machine and the one that started the run; with any, last bits may differ."""
     then, now = read_environment(folder).machine.model_dump(), this_machine(device).model_dump()
     return [f"{key}: {then[key]} then, {now[key]} now" for key in now if then[key] != now[key]]
 
 
 def new_run_folder(runs: Path, name: str) -> RunFolder:
-    """A new, empty folder for a run: the recipe's name and the time. Made here, so that no other run takes the name."""
+    """Create a new folder for a run, named after the recipe and the time, so that no other run can take the name."""
     stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     for number in itertools.count(1):
         path = runs / (stem if number == 1 else f"{stem}-{number}")

@@ -1,4 +1,4 @@
-"""A training's epochs as a table for people: one line an epoch, under one head."""
+"""A training's epochs as a human-readable table: a header, and one line per epoch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _ROW = re.compile(r" *(\d+)/\d+ |after epoch (\d+): ")
 
 
 class EpochTable:
-    """Lines of equal columns.
+    """The lines of the table, with columns of equal width.
 
         epoch    loss =   task + 3×imagenet   train     val     time
         12/60   1.234 =  0.901 +      0.111   81.2%   78.0%    3.2 s
 
     The total is the sum of the task's loss and of each source's loss times its weight α. Each loss is shown before α,
-    as in metrics.jsonl; the head shows α where it is not 1.
+    as in metrics.jsonl; the header shows α if it is not 1.
     """
 
     def __init__(self, epochs: int, weights: Mapping[str, float], metric: str | None) -> None:
@@ -46,11 +46,11 @@ class EpochTable:
 
 
 def epoch_of(line: str) -> int | None:
-    """The epoch that a line of a log is about: a table's row, or what follows it; None for any other line."""
+    """The epoch that a line of a log is about: a table's row, or a line after it; None for any other line."""
     found = _ROW.match(line)
     return int(found[1] or found[2]) if found else None
 
 
 def _loss(value: float, width: int) -> str:
-    """Three decimals while they fit, then four digits."""
+    """The value with three decimals if they fit, otherwise with four digits."""
     return f"{value:>{width}.3f}" if value < 100 else f"{value:>{width}.4g}"

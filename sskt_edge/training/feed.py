@@ -1,4 +1,4 @@
-"""What every step of a training is given: views of labelled images, of unlabelled ones, and what the sources say."""
+"""The data for every training step: views of labelled and unlabelled images, and the sources' soft labels."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sskt_edge.sources.soft_labels import SoftLabels
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's.
+    """The data of one step.
 
     Attributes:
         images: uint8 [B+U,*shape], the labelled ones first.
-        labels: of the labelled ones, as the task has them.
-        weights: float32 [B], how much each labelled image counts; None where all count the same.
+        labels: the labels of the labelled images, in the task's form.
+        weights: float32 [B], the weight of each labelled image; None if all have the same.
         soft: source → float32 [B+U,C].
     """
 
@@ -34,12 +34,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """Images that take part in the auxiliary losses alone.
+    """Images that take part only in the auxiliary losses.
 
     Attributes:
-        images: M of them.
+        images: the M images.
         labels: their views and soft labels.
-        ratio: how many of them join each labelled image of a batch.
+        ratio: the number of unlabelled images per labelled image of a batch.
     """
 
     images: ImageSet
@@ -52,16 +52,16 @@ Step = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]  # rows; unl
 
 @dataclass(frozen=True)
 class Feed:
-    """The batches of every epoch; the same wherever a training is resumed.
+    """The batches of every epoch. They are the same wherever a training is resumed.
 
     Attributes:
         images: the training images, in the target's size.
         labels: their views and soft labels.
         unlabelled: the unlabelled images, or None.
-        input_kind: what the items are.
-        size: of the target's input.
-        batch_size: about; see epoch_batches.
-        seed: of the order.
+        input_kind: the kind of the items.
+        size: the size of the target's input.
+        batch_size: the approximate batch size; see epoch_batches.
+        seed: the seed of the order.
     """
 
     images: ImageSet
@@ -74,11 +74,11 @@ class Feed:
 
     @property
     def steps(self) -> int:
-        """How many batches an epoch has."""
+        """The number of batches of an epoch."""
         return steps_per_epoch(len(self.images), self.batch_size)
 
     def epoch(self, epoch: int) -> Sequence[Step]:
-        """Which images the batches of an epoch take."""
+        """The images of each batch of an epoch."""
         batches = epoch_batches(len(self.images), self.batch_size, self.seed, epoch)
         if self.unlabelled is None:
             none = np.empty(0, dtype=np.intp)
@@ -88,7 +88,7 @@ class Feed:
         return [(rows, *other) for rows, other in zip(batches, further, strict=True)]
 
     def batch(self, epoch: int, step: Step) -> Batch:
-        """Cut the views of a step, and look up what the sources say of them."""
+        """Cut the views of a step, and look up their soft labels."""
         rows, other_rows, passes = step
         views, soft = self.labels.of(np.full(len(rows), epoch), rows)
         images = self.input_kind.cut(self.images.resized[self.size], rows, views, self.size)

@@ -1,4 +1,4 @@
-"""The label store of a recipe, filled before any training."""
+"""Fill the label store of a recipe before any training."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sskt_edge.training.signals import StopRequested, StopSignal
 
 
 def fill_store(recipe: Recipe, progress: Progress = QUIET) -> dict[str, dict[str, Any]]:
-    """Fill the label store as a training of the recipe would, and train nothing.
+    """Fill the label store as a training of the recipe would, without training.
 
     Returns:
         Source → "engine", "why", "views", "asked", "path".
 
     Raises:
-        InputError: the recipe names what is not there or does not fit, or keeps no labels.
+        InputError: the recipe names something that is missing or does not fit, or keeps no labels.
         ParityError: no engine that the recipe allows passes the gate.
-        Interrupted: a signal came; what was asked is kept.
-        StorageError: the disk is full, or will be; what was asked is kept.
+        Interrupted: a signal came; the labels so far are kept.
+        StorageError: the disk is full, or will be; the labels so far are kept.
     """
     if not recipe.active_sources:
         raise RecipeError(
@@ -42,7 +42,7 @@ def fill_store(recipe: Recipe, progress: Progress = QUIET) -> dict[str, dict[str
                 asked = sources.fill(choices, progress.say)
         except StopRequested as request:
             raise Interrupted(
-                "Stopped; the labels so far are kept. The same command goes on.", request.signum
+                "Stopped; the labels so far are kept. Run the same command to continue.", request.signum
             ) from None
     filled = {}
     for query in sources.queries:

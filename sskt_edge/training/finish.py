@@ -1,4 +1,4 @@
-"""The end of a training: read the test set, once; record the logits; strip; write the result last."""
+"""The end of a training: read the test set once, record the logits, strip the branches, and write the result last."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def finish(
     folder: RunFolder,
     progress: Progress,
 ) -> None:
-    """Choose the checkpoint, test it, strip it, write it.
+    """Choose the checkpoint, test it, strip it, and write the result.
 
     Args:
-        name: the recipe's.
+        name: the recipe's name.
         golden_images: how many test images are kept with the run.
         reader: the data set.
-        learner: as it was trained, its branches still on.
-        context: what it was trained with.
-        state: where the training ended.
-        folder: the run's.
-        progress: shows how far it is.
+        learner: the learner as it was trained, with its branches.
+        context: its training's inputs.
+        state: the state at the end of the training.
+        folder: the run's folder.
+        progress: draws the bars.
 
     Raises:
-        DivergenceError: the trained network does not give finite numbers.
-        StorageError: the disk does not take the files; the training's state is whole.
+        DivergenceError: the trained network's logits are not finite.
+        StorageError: the files cannot be written; the training's state stays intact.
     """
     seconds, label_seconds = state.seconds, state.label_seconds
     if context.train.keep == "best":
@@ -110,7 +110,7 @@ def finish(
 
 
 def result_facts(result: RunResult) -> dict[str, str]:
-    """What a person wants to know of a result first: the test score with its 95 % interval, and the checkpoint."""
+    """The main facts of a result: the test score with its 95 % interval, and the checkpoint."""
     kept = f"epoch {result.kept_epoch}, the {result.kept}"
     if result.validation is not None:
         kept += f" (best validation {result.test.metric} {result.validation:.2%})"
@@ -118,7 +118,7 @@ def result_facts(result: RunResult) -> dict[str, str]:
 
 
 def _record(golden_images: int, reader: Reader, learner: Learner, context: TrainContext, progress: Progress) -> Golden:
-    """The test set's logits, by the network as it was trained, its branches still on."""
+    """The golden set, with the logits of the network as it was trained, with its branches attached."""
     size = context.pixels.size
     test: ImageSet = reader.test([size], progress)
 
@@ -142,10 +142,10 @@ def _record(golden_images: int, reader: Reader, learner: Learner, context: Train
 
 
 def _golden_rows(test: ImageSet, count: int, task: Task, classes: int) -> NDArray[np.int64]:
-    """The places of the golden images, ascending.
+    """The indices of the golden images, ascending.
 
-    They are drawn by content, so that classes mix and every export of this test set shows the same images. One at least
-    has a class, without which some metrics are not defined.
+    They are drawn by content, so that classes mix and every export of this test set has the same images. At least one
+    has a class, since some metrics are not defined otherwise.
     """
     order = rank(test.hashes, seed=0)
     rows = order[:count].copy()

@@ -1,7 +1,7 @@
-"""images.tsv: the files that a run learns from, so that a run that is resumed can say which of them changed.
+"""images.tsv: the files that a run learns from, so that a resumed run can say which of them changed.
 
-A line has a file's role, name, class and the head of its content's SHA-256, with tabs between. Nothing is decided by
-the list: whether images changed is told by their hash in environment.json.
+Each line has a file's role, name, class and the beginning of its content's SHA-256, separated by tabs. The list decides
+nothing: the hash in environment.json determines whether images changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sskt_edge.common.text import first_of
 from sskt_edge.data.images import ImageSet
 from sskt_edge.tasks.task import Task
 
-_DIGITS = 16  # of a hash: enough to tell two contents of one name apart
+_DIGITS = 16  # of a hash; enough to distinguish two contents of one name
 _SHOWN = 3
 
 
@@ -28,7 +28,7 @@ def write_image_list(path: Path, parts: Mapping[str, ImageSet], task: Task, clas
     """List the images of each part, role → images, by file.
 
     Raises:
-        StorageError: the disk does not take it.
+        StorageError: it cannot be written.
     """
     lines = [
         f"{role}\t{name}\t{file.class_name}\t{file.digest}\n"
@@ -39,13 +39,13 @@ def write_image_list(path: Path, parts: Mapping[str, ImageSet], task: Task, clas
 
 
 def changed_images(path: Path, parts: Mapping[str, ImageSet], task: Task, classes: Sequence[str]) -> str:
-    """What differs from the list, such as "1 changed (cat/a.jpg), 1 added (cat/b.jpg)"; "" if it cannot be told.
+    """The differences from the list, such as "1 changed (cat/a.jpg), 1 added (cat/b.jpg)"; "" if they are unknown.
 
     Args:
         path: the list that was written when the run was started.
-        parts: role → images, as they are now; other roles of the list do not count.
-        task: what their labels mean.
-        classes: the class names now.
+        parts: role → current images; other roles in the list are ignored.
+        task: the task that says what their labels mean.
+        classes: the current class names.
     """
     try:
         rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]

@@ -1,4 +1,4 @@
-"""Everything that a recipe names, opened: what can be wrong with it is met here, before a file is written."""
+"""Open everything that a recipe names, so that errors in it are found before a file is written."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from sskt_edge.tasks.task import Task, task_named
 
 @dataclass(frozen=True)
 class Inputs:
-    """The images in memory and the sources, frozen.
+    """The images in memory, and the frozen sources.
 
     Attributes:
-        task: what the labels mean.
-        input_kind: what the items of the data set are.
+        task: the task that says what the labels mean.
+        input_kind: the kind of the data set's items.
         pixels: the target's preprocessing.
-        reader: the data set, which still has the test images to give.
-        images: the training images, in the target's size and in each source view's.
-        validation: in the target's size, or None.
-        unlabelled: images for the auxiliary losses alone, or None.
-        sources: those that take part.
-        taught_by: source → what a learner needs to know of it.
-        source_views: source → how it is shown a view.
+        reader: the data set, whose test images have not been read yet.
+        images: the training images, in the sizes of the target and of each source view.
+        validation: the validation images in the target's size, or None.
+        unlabelled: the images for the auxiliary losses only, or None.
+        sources: the sources that take part.
+        taught_by: source → the facts about it that a learner needs.
+        source_views: source → its view.
         copies: images that are in two parts or in two classes.
     """
 
@@ -57,7 +57,7 @@ class Inputs:
 
     @property
     def labelled(self) -> dict[str, ImageSet]:
-        """The training images and, if there are any, the validation images, by these words."""
+        """The images under "training" and, if there are any, under "validation"."""
         return {"training": self.images} | ({} if self.validation is None else {"validation": self.validation})
 
     def data_sha256(self) -> str:
@@ -70,10 +70,10 @@ class Inputs:
 
 
 def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inputs:
-    """Find the data, open the sources, decode the training images, recalibrate BatchNorm where asked.
+    """Find the data, open the sources, decode the training images, and recalibrate BatchNorm if the recipe says so.
 
     Raises:
-        InputError: something is not there or does not fit.
+        InputError: something is missing or does not fit.
         DownloadError: published weights or data could not be fetched.
     """
     task = task_named(recipe.task.name)
@@ -91,17 +91,17 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     needed = list(dict.fromkeys([size, *(view.size for view in source_views.values())]))
     images, validation = reader.training(needed, progress)
     if len(images) < 2:
-        raise DataError(f"data: {len(images)} training image; BatchNorm needs at least two. Add images.")
+        raise DataError(f"data: got {len(images)} training image, but BatchNorm needs at least two. Add images.")
     if validation is not None and not task.class_counts(validation.labels, len(reader.classes)).any():
         raise DataError(
-            f"data.validation: none of its {len(validation)} images has a class, so that nothing can be chosen by "
-            "them. Take more images for it, or leave it out."
+            f"data.validation: none of its {len(validation)} images has a class, so they cannot choose anything. "
+            "Use more images for it, or leave it out."
         )
     test = reader.test_contents(progress)
     copies = find_copies(join_parts({"training": images, "validation": validation, "test": test}))
     unlabelled = reader.unlabelled(needed, progress) if sources else None
     for part, source in zip(recipe.active_sources, sources, strict=True):
-        # An ONNX source with recalibration was refused when it was opened.
+        # ONNX sources do not get here: with recalibration they are refused when they are opened.
         if part.batchnorm == "recalibrated" and isinstance(source, TorchSource):
             resized = images.resized[source_views[source.name].size]
             recalibrate(source, _in_batches(resized, recipe.labels.batch_size, source.name, progress))
@@ -123,7 +123,7 @@ def _open_sources(parts: Sequence[SourceOptions], device: torch.device, progress
 
 
 def _in_batches(images: NDArray[np.uint8], size: int, name: str, progress: Progress) -> Iterator[NDArray[np.uint8]]:
-    """The images as they are, `size` at a time."""
+    """The images, `size` at a time."""
     with progress.bar(f"{name}, BatchNorm", len(images)) as bar:
         for start in range(0, len(images), size):
             batch = images[start : start + size]

@@ -1,4 +1,4 @@
-"""What a training asks its sources: the views that it will meet, and how each source is shown them."""
+"""The label queries of a training: the views that it will use, and how each source is shown them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from sskt_edge.training.inputs import Inputs
 
 
 def sources_of(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress) -> Sources:
-    """The sources of a recipe, with the views that its training needs labels of.
+    """The sources of a recipe, with the views that its training needs labels for.
 
     Args:
-        recipe: what is trained.
+        recipe: the recipe to train.
         inputs: its images and sources.
-        device: where torch runs.
-        progress: shows bars; one that raises stops the asking, and what was asked is kept.
+        device: the device that torch runs on.
+        progress: draws the bars; a bar that raises stops the queries, and the labels so far are kept.
 
     Raises:
-        RecipeError: labels.store is a file, or no unlabelled image would join a batch.
+        RecipeError: labels.store is a file, or batches would have no unlabelled images.
     """
     labels = recipe.labels
     schedules = _view_schedules(recipe.data, labels, recipe.train, inputs)
@@ -46,10 +46,10 @@ def sources_of(recipe: Recipe, inputs: Inputs, device: torch.device, progress: P
 def _view_schedules(
     data: DataOptions, labels: LabelOptions, train: TrainOptions, inputs: Inputs
 ) -> tuple[ViewSchedule, ...]:
-    """The labelled images' views, and the unlabelled ones' if there are any.
+    """The views of the labelled images, and those of the unlabelled images if there are any.
 
     Raises:
-        RecipeError: no unlabelled image would join a batch.
+        RecipeError: batches would have no unlabelled images.
     """
     augment = data.augment
     policy = ViewPolicy(data.image_size, augment.crop_padding, augment.random_resized_crop, augment.horizontal_flip)
@@ -69,10 +69,10 @@ def _view_schedules(
 
 
 def _label_store(name: str | Literal[False]) -> LabelStore | None:
-    """Where labels are kept, if anywhere.
+    """The label store, if labels are kept.
 
     Raises:
-        RecipeError: a file has that name.
+        RecipeError: its path is a file.
     """
     if not name:
         return None

@@ -1,4 +1,4 @@
-"""What is trained: a target, with what its method adds to it."""
+"""Build the learner: a target with the parts that its method attaches."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def build_learner(
     train: TrainOptions,
     device: torch.device,
 ) -> Learner:
-    """The learner, on its device. What is not read from a file is initialised from the training's seed.
+    """Build the learner on its device. Everything in it that is not read from a file is initialised from the seed.
 
     Args:
         target: the recipe's [target].
         method: the recipe's [method].
-        sources: the sources that take part, by their names.
-        classes: of the task.
-        train: the recipe's [train]: the seed and the memory layout.
-        device: where it is trained.
+        sources: name → source, for the sources that take part.
+        classes: the number of classes.
+        train: the recipe's [train], which has the seed and the memory layout.
+        device: the device to train on.
 
     Raises:
-        CheckpointError, DownloadError, NetworkError: as build_target.
+        CheckpointError, DownloadError, NetworkError: as for build_target.
     """
     primary = build_target(target, classes, train.seed)
     with torch.random.fork_rng(devices=[]):
@@ -45,7 +45,7 @@ def build_learner(
 
 
 def placed(learner: Learner, train: TrainOptions, device: torch.device) -> Learner:
-    """The same learner, on its device in the training's memory layout."""
+    """Move the learner to its device, in the training's memory layout."""
     learner.to(device=device)
     for tensor in (*learner.parameters(), *learner.buffers()):
         if tensor.dim() in _LAYOUTS:
@@ -54,5 +54,5 @@ def placed(learner: Learner, train: TrainOptions, device: torch.device) -> Learn
 
 
 def layout(train: TrainOptions, dimensions: int) -> torch.memory_format:
-    """How items and weights lie in memory: those of four dimensions, or of five for 3D convolutions."""
+    """The memory layout of items and weights with four dimensions, or with five for 3D convolutions."""
     return _LAYOUTS[dimensions] if train.channels_last else torch.contiguous_format

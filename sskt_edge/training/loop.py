@@ -1,4 +1,4 @@
-"""The training loop: views, soft labels, one step after another, and a state from which it goes on bit for bit."""
+"""The training loop: views, soft labels, steps, and a state from which a training continues bit for bit."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from sskt_edge.training.schedules.schedule import Place, build_schedule
 from sskt_edge.training.signals import StopRequested
 from sskt_edge.training.state import TrainState, load_state, save_state
 
-# Reading a loss stalls a GPU, so there it is done for this many steps at once.
+# Reading a loss stalls a GPU, so on a GPU the losses of this many steps are read at once.
 _CHECK_EVERY = 20
 
 
 class BatchLoss(NamedTuple):
-    """The task's loss with the weights of a batch: what a learner is given of the task.
+    """The task's loss with the weights of a batch, in the form that a learner gets.
 
     Attributes:
-        task: what the labels mean.
+        task: the task that says what the labels mean.
         class_weights: float32 [K], or None.
         image_weights: float32 [B], or None.
     """
@@ -50,22 +50,22 @@ class BatchLoss(NamedTuple):
     image_weights: Tensor | None = None
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """A mean over the batch. [B,K], the labels of B images → scalar."""
+        """The mean loss over the batch. [B,K], the labels of B images → scalar."""
         return self.task.loss(logits, labels, self.class_weights, self.image_weights)
 
 
 @dataclass(frozen=True)
 class TrainContext:
-    """What a training works with; nothing of it changes.
+    """The constant inputs of a training.
 
     Attributes:
-        train: the recipe's part.
-        validation: images that choose the best checkpoint, or None.
-        task: what the labels mean.
-        class_weights: how much each class counts in the task's loss, float32 [K]; None: all the same.
+        train: the recipe's [train].
+        validation: the images that choose the best checkpoint, or None.
+        task: the task that says what the labels mean.
+        class_weights: the weight of each class in the task's loss, float32 [K]; None if all are equal.
         pixels: the target's preprocessing.
-        device: where it runs.
-        precision: of the forward pass.
+        device: the device that it runs on.
+        precision: the precision of the forward pass.
     """
 
     train: TrainOptions
@@ -81,7 +81,7 @@ class Trainer:
     """One training of one learner, in one run folder."""
 
     def __init__(self, learner: Learner, context: TrainContext, folder: RunFolder) -> None:
-        """Train `learner`, which is on its device in its layout; if the folder has a state, go on from there."""
+        """Train `learner`, which is on its device in its layout; if the folder has a state, continue from it."""
         self.learner, self._context, self.folder = learner, context, folder
         self._pixels = context.pixels.to(context.device)
         self._optimizer = build_optimizer(context.train.optimizer, learner)
@@ -96,7 +96,7 @@ class Trainer:
 
     @property
     def device(self) -> torch.device:
-        """Where it runs."""
+        """The device that it runs on."""
         return self._context.device
 
     def run(self, feed: Feed, log: RunLog, progress: Progress) -> None:
@@ -132,7 +132,7 @@ class Trainer:
             raise
 
     def _epoch(self, feed: Feed, bar: Bar) -> None:
-        """The batches of the current epoch that are still to do."""
+        """Train on the remaining batches of the current epoch."""
         epoch = self.state.epoch
         steps = feed.epoch(epoch)
         self.learner.train()
@@ -145,10 +145,10 @@ class Trainer:
             bar.advance()
 
     def step(self, batch: Batch, steps: int) -> None:
-        """One batch of an epoch of `steps` steps, by equation (4)."""
+        """Train on one batch of an epoch of `steps` steps, by equation (4)."""
         context = self._context
         step = self.state.epoch * steps + self.state.step
-        # Dropout draws from a generator that is seeded again for each step, so no random state is saved.
+        # Dropout draws from a generator that is seeded for each step, so no random state has to be saved.
         torch.manual_seed(int(np.random.SeedSequence([context.train.seed, step]).generate_state(1, np.uint64)[0] >> 1))
         rate = self._schedule.rate(Place(step, steps, context.train.epochs), self.state.schedule)
         for group in self._optimizer.param_groups:
@@ -169,7 +169,7 @@ class Trainer:
         self._pending.append({name: term.detach() * len(labels) for name, term in terms.items()} | {"correct": correct})
 
     def _read_pending(self) -> None:
-        """Add up the losses of the steps since the last reading; stop if one is not finite."""
+        """Add up the losses of the steps since the last reading, and stop if one is not finite."""
         pending, self._pending = self._pending, []
         if not pending:
             return
@@ -188,13 +188,12 @@ class Trainer:
         halved = self._context.train.optimizer.lr / 2
         raise DivergenceError(
             f"The loss is not a finite number at epoch {self.state.epoch + 1}, step {step + 1} (summed over the "
-            f"batch: {shown}). Try a lower rate: --set train.optimizer.lr={halved:g}; full precision: "
-            f"--set train.precision=fp32; or a smaller method.alpha. What was logged "
-            f"is in '{self.folder.path}'."
+            f"batch: {shown}). Try a lower learning rate: --set train.optimizer.lr={halved:g}; full precision: "
+            f"--set train.precision=fp32; or a smaller method.alpha. The log is in '{self.folder.path}'."
         )
 
     def _finish_epoch(self, count: int, seconds: float) -> dict[str, Any]:
-        """Validate, move to the next epoch, and give the figures of this one, of `count` images."""
+        """Validate, move to the next epoch, and return the figures of this one, which had `count` images."""
         state = self.state
         line: dict[str, Any] = {"epoch": state.epoch + 1, "lr": self._optimizer.param_groups[0]["lr"]}
         line["loss"] = state.sums["total"] / count
@@ -205,7 +204,7 @@ class Trainer:
         due = state.epoch % train.validate_every == 0 or state.epoch == train.epochs
         if self._context.validation is not None and due:
             loss, value = self._validate(self._context.validation)
-            if math.isfinite(loss):  # JSON has no other numbers
+            if math.isfinite(loss):  # JSON has only finite numbers
                 line["validation_loss"] = loss
             line[f"validation_{self._context.task.metric}"] = state.validation_metric = value
             state.schedule = self._schedule.after_validation(state.schedule, loss)
@@ -215,14 +214,14 @@ class Trainer:
         return line
 
     def _note_rate(self, rate: float, log: RunLog) -> None:
-        """Log that a validation has lowered the rate of the epoch before."""
+        """Log it if the validation has lowered the learning rate."""
         lowered = self.state.schedule.rate
         if lowered is not None and lowered < rate:
             schedule = self._context.train.schedule.name
             log.epoch(f"after epoch {self.state.epoch}: learning rate {rate:g} → {lowered:g}, {schedule}")
 
     def _validate(self, images: ImageSet) -> tuple[float, float]:
-        """The task's mean loss on the validation images, and its metric; in fp32."""
+        """The task's mean loss and its metric on the validation images, in fp32."""
         self.learner.eval()
         context, resized, loss, answers = self._context, images.resized[self._context.pixels.size], 0.0, []
         with torch.inference_mode():

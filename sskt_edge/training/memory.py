@@ -1,4 +1,4 @@
-"""Memory that one step frees is what the next one takes: the process keeps it."""
+"""Keep freed memory in the process, so that the next step can use it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _M_MMAP_MAX = -4
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc not to return freed memory to the system, from now on and in the whole process.
+    """Tell glibc not to return freed memory to the system, from now on in the whole process.
 
-    A step on the CPU frees hundreds of megabytes. If they are returned, the next step maps and clears every page of
-    them again, which costs tens of thousands of page faults a step, most of all where torch runs a source. The peak may
-    be higher. With another C library this does nothing.
+    A step on the CPU frees hundreds of megabytes. If they are returned, the next step has to map and clear all their
+    pages again, which costs tens of thousands of page faults per step, most of all if torch runs a source. The memory
+    peak may be higher. With another C library this does nothing.
 
     The verbs that train or time a training (train, compare, sweep, labels plan, labels fill) call it first. A call of
     sskt_edge.train() does not: it cannot be undone, and the process belongs to the caller.

@@ -1,4 +1,4 @@
-"""The optimizers, over all parameters, those of branches included. Equation (4)."""
+"""The optimizers over all parameters, including those of the branches. Equation (4)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sskt_edge.recipe.optimization import AdamW, OptimizerOptions, Sgd
 def build_optimizer(options: OptimizerOptions, network: nn.Module) -> torch.optim.Optimizer:
     """The optimizer that a recipe names.
 
-    Fused on the CPU: one pass over each parameter. It goes through memory as it lies, so a parameter, its gradient and
-    its slots must lie alike: autograd lays out a parameter's gradient as the parameter, and load_state its slots.
-    Elsewhere torch decides.
+    On the CPU it is fused: one pass over each parameter. The pass goes through memory in order, so a parameter, its
+    gradient and its optimizer state must have the same layout: autograd ensures this for the gradient, and load_state
+    for the optimizer state. On other devices torch decides.
     """
     parameters = list(network.parameters())
     fused = True if parameters[0].device.type == "cpu" else None

@@ -1,4 +1,4 @@
-"""What the soft labels of a recipe will cost, measured before any of it is spent."""
+"""Estimate the cost of a recipe's soft labels by measurement, before any labels are made."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _STEPS = 5
 
 @dataclass(frozen=True)
 class SourcePlan:
-    """One source's part.
+    """The plan for one source.
 
     Attributes:
-        name: the source's.
-        verdicts: speed and gate of the reference, and of every other engine that the recipe allows.
-        choice: what a training would take.
-        views: different views that the training needs labels of.
-        missing: those that the store lacks.
-        asked_online: views that a training without a store asks, the same view again and again.
-        bytes: what the missing ones will take on the disk.
-        path: where they will lie; None without a store.
+        name: the source's name.
+        verdicts: the speed and the gate's verdict for the reference and every other engine that the recipe allows.
+        choice: the engine that a training would use.
+        views: the number of distinct views that the training needs labels for.
+        missing: the number of those that the store lacks.
+        asked_online: the number of queries of a training without a store, which asks about the same view repeatedly.
+        bytes: the size of the missing labels on the disk.
+        path: their collection's folder; None without a store.
     """
 
     name: str
@@ -55,36 +55,36 @@ class SourcePlan:
 
     @property
     def speed(self) -> float:
-        """Images a second of the engine that asks."""
+        """The images per second of the engine that is used."""
         return self._asking.images_per_second
 
     @property
     def opening(self) -> float:
-        """Seconds to make the engine ready: to export the network, and to build what TensorRT runs."""
+        """The seconds to prepare the engine: to export the network, and to build TensorRT's engine."""
         return self._asking.seconds_to_open
 
     @property
     def filling(self) -> float:
-        """Seconds to ask what the store lacks."""
+        """The seconds to ask for the labels that the store lacks."""
         return self.missing / self.speed
 
     @property
     def _asking(self) -> GateVerdict:
-        """On the chosen engine; on the fastest that passes where the chosen one has all labels and is not here."""
+        """The chosen engine's verdict, or the fastest passing one if the chosen engine only has stored labels."""
         chosen = [verdict for verdict in self.verdicts if verdict.engine == self.choice.engine]
         return (chosen or sorted(self.verdicts, key=lambda it: (it.passed, it.images_per_second)))[-1]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training will cost.
+    """The cost of a training.
 
     Attributes:
-        sources: each one's part.
-        epochs: of the training.
-        asking_epochs: those in which a training without a store asks: the first alone if an image has a single view.
-        images: that an epoch shows the target, unlabelled ones among them.
-        stored_epoch: seconds of an epoch on stored labels: forward and backward of the target with its branches.
+        sources: the plan for each source.
+        epochs: the number of epochs.
+        asking_epochs: the epochs in which a training without a store asks: only the first if an image has one view.
+        images: the number of images that the target sees in an epoch, including unlabelled ones.
+        stored_epoch: the seconds of an epoch with stored labels: forward and backward of the target with its branches.
     """
 
     sources: tuple[SourcePlan, ...]
@@ -95,23 +95,23 @@ class Plan:
 
     @property
     def online_epoch(self) -> float:
-        """Seconds of an epoch that asks the sources again, each by its chosen engine; the mean of all epochs."""
+        """The mean seconds of an epoch in a training without a store, with the chosen engines."""
         return self.stored_epoch + self._asking / self.epochs
 
     @property
     def filling(self) -> float:
-        """Seconds to ask what the store lacks."""
+        """The seconds to ask for the labels that the store lacks."""
         return sum(plan.filling for plan in self.sources)
 
     @property
     def training_stored(self) -> float:
-        """Seconds of the whole training, the store filled before it by engines that are made ready first."""
+        """The seconds of the whole training, including preparing the engines and filling the store before it."""
         opening = sum(plan.opening for plan in self.sources if plan.missing)
         return opening + self.filling + self.epochs * self.stored_epoch
 
     @property
     def training_online(self) -> float:
-        """Seconds of the whole training without a store, the engines made ready before it."""
+        """The seconds of the whole training without a store, including preparing the engines."""
         return sum(plan.opening for plan in self.sources) + self.epochs * self.online_epoch
 
     @property
@@ -121,11 +121,11 @@ class Plan:
 
     @property
     def _asking(self) -> float:
-        """Seconds in which a whole training without a store asks the sources."""
+        """The seconds that a whole training without a store spends on asking the sources."""
         return sum(plan.asked_online / plan.speed for plan in self.sources)
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of."""
+        """The plan as values for JSON."""
         return {
             "epochs": self.epochs,
             "images_per_epoch": self.images,
@@ -154,12 +154,12 @@ class Plan:
 
 
 def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
-    """Measure the engines of every source and a step of the target; no label is written.
+    """Measure the engines of every source and a training step of the target. No label is written.
 
-    An engine that TensorRT builds for it is kept in the user's cache, for the filling.
+    Engines that TensorRT builds for this are kept in the user's cache, for the filling.
 
     Raises:
-        InputError: the recipe names what is not there, or no source; or labels.top_k keeps too little.
+        InputError: the recipe names something that is missing, or no source; or labels.top_k keeps too little.
         ParityError: no engine that the recipe allows passes the gate.
     """
     if not recipe.active_sources:
@@ -200,7 +200,7 @@ def _plan(query: LabelQuery, sources: Sources) -> SourcePlan:
 def _seconds_per_image(
     learner: Learner, inputs: Inputs, train: TrainOptions, device: torch.device, progress: Progress
 ) -> float:
-    """Of a training step: the quickest of some on blank images."""
+    """The seconds of a training step per image: the fastest of several steps on blank images."""
     blank = blank_batch(inputs.input_kind, inputs.pixels, len(inputs.images), train, device)
     step, taken = trial_step(learner, inputs.task, blank, len(inputs.reader.classes)), []
     with progress.bar("time the target", _STEPS) as bar:

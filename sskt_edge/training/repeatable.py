@@ -1,4 +1,4 @@
-"""A process in which the same training gives the same bits."""
+"""Make a training reproducible: the same training gives the same bits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from sskt_edge.targets.exact import exact
 
 @contextmanager
 def repeatable(device: torch.device) -> Iterator[None]:
-    """Deterministic kernels inside; the process's random numbers stay as they were."""
+    """Use deterministic kernels inside the context, and leave the process's random state unchanged."""
     with exact(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield

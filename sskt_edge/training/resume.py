@@ -1,4 +1,4 @@
-"""Which run does --resume mean? Told without torch, so that a mistake is met at once."""
+"""Find the run that --resume means. This needs no torch, so that mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from sskt_edge.training.environment import (
 
 
 class Unfinished(NamedTuple):
-    """A run to resume.
+    """A run to be resumed.
 
     Attributes:
-        folder: the run's.
-        recipe: what it was started with.
-        recipe_file: where that was read, if not in the run.
-        overrides: the --set that it was started with and that were not given this time.
+        folder: the run's folder.
+        recipe: the recipe that it was started with.
+        recipe_file: the file that the recipe was read from, if it is not the run's.
+        overrides: the --set arguments that it was started with and that were not given this time.
     """
 
     folder: RunFolder
@@ -41,12 +41,12 @@ class Unfinished(NamedTuple):
 def unfinished_run(named: str, overrides: Sequence[str], runs: Path) -> Unfinished:
     """The run that `sskt-edge train NAMED --resume` means.
 
-    That is the run itself where `named` is a run's folder. Otherwise it is the newest unfinished run of this very
-    recipe in `runs`, or, if no --set was given, the only one of this recipe that was started with a --set.
+    If `named` is a run's folder, that is this run. Otherwise it is the newest unfinished run of exactly this recipe in
+    `runs`, or, if no --set was given, the only one of this recipe that was started with a --set.
 
     Raises:
         RunError: there is none, it is finished, or its recipe changed.
-        RecipeError: as load_recipe.
+        RecipeError: as for load_recipe.
     """
     folder = RunFolder(Path(named))
     if folder.recipe.is_file():
@@ -72,19 +72,19 @@ def unfinished_run(named: str, overrides: Sequence[str], runs: Path) -> Unfinish
 
 
 def _started(runs: Path) -> Iterator[tuple[RunFolder, Environment]]:
-    """The unfinished runs that can be resumed, the newest first."""
+    """The unfinished runs that can be resumed, newest first."""
     for run in find_runs(runs):
         if not run.result.is_file():
-            with contextlib.suppress(RunError):  # it never came to its first step, or is broken
+            with contextlib.suppress(RunError):  # it never reached its first step, or is broken
                 yield run, read_environment(run)
 
 
 def _started_with_overrides(named: str, unfinished: Sequence[tuple[RunFolder, Environment]]) -> Iterator[Unfinished]:
-    """The unfinished runs whose recipe is the file's with the --set that they were started with."""
+    """The unfinished runs whose recipe is the file's recipe with the --set arguments that they were started with."""
     for run, environment in unfinished:
         if not environment.overrides:
             continue
-        with contextlib.suppress(RecipeError):  # the file has changed so that they do not fit any more
+        with contextlib.suppress(RecipeError):  # the file has changed, and they no longer fit
             recipe = load_recipe(named, environment.overrides)
             if is_recipe_of(environment, recipe):
                 yield Unfinished(run, recipe, find_recipe(named), environment.overrides)
@@ -97,10 +97,10 @@ def _none_found(
     unfinished: Sequence[tuple[RunFolder, Environment]],
     runs: Path,
 ) -> str:
-    """Why no run can be resumed: the newest one of the recipe's name differs, or there is none at all."""
+    """The error if no run can be resumed: the newest run of the recipe's name differs, or there is none at all."""
     for run, environment in unfinished:
         if environment.recipe is not None and environment.recipe["name"] == recipe.name:
-            if not overrides:  # the --set that the run was started with does not count as a change
+            if not overrides:  # the run's own --set arguments do not count as changes
                 with contextlib.suppress(RecipeError):
                     recipe = load_recipe(named, environment.overrides)
             return (

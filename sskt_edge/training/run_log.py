@@ -1,4 +1,4 @@
-"""What a run writes while it goes: a log for people, metrics.jsonl for programs, TensorBoard's events for both."""
+"""The logs of a run: a text log for people, metrics.jsonl for programs, and TensorBoard's events for both."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _STAMP = len("2026-01-31 23:59:59 ")
 
 
 class RunLog:
-    """Open while a training goes on; `epoch` is the first that it will write, so that a resumed run repeats no line.
+    """The open logs of a training; `epoch` is the first that it will write, so that a resumed run repeats no line.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         progress: shows the lines too.
-        epoch: from 0.
+        epoch: the first epoch to write, counted from 0.
         show_epochs: whether `progress` shows a line for every epoch.
     """
 
@@ -35,44 +35,45 @@ class RunLog:
         self._folder, self._progress, self._show_epochs = folder, progress, show_epochs
         self._keep_lines_before(epoch)
         self._earlier = frozenset(self._lines())
-        # Written at once and here, where a full disk is met as such: torch's own writer meets it in a thread.
+        # Events are written here and at once, so that a full disk is reported: torch's own writer fails in a thread.
         with storage_errors(folder.path):
             self._file = (folder.path / f"events.out.tfevents.{time.time_ns()}").open("wb")
         self._records = RecordWriter(self._file)
         self._event(file_version="brain.Event:2")
-        self._event(session_log=SessionLog(status=SessionLog.START), step=epoch + 1)  # what follows replaces
+        # TensorBoard drops earlier events from this step on.
+        self._event(session_log=SessionLog(status=SessionLog.START), step=epoch + 1)
 
     def say(self, line: str) -> None:
-        """A line for the log and for the progress."""
+        """Write a line to the log and to the progress."""
         self.note(line)
         self._progress.say(line)
 
     def say_once(self, line: str) -> None:
-        """As say, but what an earlier session of this run has logged is not logged again."""
+        """Like say, but do not log again what an earlier session of this run has logged."""
         if line not in self._earlier:
             self.note(line)
         self._progress.say(line)
 
     def epoch(self, line: str) -> None:
-        """A line of the table of epochs, its head among them."""
+        """Write a line of the table of epochs, including its header."""
         if line not in self._earlier:
             self.note(line)
         if self._show_epochs:
             self._progress.say(line)
 
     def metrics(self, line: dict[str, Any]) -> None:
-        """The figures of an epoch; `line` has "epoch"."""
+        """Write the figures of an epoch; `line` has the key "epoch"."""
         with storage_errors(self._folder.metrics), self._folder.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         values = [Summary.Value(tag=key, simple_value=value) for key, value in line.items() if key != "epoch"]
         self._event(summary=Summary(value=values), step=line["epoch"])
 
     def note(self, line: str) -> None:
-        """A line for the log alone."""
+        """Write a line to the log only."""
         _note(self._folder, line)
 
     def close(self) -> None:
-        """Let go of the files; everything is written already."""
+        """Close the files; everything has been written already."""
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -82,7 +83,7 @@ class RunLog:
             self._records.flush()
 
     def _keep_lines_before(self, epoch: int) -> None:
-        """Drop the lines of what will be done again: a killed run may have logged past its last checkpoint."""
+        """Drop the lines of epochs that will be repeated: a killed run may have logged past its last checkpoint."""
         if self._folder.metrics.is_file():
             lines = self._folder.metrics.read_bytes().splitlines()  # bytes: a damaged line does not stop the run
             write_atomically(self._folder.metrics, b"".join(line + b"\n" for line in lines[:epoch]))
@@ -99,7 +100,7 @@ class RunLog:
 
 
 def note_result(folder: RunFolder, line: str) -> None:
-    """The last line of a run's log; opening the log drops it, so that a run which is finished again has it once."""
+    """Write the last line of a run's log. Opening the log drops it, so that a run finished again has it once."""
     _note(folder, f"{_RESULT}{line}")
 
 

@@ -12,7 +12,7 @@ from sskt_edge.common.errors import Interrupted
 
 
 class StopRequested(BaseException):
-    """A signal came; raised where it is safe to save. A BaseException, so that no handler of faults takes it."""
+    """A signal came. This is raised where it is safe to save; as a BaseException it passes handlers of Exception."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -20,7 +20,7 @@ class StopRequested(BaseException):
 
 
 class StopSignal:
-    """Remembers a signal until the loop asks."""
+    """Remembers a signal until the loop checks for it."""
 
     def __init__(self) -> None:
         self._signum: int | None = None
@@ -32,7 +32,7 @@ class StopSignal:
 
     @contextmanager
     def catching(self) -> Iterator[None]:
-        """Catch SIGINT and SIGTERM inside (in the main thread; Python lets no other), and put the handlers back."""
+        """Catch SIGINT and SIGTERM inside the context, then restore the handlers. It works in the main thread only."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -45,5 +45,5 @@ class StopSignal:
 
     def _handle(self, signum: int, _: FrameType | None) -> None:
         if self._signum is not None and signum == signal.SIGINT:
-            raise Interrupted("Stopped at once; what was saved before is whole.", signum)
+            raise Interrupted("Stopped at once; what was saved before is intact.", signum)
         self._signum = signum

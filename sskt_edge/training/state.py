@@ -1,4 +1,4 @@
-"""The state of a training in one safetensors file: weights, optimizer, where in which epoch it stands, its own hash."""
+"""The state of a training in one safetensors file: weights, optimizer, position, and the file's own hash."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _POSITION = "position"
 
 
 class TrainState(BaseModel):
-    """Where training stands: `step` batches of epoch `epoch` are done (both from 0).
+    """The position of a training: `step` batches of epoch `epoch` are done (both count from 0).
 
     Attributes:
-        sums: of each loss term, times the images of its batch, over this epoch so far.
-        correct: training images of this epoch so far that were right in full.
-        seconds: of training, all sessions together.
-        label_seconds: of choosing engines and filling the store, in every session that came to its first step.
-        scaler: the state of the loss's scaling, where fp16 needs it.
-        validation_metric: the task's metric on the validation images when it was last taken.
-        best_metric: of the best validation so far, and its epoch.
-        schedule: what the schedule remembers of the validations.
+        sums: the sum of each loss term, times the images of its batch, over this epoch so far.
+        correct: the number of training images of this epoch so far that were classified fully correctly.
+        seconds: the time of training in all sessions.
+        label_seconds: the time of choosing engines and filling the store, in all sessions that reached a first step.
+        scaler: the state of the loss scaling, if fp16 needs it.
+        validation_metric: the task's metric at the last validation.
+        best_metric: the metric of the best validation so far; best_epoch is its epoch.
+        schedule: the schedule's state.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
     epoch: int = 0
     step: int = 0
     sums: dict[str, float] = {}
-    correct: int = Field(0, validation_alias=AliasChoices("correct", "right"))  # the second: in states of before
+    correct: int = Field(0, validation_alias=AliasChoices("correct", "right"))  # "right" in older states
     seconds: float = 0.0
     label_seconds: float = 0.0
     scaler: dict[str, float] = {}
@@ -49,10 +49,10 @@ class TrainState(BaseModel):
 
 
 def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: TrainState) -> None:
-    """Write all of it atomically.
+    """Write the state atomically.
 
     Raises:
-        StorageError: the disk does not take it; the file that stood there is whole.
+        StorageError: it cannot be written; an earlier file stays intact.
     """
     tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
     for number, slots in optimizer.state_dict()["state"].items():
@@ -65,10 +65,10 @@ def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer,
 
 
 def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> TrainState:
-    """Put a saved state back into `network` and `optimizer`; its own hash is checked first.
+    """Load a saved state into `network` and `optimizer`. Its own hash is checked first.
 
     Raises:
-        RunError: the file is broken, was changed, or is of another network.
+        RunError: the file is broken, was changed, or belongs to another network.
     """
     weights: dict[str, Tensor] = {}
     slots: dict[int, dict[str, Tensor]] = {}
@@ -94,7 +94,7 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer 
 
 
 def _read(path: Path) -> tuple[TrainState, dict[str, Tensor]]:
-    """What a state's file holds. One of an older version says its position and nothing else, not even its hash."""
+    """Read the file of a state. A file of an older version has only its position, and not even a hash."""
     content = path.read_bytes()
     is_sealed = seal.is_sealed(content)
     about = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
@@ -104,7 +104,7 @@ def _read(path: Path) -> tuple[TrainState, dict[str, Tensor]]:
 
 
 def _laid_out(slots: dict[str, Tensor], parameter: Tensor) -> dict[str, Tensor]:
-    """An optimizer's slots in the layout of their parameter, as they were before they were saved."""
+    """An optimizer's tensors in the memory layout of their parameter, which saving does not preserve."""
     return {
         key: torch.empty_like(parameter, device="cpu").copy_(slot) if slot.shape == parameter.shape else slot
         for key, slot in slots.items()

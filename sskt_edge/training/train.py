@@ -1,4 +1,4 @@
-"""From a recipe to a finished run: open everything, train, read the test set once, strip."""
+"""From a recipe to a finished run: open everything, train, read the test set once, and strip the branches."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ from sskt_edge.training.trial import blank_batch, trial_step
 
 @dataclass(frozen=True)
 class Fitted:
-    """A training that went to its last epoch and has not seen the test set.
+    """A training that has finished its last epoch but has not read the test set.
 
     Attributes:
-        recipe: as it was trained.
-        reader: the data set, which still has its test images to give.
-        learner: with all that the method hung on the target.
-        context: what it was trained with.
-        state: where it stands, its validation accuracy among it.
-        folder: the run's, without a result yet.
+        recipe: the recipe as it was trained.
+        reader: the data set, whose test images have not been read yet.
+        learner: the target with everything that the method attached to it.
+        context: the constant inputs of the training.
+        state: the final state, including the validation metric.
+        folder: the run's folder, which has no result yet.
     """
 
     recipe: Recipe
@@ -86,26 +86,26 @@ def train(
     *,
     show_epochs: bool = True,
 ) -> TrainedNetwork:
-    """Train as a recipe says, into a new folder of `runs`, or go on in the run folder `resume`; test once at the end.
+    """Train a recipe in a new folder of `runs`, or continue the run in the folder `resume`; test once at the end.
 
     Args:
-        recipe: what to train.
-        runs: where a new run's folder is made.
+        recipe: the recipe to train.
+        runs: the folder for new runs.
         resume: the folder of an unfinished run.
-        progress: shows how far it is.
-        overrides: the KEY=VALUE that `recipe` has beyond its file. They are only recorded in the run, so that
-            `sskt-edge train FILE --resume` finds it without them.
-        show_epochs: whether it draws a line for every epoch; the run's log has one in any case.
+        progress: draws bars and lines.
+        overrides: the KEY=VALUE overrides that `recipe` contains beyond its file. They are only recorded in the run, so
+            that `sskt-edge train FILE --resume` finds it without them.
+        show_epochs: whether `progress` shows a line for every epoch; the run's log has one in any case.
 
     Returns:
         The finished run, with the stripped network in eval mode and its result.
 
     Raises:
-        InputError: the recipe names what does not exist or does not fit; no new run is made.
-        ParityError: no engine that the recipe allows answers as a source does.
+        InputError: the recipe names something that does not exist or does not fit; no new run is made.
+        ParityError: no engine that the recipe allows reproduces a source's answers.
         DivergenceError: a loss is not a finite number; the last state is kept.
-        Interrupted: SIGINT or SIGTERM; labels and state are saved, and `resume` goes on bit for bit.
-        StorageError: the disk does not take the run; what was saved is whole.
+        Interrupted: SIGINT or SIGTERM came; labels and state are saved, and `resume` continues bit for bit.
+        StorageError: the run cannot be written; what was saved before stays intact.
     """
     done = fit(recipe, runs, resume, progress, overrides, show_epochs=show_epochs)
     try:
@@ -115,7 +115,7 @@ def train(
     except KeyboardInterrupt:
         raise Interrupted(
             "Stopped while the test images were read; the training is done and saved. "
-            f"Go on with: {command('train', done.folder.path, '--resume')}",
+            f"Continue with: {command('train', done.folder.path, '--resume')}",
             signal.SIGINT,
         ) from None
     return read_run(done.folder.path)
@@ -130,10 +130,10 @@ def fit(
     *,
     show_epochs: bool = True,
 ) -> Fitted:
-    """As train, but the test set is not read, and the run has no result.
+    """Like train, but the test set is not read, and the run has no result.
 
     Raises:
-        InputError, ParityError, DivergenceError, Interrupted, StorageError: as train.
+        InputError, ParityError, DivergenceError, Interrupted, StorageError: as for train.
     """
     check_size(recipe.target.model, recipe.data.image_size)
     if resume is not None:
@@ -156,12 +156,12 @@ def fit(
             choices = sources.choose(pinned=read_environment(folder).engines)
         precision = read_environment(folder).precision
         if precision == "fp16" and device.type != "cuda":
-            raise RunError(f"'{folder.path}' is trained in fp16 on CUDA and goes on only there; this is {device}.")
+            raise RunError(f"'{folder.path}' is trained in fp16 on CUDA and can continue only there; this is {device}.")
         context = _context(recipe.train, inputs, device, precision, weights)
         trainer = Trainer(learner, context, folder)
         try:
             _run(recipe, inputs, sources, choices, trainer, progress, stop, show_epochs)
-        except InputError:  # such as labels.top_k, which is known to be too small when the sources are asked
+        except InputError:  # such as a labels.top_k that turns out to be too small when the sources are asked
             if resume is None and not folder.last.is_file():
                 shutil.rmtree(folder.path, ignore_errors=True)
             raise
@@ -169,10 +169,10 @@ def fit(
 
 
 def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
-    """What train.precision means on this machine, measured on the target alone where it is "auto".
+    """The precision that train.precision means on this machine; "auto" is measured on the target alone.
 
     Raises:
-        RecipeError: the device is not there, or cannot train in that precision.
+        RecipeError: the device is not available, or cannot train in that precision.
     """
     device = choose_device(recipe.train.device)
     untrained = recipe.target.model_copy(update={"weights": None, "checkpoint": None})
@@ -187,10 +187,10 @@ def settled_precision(recipe: Recipe, progress: Progress = QUIET) -> Precision:
 
 
 def _class_weights(asked: ClassWeights | None, inputs: Inputs, device: torch.device) -> Tensor | None:
-    """How much each class counts, float32 [K]; None if alike.
+    """The weight of each class, float32 [K]; None if all are equal.
 
     Raises:
-        RecipeError: task.class_weights names what is not a class.
+        RecipeError: task.class_weights names an unknown class.
     """
     weights = class_weights(asked, inputs.task, inputs.images.labels, inputs.reader.classes)
     return None if weights is None else torch.from_numpy(weights).to(device)
@@ -199,7 +199,7 @@ def _class_weights(asked: ClassWeights | None, inputs: Inputs, device: torch.dev
 def _context(
     train: TrainOptions, inputs: Inputs, device: torch.device, precision: Precision, weights: Tensor | None
 ) -> TrainContext:
-    """All that the loop works with, apart from its batches."""
+    """The loop's inputs, except its batches."""
     return TrainContext(
         train=train,
         validation=inputs.validation,
@@ -221,7 +221,7 @@ def _start(
     progress: Progress,
     overrides: Sequence[str],
 ) -> RunFolder:
-    """Decide the precision, and make the run's folder with what is known before the first step."""
+    """Decide the precision, and create the run's folder with the files that are known before the first step."""
     blank = blank_batch(inputs.input_kind, inputs.pixels, len(inputs.images), recipe.train, device)
     step = trial_step(learner, inputs.task, blank, len(inputs.reader.classes))
     with progress.bar("try precisions", 1):
@@ -253,7 +253,7 @@ def _run(
     stop: StopSignal,
     show_epochs: bool,
 ) -> None:
-    """Ask the sources, train to the end; save when a signal comes."""
+    """Ask the sources and train to the end; save when a signal comes."""
     log = RunLog(trainer.folder, progress, trainer.state.epoch, show_epochs=show_epochs)
     try:
         for line in _opening(recipe, inputs, trainer.folder):
@@ -269,7 +269,7 @@ def _run(
         log.say(f"stopped by signal {request.signum}; the state is saved")
         raise Interrupted(
             f"Stopped after {trainer.state.epoch} of {recipe.train.epochs} epochs; the state is saved. "
-            f"Go on with: {command('train', trainer.folder.path, '--resume')}",
+            f"Continue with: {command('train', trainer.folder.path, '--resume')}",
             request.signum,
         ) from None
     except DivergenceError as error:
@@ -282,14 +282,14 @@ def _run(
 def _labels(
     sources: Sources, choices: Mapping[str, EngineChoice], folder: RunFolder, log: RunLog
 ) -> Sequence[SoftLabels]:
-    """The soft labels; a signal that comes while they are asked leaves no state, but a store."""
+    """Get the soft labels. If a signal comes, there is no state to save, but the stored labels are kept."""
     try:
         return sources.labels(choices, log.say_once)
     except StopRequested as request:
         log.say(f"stopped by signal {request.signum}; the labels so far are kept")
         raise Interrupted(
-            "Stopped while the soft labels were made ready; those so far are kept. "
-            f"Go on with: {command('train', folder.path, '--resume')}",
+            "Stopped while the soft labels were made; those so far are kept. "
+            f"Continue with: {command('train', folder.path, '--resume')}",
             request.signum,
         ) from None
 
@@ -303,7 +303,7 @@ def _feed(data: DataOptions, train: TrainOptions, inputs: Inputs, labels: Sequen
 
 
 def _opening(recipe: Recipe, inputs: Inputs, folder: RunFolder) -> list[str]:
-    """What a user wants to know before waiting."""
+    """The lines that describe a run at its start."""
     environment = read_environment(folder)
     names = ", ".join(source.name for source in inputs.sources) or "none, from scratch"
     further = f" and {len(inputs.unlabelled)} unlabelled ones" if inputs.unlabelled is not None else ""
@@ -322,13 +322,13 @@ def _opening(recipe: Recipe, inputs: Inputs, folder: RunFolder) -> list[str]:
 
 
 def _going_on(trainer: Trainer) -> list[str]:
-    """Where a run that was stopped goes on; nothing for a new one."""
+    """The lines that say where a stopped run continues; empty for a new run."""
     if not trainer.folder.last.is_file():
         return []
     return [
-        f"going on at epoch {trainer.state.epoch + 1}, step {trainer.state.step + 1}",
+        f"continuing at epoch {trainer.state.epoch + 1}, step {trainer.state.step + 1}",
         *(
-            f"not the machine that started this run, so last bits may differ: {other}"
+            f"this is not the machine that started the run, so last bits may differ: {other}"
             for other in other_machine(trainer.folder, trainer.device)
         ),
     ]

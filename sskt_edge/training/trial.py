@@ -1,4 +1,4 @@
-"""A training step on blank images, to find the precision and to measure what a step takes."""
+"""A training step on blank images, to choose the precision and to measure the time of a step."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def blank_batch(kind: Input, pixels: Pixels, images: int, train: TrainOptions, d
     """A batch of zeros for the target, such as float32 [B,3,S,S], in the training's memory layout.
 
     Args:
-        kind: what an item is.
+        kind: the kind of the items.
         pixels: the target's preprocessing.
         images: the number of training images; a batch is not larger.
         train: the recipe's [train].
-        device: where it lies.
+        device: the device of the batch.
     """
     item = pixels(torch.zeros(1, *kind.shape(pixels.size), dtype=torch.uint8))
     batch = torch.zeros(min(train.batch_size, images), *item.shape[1:], device=device)
@@ -38,10 +38,10 @@ def trial_step(learner: Learner, task: Task, blank: Tensor, classes: int) -> Cal
     """A training step on a copy of `learner`, which is not changed: forward in the given precision, then backward.
 
     Args:
-        learner: on the device of `blank`.
-        task: what the labels mean.
-        blank: a batch, from blank_batch.
-        classes: of the task.
+        learner: the learner, on the device of `blank`.
+        task: the task that gives the loss.
+        blank: a batch from blank_batch.
+        classes: the number of classes.
     """
     labels = torch.from_numpy(task.example(len(blank), classes)).to(blank.device)
 

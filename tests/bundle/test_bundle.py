@@ -66,14 +66,14 @@ class TestAListedFile:
         content = (bundle_path / name).read_bytes()
         (bundle_path / name).write_bytes(content[:-1])
         with pytest.raises(
-            BundleError, match=f"{name}' has {len(content) - 1} bytes, the manifest says {len(content)}"
+            BundleError, match=f"{name}' has {len(content) - 1} bytes, but the manifest says {len(content)}"
         ):
             open_bundle(bundle_path)
 
     def test_that_is_longer_is_refused(self, bundle_path: Path, name: str) -> None:
         with (bundle_path / name).open("ab") as file:
             file.write(b"x")
-        with pytest.raises(BundleError, match="it was cut or changed"):
+        with pytest.raises(BundleError, match="it was truncated or changed"):
             open_bundle(bundle_path)
 
     def test_that_has_one_other_bit_is_refused(self, bundle_path: Path, name: str) -> None:
@@ -176,7 +176,7 @@ def test_a_size_that_no_memory_holds_is_refused(bundle_path: Path) -> None:
     (bundle_path / "notes.txt").write_bytes(b"")
     with changed(bundle_path / "manifest.json") as raw:
         raw["files"]["notes.txt"]["bytes"] = 1 << 61
-    with pytest.raises(BundleError, match=r"notes\.txt' has 0 bytes, the manifest says 2305843009213693952"):
+    with pytest.raises(BundleError, match=r"notes\.txt' has 0 bytes, but the manifest says 2305843009213693952"):
         open_bundle(bundle_path)
 
 
@@ -197,7 +197,7 @@ def test_external_data_is_refused_at_opening_though_every_hash_is_right(tmp_path
 
 def test_a_network_that_the_backend_refuses_names_its_file(tmp_path: Path) -> None:
     bundle = open_bundle(write_bundle(tmp_path / "odd", model=tiny_onnx(side=9)))
-    with pytest.raises(BundleError, match=r"odd/model\.onnx': The network has another form"):
+    with pytest.raises(BundleError, match=r"odd/model\.onnx': .*another form"):
         open_session(bundle, provider="cpu")
 
 

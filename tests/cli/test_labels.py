@@ -170,7 +170,7 @@ def test_a_signal_while_labels_are_asked_keeps_them(place: Path, tmp_path: Path)
     _, said = process.communicate()
     assert process.returncode == 130, said
     last = said.splitlines()[-1]
-    assert re.fullmatch(r"stopped: .* those so far are kept\. Go on with: sskt-edge train runs/\S+ --resume", last)
+    assert re.fullmatch(r"stopped: .* those so far are kept\. Continue with: sskt-edge train runs/\S+ --resume", last)
     (kept,) = store.collections()
     assert 8192 <= kept.rows < 1438 * 60
     assert kept.verify() == []

@@ -108,7 +108,7 @@ def test_a_changed_bundle_is_refused(place: Path, verb: Verb, tmp_path: Path) ->
     file = tmp_path / "cut" / "model.onnx"
     file.write_bytes(file.read_bytes()[:-1])
     code, _, errors = verb("eval", "cut")
-    assert (code, "cut or changed" in errors) == (2, True), errors
+    assert (code, "truncated or changed" in errors) == (2, True), errors
 
 
 def test_predict_names_the_class(place: Path, here: Verb) -> None:

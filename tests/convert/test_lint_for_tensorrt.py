@@ -134,8 +134,8 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "a zero point of uint8": (
         quantised(np.array(128, np.uint8)),
         [
-            "QuantizeLinear 'block.narrow' has a zero point of type UINT8; only INT8",
-            "DequantizeLinear 'block.wide' has a zero point of type UINT8; only INT8",
+            "QuantizeLinear 'block.narrow' has a zero point of type UINT8; only INT8 is supported",
+            "DequantizeLinear 'block.wide' has a zero point of type UINT8; only INT8 is supported",
         ],
         "refuses",
     ),
@@ -143,22 +143,22 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "a zero point of uint8 that is zero": (
         quantised(np.array(0, np.uint8)),
         [
-            "QuantizeLinear 'block.narrow' has a zero point of type UINT8; only INT8",
-            "DequantizeLinear 'block.wide' has a zero point of type UINT8; only INT8",
+            "QuantizeLinear 'block.narrow' has a zero point of type UINT8; only INT8 is supported",
+            "DequantizeLinear 'block.wide' has a zero point of type UINT8; only INT8 is supported",
         ],
         "takes",
     ),
     # It takes it for int8 and says nothing.
     "no zero point": (
         quantised(None),
-        ["QuantizeLinear 'block.narrow' has no zero point, which makes its output UINT8; only INT8"],
+        ["QuantizeLinear 'block.narrow' has no zero point, which makes its output UINT8; only INT8 is supported"],
         "takes",
     ),
     "a scale for each channel of an activation": (
         quantised(POINTS, np.full(WIDTH, 0.05, np.float32), axis=1),
         [
-            "QuantizeLinear 'block.narrow' gives an activation a scale for each channel; one for all",
-            "DequantizeLinear 'block.wide' gives an activation a scale for each channel; one for all",
+            "QuantizeLinear 'block.narrow' gives an activation one scale per channel; only one per tensor is supported",
+            "DequantizeLinear 'block.wide' gives an activation one scale per channel; only one per tensor is supported",
         ],
         "takes",
     ),
@@ -178,12 +178,12 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     ),
     "a weight of uint8": (
         weighted(KERNELS.astype(np.uint8), POINTS.astype(np.uint8)),
-        ["DequantizeLinear 'conv2.kernels' has a zero point of type UINT8; only INT8"],
+        ["DequantizeLinear 'conv2.kernels' has a zero point of type UINT8; only INT8 is supported"],
         "refuses",
     ),
     "a bias of int32": (
         weighted(KERNELS, POINTS, np.arange(WIDTH, dtype=np.int32)),
-        ["DequantizeLinear 'conv2.bias' makes a bias of int32 values; biases must stay floats"],
+        ["DequantizeLinear 'conv2.bias' makes an int32 bias; biases must stay floats"],
         "refuses",
     ),
     "padding with a quantised value": (
@@ -209,7 +209,7 @@ def test_what_it_does_not_is_named_with_operator_and_place(what: str) -> None:
 def test_an_uint8_input_must_meet_cast_first() -> None:
     content = network(uint8_first=True)
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
-    assert lint_for_tensorrt(content) == ["Transpose 'turn' takes the uint8 input as it is; Cast must come first"]
+    assert lint_for_tensorrt(content) == ["Transpose 'turn' reads the uint8 input directly; a Cast must come first"]
 
 
 def test_a_node_without_a_name_is_called_by_its_output() -> None:
@@ -242,9 +242,9 @@ def test_what_exports_make_for_tensorrt_passes(name: str, precision: str) -> Non
 def test_what_is_made_for_onnx_runtimes_cpu_does_not(name: str) -> None:
     found = lint_for_tensorrt(int8_of(FP32[name](), CPU))
 
-    assert any("has a zero point of type UINT8; only INT8" in fault for fault in found)
+    assert any("has a zero point of type UINT8; only INT8 is supported" in fault for fault in found)
     # The network with shapes has no biases.
-    assert any("makes a bias of int32 values" in fault for fault in found) == (name != "with shapes")
+    assert any("makes an int32 bias" in fault for fault in found) == (name != "with shapes")
 
 
 def is_taken(content: bytes) -> bool:

@@ -124,7 +124,7 @@ def test_a_file_that_a_runner_refuses_has_reasons_and_no_record() -> None:
         found = measured({"int8-cpu": content})["int8-cpu"]
         assert found.measured == [], what
         (reason,) = found.reasons
-        assert reason.startswith("onnxruntime-cpu: The network has another form"), what
+        assert reason.startswith("onnxruntime-cpu: ") and "another form" in reason, what
 
 
 def with_another_number_of_classes() -> bytes:

@@ -118,6 +118,6 @@ def test_what_tensorrt_would_refuse_is_refused_or_remarked(
     manifest = bundle_from_run(run, tmp_path / "bundle").manifest
     assert ("fp16" in manifest.refused, bool(manifest.precisions["fp32"].failed)) == (marked, marked)
     assert (
-        any("fp32 by tensorrt: it would refuse it: a node of its own" in failure for failure in manifest.failures)
+        any("fp32 by tensorrt: it would refuse the file: a node of its own" in failure for failure in manifest.failures)
         is marked
     )

@@ -73,13 +73,13 @@ def test_a_gpu_that_is_hidden_from_cuda_is_told() -> None:
 def test_what_the_libraries_say_of_themselves_is_passed_on() -> None:
     sick = replace(
         machine_of(replace(conditions_of(), gpu_fault="NVIDIA's driver fails: GPU is lost")),
-        tensorrt_faults=("TensorRT 8.6.2 is installed, sskt-edge needs 10.3 or newer.",),
-        cuda_fault="CUDA failed at counting the GPUs",
+        tensorrt_faults=("TensorRT 8.6.2 is installed, but sskt-edge needs 10.3 or newer.",),
+        cuda_fault="CUDA failed when counting the GPUs",
     )
     assert [said.partition(".")[0] for said in warnings(sick)] == [
         "TensorRT 8",
         "NVIDIA's driver fails: GPU is lost",
-        "CUDA failed at counting the GPUs",
+        "CUDA failed when counting the GPUs",
     ]
 
 

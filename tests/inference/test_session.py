@@ -27,5 +27,5 @@ def test_batches_give_the_logits_in_order(session: Session, batch: int) -> None:
 
 
 def test_another_number_of_classes_is_an_error(session: Session) -> None:
-    with pytest.raises(NetworkError, match=r"answered \[2, 3\], expected \[2, 10\]"):
+    with pytest.raises(NetworkError, match=r"output is \[2, 3\], expected \[2, 10\]"):
         run_batches(session, images(2), 4, 10)

@@ -54,7 +54,7 @@ def filled(query: LabelQuery, choice: EngineChoice, store: LabelStore) -> None:
 def test_few_views_are_asked_of_the_reference_and_nothing_is_tried(whole: TorchSource) -> None:
     source = Counted(whole)
     choice = chosen(label_query(source), rules())
-    assert (choice.engine, choice.why) == (TORCH, "too few views to try others for")
+    assert (choice.engine, choice.why) == (TORCH, "too few views for trials of others")
     assert source.batches == []
 
 
@@ -116,8 +116,8 @@ def test_a_named_engine_that_the_gate_refuses_is_an_error(whole: TorchSource) ->
     query = label_query(Counted(whole, {ONNX: reversed_classes}))
     with pytest.raises(
         ParityError,
-        match=r"KL at most 0\.004, agreement at least 97\.0%\)\. onnxruntime-fp32: KL .* nats, at most 0\.004 "
-        r"allowed; .*% agree, at least 97\.0% asked\. Set labels\.engine",
+        match=r"KL at most 0\.004, agreement at least 97\.0%\)\. onnxruntime-fp32: KL .* nats, .*at most 0\.004 "
+        r".*% agree, .*at least 97\.0% .*Set labels\.engine",
     ):
         chosen(query, rules(backend="onnxruntime"))
 
@@ -130,7 +130,7 @@ def test_an_engine_with_stored_labels_is_kept_though_another_is_faster(whole: To
     few = label_query(source, view_schedule(image_set(50)))
     filled(few, EngineChoice(TORCH, "a test", measured.verdicts, 50.0), store)
     source.batches.clear()
-    for part, why in ((query, "the store has a part of its labels"), (few, "the store has its labels")):
+    for part, why in ((query, "the store has part of its labels"), (few, "the store has its labels")):
         choice = chosen(part, given, store)
         assert (choice.engine, choice.why) == (TORCH, why)
     assert source.batches == []
@@ -142,7 +142,7 @@ def test_what_the_gate_said_on_other_images_does_not_count(whole: TorchSource, t
     few = label_query(source, view_schedule(image_set(50)))
     filled(few, measured, store)
     kept = chosen(label_query(source, view_schedule(image_set(100))), rules(backend="onnxruntime"), store)
-    assert kept.why == "the store has a part of its labels"
+    assert kept.why == "the store has part of its labels"
     again = chosen(label_query(source, view_schedule(MANY)), rules(backend="onnxruntime"), store)
     assert again.verdict is not None
     assert again.why.startswith("the fastest that passes the gate")
@@ -160,7 +160,7 @@ def test_more_views_of_the_same_images_are_asked_of_the_same_engine(whole: Torch
     source.batches.clear()
     # The store has a sixtieth of it; any other engine would be measured as faster.
     choice = chosen(label_query(source, view_schedule(image_set(60), views=60, passes=60)), rules(), store)
-    assert (choice.engine, choice.why) == (ONNX, "the store has a part of its labels")
+    assert (choice.engine, choice.why) == (ONNX, "the store has part of its labels")
     assert source.batches == []
 
 
@@ -220,7 +220,7 @@ def test_a_first_try_on_few_images_does_not_bind_to_the_reference(whole: TorchSo
     assert chosen(few, rules(), store).why == "the store has its labels"
     assert (
         chosen(label_query(source, view_schedule(image_set(60))), rules(), store).why
-        == "the store has a part of its labels"
+        == "the store has part of its labels"
     )
     many = chosen(label_query(source, view_schedule(MANY)), rules(), store)
     assert many.engine != TORCH
@@ -233,7 +233,7 @@ def test_an_engine_in_the_store_is_held_against_the_limits_of_now(whole: TorchSo
     assert chosen(query, given, store).why == "the store has its labels"
     strict = chosen(query, rules(backend="onnxruntime", kl=1, agreement=0, near_tie=1), store)
     assert strict.verdict is not None  # what counted as agreement then need not now: it is judged again
-    with pytest.raises(ParityError, match="at most 0 allowed"):
+    with pytest.raises(ParityError, match="at most 0 is allowed"):
         chosen(query, rules(backend="onnxruntime", kl=0, agreement=0), store)
 
 
@@ -259,7 +259,7 @@ def test_a_resumed_run_takes_the_engine_that_it_began_with(whole: TorchSource, t
         chosen(query, rules(kl=0, agreement=1), store, pinned=ONNX.name)
     filled(query, choice, store)
     assert chosen(query, rules(kl=0, agreement=1), store, pinned=ONNX.name).verdict is None
-    with pytest.raises(RunError, match=r"by tensorrt-fp16, but this machine has only torch-fp32.*start a new run"):
+    with pytest.raises(RunError, match=r"tensorrt-fp16 .*this machine has only torch-fp32.*start a new run"):
         chosen(query, rules(), store, pinned="tensorrt-fp16")
 
 
@@ -276,7 +276,7 @@ def test_an_engine_that_is_not_installed_is_named_with_what_installs_it(
 
 
 def test_a_precision_that_the_machine_has_not_is_refused(whole: TorchSource) -> None:
-    with pytest.raises(NetworkError, match="'torch-fp16' does not run here: this cpu has no fp16"):
+    with pytest.raises(NetworkError, match="'torch-fp16' does not run here: no fp16"):
         chosen(label_query(whole), rules(precision="fp16"))
 
 

@@ -89,7 +89,7 @@ def test_a_session_that_does_otherwise_is_refused(source: TorchSource) -> None:
     assert checked(session, TORCH, CPU) is session
     session.precision = "bf16"
     with pytest.raises(
-        NetworkError, match=r"'torch-fp32': asked for precision fp32, runs with bf16\. .*labels\.engine"
+        NetworkError, match=r"'torch-fp32': asked for precision fp32, but it runs with bf16\. .*labels\.engine"
     ):
         checked(session, TORCH, CPU)
 
@@ -105,7 +105,7 @@ def test_what_is_not_installed_is_not_offered(monkeypatch: pytest.MonkeyPatch) -
 def test_half_precision_is_offered_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sskt_edge.sources.engines.has_fast_bf16", lambda: False)
     assert {engine.precision for engine in engines_here(TORCH, CPU)} == {"fp32"}
-    with pytest.raises(NetworkError, match=r"'torch-bf16' does not run here: this cpu has no bf16"):
+    with pytest.raises(NetworkError, match=r"'torch-bf16' does not run here: no bf16"):
         engine_facts(ENGINES["torch-bf16"], CPU)
 
 

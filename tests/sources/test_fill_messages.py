@@ -41,7 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> LabelStore:
 def test_an_empty_store_only_costs(tmp_path: Path) -> None:
     query = label_query(small_source())
     (line,) = said(query, LabelStore(tmp_path))
-    assert line.startswith(f"small: {query.views} of {query.views} views to ask of torch-fp32 (a test), 1 kB in '")
+    assert line.startswith(f"small: {query.views} of {query.views} views to ask with torch-fp32 (a test), 1 kB in '")
 
 
 def test_a_full_store_costs_nothing(store: LabelStore) -> None:
@@ -107,7 +107,7 @@ def test_another_source_of_the_same_name_is_told_by_what_changed(
 ) -> None:
     changed, cost = said(label_query(source), store)  # type: ignore[arg-type]
     (path,) = (one.path.name for one in store.collections())
-    assert changed.startswith(f"small: the labels in '{path}' do not serve: {difference}")
+    assert changed.startswith(f"small: the labels in '{path}' cannot be used: {difference}")
     assert ";" not in changed
     assert cost.startswith("small: 20 of 20 views")
 
@@ -124,6 +124,6 @@ def test_another_model_of_the_same_name_is_told(store: LabelStore) -> None:
     changed, cost = said(label_query(other), store)
     (path,) = (one.path.name for one in store.collections())
     assert changed == (
-        f"small: the labels in '{path}' do not serve: model: {whole.facts['model']} then, another/model now"
+        f"small: the labels in '{path}' cannot be used: model: {whole.facts['model']} then, another/model now"
     )
     assert cost.startswith("small: 20 of 20 views")

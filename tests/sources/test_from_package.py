@@ -67,5 +67,5 @@ def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_it_brings_its_own_weights() -> None:
-    with pytest.raises(RecipeError, match="brings its own weights"):
+    with pytest.raises(RecipeError, match="has its own weights"):
         open_source(PART.model_copy(update={"checkpoint": "w.pth"}), CPU)

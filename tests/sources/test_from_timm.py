@@ -63,7 +63,7 @@ def test_a_network_that_timm_has_no_weights_for_is_refused() -> None:
 
 
 def test_named_weights_are_torchvisions() -> None:
-    with pytest.raises(RecipeError, match=r"sources\.s\.weights: a timm/ source brings its own weights"):
+    with pytest.raises(RecipeError, match=r"sources\.s\.weights: a timm/ source has its own weights"):
         opened("test_vit", weights="IMAGENET1K_V1")
 
 

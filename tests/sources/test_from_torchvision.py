@@ -124,7 +124,7 @@ def test_unknown_weights_get_the_nearest() -> None:
 
 
 def test_a_network_without_weights_is_refused() -> None:
-    with pytest.raises(NetworkError, match=r"knows nothing.*checkpoint = FILE.*IMAGENET1K_V1"):
+    with pytest.raises(NetworkError, match=r"untrained network.*checkpoint = FILE.*IMAGENET1K_V1"):
         opened("resnet18")
 
 

@@ -147,7 +147,7 @@ def test_a_broken_engine_is_refused_and_the_verdict_says_why(
     verdict = judged(_Broken(healthy, ONNX, wrong), ONNX)["onnxruntime-fp32"]
     assert not verdict.passed
     assert "KL" in verdict.why
-    assert "at most 0.004 allowed" in verdict.why
+    assert "at most 0.004 is allowed" in verdict.why
     assert verdict.kl > USUAL.kl
 
 
@@ -179,7 +179,7 @@ def test_near_ties_count_as_agreement_only_where_the_recipe_says_so(healthy: Tor
     even = Even(healthy.name, "test/even", healthy.network, healthy.pixels, CPU)
     strict = judged(even, ONNX)["onnxruntime-fp32"]
     assert (strict.passed, strict.agreement) == (False, strict.same)
-    assert strict.why == f"{strict.same:.1%} agree, at least 97.0% asked"
+    assert strict.why == f"{strict.same:.1%} agree, but at least 97.0% is required"
     lenient = judged(even, ONNX, gate=GateOptions(near_tie=0.8))["onnxruntime-fp32"]
     assert (lenient.passed, lenient.agreement) == (True, 1)
 
@@ -216,7 +216,7 @@ def test_other_classes_than_the_references_are_refused(healthy: TorchSource) -> 
 
     verdict = judged(_Broken(healthy, ONNX, shorter), ONNX, gate=NO_LIMITS)["onnxruntime-fp32"]
     assert not verdict.passed
-    assert "answers [32, 4], the reference [32, 5]" in verdict.why
+    assert "output is [32, 4], but the reference's is [32, 5]" in verdict.why
 
 
 def test_an_engine_that_does_not_open_is_a_verdict_and_others_are_tried(

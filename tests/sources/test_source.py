@@ -112,5 +112,5 @@ class _Pair(nn.Module):
 
 @pytest.mark.parametrize(("net", "got"), [(_Pair(), "a tuple"), (nn.Conv2d(3, 4, 3), r"\[1, 4, 30, 30\]")])
 def test_a_network_that_gives_no_logits_is_refused(net: nn.Module, got: str) -> None:
-    with pytest.raises(NetworkError, match=f"answers {got}, expected"):
+    with pytest.raises(NetworkError, match=f"output is {got}, expected"):
         source(net)

@@ -107,5 +107,5 @@ def test_a_recipe_that_starts_from_weights_is_not_called_from_scratch(start: str
     for arm in (alone, both):
         assert (arm.recipe.target, arm.recipe.train) == (recipe.target, recipe.train)
     scratch, sskt = arms_of(recipe, ["scratch", "sskt"])
-    assert "not from scratch: take --method finetuned." in scratch.missing
-    assert "take --method finetuned+sskt." in sskt.missing
+    assert "not from scratch: use --method finetuned." in scratch.missing
+    assert "use --method finetuned+sskt." in sskt.missing

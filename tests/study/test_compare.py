@@ -89,7 +89,7 @@ def test_a_comparison_that_was_stopped_goes_on_and_trains_nothing_twice(
 ) -> None:
     """Four steps a training: the tenth is within the third. More seeds and an arm are then added to what is there."""
     small = recipe(tiny_run.folder.path)
-    with stop_at_step(10, monkeypatch), pytest.raises(Interrupted, match=r"after 2 of 4 .*same command goes on"):
+    with stop_at_step(10, monkeypatch), pytest.raises(Interrupted, match=r"after 2 of 4 .*same command to continue"):
         compare(small, range(2), folder=tmp_path)
     (place,) = tmp_path.iterdir()
     assert json.loads((place / "compare.json").read_bytes())["arms"][1]["n"] == 1

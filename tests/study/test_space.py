@@ -66,7 +66,7 @@ def test_toml_comes_back(value: Any) -> None:
         (["method.alpha"], "expected KEY=V1,V2"),
         (["method.alpha="], "expected KEY=V1,V2"),
         (["=1,2"], "expected KEY=V1,V2"),
-        (["method.alpha=1,1.0"], "a value stands twice"),
+        (["method.alpha=1,1.0"], "a value occurs twice"),
         (["method.alpha=1", "method.alpha=2"], "each key once"),
         ([], "at least one"),
         (["train.seed=1,2"], "--seeds N"),
@@ -80,5 +80,5 @@ def test_what_is_no_space_is_refused(texts: list[str], said: str) -> None:
 
 @pytest.mark.parametrize("key", ["data.root", "data.per_class", "data.split_seed", "train.seed", "name"])
 def test_what_changes_the_images_or_the_seed_is_not_swept(key: str) -> None:
-    with pytest.raises(StudyError, match=f"--space '{key}=5,10': {key} is not swept: "):
+    with pytest.raises(StudyError, match=f"--space '{key}=5,10': {key} cannot be swept: "):
         parse_space([f"{key}=5,10"])

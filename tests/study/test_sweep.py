@@ -137,7 +137,10 @@ def test_a_sweep_that_was_stopped_goes_on_and_trains_nothing_twice(
     swept: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four steps a training: the tenth is within the third, the second point's first."""
-    with stop_at_step(10, monkeypatch), pytest.raises(Interrupted, match=r"after 1 of 2 trials.*same command goes on"):
+    with (
+        stop_at_step(10, monkeypatch),
+        pytest.raises(Interrupted, match=r"after 1 of 2 trials.*same command to continue"),
+    ):
         sweep(swept.recipe, SPACE, range(2), folder=tmp_path)
     (place,) = tmp_path.iterdir()
     first = {run.path.name for run in find_runs(place / "trials")}
@@ -229,7 +232,7 @@ def test_images_that_changed_are_not_mixed_up(which: str, tiny_run: TrainedNetwo
         ((SHARE,), {"trials": 3}, "belongs to --sampler tpe"),
         ((SHARE,), {"sampler": "tpe", "trials": 0}, "0 trials"),
         ((SHARE,), {"seeds": ()}, "0 seeds"),
-        ((SHARE, "method.name=scratch"), {}, r"--space method\.\w+: it changes nothing while method\.name = 'scratch'"),
+        ((SHARE, "method.name=scratch"), {}, r"--space method\.\w+: it has no effect while method\.name = 'scratch'"),
         ((SHARE,), {"study": "a/b"}, "names a folder"),
         ((SHARE,), {"storage": "nonsense"}, "Expected an SQLAlchemy URL"),
         ((SHARE,), {"storage": "oracle+cx_oracle://host/base"}, "No module named 'cx_Oracle'.*its driver installed"),

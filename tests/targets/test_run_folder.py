@@ -76,7 +76,7 @@ def test_a_path_without_a_run_offers_the_nearest(run: Path) -> None:
 def test_an_unfinished_run_says_how_to_go_on(run: Path) -> None:
     (run / "result.json").unlink()
 
-    with pytest.raises(RunError, match=r"is not finished. Go on with: sskt-edge train .*tiny-copy --resume"):
+    with pytest.raises(RunError, match=r"is not finished. Continue with: sskt-edge train .*tiny-copy --resume"):
         read_run(run)
 
 

@@ -122,7 +122,7 @@ def test_a_truncated_safetensors_file_is_refused(tmp_path: Path, share: float) -
     save_file(network().state_dict(), path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(CheckpointError, match=r"not a whole safetensors file: .*Fetch it again"):
+    with pytest.raises(CheckpointError, match=r"not a complete safetensors file: .*Fetch it again"):
         read_weights(path)
 
 

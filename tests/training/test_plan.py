@@ -113,7 +113,7 @@ def test_a_plan_is_what_a_fill_does(images: Images) -> None:
 def test_few_views_are_planned_for_the_reference(images: Images) -> None:
     plan = plan_labels(images.recipe("labels.store=false", "labels.gate={kl=10, agreement=0}"))
     (part,) = plan.sources
-    assert (part.choice.engine, part.choice.why) == (TORCH, "too few views to try others for")
+    assert (part.choice.engine, part.choice.why) == (TORCH, "too few views for trials of others")
     assert ONNX in [verdict.engine for verdict in part.verdicts]
     assert (part.path, part.bytes, part.missing) == (None, 0, part.views)
 
@@ -129,5 +129,5 @@ def test_what_cannot_be_planned_is_refused(images: Images) -> None:
         plan_labels(images.recipe(*ONLY_TORCH, "labels.top_k=1", "method.temperature=0.5"))
     with pytest.raises(RecipeError, match=r"method\.name = 'scratch'\. There is nothing to plan"):
         plan_labels(images.recipe("method.name=scratch"))
-    with pytest.raises(ParityError, match=r"onnxruntime-fp32: KL .* at most 0 allowed"):
+    with pytest.raises(ParityError, match=r"onnxruntime-fp32: KL .* at most 0 is allowed"):
         plan_labels(images.recipe("labels.engine=onnxruntime", "labels.gate.kl=0", "sources.0.mean=[0.1,0.2,0.3]"))

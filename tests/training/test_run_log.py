@@ -50,13 +50,13 @@ def test_the_log_of_a_resumed_run_repeats_no_line(tmp_path: Path) -> None:
     note_result(folder, "test accuracy 50%")
     log = RunLog(folder, QUIET, 2)
     log.say_once("run x")
-    log.say("going on at epoch 3")
+    log.say("continuing at epoch 3")
     for row in ("epoch  loss", " 3/3 d"):
         log.epoch(row)
     log.close()
     note_result(folder, "test accuracy 60%")
     before = ["run x", "epoch  loss", " 1/3 a", " 2/3 b"]
-    assert told(folder) == [*before, "going on at epoch 3", " 3/3 d", "result: test accuracy 60%"]
+    assert told(folder) == [*before, "continuing at epoch 3", " 3/3 d", "result: test accuracy 60%"]
 
 
 @pytest.mark.parametrize("shown", [True, False])

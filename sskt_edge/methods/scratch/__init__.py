@@ -1,1 +1,1 @@
-"""No sources: the target learns its task alone."""
+"""Training from scratch, without sources: the target learns only its task."""

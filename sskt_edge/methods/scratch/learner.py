@@ -1,4 +1,4 @@
-"""The target by itself."""
+"""The learner of a training from scratch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sskt_edge.targets.spec import TargetSpec
 
 
 class ScratchLearner(Learner):
-    """The task's loss alone."""
+    """A learner with only the task's loss."""
 
     def losses(self, outputs: Outputs, labels: Tensor, soft: Mapping[str, Tensor], task: TaskLoss) -> dict[str, Tensor]:
         """The task's loss, as "primary" and as "total"."""

@@ -1,4 +1,4 @@
-"""What a recipe may say of a training from scratch."""
+"""The recipe's options for a training from scratch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sskt_edge.recipe.method import MethodOptions
 
 
 class ScratchOptions(MethodOptions):
-    """The task's loss alone."""
+    """Only the task's loss is used."""
 
     asks_sources: ClassVar[bool] = False
 

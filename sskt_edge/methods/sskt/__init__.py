@@ -1,1 +1,1 @@
-"""The method, equation by equation."""
+"""The method of the paper, equation by equation."""

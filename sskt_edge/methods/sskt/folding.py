@@ -1,9 +1,9 @@
-"""A 1×1 convolution with BatchNorm behind it, without the pass of BatchNorm over its wide output.
+"""A 1×1 convolution followed by BatchNorm, without BatchNorm's pass over the wide output.
 
 Each output channel is a weighted sum of the input's channels, so that its mean and variance over the batch follow from
-the input's means μ and covariances C: w·μ and w·C·wᵀ. BatchNorm's scale and shift then go into the convolution's weight
-and bias. Where the input is narrower than the output this saves most of BatchNorm's memory traffic, and all branches on
-one stage share μ and C.
+the input's means μ and covariances C: w·μ and w·C·wᵀ. BatchNorm's scale and shift are then folded into the
+convolution's weight and bias. If the input is narrower than the output, this saves most of BatchNorm's memory traffic,
+and all branches on one stage share μ and C.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from torch.nn.grad import conv2d_weight
 
 
 class Stage:
-    """What a stage of the target gave, [B,C,h,w]; its moments are worked out once, when first asked for."""
+    """The output of a stage of the target, [B,C,h,w]. Its moments are computed once, on first use."""
 
     def __init__(self, features: Tensor) -> None:
         self.features = features
 
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
-        """The channels' means [C] and covariances [C,C] over batch and pixels, at least in fp32."""
+        """The channels' means [C] and covariances [C,C] over batch and pixels, computed at least in fp32."""
         with torch.autocast(self.features.device.type, enabled=False):
             mean, covariance = _Moments.apply(self.features)
         return mean, covariance
 
 
 def normalised(stage: Stage, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
-    """norm(convolution(stage)), for a 1×1 convolution without bias. → [B,outputs,h,w].
+    """Compute norm(convolution(stage)) for a 1×1 convolution without bias. → [B,outputs,h,w].
 
-    In training, where the stage has at most half as many channels as the output, by way of the stage's moments.
+    In training, the stage's moments are used if the stage has at most half as many channels as the output.
     """
     if not norm.training or 2 * convolution.in_channels > convolution.out_channels:
         normal: Tensor = norm(convolution(stage.features))
@@ -52,7 +52,7 @@ def normalised(stage: Stage, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Te
 
 
 def _track(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
-    """Move `norm`'s running statistics, its variance being the unbiased one of `count` values, as BatchNorm does."""
+    """Update `norm`'s running statistics as BatchNorm does, with the unbiased variance of `count` values."""
     assert norm.running_mean is not None and norm.running_var is not None
     assert norm.num_batches_tracked is not None and norm.momentum is not None
     norm.num_batches_tracked += 1
@@ -61,7 +61,7 @@ def _track(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> 
 
 
 class _Moments(torch.autograd.Function):
-    """[B,C,h,w] → means [C], covariances [C,C]; backward is one 1×1 convolution instead of a pass for each."""
+    """[B,C,h,w] → means [C], covariances [C,C]. The backward pass is one 1×1 convolution instead of one pass each."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,7 +69,7 @@ class _Moments(torch.autograd.Function):
         count = wide[:, 0].numel()
         mean = wide.sum(dim=(2, 3)).sum(dim=0) / count
         ctx.save_for_backward(features, mean)
-        if wide.dtype != features.dtype:  # no mean of so few bits is so large that squares around zero would cancel
+        if wide.dtype != features.dtype:  # from 16-bit values, E[x²] - μ² is accurate enough in fp32
             return mean, _squares(wide) / count - torch.outer(mean, mean)
         return mean, _squares(wide - mean[:, None, None]) / count
 
@@ -85,7 +85,7 @@ class _Moments(torch.autograd.Function):
 def _squares(features: Tensor) -> Tensor:
     """[B,C,h,w] → the sum over batch and pixels of the channels' outer products, [C,C]."""
     channels = features.shape[1]
-    if features.device.type == "cpu":  # as a 1×1 convolution's gradient twice as fast; a GPU would do it in TF32
+    if features.device.type == "cpu":  # the gradient of a 1×1 convolution is twice as fast; a GPU would use TF32 for it
         products: Tensor = conv2d_weight(features, (channels, channels, 1, 1), features)  # type: ignore[no-untyped-call]
         return products[:, :, 0, 0]
     pixels = features.flatten(2)

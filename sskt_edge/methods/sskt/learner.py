@@ -1,4 +1,4 @@
-"""h_t of the paper: the target with a branch for every source, and the losses of equations (1) and (5)."""
+"""The paper's h_t: the target with a branch for every source, and the losses of equations (1) and (5)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sskt_edge.targets.spec import TargetSpec
 
 
 class SsktLearner(Learner):
-    """The primary network, untouched, and one branch a source on what passes through its stages.
+    """The unmodified primary network, and one branch per source that reads the outputs of its stages.
 
-    The branches hang on from outside (forward hooks for the length of one forward pass), so that to strip them is to
-    take `.primary`.
+    The branches are attached from outside, with forward hooks for the length of one forward pass, so that stripping
+    them means taking `.primary`.
     """
 
     def __init__(
         self, options: SsktOptions, primary: nn.Module, spec: TargetSpec, sources: Mapping[str, TaughtBy]
     ) -> None:
-        """Hang a branch on `primary` for every source."""
+        """Attach a branch to `primary` for every source."""
         alphas = {name: options.alpha if source.alpha is None else source.alpha for name, source in sources.items()}
         super().__init__(primary, alphas)
         self._options, self._spec = options, spec
@@ -43,7 +43,7 @@ class SsktLearner(Learner):
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Outputs:
-        """[B+U,3,S,S] → the primary's logits [B+U,K], and each branch's logits [B+U,C] by its source's name."""
+        """[B+U,3,S,S] → the primary's logits [B+U,K], and source → its branch's logits [B+U,C]."""
         with self._tapped() as (stages, pooled):
             logits = self.primary(images)
         return Outputs(
@@ -51,7 +51,7 @@ class SsktLearner(Learner):
         )
 
     def losses(self, outputs: Outputs, labels: Tensor, soft: Mapping[str, Tensor], task: TaskLoss) -> dict[str, Tensor]:
-        """The task's loss of the labelled images plus α times each source's loss of all. Equations (1) and (5)."""
+        """The task's loss on labelled images plus α times each source's loss on all images. Equations (1) and (5)."""
         terms = {"primary": task.loss(outputs.primary[: len(labels)], labels)}
         terms["total"] = terms["primary"]
         for name, alpha in self.weights.items():

@@ -1,4 +1,4 @@
-"""What a recipe may say of SSKT."""
+"""The recipe's options for SSKT."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sskt_edge.recipe.method import SourceMethodOptions
 
 
 class SsktOptions(SourceMethodOptions):
-    """Branches of the target learn to repeat what the sources say."""
+    """Branches of the target learn to predict the sources' outputs."""
 
     name: Literal["sskt"] = "sskt"
-    transfer_module: bool = Field(False, description="branches sum bottlenecks of every stage; else one linear layer")
-    combine: Literal["sum", "mean"] = Field("mean", description="of the stages: as the paper's text, its code")
+    transfer_module: bool = Field(False, description="branches sum bottlenecks of all stages; else one linear layer")
+    combine: Literal["sum", "mean"] = Field("mean", description="over stages; the paper's text says sum, its code mean")
     loss: Literal["ce", "kd"] = Field("ce", description="equation (2) or (3)")
-    kd_reduction: Literal["batchmean", "mean"] = Field("batchmean", description="mean: over classes too")
+    kd_reduction: Literal["batchmean", "mean"] = Field("batchmean", description="mean also divides by the classes")
     # Chosen on validation images of the shipped flowers recipe; docs/figures.md has the table.
     temperature: float = Field(1.0, gt=0, description="T of the softmax; 1 in the paper's tables")
     alpha: float = Field(

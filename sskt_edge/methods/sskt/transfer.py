@@ -15,7 +15,7 @@ Combine = Literal["sum", "mean"]
 
 
 class TransferModule(nn.Module):
-    """A bottleneck on every stage, pooled; the results combined; one linear layer to the source's classes.
+    """A bottleneck with pooling on every stage, their sum or mean, and one linear layer to the source's classes.
 
     {stage: [B,channels,h,w]} → logits [B,classes].
     """
@@ -37,7 +37,7 @@ class TransferModule(nn.Module):
 
 
 class LinearBranch(nn.Module):
-    """Without transfer module: one linear layer on the pooled last feature. [B,features] → logits [B,classes]."""
+    """The branch without a transfer module: one linear layer on the pooled last feature [B,features] → [B,classes]."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class LinearBranch(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3 of stride 2, 1×1, each with BatchNorm and ReLU; then the average over the ⌈h/2⌉ × ⌈w/2⌉ pixels.
+    """1×1, 3×3 with stride 2 and 1×1 convolutions, each with BatchNorm and ReLU; then the mean of ⌈h/2⌉ × ⌈w/2⌉ pixels.
 
     [B,channels,h,w] → [B,width].
     """
@@ -70,5 +70,5 @@ class Bottleneck(nn.Module):
         features = F.relu(normalised(stage, self.reduce, self.reduce_norm), inplace=True)
         features = F.relu(self.halve_norm(self.halve(features)), inplace=True)
         features = F.relu(self.widen_norm(self.widen(features)), inplace=True)
-        # Not `mean`: its gradient is expanded and copied, that of `sum` is a view.
+        # `sum` instead of `mean`: the gradient of `mean` is expanded and copied, that of `sum` is a view.
         return features.sum(dim=(2, 3)) / features[0, 0].numel()

@@ -1,4 +1,4 @@
-"""A collection: the labels that one source gave by one engine, of any images and views."""
+"""A collection: the labels of one source by one engine, for any images and views."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from sskt_edge.sources.store.writer import Writer
 
 @dataclass(frozen=True)
 class Damage:
-    """A shard that is not what was written.
+    """A shard whose content is no longer what was written.
 
     Attributes:
         path: its file.
         why: what is wrong with it.
-        rows: how many labels it had; they count as missing.
+        rows: the number of its labels, which now count as missing.
     """
 
     path: Path
@@ -41,10 +41,10 @@ class Damage:
 
 
 class Collection:
-    """Labels that share all that decides them but the image and the view. Nothing is on the disk before `held`.
+    """Labels that differ only in the image and the view. Nothing is on the disk before `held`.
 
-    Every method looks at the disk again, so that what another process adds is seen. Reading takes no lock; adding
-    takes it: ::
+    Every method looks at the disk again, so that it sees what another process adds. Reading takes no lock; adding takes
+    the lock: ::
 
         while (stored := collection.open(keys, progress)) is None:
             with collection.held(progress), collection.writer(about) as writer:
@@ -54,14 +54,14 @@ class Collection:
 
     Args:
         store: the folder of all collections.
-        facts: what decides the labels; JSON, with "model" among them.
-        classes: C.
-        top_k: how many logits are kept; 0 = all.
+        facts: everything that decides the labels, as JSON with the key "model".
+        classes: C, the number of classes.
+        top_k: how many logits are kept; 0 keeps all.
 
     Attributes:
-        key: SHA-256, in hex, of all that decides the labels and how they are kept.
+        key: the SHA-256, in hex, of the facts and the label format.
         path: its folder.
-        row_bytes: what a label takes on the disk.
+        row_bytes: the size of a label on the disk.
     """
 
     def __init__(self, store: Path, facts: Mapping[str, object], classes: int, top_k: int = 0) -> None:
@@ -78,32 +78,32 @@ class Collection:
 
     @property
     def shards(self) -> tuple[Shard, ...]:
-        """Those on the disk, without those found damaged."""
+        """The shards on the disk, without those found damaged."""
         return self._folder.shards()
 
     @property
     def rows(self) -> int:
-        """How many labels it has."""
+        """The number of its labels."""
         return sum(shard.rows for shard in self.shards)
 
     @property
     def bytes(self) -> int:
-        """What its shards take on the disk."""
+        """The size of its shards on the disk."""
         return sum(shard.bytes for shard in self.shards)
 
     @property
     def fills(self) -> list[Facts]:
-        """What each writer said about itself, the first one first."""
+        """The notes of its writers, in order."""
         return list(self._folder.manifest().fills.values())
 
     @property
     def created(self) -> str:
-        """When it was begun, ISO 8601."""
+        """When it was created, in ISO 8601."""
         return self._folder.manifest().created
 
     @property
     def is_protected(self) -> bool:
-        """Whether its manifest carries its own hash; one of an older version does not until it is written again."""
+        """Whether its manifest carries its own hash. An older manifest gets one when it is next written."""
         return carries_hash((self.path / FILE_NAME).read_bytes())
 
     @property
@@ -113,23 +113,23 @@ class Collection:
         return file.stat().st_mtime if file.exists() else 0.0
 
     def missing(self, keys: Keys) -> NDArray[np.bool_]:
-        """S16 [N] → bool [N]: which of them have no label.
+        """Which keys have no label. S16 [N] → bool [N].
 
         Raises:
             DataError: the manifest is broken.
-            StorageError: the disk does not give a shard.
+            StorageError: a shard cannot be read.
         """
         missing: NDArray[np.bool_] = self._find(keys)[1] < 0
         return missing
 
     def open(self, keys: Keys, progress: Progress = QUIET) -> StoredLogits | None:
-        """The labels of S16 [N], every shard of them checked against its hash first; None if one is missing.
+        """The labels of the keys S16 [N], whose shards are checked against their hashes; None if a label is missing.
 
-        A damaged shard is taken out and named, and its labels are missing then: fill, and open again.
+        A damaged shard is reported and removed, and its labels are then missing: fill, and open again.
 
         Raises:
             DataError: the manifest is broken.
-            StorageError: the disk does not give a shard.
+            StorageError: a shard cannot be read.
         """
         shards, numbers, rows = self._find(keys)
         unchecked = {shards[number].name for number in np.unique(numbers) if number >= 0} - self._folder.whole
@@ -144,24 +144,24 @@ class Collection:
         return StoredLogits(self.path, self._label_format, shards, numbers, rows)
 
     def verify(self, progress: Progress = QUIET) -> list[Damage]:
-        """Check every shard against its hash; damaged ones are removed, so that the next fill asks their labels again.
+        """Check every shard against its hash and remove damaged ones, so that the next fill asks their labels again.
 
         Raises:
             DataError: the manifest is broken.
-            StorageError: the disk does not give a shard.
+            StorageError: a shard cannot be read.
         """
         return self._take_out_damaged(self._folder.manifest().shards, progress)
 
     @contextmanager
     def held(self, progress: Progress = QUIET) -> Iterator[None]:
-        """Be the only process that writes; another one is waited for. Left-overs of a killed one are removed.
+        """Hold the lock for writing: wait for other processes, and remove what a killed one left behind.
 
         Args:
-            progress: is told which process is waited for, and of damaged shards; a bar that raises ends the waiting.
+            progress: reports the process that it waits for and damaged shards; a bar that raises ends the waiting.
 
         Raises:
             DataError: the manifest is broken or gone.
-            StorageError: the disk does not take the lock's or the manifest's file.
+            StorageError: the lock file or the manifest cannot be written.
         """
         if self._is_held:
             raise RuntimeError("the collection is held already")
@@ -175,12 +175,12 @@ class Collection:
                 self._is_held = False
 
     def writer(self, about: Mapping[str, object], rows: int = 8192, seconds: float = 30.0) -> Writer:
-        """A context that adds labels; `held` must be around it.
+        """A context that adds labels. It must be inside `held`.
 
         Args:
-            about: a note that the list of collections shows; JSON.
-            rows: how many make a shard.
-            seconds: how long after its first row a shard is written with fewer.
+            about: a note, as JSON, that the list of collections shows.
+            rows: the number of rows of a full shard.
+            seconds: how long after its first row a shard is written even if it is not full.
         """
         if not self._is_held:
             raise RuntimeError("hold the collection before you write to it")
@@ -188,27 +188,27 @@ class Collection:
         return Writer(append, self._label_format, rows, seconds)
 
     def note(self, about: Mapping[str, object]) -> None:
-        """Add a note that the list of collections shows, and no labels; `held` must be around it.
+        """Add a note that the list of collections shows, without labels. It must be inside `held`.
 
         Raises:
-            StorageError: the disk does not take it.
+            StorageError: it cannot be written.
         """
         if not self._is_held:
             raise RuntimeError("hold the collection before you write to it")
         self._folder.note(secrets.token_hex(8), plain(about))
 
     def prune(self, progress: Progress = QUIET) -> None:
-        """Remove all of it from the disk; wait first for a process that fills it.
+        """Remove the collection from the disk, after waiting for a process that fills it.
 
         Raises:
             DataError: the manifest is broken.
-            StorageError: the disk does not let it go.
+            StorageError: it cannot be removed.
         """
         with self.held(progress):
             self._folder.remove()
 
     def _find(self, keys: Keys) -> tuple[tuple[Shard, ...], NDArray[np.int32], NDArray[np.int32]]:
-        """S16 [N] → the shards, and for each key its shard's number and its row, int32 [N]; -1 where it is missing."""
+        """S16 [N] → the shards, and each key's shard number and row, int32 [N]; -1 where the key is missing."""
         readable = [(shard, its) for shard in self.shards if (its := self._folder.keys(shard)) is not None]
         shards = tuple(shard for shard, _ in readable)
         if shards != self._index[0]:
@@ -233,5 +233,5 @@ class Collection:
 
 
 def _slug(model: str) -> str:
-    """The end of a model's name, fit for a folder's."""
+    """The end of a model's name, in a form that suits a folder name."""
     return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[-40:].strip("-")

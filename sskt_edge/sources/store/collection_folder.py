@@ -24,18 +24,18 @@ from sskt_edge.sources.store.shards import SUFFIX, DamagedShardError, check_shar
 
 
 class CollectionFolder:
-    """What is on the disk. It is looked at again each time, so that what another process adds is seen.
+    """The folder on the disk. It is read again each time, so that changes by other processes are seen.
 
     `append`, `note`, `tidy` and `remove` are for the holder of the collection's lock.
 
     Args:
-        path: where it is, or will be.
-        facts: what decides the labels.
-        label_format: how they are kept.
+        path: the folder, which need not exist yet.
+        facts: everything that decides the labels.
+        label_format: the format of the labels.
 
     Attributes:
-        damaged: why, by the names of shards that were found to be gone, cut or changed.
-        whole: names of shards that were checked against their hash.
+        damaged: name → reason, for shards that were found missing, truncated or changed.
+        whole: the names of the shards whose hashes were checked.
     """
 
     def __init__(self, path: Path, facts: Facts, label_format: LabelFormat) -> None:
@@ -46,24 +46,24 @@ class CollectionFolder:
         self.whole: set[str] = set()
 
     def manifest(self) -> CollectionManifest:
-        """What the folder says of itself; an empty one where there is none yet.
+        """The folder's manifest; an empty one if there is none yet.
 
         Raises:
-            DataError: it is broken, or of another collection.
+            DataError: it is broken, or belongs to another collection.
         """
         manifest = read_manifest(self.path) or CollectionManifest(self._facts, self._label_format)
         if key_of(manifest.facts, manifest.label_format) != key_of(self._facts, self._label_format):
             raise DataError(
-                f"'{self._file}' is of another collection. Move the folder elsewhere; its labels are asked again."
+                f"'{self._file}' belongs to another collection. Move the folder elsewhere; its labels are asked again."
             )
         return manifest
 
     def shards(self) -> tuple[Shard, ...]:
-        """Those that the manifest names, without those found damaged."""
+        """The shards that the manifest lists, without those found damaged."""
         return tuple(shard for shard in self.manifest().shards if shard.name not in self.damaged)
 
     def keys(self, shard: Shard) -> Keys | None:
-        """The keys of a shard, S16 [n]; None if it is damaged, as far as can be seen without reading all of it."""
+        """The keys of a shard, S16 [n]; None if it is visibly damaged. The whole shard is not read."""
         if shard.name not in self._keys:
             try:
                 self._keys[shard.name] = read_keys(self.path, shard, self._label_format)
@@ -73,7 +73,7 @@ class CollectionFolder:
         return self._keys[shard.name]
 
     def check(self, shard: Shard) -> bool:
-        """Whether a shard is whole now, by its hash."""
+        """Whether a shard is intact, by its hash."""
         self.damaged.pop(shard.name, None)
         try:
             check_shard(self.path, shard)
@@ -84,29 +84,29 @@ class CollectionFolder:
         return True
 
     def append(self, keys: Keys, arrays: Arrays, fill: str, about: Facts) -> None:
-        """Add a shard: first its file, then the manifest that names it.
+        """Add a shard: first its file, then the manifest that lists it.
 
         Raises:
-            StorageError: the disk does not take one of them; what was there before is whole.
+            StorageError: one of them cannot be written; what was there before stays intact.
         """
         shard = write_shard(self.path, keys, arrays, fill)
         write_manifest(self.path, self.manifest().with_shard(shard, about))
 
     def note(self, fill: str, about: Facts) -> None:
-        """Add what a writer says that adds no shard.
+        """Add the note of a writer that adds no shard.
 
         Raises:
-            StorageError: the disk does not take it.
+            StorageError: it cannot be written.
         """
         manifest = self.manifest()
         write_manifest(self.path, replace(manifest, fills={**manifest.fills, fill: about}))
 
     def tidy(self, progress: Progress) -> None:
-        """Begin a manifest if there is none, take damaged shards out of it, remove files that it does not name.
+        """Create a missing manifest, drop damaged shards from it, and remove files that it does not list.
 
         Raises:
-            DataError: the manifest is broken, or gone while there are shards.
-            StorageError: the disk does not take the manifest.
+            DataError: the manifest is broken, or is missing although there are shards.
+            StorageError: the manifest cannot be written.
         """
         manifest, is_begun, files = self.manifest(), self._file.exists(), self._shard_files()
         if files and not is_begun:
@@ -114,7 +114,7 @@ class CollectionFolder:
                 f"'{self.path}' has labels but no {FILE_NAME}. "
                 f"Put it back, or delete the folder: its labels are asked again."
             )
-        # A network disk may have shown an old state: nothing is given up that has not been looked at twice.
+        # A network disk may have shown an old state: a shard is given up only after a second look.
         lost = [shard for shard in manifest.shards if shard.name in self.damaged and not self.check(shard)]
         for shard in lost:
             why = self.damaged[shard.name]
@@ -125,16 +125,16 @@ class CollectionFolder:
         names = {shard.name for shard in kept}
         for file in [*files, *self.path.glob(".*.tmp")]:
             if file.name not in names:
-                with suppress(OSError):  # Windows keeps a file that someone still reads; the next holder removes it
+                with suppress(OSError):  # Windows keeps a file that is still open; the next holder removes it
                     file.unlink()
 
     def remove(self) -> None:
-        """Remove all but what is the user's own.
+        """Remove everything except the user's own files.
 
         Raises:
-            StorageError: the disk does not let it go.
+            StorageError: a file cannot be removed.
         """
-        # A manifest that names nothing comes first: killed at any moment, what is left is a collection.
+        # Write an empty manifest first: if the process is killed at any moment, what is left is still a collection.
         write_manifest(self.path, replace(self.manifest(), shards=()))
         with storage_errors(self.path):
             for file in [*self._shard_files(), self._file]:

@@ -1,4 +1,4 @@
-"""What a soft label is found by: 16 bytes that hash the image's content and the view's integers."""
+"""The keys of soft labels: 16 bytes that hash the image's content and the view's integers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# All 16 bytes are compared and sorted; numpy drops trailing zeros only where it makes Python bytes of an element.
+# All 16 bytes are compared and sorted; numpy drops trailing zeros only when it converts an element to Python bytes.
 Keys = NDArray[np.bytes_]
 KEY_BYTES = 16
 
@@ -25,10 +25,10 @@ def view_keys(hashes: NDArray[np.uint8], views: NDArray[np.int32]) -> Keys:
 
 
 class KeyIndex:
-    """In which shard, and in which of its rows, a key stands.
+    """An index that gives the shard and the row of a key.
 
     Args:
-        shards: the keys of each shard, S16 [n]. Of a key that stands twice, the first counts.
+        shards: the keys of each shard, S16 [n]. If a key occurs twice, the first one counts.
     """
 
     def __init__(self, shards: Sequence[Keys]) -> None:
@@ -42,7 +42,7 @@ class KeyIndex:
         ]
 
     def find(self, keys: Keys) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """S16 [N] → the shard's number and the row, int32 [N] each; both -1 where no shard has the key."""
+        """S16 [N] → the shard number and the row, int32 [N] each; both are -1 where no shard has the key."""
         if not len(self._keys):
             nowhere = np.full(len(keys), -1, dtype=np.int32)
             return nowhere, nowhere

@@ -1,4 +1,4 @@
-"""How logits are kept: all of them as float16, or the k largest and the mass of the others."""
+"""The format of stored logits: all of them as float16, or the k largest and the mass of the others."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LARGEST = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class LabelFormat:
-    """How the logits of one collection are kept.
+    """The format of the logits of one collection.
 
     Attributes:
-        classes: C.
-        top_k: how many of the largest logits are kept, fewer than there are classes; 0 = all.
+        classes: C, the number of classes.
+        top_k: how many of the largest logits are kept, less than C; 0 keeps all.
     """
 
     classes: int
@@ -31,11 +31,11 @@ class LabelFormat:
 
     @classmethod
     def of(cls, classes: int, top_k: int) -> LabelFormat:
-        """The format that keeps `top_k` logits; with as many as there are classes, or 0, it keeps all."""
+        """The format that keeps `top_k` logits; 0, or at least the number of classes, keeps all."""
         return cls(classes, top_k if top_k < classes else 0)
 
     def layout(self, rows: int) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
-        """Name → type and shape of the arrays of `rows` rows."""
+        """Name → dtype and shape, for the arrays of `rows` rows."""
         if not self.top_k:
             return {"logits": (np.dtype(np.float16), (rows, self.classes))}
         return {
@@ -64,7 +64,7 @@ class LabelFormat:
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The arrays of `layout(B)` → float32 [B,C].
 
-        The mass that was left out is spread evenly over its classes, so that the softmax at T = 1 keeps it.
+        The omitted mass is spread evenly over its classes, so that the softmax at T = 1 preserves it.
         """
         if not self.top_k:
             return arrays["logits"].astype(np.float32)
@@ -75,7 +75,7 @@ class LabelFormat:
 
 
 def kl_of_top_k(logits: NDArray[np.float32], k: int, temperature: float) -> float:
-    """Mean KL(softmax(logits/T), softmax(kept/T)) in nats of keeping k logits. [N,C] → scalar.
+    """The mean KL(softmax(logits/T), softmax(kept/T)) in nats when only k logits are kept. [N,C] → scalar.
 
     Raises:
         NetworkError: a logit is not finite, or too large for float16.
@@ -87,9 +87,9 @@ def kl_of_top_k(logits: NDArray[np.float32], k: int, temperature: float) -> floa
 
 
 def smallest_k(logits: NDArray[np.float32], temperature: float, limit: float) -> int:
-    """The smallest k whose `kl_of_top_k` is within the limit; C where none below C is. [N,C] → k.
+    """The smallest k whose `kl_of_top_k` is within the limit; C if no smaller one is. [N,C] → k.
 
-    Each further logit that is kept brings the KL down, so that halving the range finds it.
+    The KL falls with every further logit that is kept, so that bisection finds it.
     """
     candidates = range(1, logits.shape[1])
     return 1 + bisect.bisect_left(candidates, True, key=lambda k: kl_of_top_k(logits, k, temperature) <= limit)
@@ -97,7 +97,7 @@ def smallest_k(logits: NDArray[np.float32], temperature: float, limit: float) ->
 
 def _check(logits: NDArray[np.float32], classes: int) -> None:
     if logits.ndim != 2 or logits.shape[1] != classes:
-        raise NetworkError(f"A source answers {list(logits.shape)}, expected [images,{classes}]: set its classes.")
+        raise NetworkError(f"A source's output is {list(logits.shape)}, expected [images,{classes}]: set its classes.")
     bad = logits[~(np.abs(logits) <= _LARGEST)]
     if len(bad):
         raise NetworkError(

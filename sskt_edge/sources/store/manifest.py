@@ -1,4 +1,4 @@
-"""What a collection says of itself: manifest.json, which names every shard by its hash and is written last."""
+"""A collection's manifest.json, which lists every shard with its hash and is written last."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sskt_edge.common.files import read_regular, write_atomically
 from sskt_edge.sources.store.label_format import LabelFormat
 
 FORMAT = 2
-_UNSEALED = 1  # the format of before, whose manifest has no hash of its own
-_KEYED = 1  # goes into every key: a change would have all labels asked again
+_UNSEALED = 1  # the previous format, whose manifest has no hash of its own
+_KEYED = 1  # part of every key: after a change, all labels would be asked again
 FILE_NAME = "manifest.json"
 Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of labels. `fill` says which writer made it."""
+    """A file of labels. `fill` identifies the writer that made it."""
 
     name: str
     sha256: str
@@ -34,7 +34,7 @@ class Shard:
     fill: str
 
     def __post_init__(self) -> None:
-        """A manifest from elsewhere may name no file outside its folder."""
+        """Check the values, since a manifest from elsewhere must not name a file outside its folder."""
         if not re.fullmatch(r"[0-9a-f]+\.safetensors", self.name):
             raise ValueError(f"'{self.name}' is not the name of a shard")
         if not (_is_count(self.rows, 1) and _is_count(self.bytes, 1) and isinstance(self.sha256, str)):
@@ -46,11 +46,11 @@ class CollectionManifest:
     """manifest.json.
 
     Attributes:
-        facts: what decides the labels; JSON.
-        label_format: how they are kept.
-        created: ISO 8601.
-        shards: in the order in which they were written.
-        fills: what each writer said about itself, by its number.
+        facts: everything that decides the labels, as JSON.
+        label_format: the format of the labels.
+        created: when the collection was created, in ISO 8601.
+        shards: the shards, in the order in which they were written.
+        fills: number of a writer → its note.
     """
 
     facts: Facts
@@ -60,18 +60,18 @@ class CollectionManifest:
     fills: dict[str, Facts] = field(default_factory=dict)
 
     def with_shard(self, shard: Shard, about: Facts) -> CollectionManifest:
-        """One shard more, of a writer that says `about`."""
+        """Add a shard by a writer whose note is `about`."""
         return replace(self, shards=(*self.shards, shard), fills={**self.fills, shard.fill: about})
 
 
 def plain(facts: Mapping[str, object]) -> Facts:
-    """Facts as JSON gives them back: tuples become lists."""
+    """The facts after a round trip through JSON: tuples become lists."""
     answer: Facts = json.loads(json.dumps(dict(facts), allow_nan=False))
     return answer
 
 
 def key_of(facts: Facts, label_format: LabelFormat) -> str:
-    """SHA-256, in hex, over all that decides the labels and how they are kept."""
+    """The SHA-256, in hex, of the facts and the label format."""
     decisive = {"facts": facts, "form": asdict(label_format), "format": _KEYED}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -80,24 +80,24 @@ def write_manifest(folder: Path, manifest: CollectionManifest) -> None:
     """Replace the folder's manifest atomically.
 
     Raises:
-        StorageError: the disk does not take it; the old one is whole.
+        StorageError: it cannot be written; the old one stays intact.
     """
-    names = {"label_format": "form"}  # as the first version of the format has it
+    names = {"label_format": "form"}  # the name in the first version of the format
     content = {names.get(name, name): value for name, value in asdict(manifest).items()}
     content = {"format": FORMAT, "key": key_of(manifest.facts, manifest.label_format), **content}
     write_atomically(folder / FILE_NAME, seal.sealed_json(content))
 
 
 def read_manifest(folder: Path) -> CollectionManifest | None:
-    """A folder's manifest, its own hash checked first; None where there is none.
+    """Read a folder's manifest; None if there is none. Its own hash is checked first.
 
     Raises:
-        DataError: it is broken, was changed, is of a newer format, of other facts than its key says, or behind a link.
+        DataError: it is broken, was changed, has a newer format, has facts that do not match its key, or is a link.
     """
     for path in (folder, folder / FILE_NAME):
-        if path.is_symlink():  # what fills, verifies or prunes the store would write and delete behind it
+        if path.is_symlink():  # filling, verifying and pruning would write and delete behind the link
             raise DataError(
-                f"'{path}' is a link; a store of labels holds its own folders and files only. Name the store that it "
+                f"'{path}' is a link; a store of labels holds only its own folders and files. Name the store that it "
                 "leads to (labels.store, --store), or put a copy in its place."
             )
     try:
@@ -105,7 +105,7 @@ def read_manifest(folder: Path) -> CollectionManifest | None:
         if isinstance(raw, dict) and "format" not in raw:
             raise DataError(f"'{folder}' is not a folder of labels, by its {FILE_NAME}. Move it out of the store.")
         if isinstance(raw["format"], int) and raw["format"] > FORMAT:
-            raise DataError(f"The labels in '{folder}' are of a newer sskt-edge. Upgrade it, or name another store.")
+            raise DataError(f"The labels in '{folder}' are from a newer sskt-edge. Upgrade it, or name another store.")
         if raw["format"] != _UNSEALED and not carries_hash:
             raise seal.BrokenSealError(seal.LOST)
         manifest = _checked(raw)
@@ -126,22 +126,22 @@ def read_manifest(folder: Path) -> CollectionManifest | None:
 
 
 def _checked(raw: Any) -> CollectionManifest:
-    """The manifest that was read, if it can be one: it may have been made by others.
+    """Check the content of a manifest, which may have been made by somebody else.
 
     Raises:
-        ValueError, KeyError, TypeError: it cannot.
+        ValueError, KeyError, TypeError: it is not valid.
     """
     label_format, shards = LabelFormat(**raw["form"]), tuple(Shard(**shard) for shard in raw["shards"])
     manifest = CollectionManifest(raw["facts"], label_format, str(raw["created"]), shards, raw["fills"])
     classes, top_k = label_format.classes, label_format.top_k
     if not (_is_count(classes, 1) and _is_count(top_k, 0) and top_k < classes):
-        raise ValueError(f"its labels cannot be of {classes} classes and top_k {top_k}")
+        raise ValueError(f"{classes} classes and top_k {top_k} are not possible")
     if not isinstance(manifest.facts, dict) or not isinstance(manifest.facts.get("model"), str):
         raise TypeError("its facts name no model")
     if not isinstance(manifest.fills, dict) or not all(isinstance(fill, dict) for fill in manifest.fills.values()):
         raise TypeError("the notes of its writers cannot be read")
     if raw["key"] != key_of(manifest.facts, label_format):
-        raise ValueError("its facts are not those of its key")
+        raise ValueError("its facts do not match its key")
     return manifest
 
 

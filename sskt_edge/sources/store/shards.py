@@ -24,14 +24,14 @@ _TYPES = {"float16": "F16", "float32": "F32", "uint8": "U8", "uint16": "U16", "i
 
 
 class DamagedShardError(Exception):
-    """A shard is gone, cut or changed, as the message says. Its labels are asked again, so that no user meets it."""
+    """A shard is missing, truncated or changed. Its labels are asked again, so that users never see this error."""
 
 
 def write_shard(folder: Path, keys: Keys, arrays: Arrays, fill: str) -> Shard:
-    """Write keys S16 [n] and their packed logits under a random name, so that two machines cannot choose the same.
+    """Write keys S16 [n] and their packed logits under a random name, so that two machines cannot choose the same one.
 
     Raises:
-        StorageError: the disk does not take it; nothing is left of it.
+        StorageError: it cannot be written; nothing is left behind.
     """
     rows = len(keys)
     content = safetensors.numpy.save({"keys": keys.view(np.uint8).reshape(rows, KEY_BYTES), **arrays})
@@ -44,8 +44,8 @@ def check_shard(folder: Path, shard: Shard) -> None:
     """Check the whole file against its hash.
 
     Raises:
-        DamagedShardError: it is gone, cut or changed.
-        StorageError: the disk does not give it.
+        DamagedShardError: it is missing, truncated or changed.
+        StorageError: it cannot be read.
     """
     with _whole_size(folder / shard.name, shard.bytes) as path:
         if sha256_of(path) != shard.sha256:
@@ -53,14 +53,14 @@ def check_shard(folder: Path, shard: Shard) -> None:
 
 
 def map_shard(folder: Path, shard: Shard, label_format: LabelFormat) -> Arrays:
-    """The shard's arrays by name, `keys` among them, mapped: the system reads what is used and may drop it again.
+    """The shard's memory-mapped arrays by name, including `keys`: the system reads what is used and may drop it again.
 
     Raises:
-        DamagedShardError: it is gone or cut, or its header is not that of such a shard.
-        StorageError: the disk does not give it.
+        DamagedShardError: it is missing or truncated, or its header does not fit.
+        StorageError: it cannot be read.
     """
     with _whole_size(folder / shard.name, shard.bytes) as path:
-        content = np.asarray(np.memmap(path, np.uint8, "r"))  # not empty, as a shard has at least one byte
+        content = np.asarray(np.memmap(path, np.uint8, "r"))  # a shard is never empty, which memmap refuses
     start = 8 + int.from_bytes(content[:8].tobytes(), "little")
     layout = {"keys": (np.dtype(np.uint8), (shard.rows, KEY_BYTES)), **label_format.layout(shard.rows)}
     try:
@@ -78,17 +78,17 @@ def map_shard(folder: Path, shard: Shard, label_format: LabelFormat) -> Arrays:
 
 
 def read_keys(folder: Path, shard: Shard, label_format: LabelFormat) -> Keys:
-    """The keys of a shard, S16 [n], in memory. Raises as `map_shard` does."""
+    """The keys of a shard, S16 [n], in memory. Raises the errors of `map_shard`."""
     keys: Keys = map_shard(folder, shard, label_format)["keys"].copy().view(f"S{KEY_BYTES}")[:, 0]
     return keys
 
 
 @contextmanager
 def _whole_size(path: Path, size: int) -> Iterator[Path]:
-    """A file of the expected size, for reading."""
+    """Check that a file has the expected size while it is read."""
     try:
         if (got := path.stat().st_size) != size:
-            raise DamagedShardError(f"it has {got} bytes of {size}")
+            raise DamagedShardError(f"it has {got} of {size} bytes")
         yield path
     except FileNotFoundError as error:
         raise DamagedShardError("it is gone") from error

@@ -1,4 +1,4 @@
-"""The label store: a folder of collections, one for each way in which labels came about."""
+"""The label store: a folder of collections, one for each way in which labels were made."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ class LabelStore:
     """Collections of soft labels below one folder."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is made there before something is stored."""
+        """Nothing is created at `path` before something is stored."""
         self.path = path
 
     def collection(self, facts: Mapping[str, object], classes: int, top_k: int = 0) -> Collection:
-        """The collection of these facts, whether it is on the disk or not.
+        """The collection for these facts, whether or not it is on the disk.
 
         Args:
-            facts: all that decides a label but the image and the view; JSON, with "model" among them.
-            classes: how many logits a label has.
-            top_k: how many of them are kept; 0 = all.
+            facts: everything that decides a label except the image and the view, as JSON with the key "model".
+            classes: the number of logits of a label.
+            top_k: how many of them are kept; 0 keeps all.
         """
         return Collection(self.path, facts, classes, top_k)
 
     def collections(self, skip_broken: bool = False) -> list[Collection]:
-        """Those on the disk, by name.
+        """The collections on the disk, sorted by name.
 
         Args:
-            skip_broken: leave out what cannot be read.
+            skip_broken: leave out collections that cannot be read.
 
         Raises:
             DataError: a manifest is broken.
@@ -51,7 +51,7 @@ class LabelStore:
         return [one for one in found if one is not None]
 
     def lost(self) -> list[Path]:
-        """Folders with shards and no manifest that names them, so that nothing reads them."""
+        """Folders that have shards but no manifest, so that nothing reads them."""
         return [
             folder
             for folder in self._folders()
@@ -59,19 +59,19 @@ class LabelStore:
         ]
 
     def remove_left_over_locks(self) -> None:
-        """Remove the locks that killed processes left, and older versions; one that a process holds stays."""
+        """Remove locks that killed processes or older versions left behind; a lock that a process holds stays."""
         for path in sorted(self.path.glob("*.lock")):
             if _LOCK.fullmatch(path.name):
                 remove_if_free(path)
 
     def nearest(self, facts: Mapping[str, object], top_k: int = 0) -> tuple[Collection, list[str]] | None:
-        """The collection of the same model whose facts differ least, and what differs; None if there is none.
+        """The collection of the same model whose facts differ least, and the differences; None if there is none.
 
         Each difference is a sentence: "source.mean: [0, 0, 0] then, [0.5, 0.5, 0.5] now".
         """
         now = _flat({**plain(facts), "top_k": top_k})
         best: tuple[Collection, list[str]] | None = None
-        for found in self.collections(skip_broken=True):  # it is of no help here, and stands in no one's way
+        for found in self.collections(skip_broken=True):  # a broken collection is no help here and does no harm
             if found.rows == 0 or found.facts["model"] != now["model"]:
                 continue
             then = _flat({**found.facts, "top_k": found.top_k})

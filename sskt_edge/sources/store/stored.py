@@ -1,4 +1,4 @@
-"""Stored logits, read as they are needed: a store may be larger than the memory."""
+"""Stored logits, read on demand, since a store may be larger than the memory."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from sskt_edge.sources.store.label_format import Arrays, LabelFormat
 from sskt_edge.sources.store.manifest import Shard
 from sskt_edge.sources.store.shards import DamagedShardError, map_shard
 
-# A map holds a file open, and systems allow a process as few as 256 of them.
+# A memory map keeps a file open, and some systems allow a process only 256 open files.
 _MAPS = 128
 
 
 class StoredLogits:
-    """The logits of the keys that a collection was opened with.
+    """The logits for the keys that a collection was opened with.
 
     Args:
-        folder: the collection's.
-        label_format: how the logits are kept.
-        shards: whole ones.
-        numbers: int32 [N], for each key its place in `shards`.
-        rows: int32 [N], for each key its row in that shard.
+        folder: the collection's folder.
+        label_format: the format of the logits.
+        shards: the shards, all of them intact.
+        numbers: int32 [N], the index in `shards` for each key.
+        rows: int32 [N], the row in that shard for each key.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class StoredLogits:
         return len(self._rows)
 
     def read(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
-        """[B] slots, counted as the keys that the collection was opened with → float32 [B,C].
+        """[B] slots, which index the keys that the collection was opened with → float32 [B,C].
 
         Raises:
-            StorageError: a file was removed or cut meanwhile.
+            StorageError: a file was removed or truncated in the meantime.
         """
         read = np.empty((len(slots), self._label_format.classes), dtype=np.float32)
         numbers, rows = self._numbers[slots], self._rows[slots]

@@ -1,4 +1,4 @@
-"""Labels on their way to the disk: gathered until they make a shard."""
+"""A writer that gathers labels until they fill a shard."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sskt_edge.sources.store.label_format import Arrays, LabelFormat
 
 
 class Writer:
-    """Takes labels batch by batch; what is left is written when the context ends, by an exception too.
+    """Takes labels batch by batch. The rest is written when the context ends, even if it ends with an exception.
 
     Args:
         append: writes keys and packed logits as one shard.
-        label_format: how the logits are kept.
-        rows: how many make a shard.
-        seconds: how long after its first row a shard is written with fewer, so that a kill never costs more.
+        label_format: the format of the logits.
+        rows: the number of rows of a full shard.
+        seconds: how long after its first row a shard is written even if it is not full, so that a kill costs no more.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class Writer:
         self._since = 0.0
 
     def add(self, keys: Keys, logits: NDArray[np.float32]) -> None:
-        """S16 [B], float32 [B,C].
+        """Add the labels of one batch: keys S16 [B], logits float32 [B,C].
 
         Raises:
-            NetworkError: a logit is not finite, or too large for float16; nothing of this batch is taken.
-            StorageError: the disk is full or does not take the shard; earlier shards are whole.
+            NetworkError: a logit is not finite, or too large for float16; the whole batch is refused.
+            StorageError: the disk is full or the shard cannot be written; earlier shards stay intact.
         """
         if len(keys) != len(logits):
             raise ValueError(f"{len(keys)} keys with {len(logits)} rows of logits")
@@ -48,16 +48,16 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting.
+        """Write the labels that are waiting.
 
         Raises:
-            StorageError: the disk is full or does not take it.
+            StorageError: the disk is full or the shard cannot be written.
         """
         if sum(len(keys) for keys, _ in self._waiting):
             keys = np.concatenate([keys for keys, _ in self._waiting])
             parts = [arrays for _, arrays in self._waiting]
             self._append(keys, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-        # Only now: a signal that comes in between writes them twice rather than never.
+        # They are cleared only now: if a signal comes in between, they are written twice rather than never.
         self._waiting = []
 
     def __enter__(self) -> Writer:
@@ -66,6 +66,6 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write the rest, unless the disk has just refused it."""
+        """Write the rest, unless writing it has just failed."""
         if kind is None or not issubclass(kind, StorageError):
             self.flush()

@@ -1,1 +1,1 @@
-"""How a source is shown a view of an image: a file for each way."""
+"""The ways to show a view of an image to a source, one file for each."""

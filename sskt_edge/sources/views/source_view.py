@@ -1,4 +1,4 @@
-"""The seam of a source's view: what of an image's view a source is shown, and at which size."""
+"""The interface of source views: which part of a view a source is shown, and at which size."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sskt_edge.data.images import ImageSet
 
 
 class SourceView(Protocol):
-    """What a source is shown of a view."""
+    """A way to show a view to a source."""
 
     @property
     def size(self) -> int:
-        """Of the images that the source gets; the image set has the images in this size."""
+        """The size of the images that the source gets; the image set has the images in this size."""
 
     def facts(self) -> dict[str, Any]:
-        """What of it decides a label; part of the label's key, so a change has all labels asked again."""
+        """The facts that decide a label. They are part of its key: after a change, all labels are asked again."""
 
     def batch(self, images: ImageSet, rows: NDArray[np.intp], views: NDArray[np.int32]) -> NDArray[np.uint8]:
-        """Show views of some images.
+        """Cut the views of some images.
 
         Args:
-            images: N of them, in the size `size` among others.
-            rows: [B], which images.
-            views: int32 [B,k], which view of each, as the input drew it.
+            images: the N images, which are available in the size `size`.
+            rows: [B], the rows of the images.
+            views: int32 [B,k], the view of each image, as the input drew it.
 
         Returns:
             uint8 [B,size,size,3].
@@ -38,10 +38,10 @@ def source_view(name: str, input_size: int, own_size: int, target_size: int) -> 
     """The view that a recipe names.
 
     Args:
-        name: one of the catalogue's.
-        input_size: of the source's input.
-        own_size: of the largest square that the images give without being enlarged.
-        target_size: of the target's input, the unit of the views.
+        name: its name in the catalogue.
+        input_size: the size of the source's input.
+        own_size: the size of the largest square that the images give without being enlarged.
+        target_size: the size of the target's input, which is the unit of the views.
     """
     view: SourceView = SOURCE_VIEWS[name].load()(input_size, own_size, target_size)
     return view

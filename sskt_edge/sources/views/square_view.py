@@ -1,4 +1,4 @@
-"""A view cut from the image as a square of one size."""
+"""A view that is cut from the image as a square of a fixed size."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.inputs.image.image import IMAGE
 
-# Changes with how views are cut and resized before a source is shown them.
+# This number changes whenever the cutting or resizing of views changes.
 _CUT_VERSION = 1
 
 
 @dataclass(frozen=True)
 class SquareView:
-    """The region of the view, cut from the image at `size` × `size`; the source's graph resizes it to its input.
+    """The view's region, cut from the image at `size` × `size`; the source's graph resizes it to its input.
 
     Attributes:
-        name: the catalogue's.
-        size: of what is cut, in pixels.
-        target_size: of the target's input, the unit of the views.
+        name: its name in the catalogue.
+        size: the size of the resized image that views are cut from, in pixels.
+        target_size: the size of the target's input, which is the unit of the views.
     """
 
     name: str
@@ -30,7 +30,7 @@ class SquareView:
     target_size: int
 
     def facts(self) -> dict[str, Any]:
-        """What of it decides a label."""
+        """The facts that decide a label."""
         return {"how": self.name, "square": self.size, "view_side": self.target_size, "cut": _CUT_VERSION}
 
     def batch(self, images: ImageSet, rows: NDArray[np.intp], views: NDArray[np.int32]) -> NDArray[np.uint8]:

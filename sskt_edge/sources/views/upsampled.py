@@ -1,4 +1,4 @@
-"""upsampled: a source is shown the very pixels that the target is shown, enlarged."""
+"""upsampled: the source is shown exactly the target's pixels, enlarged."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How the learning rate changes: a file a schedule."""
+"""Learning rate schedules, one file for each."""

@@ -1,4 +1,4 @@
-"""Half a cosine from the recipe's rate to 0, step by step, after a linear warm-up."""
+"""A half cosine from the recipe's learning rate to 0, updated every step, after a linear warm-up."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sskt_edge.training.schedules.schedule import Place, Schedule, ScheduleState
 
 
 class CosineSchedule(Schedule):
-    """A function of the step alone."""
+    """A schedule that depends only on the step."""
 
     def __init__(self, options: Cosine, base: float) -> None:
         self._warmup_epochs, self._base = options.warmup_epochs, base
 
     def rate(self, place: Place, state: ScheduleState) -> float:
-        """Rising to the recipe's rate at the end of the warm-up, 0 after the last step."""
+        """The rate, which rises to the recipe's rate at the end of the warm-up and reaches 0 after the last step."""
         del state
         total = place.epochs * place.steps_per_epoch
         warmup = min(self._warmup_epochs * place.steps_per_epoch, total - 1)

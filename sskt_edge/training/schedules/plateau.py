@@ -1,11 +1,11 @@
-"""Lower the rate when the validation loss stops falling."""
+"""Lower the learning rate when the validation loss stops falling."""
 
 from __future__ import annotations
 
 from sskt_edge.recipe.optimization import Plateau
 from sskt_edge.training.schedules.schedule import Place, Schedule, ScheduleState
 
-# torch's ReduceLROnPlateau does not lower a rate by less.
+# The smallest reduction of a rate, as in torch's ReduceLROnPlateau.
 _LEAST_STEP = 1e-8
 
 
@@ -16,12 +16,12 @@ class PlateauSchedule(Schedule):
         self._options, self._base = options, base
 
     def rate(self, place: Place, state: ScheduleState) -> float:
-        """As the validations so far have left it."""
+        """The rate after the validations so far."""
         del place
         return self._base if state.rate is None else state.rate
 
     def after_validation(self, state: ScheduleState, loss: float) -> ScheduleState:
-        """The state after one more validation; a loss that is not a number is not smaller."""
+        """The state after one more validation. NaN does not count as a smaller loss."""
         rule, rate = self._options, self._base if state.rate is None else state.rate
         if loss < (float("inf") if state.best is None else state.best * (1 - rule.threshold)):
             return ScheduleState(best=loss, bad=0, rate=rate)

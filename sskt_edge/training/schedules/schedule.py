@@ -1,4 +1,4 @@
-"""What the loop asks of a schedule. It keeps nothing: what must be remembered is in the training's state."""
+"""The interface of schedules. They keep no state of their own: it is part of the training's state."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sskt_edge.recipe.optimization import ScheduleOptions
 
 
 class Place(NamedTuple):
-    """A step of a training.
+    """The position of a step in a training.
 
     Attributes:
-        step: counted over all epochs, from 0.
-        steps_per_epoch: how many an epoch has.
-        epochs: of the training.
+        step: the step, counted over all epochs, from 0.
+        steps_per_epoch: the number of steps of an epoch.
+        epochs: the number of epochs.
     """
 
     step: int
@@ -25,11 +25,11 @@ class Place(NamedTuple):
 
 
 class ScheduleState(BaseModel):
-    """What a schedule remembers of the validations so far; most remember nothing.
+    """A schedule's state after the validations so far; most schedules do not use it.
 
     Attributes:
         best: the smallest validation loss; None before the first one.
-        bad: validations since then, or since the rate was lowered, without a smaller loss.
+        bad: the number of validations without a smaller loss since then, or since the rate was lowered.
         rate: the learning rate; None while it is the recipe's.
     """
 
@@ -40,19 +40,19 @@ class ScheduleState(BaseModel):
 
 
 class Schedule:
-    """A schedule, made by its class in the catalogue from its table in the recipe and the recipe's rate."""
+    """A schedule. Its class in the catalogue makes it from its table in the recipe and the recipe's learning rate."""
 
     def rate(self, place: Place, state: ScheduleState) -> float:
         """The learning rate of a step."""
         raise NotImplementedError
 
     def after_validation(self, state: ScheduleState, loss: float) -> ScheduleState:
-        """What is to be remembered after one more validation, which gave this loss."""
+        """The state after one more validation, which gave this loss."""
         del loss
         return state
 
 
 def build_schedule(options: ScheduleOptions, base: float) -> Schedule:
-    """The schedule that a recipe names, for the rate `base`."""
+    """The schedule that a recipe names, for the learning rate `base`."""
     schedule: Schedule = SCHEDULES[options.name].load()(options, base)
     return schedule

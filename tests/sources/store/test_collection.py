@@ -178,7 +178,7 @@ def test_the_manifest_of_another_collection_is_refused(tmp_path: Path) -> None:
     add(one, [1])
     other.path.mkdir()
     (one.path / FILE_NAME).rename(other.path / FILE_NAME)
-    with pytest.raises(DataError, match="is of another collection"):
+    with pytest.raises(DataError, match="belongs to another collection"):
         other.missing(keys_of([1]))
 
 

@@ -76,7 +76,7 @@ def test_the_largest_float16_is_kept(value: float) -> None:
 
 
 def test_logits_of_other_classes_are_refused() -> None:
-    with pytest.raises(NetworkError, match=r"answers \[16, 50\], expected \[images,10\]"):
+    with pytest.raises(NetworkError, match=r"output is \[16, 50\], expected \[images,10\]"):
         LabelFormat(10).pack(drawn())
 
 

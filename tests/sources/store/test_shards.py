@@ -57,7 +57,7 @@ def test_a_cut_shard_is_found(size: int, tmp_path: Path) -> None:
     shard = written(tmp_path, LabelFormat(CLASSES))
     os.truncate(tmp_path / shard.name, size % shard.bytes)
     for look in (check_shard, lambda folder, shard: map_shard(folder, shard, LabelFormat(CLASSES))):
-        with pytest.raises(DamagedShardError, match=f"it has {size % shard.bytes} bytes of {shard.bytes}"):
+        with pytest.raises(DamagedShardError, match=f"it has {size % shard.bytes} of {shard.bytes} bytes"):
             look(tmp_path, shard)
 
 

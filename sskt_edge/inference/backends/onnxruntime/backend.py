@@ -14,11 +14,11 @@ class OnnxRuntimeBackend(Backend):
     name = "onnxruntime"
 
     def providers(self) -> tuple[str, ...]:
-        """What the installed ONNX Runtime was built for."""
+        """The providers that the installed ONNX Runtime was built for."""
         return providers()
 
     def versions(self, provider: str = "") -> dict[str, str]:
-        """Of ONNX Runtime, and of TensorRT if that is the provider."""
+        """The version of ONNX Runtime, and of TensorRT if that is the provider."""
         return versions(provider)
 
     def open_file(
@@ -32,7 +32,7 @@ class OnnxRuntimeBackend(Backend):
         precision: str = "fp32",
         fixed_batch: bool = False,
     ) -> Session:
-        """As Backend.open_file; `precision` is for the record."""
+        """See Backend.open_file; `precision` is only recorded."""
         return OnnxRuntimeSession(
             content,
             shape,

@@ -16,8 +16,9 @@ from sskt_edge.common.text import first_line
 from sskt_edge.inference.backends.onnxruntime.versions import PROVIDERS, library, versions
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
-# The lists that are tried, until one opens; what a provider of a list does not take, the next one runs. "cuda" and
-# "tensorrt" hold with their first list only: the others show whether it was the provider that did not start.
+# The lists are tried in order until one opens; within a list, a node that one provider does not support falls to the
+# next. "cuda" and "tensorrt" accept only their first list: the others show whether it was the provider that failed to
+# start.
 PROVIDER_LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "auto": (("cuda", "cpu"), ("cpu",)),
     "cpu": (("cpu",),),
@@ -25,7 +26,7 @@ PROVIDER_LISTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "tensorrt": (("tensorrt", "cuda"), ("tensorrt", "cuda", "cpu"), ("cpu",)),
 }
 _ERRORS_ONLY, _FATAL_ONLY = 3, 4
-# What ONNX Runtime says where a node is left to the CPU, and that is not allowed.
+# ONNX Runtime's message when a node would fall back to the CPU and that is not allowed.
 LEFT_TO_CPU = "assigned to the default CPU EP"
 
 
@@ -34,18 +35,18 @@ class OnnxRuntimeSession:
 
     Args:
         content: the bytes of the ONNX file.
-        shape: of one image, channels last: (S,S,3).
-        max_batch: more images than this are run in several batches.
-        provider: "cpu", "cuda", "tensorrt" (with CUDA for what it does not take), or "auto": CUDA if it is there, else
-            the CPU. "cuda" and "tensorrt" leave nothing to the CPU; "auto" may.
-        threads: threads of one run; 0 leaves it to ONNX Runtime.
-        precision: what the graph computes in, for the record.
-        fixed_batch: every run has exactly max_batch images.
+        shape: the shape of one image, channels last: (S,S,3).
+        max_batch: the largest batch; more images are run in several batches.
+        provider: "cpu", "cuda", "tensorrt" (with CUDA for the nodes that TensorRT does not support), or "auto": CUDA if
+            available, else the CPU. "cuda" and "tensorrt" leave nothing to the CPU; "auto" may.
+        threads: the number of threads of one run; 0 leaves it to ONNX Runtime.
+        precision: the precision that the graph computes in; it is only recorded.
+        fixed_batch: run exactly max_batch images every time.
 
     Raises:
         BundleError: the file is broken or names external data.
-        NetworkError: ONNX Runtime does not take the network, the GPU's providers leave a part of it to the CPU, or its
-            input or output has another form.
+        NetworkError: ONNX Runtime does not support the network, the GPU's providers leave a part of it to the CPU, or
+            its input or output has another form.
         InputError: the provider is unknown or does not start.
         MissingExtraError: onnxruntime, or one with that provider, is not installed.
     """
@@ -86,8 +87,8 @@ class OnnxRuntimeSession:
         """uint8 [N,*shape] → float32 [N,classes].
 
         Raises:
-            DataError: images of another type or shape.
-            NetworkError: the network answers in another form.
+            DataError: the images have another type or shape.
+            NetworkError: the network's output has another shape.
             WorkError: ONNX Runtime fails.
         """
         check_images(images, self.shape)
@@ -99,7 +100,7 @@ class OnnxRuntimeSession:
         except Exception as error:
             raise WorkError(f"ONNX Runtime failed on {len(images)} images: {first_line(error)}") from error
         if logits.ndim != 2 or len(logits) != len(images):
-            raise NetworkError(f"The network answered {list(logits.shape)}, expected [{len(images)},classes].")
+            raise NetworkError(f"The network's output is {list(logits.shape)}, expected [{len(images)},classes].")
         return np.asarray(logits, dtype=np.float32)
 
 
@@ -111,7 +112,7 @@ def _lists(provider: str, present: list[str]) -> tuple[tuple[str, ...], ...]:
         return PROVIDER_LISTS["cpu"]
     if provider != "auto" and PROVIDERS[provider][0] not in present:
         raise MissingExtraError(
-            f"Provider '{provider}' is not in this onnxruntime; it has: {', '.join(present)}. "
+            f"Provider '{provider}' is not in this onnxruntime; available: {', '.join(present)}. "
             f"pip uninstall onnxruntime; {install_hint('gpu')}. Or use provider 'cpu'."
         )
     return PROVIDER_LISTS[provider]
@@ -120,7 +121,7 @@ def _lists(provider: str, present: list[str]) -> tuple[tuple[str, ...], ...]:
 def _first_to_open(
     ort: ModuleType, content: bytes, threads: int, lists: Sequence[Sequence[str]]
 ) -> tuple[Any, NetworkError | None]:
-    """A session on the first list of providers that opens, and why the first of all did not, if so."""
+    """A session on the first list of providers that opens, and the error of the very first list if that failed."""
     errors: list[NetworkError] = []
     for names in lists:
         try:
@@ -131,11 +132,11 @@ def _first_to_open(
 
 
 def open_on(ort: ModuleType, content: bytes, threads: int, names: Sequence[str]) -> Any:
-    """A session on these providers. Without "cpu" among them, a node that is left to the CPU is an error."""
+    """A session on these providers. If "cpu" is not among them, a node that falls back to the CPU is an error."""
     options = ort.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = threads
-    # Else bytes that pose as ONNX Runtime's own format would be read as that, past the check of external data.
+    # Otherwise bytes that pose as ONNX Runtime's own format would be read as such and bypass the external data check.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     if "cpu" not in names:
         options.log_severity_level = _FATAL_ONLY  # the next list says why
@@ -144,24 +145,24 @@ def open_on(ort: ModuleType, content: bytes, threads: int, names: Sequence[str])
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     providers = [PROVIDERS[name] for name in names]
     try:
-        # Its own fallback would print to stdout, and take the CPU even between two runs.
+        # Its own fallback would print to stdout, and could switch to the CPU even between two runs.
         return ort.InferenceSession(content, options, providers=providers, enable_fallback=False)
     except Exception as error:  # its exceptions share no base class
-        raise NetworkError(f"ONNX Runtime does not take the network: {first_line(error)}") from error
+        raise NetworkError(f"ONNX Runtime does not support the network: {first_line(error)}") from error
 
 
 def _refused(provider: str, error: NetworkError, session: Any) -> NetworkError:
-    """The error for a network that the provider, which did start, does not take; `session` has the CPU's help."""
+    """The error for a network that a working provider does not support; `session` is one that may use the CPU."""
     if LEFT_TO_CPU not in str(error):
         return error
     return NetworkError(
         f"Provider '{provider}' would leave a part of the network to the CPU{_on_cpu(session)}. Use provider 'cpu', or "
-        "'auto', which takes both; or build a TensorRT engine."
+        "'auto', which uses both; or build a TensorRT engine."
     )
 
 
 def _on_cpu(session: Any) -> str:
-    """The kinds of nodes that run on the CPU, as ": Shape, Range"; "" where ONNX Runtime is too old to say."""
+    """The kinds of nodes that run on the CPU, as ": Shape, Range"; "" if ONNX Runtime is too old to report them."""
     try:
         parts = session.get_provider_graph_assignment_info()
     except AttributeError:
@@ -172,7 +173,7 @@ def _on_cpu(session: Any) -> str:
 
 
 def _check_form(session: Any, shape: tuple[int, ...]) -> str:
-    """The input's name, if the network has the one form that a session takes."""
+    """Check that the network has the form that a session expects. Returns the input's name."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     got = ", ".join(f"{it.name}: {it.type} {it.shape}" for it in (*inputs, *outputs))
     fits = (

@@ -7,9 +7,9 @@ from types import ModuleType
 from sskt_edge.common.errors import MissingExtraError
 from sskt_edge.common.packages import install_hint, version_of
 
-# TF32 is off: fp32 means fp32. TensorRT has no such switch here, so "auto" leaves it out; a source's engine that runs
-# on it is compared with torch, as all are.
-# Neither it nor CUDA has run in this project's tests yet.
+# TF32 is off: fp32 means fp32. TensorRT has no such switch here, so "auto" leaves TensorRT out; a source's engine that
+# runs on it is compared with torch, as all engines are.
+# Neither TensorRT nor CUDA has run in this project's tests yet.
 PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "cpu": ("CPUExecutionProvider", {}),
     "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
@@ -48,7 +48,7 @@ def versions(provider: str = "") -> dict[str, str]:
 
 
 def providers() -> tuple[str, ...]:
-    """What this ONNX Runtime was built to run on, such as ("cpu", "cuda").
+    """The providers that this ONNX Runtime was built for, such as ("cpu", "cuda").
 
     Raises:
         MissingExtraError: it is not installed.

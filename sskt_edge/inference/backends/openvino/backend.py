@@ -14,11 +14,11 @@ class OpenVinoBackend(Backend):
     name = "openvino"
 
     def providers(self) -> tuple[str, ...]:
-        """The CPU, where OpenVINO is installed."""
+        """The CPU, if OpenVINO is installed."""
         return ("cpu",) if versions() else ()
 
     def versions(self, provider: str = "") -> dict[str, str]:  # noqa: ARG002 (the CPU needs no library of its own)
-        """Of OpenVINO."""
+        """The version of OpenVINO."""
         return versions()
 
     def open_file(
@@ -32,7 +32,7 @@ class OpenVinoBackend(Backend):
         precision: str = "fp32",
         fixed_batch: bool = False,
     ) -> Session:
-        """As Backend.open_file; `precision` is what it computes in, "fp32" or "bf16"."""
+        """See Backend.open_file; `precision` is the precision that OpenVINO computes in, "fp32" or "bf16"."""
         return OpenVinoSession(
             content,
             shape,

@@ -16,7 +16,7 @@ from sskt_edge.common.errors import InputError, NetworkError, SsktEdgeError, Wor
 from sskt_edge.inference.backends.openvino.versions import library, versions
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
 
-# Left to itself OpenVINO computes in bf16 wherever the CPU can, fp32 graphs too.
+# By default OpenVINO computes in bf16 wherever the CPU can, even for fp32 graphs.
 _PRECISIONS: dict[str, dict[str, str]] = {
     "fp32": {"INFERENCE_PRECISION_HINT": "f32", "EXECUTION_MODE_HINT": "ACCURACY"},
     "bf16": {"INFERENCE_PRECISION_HINT": "bf16", "EXECUTION_MODE_HINT": "PERFORMANCE"},
@@ -28,21 +28,21 @@ _NOTHING_SAID = ("Exception from ", "Check '", "FrontEnd API failed", "Model was
 class OpenVinoSession:
     """A network that takes uint8 [N,*shape] and gives float32 [N,classes], with a dynamic batch.
 
-    One batch runs on all threads. Many batches at once, a thread each, were measured to gain a tenth at most, for as
-    many times the memory.
+    One batch runs on all threads. Running one batch per thread was measured to be at most a tenth faster, and it
+    multiplies the memory by the number of threads.
 
     Args:
         content: the bytes of the ONNX file.
-        shape: of one image, channels last: (S,S,3).
-        max_batch: more images than this are run in several batches.
+        shape: the shape of one image, channels last: (S,S,3).
+        max_batch: the largest batch; more images are run in several batches.
         provider: "cpu", or "auto", which is the same.
-        threads: threads of one run; 0 leaves it to OpenVINO.
-        precision: what to compute in, "fp32" or "bf16"; the attribute says what it became.
-        fixed_batch: every run has exactly max_batch images, for which the network is then compiled.
+        threads: the number of threads of one run; 0 leaves it to OpenVINO.
+        precision: the precision to compute in, "fp32" or "bf16"; the attribute holds the one that is really used.
+        fixed_batch: run exactly max_batch images every time, with the network compiled for that batch.
 
     Raises:
         BundleError: the file is broken or names external data.
-        NetworkError: OpenVINO does not take the network, or its input or output has another form.
+        NetworkError: OpenVINO does not support the network, or its input or output has another form.
         InputError: the provider or the precision is unknown.
         MissingExtraError: openvino is not installed.
     """
@@ -72,7 +72,7 @@ class OpenVinoSession:
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         core = _core()
-        with _errors(NetworkError, "OpenVINO does not take the network"):
+        with _errors(NetworkError, "OpenVINO does not support the network"):
             model = _read(content)
             _check_form(model, shape, max_batch if fixed_batch else None)
             model.reshape([max_batch if fixed_batch else -1, *shape])
@@ -86,8 +86,8 @@ class OpenVinoSession:
         """uint8 [N,*shape] → float32 [N,classes].
 
         Raises:
-            DataError: images of another type or shape.
-            NetworkError: the network answers in another form.
+            DataError: the images have another type or shape.
+            NetworkError: the network's output has another shape.
             WorkError: OpenVINO fails.
         """
         check_images(images, self.shape)
@@ -97,23 +97,23 @@ class OpenVinoSession:
         with _errors(WorkError, f"OpenVINO failed on {len(images)} images"):
             logits = np.asarray(self._request.infer([np.ascontiguousarray(images)])[0], dtype=np.float32)
         if logits.ndim != 2 or len(logits) != len(images):
-            raise NetworkError(f"The network answered {list(logits.shape)}, expected [{len(images)},classes].")
+            raise NetworkError(f"The network's output is {list(logits.shape)}, expected [{len(images)},classes].")
         return logits
 
 
 @cache
 def _core() -> Any:
-    """The one Core of this process, which never ends.
+    """The one Core of this process. It is never destroyed.
 
-    On processors with AMX each gives its thread another stack for signals. When two end in the order in which they
-    began, 2026.4 leaves the thread with the stack of the first, whose memory is gone, and the next signal that Python
-    handles, such as Ctrl-C, kills the process.
+    On processors with AMX each Core gives its thread another signal stack. When two Cores are destroyed in the order in
+    which they were created, OpenVINO 2026.4 leaves the thread with the first one's stack, whose memory has been freed,
+    and the next signal that Python handles, such as Ctrl-C, kills the process.
     """
     return library().Core()
 
 
 def _read(content: bytes) -> Any:
-    """The network, read by the reader of ONNX alone: OpenVINO itself would guess which of its formats it is."""
+    """Read the network with the ONNX front end only; OpenVINO itself would guess the format."""
     from openvino.frontend import FrontEndManager
 
     reader = FrontEndManager().load_by_framework("onnx")
@@ -121,7 +121,7 @@ def _read(content: bytes) -> Any:
 
 
 def _check_form(model: Any, shape: tuple[int, ...], batch: int | None) -> None:
-    """Check that the network has the one form that a session takes; its answer may be fixed to `batch` images."""
+    """Check that the network has the form that a session expects; its output may be fixed to `batch` images."""
     ends = (*model.inputs, *model.outputs)
     kinds = [end.get_element_type().get_type_name() for end in ends]
     shapes = [end.get_partial_shape() for end in ends]
@@ -132,7 +132,7 @@ def _check_form(model: Any, shape: tuple[int, ...], batch: int | None) -> None:
         and len(shapes[0]) == 1 + len(shape)
         and shapes[0][0].is_dynamic
         and all(is_.is_dynamic or is_ == must for is_, must in zip(list(shapes[0])[1:], shape, strict=True))
-        # Of more images than a fixed answer has room for OpenVINO writes past its end, and says nothing.
+        # Given more images than a fixed output has room for, OpenVINO writes past its end without an error.
         and (shapes[1].rank.is_dynamic or (len(shapes[1]) == 2 and (shapes[1][0].is_dynamic or shapes[1][0] == batch)))
     )
     if not fits:
@@ -142,7 +142,7 @@ def _check_form(model: Any, shape: tuple[int, ...], batch: int | None) -> None:
 
 @contextmanager
 def _errors(kind: type[SsktEdgeError], what: str) -> Iterator[None]:
-    """Errors of OpenVINO inside become one line; those of its readers share no base class."""
+    """Turn OpenVINO's errors inside into one line each; the errors of its readers share no base class."""
     try:
         yield
     except SsktEdgeError:
@@ -152,7 +152,7 @@ def _errors(kind: type[SsktEdgeError], what: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The line of an error that says something: OpenVINO begins with places in its own source."""
+    """The informative line of an error: OpenVINO begins with locations in its own source."""
     lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
     telling = [line for line in lines if not line.startswith(_NOTHING_SAID)]
     return (telling or lines or [type(error).__name__])[0]

@@ -14,7 +14,7 @@ _TELEMETRY = "openvino_telemetry"
 
 
 def library() -> ModuleType:
-    """OpenVINO, imported without its telemetry: importing it would report to its makers, and leave files at home.
+    """OpenVINO, imported without its telemetry, which would report to its makers and leave files in the home folder.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -39,7 +39,7 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def _hidden(name: str) -> Iterator[None]:
-    """No import inside finds the module, unless it has been imported before."""
+    """Hide a module from imports inside this context, unless it has been imported before."""
     if name in sys.modules:
         yield
         return

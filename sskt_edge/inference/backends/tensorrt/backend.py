@@ -18,16 +18,16 @@ from sskt_edge.machine.device import gpu_of
 
 
 class TensorRtBackend(Backend):
-    """Runs the engines of a bundle, and builds one of an ONNX file into the user's cache."""
+    """Runs the engines of a bundle, and builds an engine from an ONNX file into the user's cache."""
 
     name = "tensorrt"
 
     def providers(self) -> tuple[str, ...]:
-        """CUDA, where a TensorRT is installed."""
+        """CUDA, if a TensorRT is installed."""
         return providers()
 
     def versions(self, provider: str = "") -> dict[str, str]:  # noqa: ARG002 (there is one)
-        """Of the TensorRT that fits this machine, and of CUDA."""
+        """The versions of the TensorRT that fits this machine, and of CUDA."""
         return versions(flavours.choose())
 
     def open_file(
@@ -41,7 +41,7 @@ class TensorRtBackend(Backend):
         precision: str = "fp32",
         fixed_batch: bool = False,  # noqa: ARG002 (every run of such an engine has exactly max_batch images)
     ) -> Session:
-        """As Backend.open_file; `precision` is that of the graph, for the record."""
+        """See Backend.open_file; `precision` is the graph's and is only recorded."""
         flavour = flavours.choose()
         plan = cached_engine(content, shape, max_batch, precision, flavour)
         return TensorRtSession(plan, shape, max_batch, flavour=flavour, precision=precision)
@@ -59,7 +59,7 @@ class TensorRtBackend(Backend):
         return open_engine(bundle, precision, trust_engines)
 
     def ways(self, bundle: Bundle) -> list[tuple[str, str]]:
-        """The precisions with an engine, and those of which one could be built, so that opening it says how."""
+        """The precisions that have an engine, or for which one could be built; opening the latter says how."""
         engines = look_at_engines(bundle)
         built = {engine.sidecar.network for engine in engines.whole}
         if flavours.installed() and (engines.whole or engines.broken or _has_gpu()):
@@ -67,14 +67,14 @@ class TensorRtBackend(Backend):
         return [(precision, "cuda") for precision in bundle.manifest.precisions if precision in built]
 
     def broken(self, bundle: Bundle, precision: str | None = None) -> dict[str, str]:
-        """The plans whose sidecars are missing or broken, or of another file."""
+        """The plans whose sidecars are missing, broken, or belong to another file."""
         engines = look_at_engines(bundle)
         plans = [plan for one in ([precision] if precision else PRECISIONS) for plan in engines.broken_of(one)]
         return {plan: str(engines.broken[plan]) for plan in plans}
 
 
 def _has_gpu() -> bool:
-    """Whether CUDA takes a GPU, or the system shows one that it does not take."""
+    """Whether CUDA can use a GPU, or the system has one that CUDA cannot use."""
     with suppress(SsktEdgeError):  # cuda-bindings is not installed, or CUDA fails
         if cuda.device() is not None:
             return True

@@ -1,4 +1,4 @@
-"""An engine from an ONNX file: built in a process of its own, so that a crash of native code becomes a message."""
+"""Build an engine from an ONNX file in a separate process, so that a crash of native code becomes an error message."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _LAST_LINES = 10
 
 @dataclass(frozen=True)
 class Built:
-    """An engine.
+    """An engine and what is known about it.
 
     Attributes:
-        plan: what the library runs.
-        sidecar: what it was built from, by what, for what.
-        timing_cache: what the build measured, for the next one; nothing from TensorRT for RTX, which measures nothing.
-        log: all that the library said.
-        seconds: how long it took.
+        plan: the serialised engine, which the library runs.
+        sidecar: what it was built from, by which library, and for which machine.
+        timing_cache: the measurements of this build, for the next one; empty with TensorRT for RTX, which takes none.
+        log: the library's whole log.
+        seconds: the duration of the build.
     """
 
     plan: bytes
@@ -59,29 +59,29 @@ def build_engine(
     timing_cache: bytes = b"",
     progress: Progress = QUIET,
 ) -> Built:
-    """Build an engine that computes what the types of the graph say, TF32 off, for batches in `batch`.
+    """Build an engine for batches in `batch` that computes in the types of the graph, with TF32 off.
 
-    TensorRT builds for the GPU that it runs on. TensorRT for RTX needs none; left to itself it builds for compute
-    capability 8.0 and later, and 7.5 only if it is asked for and the graph is fp16.
+    TensorRT builds for the GPU that it runs on. TensorRT for RTX needs no GPU; by default it builds for compute
+    capability 8.0 and later, and for 7.5 only if this is requested and the graph is fp16.
 
     Args:
-        onnx: the file, one input uint8 [N,*shape], one output float32 [N,classes], N dynamic.
-        shape: of one image, channels last: (S,S,3).
-        batch: the smallest, the best and the largest batch.
-        network: the graph's precision by its name in the manifest, for the record.
-        flavour: what builds it.
-        compute_capabilities: build for these GPUs only, as "8.6"; for TensorRT for RTX.
-        timing_cache: what an earlier build returned; of another GPU or version it is not used.
-        progress: shows that it works.
+        onnx: the file, with one input uint8 [N,*shape] and one output float32 [N,classes], N dynamic.
+        shape: the shape of one image, channels last: (S,S,3).
+        batch: the smallest, the optimal and the largest batch.
+        network: the graph's precision, by its name in the manifest; it is only recorded.
+        flavour: the library that builds it.
+        compute_capabilities: build for these GPUs only, such as "8.6"; TensorRT for RTX alone has the choice.
+        timing_cache: the cache of an earlier build; one of another GPU or version is not used.
+        progress: draws the bar.
 
     Raises:
         BundleError: the file is broken or names external data.
-        NetworkError: the network is refused, with each node that is, or has another form.
-        InputError: no such compute capability, none to choose, or no GPU where one is needed.
+        NetworkError: the network is refused, and the message lists each refused node; or it has another form.
+        InputError: the compute capability does not exist or cannot be chosen, or there is no GPU where one is needed.
         MissingExtraError: the library does not load.
         WorkError: the build failed or crashed.
-        StorageError: the temporary folder does not take the files.
-        Interrupted: a signal came; nothing is left.
+        StorageError: the files cannot be written to the temporary folder.
+        Interrupted: a signal came; nothing is left behind.
     """
     refuse_untrusted(onnx, "the ONNX file")
     targets, gpu = _targets(flavour, compute_capabilities)
@@ -120,10 +120,10 @@ def build_engine(
 
 
 def _targets(flavour: Flavour, wanted: Sequence[str]) -> tuple[list[str], str | None]:
-    """The compute capabilities of the sidecar, and the one GPU that the engine is bound to, if to any."""
+    """The compute capabilities for the sidecar, and the GPU that the engine is bound to, if it is bound to one."""
     for capability in wanted:
         if re.fullmatch(r"[0-9]+\.[0-9]", capability) is None:
-            raise InputError(f"Compute capability: got '{capability}', expected one as '8.6'.")
+            raise InputError(f"Compute capability: got '{capability}', expected a form such as '8.6'.")
     if flavour.name == "tensorrt_rtx":
         return list(wanted), None
     if wanted:
@@ -136,7 +136,7 @@ def _targets(flavour: Flavour, wanted: Sequence[str]) -> tuple[list[str], str | 
 
 
 def _made_of(files: dict[str, bytes], flavour: Flavour) -> dict[str, bytes]:
-    """What the process that builds makes of these files, in a temporary folder, by their names."""
+    """Run the builder on these files in a temporary folder. Returns the files that it wrote: name → content."""
     with storage_errors(Path(tempfile.gettempdir())):
         temporary = tempfile.TemporaryDirectory(prefix="sskt-edge-", ignore_cleanup_errors=True)
     with temporary:
@@ -149,19 +149,19 @@ def _made_of(files: dict[str, bytes], flavour: Flavour) -> dict[str, bytes]:
 
 
 def _run_builder(folder: Path, flavour: Flavour) -> None:
-    """Run the process that builds, and raise what it answers."""
-    # In that folder, since Python looks for modules in the current one: elsewhere it could find a folder 'tensorrt'.
-    # In UTF-8, since names of layers may have any letters, and an error in its logger would end the process.
+    """Run the builder process, and raise the error that it reports."""
+    # It runs in that folder: Python looks for modules in the current one, where it could find a folder 'tensorrt'.
+    # It runs in UTF-8: layer names may have any letters, and an encoding error in its logger would end the process.
     command = [sys.executable, "-X", "utf8", "-m", builder.__name__, str(folder)]
     with (
         (folder / _LOG).open("wb") as log,
         subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT) as process,
     ):
         try:
-            # A signal that comes while it is being started loses it; without this word it then ends by itself.
+            # If a signal interrupts the start, the process is out of reach; without this word it then ends by itself.
             process.communicate(builder.GO)
         finally:
-            process.kill()  # nothing, if it has ended
+            process.kill()  # has no effect if it has ended
     if not (folder / builder.ANSWER).exists():
         raise _crash(process.returncode, flavour, (folder / _LOG).read_text(encoding="utf-8", errors="replace"))
     answer = builder.Answer.model_validate_json((folder / builder.ANSWER).read_bytes())
@@ -171,10 +171,10 @@ def _run_builder(folder: Path, flavour: Flavour) -> None:
 
 
 def _crash(code: int, flavour: Flavour, log: str) -> WorkError:
-    """What to say of a process that ended without an answer."""
+    """The error for a process that ended without an answer."""
     how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
     if code == -getattr(signal, "SIGKILL", 0):
-        todo = "The system does so where memory runs out: end other programs, and try again."
+        todo = "The system does this when memory runs out: close other programs and try again."
     else:
         todo = "Native code crashed on this network: build with another version, or change the network."
     lines = [line for line in log.splitlines() if line.strip()][-_LAST_LINES:]

@@ -1,11 +1,11 @@
-"""Builds one engine, in a process of its own: `python -m sskt_edge.inference.backends.tensorrt.builder FOLDER`.
+"""Build one engine in a separate process: `python -m sskt_edge.inference.backends.tensorrt.builder FOLDER`.
 
-Native code that crashes ends this process only, and its log, all of it, is what this process prints. FOLDER holds
-request.json, network.onnx and, for TensorRT, timing.cache; engine.plan and timing.cache are written there, and
-answer.json last: where it is missing, the process did not come to its end. It begins when it is told to by GO on its
-input; without, it ends.
+A crash of native code ends only this process, which prints the library's whole log. FOLDER holds request.json,
+network.onnx and, for TensorRT, timing.cache. The process writes engine.plan and timing.cache there, and answer.json
+last: if that file is missing, the process did not finish. It starts when it reads GO from its input; without GO, it
+exits.
 
-The path is one for TensorRT 10.3, 11 and TensorRT for RTX. Only the last has been run by this project's tests.
+TensorRT 10.3, TensorRT 11 and TensorRT for RTX share this code. Only the last has run in this project's tests.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ GO = b"go"
 _MOST_NODES = 20
 _MOST_ERRORS = 5
 _MOST_LETTERS = 500
-# Without a GPU each error is followed by one that says so, though building for RTX needs none.
+# Without a GPU each error is followed by one that says so, although building for RTX does not need a GPU.
 _NOISE = "cudaError 35"
-# TensorRT takes such a graph, computes other numbers than the graph says, and only warns, in 10.1 as in RTX 1.7.
+# TensorRT accepts such a graph, computes numbers that differ from the graph's, and only warns (10.1 and RTX 1.7).
 _UINT8_AS_INT8 = "UINT8 zero_point"
 
 
 class Request(BaseModel):
-    """What to build. `compute_capabilities` as "8.6"; none leaves them to the library."""
+    """What to build. `compute_capabilities` look like "8.6"; if there are none, the library chooses."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,7 +47,7 @@ class Request(BaseModel):
 
 
 class Answer(BaseModel):
-    """How it ended: nothing, or an error of sskt_edge.common.errors by its name."""
+    """The outcome: empty, or an error of sskt_edge.common.errors by its name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,7 +56,7 @@ class Answer(BaseModel):
 
 
 def main(folder: Path) -> None:
-    """Build what the request in `folder` says, if the word comes, and leave an answer there."""
+    """Build what the request in `folder` says, once GO is read, and leave an answer there."""
     if sys.stdin.buffer.read() != GO:
         return
     request = Request.model_validate_json((folder / REQUEST).read_bytes())
@@ -74,7 +74,7 @@ def _build(folder: Path, request: Request) -> None:
     log = build_log(trt)
     try:
         builder = trt.Builder(log)
-    except TypeError as error:  # how pybind11 says that the library made none
+    except TypeError as error:  # pybind11 raises this when the library returned no object
         raise WorkError(
             f"{flavour} does not start: {_told(log.errors)}. Check the driver (sskt-edge doctor), and install it again."
         ) from error
@@ -82,11 +82,11 @@ def _build(folder: Path, request: Request) -> None:
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
     if not parser.parse((folder / NETWORK).read_bytes()):
-        raise NetworkError(f"{flavour} does not take the network. {_refused(parser)}")
+        raise NetworkError(f"{flavour} does not support the network. {_refused(parser)}")
     if any(_UINT8_AS_INT8 in warning for warning in log.warnings):
         raise NetworkError(
-            f"{flavour} does not take the network: a QuantizeLinear or DequantizeLinear has a zero point of uint8, "
-            "which it would compute as int8, with other results. Quantise it symmetrically, with zero points of int8."
+            f"{flavour} does not support the network: a QuantizeLinear or DequantizeLinear has a uint8 zero point, "
+            "which it would compute as int8, with other results. Quantise it symmetrically, with int8 zero points."
         )
     config = builder.create_builder_config()
     # On by default; with it fp32 would keep 10 bits of the mantissa.
@@ -99,8 +99,8 @@ def _build(folder: Path, request: Request) -> None:
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise WorkError(
-            f"{flavour} could not build the engine: {_told(log.errors)}. Where memory is short, end other programs or "
-            "build for a smaller largest batch; else build another precision, or with another version."
+            f"{flavour} could not build the engine: {_told(log.errors)}. If memory is short, close other programs or "
+            "lower the largest batch; otherwise build another precision, or with another version."
         )
     with storage_errors(folder):
         (folder / PLAN).write_bytes(plan)
@@ -109,7 +109,7 @@ def _build(folder: Path, request: Request) -> None:
 
 
 def build_log(trt: ModuleType) -> Any:
-    """A logger that prints everything, and keeps the warnings and the errors."""
+    """A logger that prints everything and keeps the warnings and errors."""
 
     class Log(trt.ILogger):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
@@ -118,7 +118,7 @@ def build_log(trt: ModuleType) -> Any:
             self.errors: list[str] = []
 
         def log(self, severity: Any, message: str) -> None:
-            # Flushed each time: what comes before a crash is what matters.
+            # Flush every line: the lines just before a crash are the ones that matter.
             print(f"[{str(severity).rpartition('.')[2]}] {message}", flush=True)
             if severity == trt.ILogger.WARNING:
                 self.warnings.append(message)
@@ -129,22 +129,22 @@ def build_log(trt: ModuleType) -> Any:
 
 
 def _refused(parser: Any) -> str:
-    """Each node that the parser found fault with: its operator, its place, and why.
+    """The nodes that the parser refused, each with its operator, its index and the reason.
 
-    All whose operator or attributes are not supported are there, and of those that fail as they are put in, the first.
-    supports_model_v2 parses as this did, tells the same errors, and calls every subgraph unsupported if there is one
-    (onnx-tensorrt 10.1, ModelImporter::doSupportsModel; so does RTX 1.7).
+    These are all nodes whose operator or attributes are not supported, and the first node that fails on import.
+    supports_model_v2 parses in the same way, reports the same errors, and calls every subgraph unsupported if there is
+    an error (onnx-tensorrt 10.1, ModelImporter::doSupportsModel; RTX 1.7 does the same).
     """
     nodes = [_node(parser.get_error(index)) for index in range(parser.num_errors)]
     more = f"; and {len(nodes) - _MOST_NODES} more" if len(nodes) > _MOST_NODES else ""
     return (
-        f"Refused: {'; '.join(nodes[:_MOST_NODES])}{more}. Replace them by what it supports, and export the network "
+        f"Refused: {'; '.join(nodes[:_MOST_NODES])}{more}. Replace them by supported nodes, and export the network "
         "again."
     )
 
 
 def _node(error: Any) -> str:
-    # Not code().name, which 10.3 has as a method.
+    # code().name cannot be used: in 10.3 it is a method.
     reason = f"{str(error.code()).rpartition('.')[2]}: {_told([error.desc()])}"
     if error.node() < 0:
         return f"the graph ({reason})"
@@ -153,13 +153,13 @@ def _node(error: Any) -> str:
 
 
 def _told(messages: list[str]) -> str:
-    """The errors in one line, without those that a machine without a GPU always has."""
+    """The errors in one line, without those that every machine without a GPU reports."""
     lines = [line.strip() for message in messages for line in message.splitlines() if _NOISE not in line]
-    return "; ".join(lines[:_MOST_ERRORS])[:_MOST_LETTERS].rstrip(".") or "it does not say why"
+    return "; ".join(lines[:_MOST_ERRORS])[:_MOST_LETTERS].rstrip(".") or "it gave no reason"
 
 
 def _input_of(trt: ModuleType, network: Any, request: Request) -> str:
-    """The name of the one input, if the network has the one form that a session takes."""
+    """Check that the network has the form that a session expects. Returns the input's name."""
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
     fits = (
@@ -179,19 +179,19 @@ def set_profile(builder: Any, config: Any, name: str, shape: tuple[int, ...], ba
     """Build for these batches of the input `name`.
 
     Raises:
-        WorkError: the library does not take them; what it said is in `log`.
+        WorkError: the library does not accept them; its messages are in `log`.
     """
     profile = builder.create_optimization_profile()
     profile.set_shape(name, *((images, *shape) for images in (batch.min, batch.opt, batch.max)))
     if config.add_optimization_profile(profile) < 0:
         raise WorkError(
-            f"TensorRT does not take batches of {batch.min}, {batch.opt} and {batch.max} images of {list(shape)}: "
+            f"TensorRT does not accept batches of {batch.min}, {batch.opt} and {batch.max} images of {list(shape)}: "
             f"{_told(log.errors)}. Set others: export.batch."
         )
 
 
 def _set_compute_capabilities(trt: ModuleType, config: Any, wanted: list[str]) -> None:
-    """Build for these GPUs only; with none the library chooses. Only RTX has the choice."""
+    """Build for these GPUs only; if there are none, the library chooses. Only TensorRT for RTX has this option."""
     if not wanted:
         return
     known = {
@@ -206,7 +206,7 @@ def _set_compute_capabilities(trt: ModuleType, config: Any, wanted: list[str]) -
 
 
 def start_timing_cache(config: Any, content: bytes) -> None:
-    """Build with what earlier builds measured; a cache of another GPU or version is left for an empty one."""
+    """Build with the measurements of earlier builds; an empty cache replaces one of another GPU or version."""
     for start in (content, b""):
         cache = config.create_timing_cache(start)
         if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
@@ -214,7 +214,7 @@ def start_timing_cache(config: Any, content: bytes) -> None:
 
 
 def keep_timing_cache(config: Any, path: Path) -> None:
-    """Put what this build measured in the place of what earlier ones did; where it has no cache, that stays."""
+    """Replace the timing cache of earlier builds by that of this build, if it has one."""
     cache = config.get_timing_cache()
     if cache is not None:
         path.write_bytes(cache.serialize())

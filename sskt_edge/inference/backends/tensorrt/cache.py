@@ -1,4 +1,4 @@
-"""Engines that belong to no bundle, such as those of sources: built once for a machine, kept in the user's cache.
+"""Engines outside bundles, such as those of sources: each is built once per machine and kept in the user's cache.
 
 No GPU has opened one in this project's tests yet.
 """
@@ -23,20 +23,20 @@ from sskt_edge.inference.backends.tensorrt.sidecar import differences, parse
 def cached_engine(
     onnx: bytes, shape: tuple[int, ...], batch: int, precision: str, flavour: Flavour, progress: Progress = QUIET
 ) -> bytes:
-    """The engine of an ONNX file for batches of exactly `batch` images; from the cache where it fits this machine.
+    """The engine of an ONNX file for batches of exactly `batch` images, from the cache if one there fits this machine.
 
     Args:
-        onnx: the file, one input uint8 [N,*shape].
-        shape: of one image, channels last: (S,S,3).
-        batch: images a run.
-        precision: of the graph, for the record.
-        flavour: what builds and runs it.
+        onnx: the file, with one input uint8 [N,*shape].
+        shape: the shape of one image, channels last: (S,S,3).
+        batch: the number of images of each run.
+        precision: the graph's precision; it is only recorded.
+        flavour: the library that builds and runs it.
         progress: draws the bar.
 
     Raises:
-        NetworkError: TensorRT does not take the network.
+        NetworkError: TensorRT does not support the network.
         WorkError: the build failed.
-        StorageError: the cache does not take it.
+        StorageError: the engine cannot be written to the cache.
     """
     name = hashlib.sha256(
         f"{hashlib.sha256(onnx).hexdigest()} {shape} {batch} {precision} {flavour}".encode()
@@ -61,7 +61,7 @@ def cached_engine(
 
 
 def _kept(plan: Path, sidecar: Path, flavour: Flavour) -> bytes | None:
-    """What lies in the cache, if it is what was built here, for what is here."""
+    """The cached engine, if it was built on this machine and fits it."""
     try:
         facts, content = parse(sidecar.read_bytes()), plan.read_bytes()
     except (OSError, BundleError):

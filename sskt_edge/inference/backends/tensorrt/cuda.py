@@ -1,6 +1,6 @@
-"""A thin layer on cuda.bindings.runtime, of CUDA 12 and 13: every return is checked, what is taken is given back.
+"""A thin layer over cuda.bindings.runtime for CUDA 12 and 13: it checks every return code and frees what it allocates.
 
-Past the question whether a GPU is there, no GPU has run this in the project's own tests yet.
+The project's own tests have not run this on a GPU yet, except for the check whether there is one.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from sskt_edge.machine.device import CudaGpu
 
 _NO_DEVICE = ("cudaErrorNoDevice", "cudaErrorInsufficientDriver", "cudaErrorStubLibrary")
 _WHAT_TO_DO = {
-    "cudaErrorMemoryAllocation": "It is full: end other programs that use the GPU, or build for a smaller batch.",
-    "cudaErrorNoKernelImageForDevice": "The engine is of another kind of GPU: build it again on this machine.",
+    "cudaErrorMemoryAllocation": "The GPU is out of memory: close other programs, or build for a smaller batch.",
+    "cudaErrorNoKernelImageForDevice": "The engine was built for another kind of GPU: build it again on this machine.",
     "cudaErrorSystemDriverMismatch": "The driver was changed while it ran: restart the machine.",
 }
-_ELSE = "Start the program again; if it comes back, see what nvidia-smi (on Jetson: dmesg) says of the GPU."
+_ELSE = "Start the program again; if the error returns, see what nvidia-smi (on Jetson: dmesg) says about the GPU."
 
 
 def device() -> CudaGpu | None:
-    """The GPU that CUDA takes, or None where no GPU, or no driver that is new enough, answers.
+    """The GPU that CUDA uses; None if there is no GPU, or no driver that is new enough.
 
     Raises:
         MissingExtraError: cuda-bindings is not installed.
@@ -35,7 +35,7 @@ def device() -> CudaGpu | None:
     cudart = bindings()
     try:
         error, count = cudart.cudaGetDeviceCount()
-    except RuntimeError:  # cuda-bindings 12.8 where no driver is installed
+    except RuntimeError:  # raised by cuda-bindings 12.8 when no driver is installed
         return None
     if error.name in _NO_DEVICE or count == 0:
         return None
@@ -48,7 +48,7 @@ def device() -> CudaGpu | None:
 
 
 def need_device() -> CudaGpu:
-    """The GPU that CUDA takes.
+    """The GPU that CUDA uses.
 
     Raises:
         InputError: there is none, or the driver is too old.
@@ -63,7 +63,7 @@ def need_device() -> CudaGpu:
         why = "no NVIDIA driver answers. Run this on a machine with an NVIDIA GPU"
     elif int(driver.partition(".")[0]) < int(runtime.partition(".")[0]):
         why = (
-            f"the driver runs CUDA up to {driver}, cuda-bindings is made for CUDA {runtime}. "
+            f"the driver supports CUDA up to {driver}, but cuda-bindings is built for CUDA {runtime}. "
             f"pip install 'cuda-bindings<{int(driver.partition('.')[0]) + 1}', or install a newer driver"
         )
     else:
@@ -100,11 +100,11 @@ def bindings() -> ModuleType:
 
 
 def check(answer: tuple[Any, ...], doing: str) -> Any:
-    """What a call of cuda.bindings.runtime returned besides its error: None, a value, or a tuple of values.
+    """Check a call of cuda.bindings.runtime. Returns its result: None, a value, or a tuple of values.
 
     Args:
         answer: what the call returned: the error, then the values.
-        doing: what it was to do, for the message.
+        doing: what the call does, for the error message.
 
     Raises:
         WorkError: the call failed.
@@ -113,15 +113,15 @@ def check(answer: tuple[Any, ...], doing: str) -> Any:
     error, *values = answer
     if error != cudart.cudaError_t.cudaSuccess:
         said = cudart.cudaGetErrorString(error)[1].decode(errors="replace")
-        raise WorkError(f"CUDA failed at {doing}: {error.name}, {said}. {_WHAT_TO_DO.get(error.name, _ELSE)}")
+        raise WorkError(f"CUDA failed when {doing}: {error.name}, {said}. {_WHAT_TO_DO.get(error.name, _ELSE)}")
     return tuple(values) if len(values) > 1 else next(iter(values), None)
 
 
 class Stream:
-    """A queue of work for the GPU, of its own: it does not wait for the default stream.
+    """A separate queue of work for the GPU: it does not wait for the default stream.
 
     Attributes:
-        handle: its number, which is what TensorRT takes.
+        handle: its number, which TensorRT expects.
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class Stream:
         self.handle = int(self._stream)
 
     def copy_in(self, target: DeviceBuffer, source: PinnedBuffer, size: int) -> None:
-        """Queue a copy of the first `size` bytes to the GPU; leave `source` alone until synchronize()."""
+        """Queue a copy of the first `size` bytes to the GPU; do not change `source` before synchronize()."""
         kind = self._cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._copy(target.pointer, source.pointer, size, kind)
 
@@ -140,15 +140,15 @@ class Stream:
         self._copy(target.pointer, source.pointer, size, kind)
 
     def mark(self, event: Event) -> None:
-        """Queue `event` behind the work that is queued now."""
+        """Queue `event` after the work that is queued now."""
         check(self._cudart.cudaEventRecord(event.raw, self._stream), "queueing an event")
 
     def synchronize(self) -> None:
-        """Wait until everything queued is done; errors of queued work come out here."""
+        """Wait until all queued work is done; errors of queued work are raised here."""
         check(self._cudart.cudaStreamSynchronize(self._stream), "waiting for the GPU")
 
     def close(self) -> None:
-        """Give the stream back."""
+        """Destroy the stream."""
         check(self._cudart.cudaStreamDestroy(self._stream), "closing a stream")
 
     def _copy(self, target: int, source: int, size: int, kind: Any) -> None:
@@ -157,66 +157,66 @@ class Stream:
 
 
 class DeviceBuffer:
-    """`size` bytes of the GPU's memory.
+    """A block of `size` bytes in the GPU's memory.
 
     Attributes:
-        pointer: where they lie.
+        pointer: their address.
     """
 
     def __init__(self, size: int) -> None:
         self._cudart = bindings()
-        self.pointer = int(check(self._cudart.cudaMalloc(size), f"taking {size / 2**20:.1f} MiB on the GPU"))
+        self.pointer = int(check(self._cudart.cudaMalloc(size), f"allocating {size / 2**20:.1f} MiB on the GPU"))
 
     def close(self) -> None:
-        """Give the memory back."""
-        check(self._cudart.cudaFree(self.pointer), "giving memory of the GPU back")
+        """Free the memory."""
+        check(self._cudart.cudaFree(self.pointer), "freeing memory of the GPU")
 
 
 class PinnedBuffer:
-    """Page-locked memory of the host: the GPU copies from and to it without the processor.
+    """Page-locked memory of the host: the GPU copies from it and to it without the CPU.
 
     Attributes:
-        pointer: where it lies.
-        array: a view of it; nothing may use it, or a slice of it, after close().
+        pointer: its address.
+        array: a view of it; neither the view nor a slice of it may be used after close().
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         self._cudart = cudart = bindings()
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        doing = f"taking {size / 2**20:.1f} MiB of page-locked memory"
+        doing = f"allocating {size / 2**20:.1f} MiB of page-locked memory"
         self.pointer = int(check(cudart.cudaHostAlloc(size, cudart.cudaHostAllocDefault), doing))
         raw = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(self.pointer))
         self.array: npt.NDArray[Any] = raw.view(dtype).reshape(shape)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         del self.array
-        check(self._cudart.cudaFreeHost(self.pointer), "giving page-locked memory back")
+        check(self._cudart.cudaFreeHost(self.pointer), "freeing page-locked memory")
 
 
 class Event:
-    """A mark in a stream that carries the time at which the GPU came to it."""
+    """A mark in a stream that records the time at which the GPU reached it."""
 
     def __init__(self) -> None:
         self._cudart = bindings()
         self.raw = check(self._cudart.cudaEventCreate(), "making an event")
 
     def seconds_since(self, earlier: Event) -> float:
-        """The GPU's time from `earlier` to here; call it after synchronize()."""
+        """The seconds between `earlier` and this event on the GPU's clock; call it after synchronize()."""
         answer = self._cudart.cudaEventElapsedTime(earlier.raw, self.raw)
         return float(check(answer, "reading the GPU's clock")) / 1000
 
     def close(self) -> None:
-        """Give the event back."""
+        """Destroy the event."""
         check(self._cudart.cudaEventDestroy(self.raw), "closing an event")
 
 
 def _versions() -> tuple[str, str]:
-    """The newest CUDA of the driver, "0.0" where there is none, and the CUDA of the bindings: "12.6", "12.9"."""
+    """The newest CUDA of the driver ("0.0" without one) and the CUDA of the bindings, such as "12.6" and "12.9"."""
     cudart = bindings()
-    runtime = int(check(cudart.cudaRuntimeGetVersion(), "asking for CUDA"))
+    runtime = int(check(cudart.cudaRuntimeGetVersion(), "asking for CUDA's version"))
     try:
-        driver = int(check(cudart.cudaDriverGetVersion(), "asking for the driver"))
+        driver = int(check(cudart.cudaDriverGetVersion(), "asking for the driver's version"))
     except RuntimeError:  # as in device()
         driver = 0
     return _dotted(driver), _dotted(runtime)

@@ -14,7 +14,7 @@ from sskt_edge.common.packages import install_hint, version_of
 
 FlavourName = Literal["tensorrt", "tensorrt_rtx"]
 
-# The packages that bring the module, any of which tells its version without loading a gigabyte of libraries.
+# The packages that provide the module; their metadata give its version without loading a gigabyte of libraries.
 _PACKAGES: dict[FlavourName, tuple[str, ...]] = {
     "tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
     "tensorrt_rtx": ("tensorrt-rtx",),
@@ -34,7 +34,7 @@ class Flavour:
 
     Attributes:
         name: of its module.
-        version: as numbers, "10.3.0" or "1.7.1.116".
+        version: its numeric version, such as "10.3.0" or "1.7.1.116".
     """
 
     name: FlavourName
@@ -48,20 +48,20 @@ class Flavour:
         """The library, imported.
 
         Raises:
-            MissingExtraError: it does not load on this machine, or another version does.
+            MissingExtraError: it does not load on this machine, or a different version loads.
         """
         module = _import(self.name)
         loaded = _numbers(str(module.__version__))
         if loaded != self.version:
             raise MissingExtraError(
-                f"{self} is what its package says, but the module that loads is {loaded}: two installations "
+                f"The installed package says {self}, but the module that loads is {loaded}: two installations "
                 f"conflict. Remove one of them. {_INSTALL[self.name]}"
             )
         return module
 
 
 def installed() -> tuple[Flavour, ...]:
-    """Those that are here, of whatever version; one that tells its version only when imported is imported."""
+    """The installed libraries of any version. One that has no package metadata is imported to learn its version."""
     found = []
     for name in _PACKAGES:
         try:
@@ -72,7 +72,7 @@ def installed() -> tuple[Flavour, ...]:
 
 
 def choose(name: str | None = None) -> Flavour:
-    """The library called `name`; without one, TensorRT where it and a GPU are, else TensorRT for RTX.
+    """The library called `name`. Without a name: TensorRT if it is installed and a GPU is here, else TensorRT for RTX.
 
     Raises:
         InputError: no library has this name.
@@ -85,14 +85,14 @@ def choose(name: str | None = None) -> Flavour:
     oldest = _OLDEST[flavour.name]
     if numbers < oldest:
         raise MissingExtraError(
-            f"{flavour} is installed, sskt-edge needs {oldest[0]}.{oldest[1]} or newer. Upgrade it. "
+            f"{flavour} is installed, but sskt-edge needs {oldest[0]}.{oldest[1]} or newer. Upgrade it. "
             f"{_INSTALL[flavour.name]}"
         )
     return flavour
 
 
 def how_to_install() -> str:
-    """What brings each of them."""
+    """The command that installs each of them."""
     return " ".join(_INSTALL.values())
 
 
@@ -106,18 +106,18 @@ def _choose_for_this_machine() -> Flavour:
         return here["tensorrt"]
     if "tensorrt_rtx" not in here:
         raise MissingExtraError(
-            f"{here['tensorrt']} is installed, but it builds and runs only where a GPU answers, and none does. "
+            f"{here['tensorrt']} is installed, but it builds and runs only with a GPU, and no GPU answers here. "
             f"To build without one: {_INSTALL['tensorrt_rtx']}"
         )
     return here["tensorrt_rtx"]
 
 
 def _find(name: FlavourName) -> Flavour:
-    """The library, if it is here."""
+    """The library, if it is installed."""
     if find_spec(name) is None:
         raise MissingExtraError(f"This needs {_TITLES[name]}, which is not installed. {_INSTALL[name]}")
     told = next(filter(None, map(version_of, _PACKAGES[name])), None)
-    # JetPack's may come without the metadata of a package.
+    # JetPack's TensorRT may come without package metadata.
     version = told or str(_import(name).__version__)
     return Flavour(name, _numbers(version))
 
@@ -125,14 +125,14 @@ def _find(name: FlavourName) -> Flavour:
 def _import(name: FlavourName) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except (ImportError, OSError) as error:  # OSError: a library of its own that does not load
+    except (ImportError, OSError) as error:  # OSError: one of its shared libraries does not load
         raise MissingExtraError(
-            f"{_TITLES[name]} is here but does not load: {error}. Install it again. {_INSTALL[name]}"
+            f"{_TITLES[name]} is installed but does not load: {error}. Install it again. {_INSTALL[name]}"
         ) from error
 
 
 def _numbers(version: str) -> str:
-    """The numbers that a version begins with: of "10.14.1.48.post1", which is the packaging's, "10.14.1.48"."""
+    """The numeric part of a version: "10.14.1.48.post1", where "post1" is the packaging's, → "10.14.1.48"."""
     return ".".join(re.findall(r"\d+", (re.match(r"\d+(\.\d+)*", version) or [""])[0])) or "0"
 
 

@@ -1,4 +1,4 @@
-"""What TensorRT says: it takes one logger for a whole process, and tells nowhere else why a call failed."""
+"""TensorRT's logger: a process has only one, and it is the only place that says why a call failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def logger_of(trt: ModuleType) -> Any:
             self.lines: deque[str] = deque(maxlen=_KEPT)
 
         def log(self, severity: Any, msg: str) -> None:
-            # Called from C++, which ends the process if anything is raised here.
+            # This is called from C++: an exception here would end the process.
             if severity in bad:
                 self.lines.append(" ".join(msg.split()))
 

@@ -1,7 +1,7 @@
-"""An engine, given as bytes, run by TensorRT or TensorRT for RTX on a GPU.
+"""Run an engine, given as bytes, with TensorRT or TensorRT for RTX on a GPU.
 
-No GPU has run this in the project's own tests yet: they run it on a stand-in that computes on the processor, and check
-its use of the libraries against the names and arguments that these have.
+No GPU has run this in the project's own tests yet: they run it on a stand-in that computes on the CPU, and check every
+call against the names and arguments of the real libraries.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BUILD_AGAIN = "Build the engine again, on this machine and with the TensorRT th
 
 
 class _Form(NamedTuple):
-    """What an engine takes and gives."""
+    """The inputs and outputs of an engine."""
 
     input: str
     output: str
@@ -37,23 +37,23 @@ class _Form(NamedTuple):
 class TensorRtSession:
     """A network that takes uint8 [N,*shape] and gives float32 [N,classes], with a dynamic batch.
 
-    It takes all the memory that it needs when it is opened, and gives it back at close(), when it is dropped, or when a
-    call fails; after that it is closed. One thread at a time may use it.
+    It allocates all its memory when it is opened, and frees it at close(), when it is garbage-collected, or when a call
+    fails; after that it is closed. Only one thread at a time may use it.
 
     Args:
-        plan: the bytes of the engine. They are a program: pass none that is not your own or does not have the hash that
-            you expect.
-        shape: of one image, channels last: (S,S,3).
-        max_batch: more images than this are run in several batches.
-        flavour: the library to run it by.
-        precision: what the engine computes in, for the record.
+        plan: the bytes of the engine. They are a program: pass only an engine that you built or whose hash is the one
+            that you expect.
+        shape: the shape of one image, channels last: (S,S,3).
+        max_batch: the largest batch; more images are run in several batches.
+        flavour: the library that runs it.
+        precision: the precision that the engine computes in; it is only recorded.
         built_by: the library that built it, for the message if it does not load.
 
     Raises:
-        InputError: no GPU is here, or the engine does not take max_batch images at once.
+        InputError: there is no GPU, or the engine does not accept max_batch images at once.
         NetworkError: the engine's input or output has another form.
         MissingExtraError: the library or cuda-bindings is not installed.
-        WorkError: the engine is not for this library or this GPU, the GPU's memory is full, or CUDA fails otherwise.
+        WorkError: the engine does not fit this library or this GPU, the GPU's memory is full, or CUDA fails otherwise.
     """
 
     backend = "tensorrt"
@@ -78,7 +78,7 @@ class TensorRtSession:
             f"{gpu.driver}, CUDA {gpu.runtime}" + (f"; the engine was built by {built_by}" if built_by else "")
         )
         self._logger = logger_of(trt)
-        self._context: Any = None  # it keeps its engine, and that its runtime
+        self._context: Any = None  # it keeps its engine alive, and the engine its runtime
         self._owned = ExitStack()
         self._open = weakref.finalize(self, _give_back, self._owned)
         self._open.atexit = False  # the system does it then, and CUDA may be gone already
@@ -101,7 +101,7 @@ class TensorRtSession:
         return self.timed(images)[0]
 
     def timed(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], Phases]:
-        """uint8 [N,*shape] → float32 [N,classes], and the time that the GPU took for it, summed over the batches.
+        """uint8 [N,*shape] → float32 [N,classes], and the GPU's time for it, summed over the batches.
 
         Raises:
             DataError: images of another type or shape.
@@ -121,7 +121,7 @@ class TensorRtSession:
         return logits, Phases(*(sum(of_parts) for of_parts in zip(*phases, strict=True)))
 
     def close(self) -> None:
-        """Give the memory back; a closed session runs nothing more. Closing twice is allowed.
+        """Free the memory; a closed session cannot run any more. Closing twice is allowed.
 
         Raises:
             WorkError: CUDA fails.
@@ -134,7 +134,7 @@ class TensorRtSession:
         self._logger.lines.clear()
         try:
             runtime = trt.Runtime(self._logger)
-        except TypeError as error:  # how pybind11 says that the library made none
+        except TypeError as error:  # pybind11 raises this when the library returned no object
             raise self._failure("starting", "Check the driver, and install TensorRT again") from error
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
@@ -144,12 +144,12 @@ class TensorRtSession:
     def _prepare(self, engine: Any) -> None:
         if self._form.largest < self.max_batch:
             raise InputError(
-                f"The engine takes up to {self._form.largest} images at once, max_batch is {self.max_batch}. "
-                "Ask for fewer, or build it again with that batch."
+                f"The engine accepts up to {self._form.largest} images at once, but max_batch is {self.max_batch}. "
+                "Lower max_batch, or build the engine again with that batch."
             )
         self._context = engine.create_execution_context()
         if self._context is None:
-            raise self._failure("preparing the engine", "End other programs that use the GPU's memory")
+            raise self._failure("preparing the engine", "Close other programs that use the GPU's memory")
 
     def _take_memory(self) -> None:
         images = (self._form.largest, *self.shape)
@@ -161,15 +161,15 @@ class TensorRtSession:
         self._logits = own(closing(PinnedBuffer(logits, np.float32)))
         self._input = own(closing(DeviceBuffer(self._images.array.nbytes)))
         self._output = own(closing(DeviceBuffer(self._logits.array.nbytes)))
-        # The first thing done at the end: the GPU may still be at work on what is given back then.
+        # This is the first step of closing: the GPU may still be using the memory that is freed next.
         self._owned.callback(self._stream.synchronize)
         for name, buffer in ((self._form.input, self._input), (self._form.output, self._output)):
             if not self._context.set_tensor_address(name, buffer.pointer):
-                raise self._failure(f"giving '{name}' its memory", _BUILD_AGAIN)
+                raise self._failure(f"binding the memory of '{name}'", _BUILD_AGAIN)
         self._batch = 0
 
     def _run(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], Phases]:
-        """At most max_batch images; black ones fill up what the engine's smallest batch lacks."""
+        """Run at most max_batch images; black images pad a batch that is below the engine's smallest."""
         batch = max(len(images), self._form.smallest)
         try:
             self._set_batch(batch)
@@ -191,11 +191,11 @@ class TensorRtSession:
             raise self._failure(f"setting a batch of {batch}", _BUILD_AGAIN)
         answer = tuple(self._context.get_tensor_shape(self._form.output))
         if answer != (batch, self._form.classes):
-            raise self._failure(f"setting a batch of {batch}, to which {list(answer)} logits belong", _BUILD_AGAIN)
+            raise self._failure(f"setting a batch of {batch}, which gives logits {list(answer)}", _BUILD_AGAIN)
         self._batch = batch
 
     def _queue(self, batch: int) -> None:
-        """Copy in, compute, copy out, with an event before, between and behind; nothing is waited for."""
+        """Queue copy in, compute and copy out, with events around each; do not wait."""
         stream, (start, copied, computed, end) = self._stream, self._events
         stream.mark(start)
         stream.copy_in(self._input, self._images, self._images.array[:batch].nbytes)
@@ -207,24 +207,24 @@ class TensorRtSession:
         stream.mark(end)
 
     def _failure(self, doing: str, what_to_do: str) -> WorkError:
-        said = "; ".join(self._logger.lines) or "it does not say why"
+        said = "; ".join(self._logger.lines) or "it gave no reason"
         self._logger.lines.clear()
-        return WorkError(f"TensorRT failed at {doing}: {said}. {self._met}. {what_to_do}.")
+        return WorkError(f"TensorRT failed when {doing}: {said}. {self._met}. {what_to_do}.")
 
     def _abandon(self) -> None:
-        """Close after an error, which is the one to tell: after some of them CUDA refuses everything."""
+        """Close after an error, and ignore further ones: after some errors CUDA refuses every call."""
         with suppress(WorkError):
             self.close()
 
 
 def _give_back(owned: ExitStack) -> None:
-    """Close what a session held that was dropped, when there is nobody to tell an error."""
+    """Free what a garbage-collected session held; errors are ignored, since no caller is left to see them."""
     with suppress(WorkError):
         owned.close()
 
 
 def _form_of(trt: ModuleType, engine: Any, shape: tuple[int, ...]) -> _Form:
-    """What the engine takes and gives, if it has the one form that a session takes."""
+    """The engine's inputs and outputs, if they have the form that a session expects."""
     names = [engine.get_tensor_name(number) for number in range(engine.num_io_tensors)]
     inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
     outputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]

@@ -1,4 +1,4 @@
-"""The sidecar of an engine says what it was built from, by which library, and for which machine."""
+"""An engine's sidecar file says what the engine was built from, by which library, and for which machine."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _MAX_BYTES = 1 << 16
 
 
 class Sidecar(BaseModel):
-    """The facts of one engine. It is a file of its own, since other loaders take nothing but the plan itself.
+    """The facts about one engine, in a separate file, since other loaders accept only the plan itself.
 
     Attributes:
         flavour: the library's module.
         version: the library's version.
-        gpu: the one model that the engine runs on; None where it is not bound to one.
-        compute_capabilities: those that the engine was built for; none says the library's own choice.
+        gpu: the GPU model that the engine is bound to; None if it is not bound to one.
+        compute_capabilities: those that the engine was built for; empty if the library chose.
         network: the precision, by its name in the manifest.
-        batch: the smallest, the best and the largest batch of its profile.
-        shape: of one image, channels last: (S,S,3).
+        batch: the smallest, the optimal and the largest batch of its profile.
+        shape: the shape of one image, channels last: (S,S,3).
         tf32: whether fp32 may be computed in TF32.
-        onnx_sha256: of the file that it was built from.
-        plan_sha256: of the engine.
-        created: when.
-        tool_version: of sskt-edge.
-        platform: system and processor, "linux-x86_64".
+        onnx_sha256: the hash of the file that it was built from.
+        plan_sha256: the hash of the engine.
+        created: the time of the build.
+        tool_version: the version of sskt-edge.
+        platform: the system and processor, such as "linux-x86_64".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,18 +63,19 @@ class Sidecar(BaseModel):
 
 
 def parse(content: bytes, rebuild: str = "sskt-edge export BUNDLE --trt") -> Sidecar:
-    """The content of a sidecar's file → Sidecar.
+    """The content of a sidecar file → Sidecar.
 
     Args:
-        content: of the file.
+        content: the bytes of the file.
         rebuild: the command that builds the engine again.
 
     Raises:
-        BundleError: too large, not JSON, of a newer schema, or a key missing, unknown or with a wrong value.
+        BundleError: it is too large, is not JSON or has a newer schema; or a key is missing, unknown or has a wrong
+            value.
     """
     again = f"Build the engine again: {rebuild}"
     if len(content) > _MAX_BYTES:
-        raise BundleError(f"The engine's sidecar is not a file of sskt-edge: it has {len(content)} bytes. {again}")
+        raise BundleError(f"The engine's sidecar was not written by sskt-edge: it has {len(content)} bytes. {again}")
     try:
         raw = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -94,25 +95,25 @@ def parse(content: bytes, rebuild: str = "sskt-edge export BUNDLE --trt") -> Sid
 
 
 def _of_version_1(raw: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 of the schema had the height and the width of images in place of a shape; → today's."""
+    """Convert from version 1 of the schema, which had the height and width of images in place of a shape."""
     others = {name: value for name, value in raw.items() if name not in ("height", "width")}
     return {**others, "schema_version": SCHEMA_VERSION, "shape": [raw.get("height"), raw.get("width"), 3]}
 
 
 def this_platform() -> str:
-    """System and processor of this machine, "linux-x86_64"."""
+    """The system and processor of this machine, such as "linux-x86_64"."""
     return f"{platform.system()}-{platform.machine()}".lower()
 
 
 def differences(sidecar: Sidecar, flavour: Flavour, gpu: CudaGpu | None) -> list[str]:
-    """What of an engine does not match this machine, a sentence each; none says that it may be loaded.
+    """One sentence for each way in which an engine does not match this machine; it may be loaded if there are none.
 
-    Without a GPU only an engine that is bound to one differs: whether another could run, nothing here can tell.
+    Without a GPU only an engine that is bound to a GPU differs: for the others there is nothing to compare with.
     """
     built, here = Flavour(sidecar.flavour, sidecar.version), str(flavour)
     found = []
     if built != flavour:
-        found.append(f"It was built by {built}; here is {here}, and an engine fits one version only.")
+        found.append(f"It was built by {built}, but {here} is installed here; an engine fits one version only.")
     if sidecar.platform != this_platform():
         found.append(f"It was built on {sidecar.platform}; this is {this_platform()}.")
     if sidecar.gpu is not None and (gpu is None or gpu.name != sidecar.gpu):
@@ -126,6 +127,6 @@ def differences(sidecar: Sidecar, flavour: Flavour, gpu: CudaGpu | None) -> list
 def _runs_on(sidecar: Sidecar, capability: str) -> bool:
     if sidecar.compute_capabilities:
         return capability in sidecar.compute_capabilities
-    # Left to itself TensorRT for RTX builds for Ampere and later. Not every later GPU is in the vendor's list, but the
-    # list grows; a GPU that is not refuses the engine when it is loaded.
+    # By default TensorRT for RTX builds for Ampere and later. Not every later GPU is in the vendor's list yet; a GPU
+    # that is not in it refuses the engine when it is loaded.
     return int(capability.partition(".")[0]) >= 8

@@ -1,4 +1,4 @@
-"""Which engines this user built on this machine: to load an engine is to run it, so others are not loaded unasked."""
+"""The list of engines that this user built here. Loading an engine runs it, so others are loaded only on request."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def list_path() -> Path:
-    """The list: a SHA-256 a line, in the user's state folder."""
+    """The file of the list, one SHA-256 per line, in the user's state folder."""
     return user_state_path("sskt-edge", appauthor=False) / "own-engines.txt"
 
 
 def remember(plan_sha256: str, progress: Progress = QUIET) -> None:
-    """Put an engine, by the SHA-256 of its plan, on the list.
+    """Add an engine, by the SHA-256 of its plan, to the list.
 
     Raises:
         InputError: this is not a SHA-256, or the list is broken.
-        StorageError: the folder does not take the list.
+        StorageError: the list cannot be written.
     """
     if _SHA256.fullmatch(plan_sha256) is None:
         raise InputError(f"The SHA-256 of an engine: got '{plan_sha256}', expected 64 hexadecimal digits.")
@@ -46,7 +46,7 @@ def is_own(plan_sha256: str) -> bool:
 
 
 def _read(path: Path) -> list[str]:
-    """The list, checked as a whole: of a broken one nothing is trusted."""
+    """Read the list and check all of it: nothing in a broken list is trusted."""
     try:
         lines = read_regular(path).decode("ascii").splitlines()
     except FileNotFoundError:
@@ -61,6 +61,6 @@ def _read(path: Path) -> list[str]:
 
 def _broken(path: Path, why: str) -> InputError:
     return InputError(
-        f"The list of engines that were built here, '{path}', cannot be read: {why}. Remove it; engines that stood on "
-        "it are then built again."
+        f"The list of engines that were built here, '{path}', cannot be read: {why}. Remove it; the engines that it "
+        "listed are then built again."
     )

@@ -1,4 +1,4 @@
-"""Which TensorRT is installed, and with which CUDA it runs."""
+"""Which TensorRT is installed, and which CUDA it uses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def versions(flavour: Flavour) -> dict[str, str]:
 
 
 def providers() -> tuple[str, ...]:
-    """CUDA, where a TensorRT is installed, whether a GPU answers or not.
+    """CUDA if a TensorRT is installed, even if no GPU answers.
 
     Raises:
         MissingExtraError: none is installed.

@@ -90,7 +90,7 @@ def test_a_network_of_another_form_is_refused(content: object) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\x08\x0a"], ids=["empty", "no graph"])
 def test_what_onnxruntime_does_not_take_is_one_line(content: bytes) -> None:
-    with pytest.raises(NetworkError, match=r"ONNX Runtime does not take the network: .") as caught:
+    with pytest.raises(NetworkError, match=r"ONNX Runtime does not support the network: .") as caught:
         open_tiny(content)
     assert "\n" not in str(caught.value)
 
@@ -114,7 +114,7 @@ def test_an_unknown_provider_lists_those_known() -> None:
 
 @pytest.mark.skipif(HAS_CUDA, reason="this onnxruntime has CUDA")
 def test_an_absent_provider_lists_those_present() -> None:
-    with pytest.raises(MissingExtraError, match=r"it has: .*CPUExecutionProvider.*sskt-edge\[gpu\]"):
+    with pytest.raises(MissingExtraError, match=r"available: .*CPUExecutionProvider.*sskt-edge\[gpu\]"):
         open_tiny(provider="cuda")
 
 
@@ -210,6 +210,6 @@ def test_external_data_is_refused_though_onnxruntime_would_read_it(
 def test_bytes_are_never_read_as_onnxruntimes_own_format() -> None:
     """Bytes 4 to 8 mark that format; this is a protobuf message too, with them inside a text."""
     body = b"??ORTM" + b"\0" * 40
-    with pytest.raises(NetworkError, match="does not take the network") as caught:
+    with pytest.raises(NetworkError, match="does not support the network") as caught:
         open_tiny(b"\x32" + struct.pack("B", len(body)) + body)
     assert "ORT model" not in str(caught.value)

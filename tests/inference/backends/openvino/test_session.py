@@ -109,7 +109,7 @@ def test_a_network_without_an_input_is_refused() -> None:
 
 
 def test_what_openvino_does_not_take_is_one_line() -> None:
-    with pytest.raises(NetworkError, match=r"OpenVINO does not take the network: .*NoSuchOperator") as caught:
+    with pytest.raises(NetworkError, match=r"OpenVINO does not support the network: .*NoSuchOperator") as caught:
         open_tiny(unknown_operator())
     assert "\n" not in str(caught.value)
     assert ".cpp" not in str(caught.value)

@@ -96,7 +96,7 @@ def test_turing_takes_fp16_only() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
-    [(["6.1"], r"capability '6\.1'\. Known: 7\.5, 8\.0, 8\.6"), (["sm86"], r"got 'sm86', expected one as '8\.6'")],
+    [(["6.1"], r"capability '6\.1'\. Known: 7\.5, 8\.0, 8\.6"), (["sm86"], r"got 'sm86', expected .*'8\.6'")],
 )
 def test_a_compute_capability_that_it_does_not_know_is_refused(wanted: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said):
@@ -145,7 +145,7 @@ def test_names_of_any_letters_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         pytest.param(lambda: quantised(3), r"QuantizeLinear 'block/quantise' at node 2 .*zero point", id="zero of 3"),
         pytest.param(lambda: quantised(128, "uint8"), r"QuantizeLinear 'block/quantise' at node 2", id="uint8 of 128"),
-        pytest.param(lambda: quantised(0, "uint8"), r"zero point of uint8, which it would compute as int8", id="uint8"),
+        pytest.param(lambda: quantised(0, "uint8"), r"uint8 zero point, which it would compute as int8", id="uint8"),
         pytest.param(
             lambda: network(node("Transpose", ["images"], ["middle"], "early", perm=[0, 3, 1, 2])),
             r"Transpose 'early' at node 3 .*first input has type UInt8",
@@ -173,7 +173,7 @@ def test_a_file_with_data_outside_is_refused() -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load_from_string(network())
     onnx.external_data_helper.set_external_data(model.graph.initializer[0], "/etc/hostname")
-    with pytest.raises(BundleError, match="data outside of the file"):
+    with pytest.raises(BundleError, match="data outside the file"):
         build(model.SerializeToString())
 
 
@@ -188,7 +188,7 @@ def test_a_crash_of_native_code_is_an_error_with_the_last_lines() -> None:
 def test_a_process_that_the_system_kills_says_so() -> None:
     killer = threading.Thread(target=lambda: os.kill(builder_of(os.getpid()), signal.SIGKILL))
     killer.start()
-    with pytest.raises(WorkError, match=r"by signal SIGKILL\. The system does so where memory runs out"):
+    with pytest.raises(WorkError, match=r"by signal SIGKILL\. The system does this when memory runs out"):
         build(network())
     killer.join()
 
@@ -259,7 +259,7 @@ def test_modules_in_the_current_folder_are_not_taken(tmp_path: Path, monkeypatch
 
 
 def test_another_version_than_the_one_that_loads_is_refused() -> None:
-    with pytest.raises(MissingExtraError, match=r"1\.0\.0 is what its package says, but the module that loads is 1\."):
+    with pytest.raises(MissingExtraError, match=r"1\.0\.0, but the module that loads is 1\."):
         build(network(), flavour=Flavour("tensorrt_rtx", "1.0.0"))
 
 

@@ -35,7 +35,7 @@ def test_the_device_is_what_cuda_says_it_is() -> None:
 
 
 def test_an_error_of_the_real_bindings_has_its_name_and_what_it_was_to_do() -> None:
-    with pytest.raises(WorkError, match=r"^CUDA failed at x: cudaErrorInvalidValue, invalid argument\. .*nvidia-smi"):
+    with pytest.raises(WorkError, match=r"^CUDA failed when x: cudaErrorInvalidValue, invalid argument\. .*nvidia-smi"):
         cuda.check((cudart.cudaError_t.cudaErrorInvalidValue, None), "x")
 
 
@@ -48,7 +48,7 @@ def test_what_succeeds_gives_its_values(answer: tuple[object, ...], value: objec
 
 def test_a_full_gpu_says_what_to_do(gpu: SimulatedGpu) -> None:
     gpu.fail["cudaMalloc"] = "cudaErrorMemoryAllocation"
-    with pytest.raises(WorkError, match=r"taking 3\.0 MiB on the GPU: cudaErrorMemoryAllocation.*It is full: end"):
+    with pytest.raises(WorkError, match=r"3\.0 MiB on the GPU: cudaErrorMemoryAllocation.*The GPU is out of memory"):
         DeviceBuffer(3 * 2**20)
 
 
@@ -87,7 +87,7 @@ def test_bindings_that_raise_where_no_driver_is_are_understood(
     ("driver", "said"),
     [
         (0, "no NVIDIA driver answers"),
-        (12060, r"runs CUDA up to 12\.6, cuda-bindings is made for CUDA 13\.5\. pip install 'cuda-bindings<13'"),
+        (12060, r"CUDA up to 12\.6, but cuda-bindings is built for CUDA 13\.5\. pip install 'cuda-bindings<13'"),
         (13000, "the driver shows no GPU.*CUDA_VISIBLE_DEVICES"),
     ],
 )

@@ -25,7 +25,7 @@ NAMES_OF_CALLS = {
     "Runtime": "starting",
     "deserialize_cuda_engine": "loading the engine",
     "create_execution_context": "preparing the engine",
-    "set_tensor_address": "giving 'images' its memory",
+    "set_tensor_address": "binding the memory of 'images'",
     "set_input_shape": "setting a batch of 3",
     "execute_async_v3": "running a batch of 3",
 }
@@ -168,7 +168,7 @@ def test_whatever_call_of_cuda_fails_at_opening_the_memory_is_given_back(simulat
         with pytest.MonkeyPatch.context() as patch:
             other = simulate(patch)
             other.gpu.fail[number] = "cudaErrorUnknown"
-            with pytest.raises(WorkError, match=r"CUDA failed at .*cudaErrorUnknown"):
+            with pytest.raises(WorkError, match=r"CUDA failed when .*cudaErrorUnknown"):
                 open_tiny(other)
             assert other.gpu.calls[number] == name
             assert other.gpu.held() == 0, f"call {number}, {name}"
@@ -183,7 +183,7 @@ def test_whatever_call_of_cuda_fails_in_a_run_the_session_closes(simulated: Simu
             other = simulate(patch)
             broken = open_tiny(other)
             other.gpu.fail[number] = "cudaErrorUnknown"
-            with pytest.raises(WorkError, match=r"CUDA failed at .*cudaErrorUnknown"):
+            with pytest.raises(WorkError, match=r"CUDA failed when .*cudaErrorUnknown"):
                 broken.run(images(MAX + 1))
             assert other.gpu.calls[number] == name
             assert other.gpu.held() == 0, f"call {number}, {name}"
@@ -208,7 +208,7 @@ def test_each_refusal_of_tensorrt_tells_what_its_log_said_and_who_met(call: str,
     with pytest.raises(WorkError) as caught:
         open_tiny(simulated, built_by=Flavour("tensorrt", "10.3.0")).run(images(3))
     assert str(caught.value).startswith(
-        f"TensorRT failed at {NAMES_OF_CALLS[call]}: Error Code 1: {call} was refused. "
+        f"TensorRT failed when {NAMES_OF_CALLS[call]}: Error Code 1: {call} was refused. "
         "Here: TensorRT for RTX 1.7.1.116, 'Simulated' of compute capability 8.7, a driver for CUDA up to 13.0, "
         "CUDA 13.5; the engine was built by TensorRT 10.3.0. "
     )
@@ -240,7 +240,7 @@ def test_a_session_does_not_tell_the_error_of_another(simulated: SimulatedTensor
 
 def test_a_shape_of_the_answer_that_does_not_belong_is_an_error(simulated: SimulatedTensorRt) -> None:
     simulated.different["context.get_tensor_shape"] = trt.Dims([2, 7])
-    with pytest.raises(WorkError, match=r"setting a batch of 2, to which \[2, 7\] logits belong: it does not say why"):
+    with pytest.raises(WorkError, match=r"setting a batch of 2, which gives logits \[2, 7\]: it gave no reason"):
         open_tiny(simulated).run(images(2))
 
 
@@ -272,7 +272,7 @@ def test_an_engine_without_a_range_of_batches_is_refused(simulated: SimulatedTen
 
 
 def test_more_images_at_once_than_the_engine_takes_are_refused(simulated: SimulatedTensorRt) -> None:
-    with pytest.raises(InputError, match=r"takes up to 4 images at once, max_batch is 5\."):
+    with pytest.raises(InputError, match=r"up to 4 images at once, but max_batch is 5"):
         open_tiny(simulated, max_batch=5)
     assert simulated.gpu.held() == 0
 
