@@ -1,1 +1,1 @@
-"""Every target, source, data set, input, backend, task and method that there is: one entry each, and nothing heavy."""
+"""All targets, sources, data sets, inputs, backends, tasks and methods: one entry each, without heavy imports."""

@@ -1,6 +1,6 @@
-"""The libraries that run an exported network, and what each runs on. `load` gives a `inference.backend.Backend`.
+"""The libraries that run an exported network, and what each runs on. `load` returns an `inference.backend.Backend`.
 
-A new backend is an entry here, and a folder of its own in inference/backends/.
+A new backend needs an entry here and a folder of its own in inference/backends/.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Literal
 from sskt_edge.catalogue.entry import Entry
 
 ON_CPU, ON_GPU = 1e-4, 1e-3
-"""Largest difference of an fp32 logit. Measured on CPUs: 1e-6 to 1e-5 of the largest. A GPU sums in another order."""
+"""Largest allowed fp32 difference, as a share of the largest logit. Measured on CPUs: 1e-6 to 1e-5.
+
+A GPU sums in another order."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,10 @@ class Provider:
     """What a backend runs on.
 
     Attributes:
-        name: as a user asks for it, "cpu".
-        title: of the backend on it, for a reader.
-        takes: the precisions of a bundle that it is given unasked.
-        fp32_difference: the largest difference of a logit in fp32, as a share of the largest logit.
+        name: its name in options, such as "cpu".
+        title: the backend on this provider, for a reader.
+        takes: the precisions of a bundle that it runs by default.
+        fp32_difference: the largest allowed difference of a logit in fp32, as a share of the largest logit.
     """
 
     name: str
@@ -33,14 +35,14 @@ class Provider:
 
 @dataclass(frozen=True, kw_only=True)
 class BackendEntry(Entry):
-    """A library.
+    """A library that runs networks.
 
     Attributes:
         title: its name for a reader.
-        providers: what it runs on, the one that is there everywhere first.
-        runs_files: it runs the ONNX files of a bundle; else engines that are built from them.
-        source_engines: how sources may be run by it: each precision to compute in, and the provider to do it on, "" for
-            that of the training's device.
+        providers: what it runs on; the first one is available everywhere.
+        runs_files: whether it runs the ONNX files of a bundle, rather than engines that are built from them.
+        source_engines: how it may run sources: each precision to compute in, with the provider to run on; "" stands for
+            the provider of the training device.
     """
 
     title: str
@@ -50,7 +52,7 @@ class BackendEntry(Entry):
 
 
 _FOLDER = "sskt_edge.inference.backends"
-# The first provider of the first backend is the one that every export is judged by.
+# Every export is judged by the first provider of the first backend.
 BACKENDS: dict[str, BackendEntry] = {
     one.name: one
     for one in (
@@ -63,8 +65,8 @@ BACKENDS: dict[str, BackendEntry] = {
             providers=(
                 Provider("cpu", "ONNX Runtime on the CPU", ("fp32", "fp16", "int8", "int8-cpu"), ON_CPU),
                 Provider("cuda", "ONNX Runtime on CUDA", ("fp32", "fp16"), ON_GPU),
-                # No fp32: this provider has no switch for TF32, so its answers prove nothing of fp32. Where it is asked
-                # for by name, it may be out of tolerance.
+                # No fp32: this provider cannot switch TF32 off, so its logits prove nothing about fp32. If requested by
+                # name, it may be out of tolerance.
                 Provider("tensorrt", "ONNX Runtime on TensorRT", ("fp16", "int8"), ON_GPU),
             ),
             source_engines=(("fp32", ""), ("fp32", "tensorrt")),
@@ -93,7 +95,7 @@ BACKENDS: dict[str, BackendEntry] = {
 
 
 def fp32_differences() -> dict[str, float]:
-    """Backend and provider, "onnxruntime_cpu" → the largest difference of an fp32 logit that is allowed."""
+    """Backend and provider, such as "onnxruntime_cpu" → the largest allowed difference of an fp32 logit."""
     return {
         f"{entry.name}_{provider.name}": provider.fp32_difference
         for entry in BACKENDS.values()

@@ -13,10 +13,10 @@ class DataSetEntry(Entry):
 
     Attributes:
         input: the kind of its items, an entry of `catalogue.inputs`.
-        size: that a target's input has if the recipe gives none.
-        own_files: `data.root` names the user's own files, which must be there; else it is where a download goes, or
-            is not used.
-        unlabelled: the set has unlabelled images of its own, which `data.unlabelled` calls by this word.
+        size: the size of a target's input if the recipe gives none.
+        own_files: whether `data.root` names the user's own files, which must exist; if not, it is the folder for a
+            download, or is not used.
+        unlabelled: the value of `data.unlabelled` that selects the set's own unlabelled images, if it has some.
         tasks: what its labels can mean.
     """
 
@@ -28,7 +28,7 @@ class DataSetEntry(Entry):
 
     @property
     def holds_images(self) -> bool:
-        """Its items are images: what only images have, such as near copies, can be looked for."""
+        """Whether its items are images, so that checks for images only, such as near copies, apply."""
         return self.input == "image"
 
 
@@ -44,7 +44,7 @@ DATA_SETS: dict[str, DataSetEntry] = {
         ),
         DataSetEntry(
             "table",
-            "your images: a CSV or Parquet file with a column of paths and one of classes, or one column a class",
+            "your images: a CSV or Parquet file with a column of paths and one of classes, or one column per class",
             "sskt_edge.data.table:open_table",
             size=96,
             own_files=True,

@@ -1,4 +1,4 @@
-"""One thing that a recipe may name, and where its code is."""
+"""One thing that a recipe can name, and where its code is."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """Known without importing anything heavy.
+    """An entry of the catalogue, known without importing anything heavy.
 
     Attributes:
         name: what a recipe calls it.
         description: one line for `sskt-edge networks` and for messages.
-        code: where it is, "package.module:attribute".
-        extras: of sskt-edge, that bring the packages it needs beyond those of the verb.
+        code: where its code is, "package.module:attribute".
+        extras: the extras of sskt-edge that install the packages it needs in addition to those of the verb.
     """
 
     name: str

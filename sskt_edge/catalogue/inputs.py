@@ -1,4 +1,4 @@
-"""The kinds of input: what one item of a data set is, and how a network is shown it."""
+"""The kinds of input: what one item of a data set is, and how it is fed to a network."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class InputEntry(Entry):
     A data set's entry names the kind of its items, and a bundle's manifest that of its network.
 
     Attributes:
-        files: where the `images.read.FileReader` of its files is, "package.module:attribute"; "" if none are read, so
-            that eval takes the golden set alone, predict takes nothing, and bench does not time the reading.
+        files: where the `images.read.FileReader` of its files is, "package.module:attribute"; "" if its files cannot be
+            read: then eval uses only the golden set, predict is not available, and bench does not time reading.
     """
 
     files: str = ""
 
     def file_reader(self) -> Any:
-        """The reader of its files; None if none are read."""
+        """The reader of its files; None if its files cannot be read."""
         return loaded(self.files) if self.files else None
 
 

@@ -1,7 +1,7 @@
-"""What a target can learn from what.
+"""The training methods.
 
-The code of a method is a function that gives a `methods.learner.Learner`; see there for its arguments. The model of its
-table [method] is a `recipe.method.MethodOptions`.
+The code of a method is a function that returns a `methods.learner.Learner`; see there for its arguments. The model of
+its table [method] is a `recipe.method.MethodOptions`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ METHODS: dict[str, OptionsEntry] = {
     for entry in (
         OptionsEntry(
             "sskt",
-            "branches of the target learn to repeat what the sources say of every view",
+            "branches of the target learn to predict the soft labels of the sources for every view",
             "sskt_edge.methods.sskt.learner:sskt_learner",
             options="sskt_edge.methods.sskt.options:SsktOptions",
         ),
         OptionsEntry(
             "scratch",
-            "the same training without sources, to compare with",
+            "the same training without sources, for comparison",
             "sskt_edge.methods.scratch.learner:scratch_learner",
             options="sskt_edge.methods.scratch.options:ScratchOptions",
         ),

@@ -1,7 +1,7 @@
-"""Optimizers, and how the learning rate changes.
+"""The optimizers and the learning-rate schedules.
 
-The code of an optimizer is a function (options, parameters, fused) → torch.optim.Optimizer; that of a schedule is a
-class made of (options, lr), a `training.schedules.schedule.Schedule`.
+The code of an optimizer is a function (options, parameters, fused) → torch.optim.Optimizer. The code of a schedule is a
+class that is constructed from (options, lr), a `training.schedules.schedule.Schedule`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a source is shown a view of an image."""
+"""The ways to show a view of an image to a source."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sskt_edge.catalogue.entry import Entry
 
 @dataclass(frozen=True)
 class SourceViewEntry(Entry):
-    """A way to show a source a view.
+    """A way to show a view to a source.
 
     Its code is a function (input_size, own_size, target_size) → `sources.views.source_view.SourceView`.
 
     Attributes:
-        inputs: the kinds of input of which it shows a source something, entries of `catalogue.inputs`.
+        inputs: the kinds of input that it can show to a source, entries of `catalogue.inputs`.
     """
 
     inputs: tuple[str, ...] = ("image",)

@@ -1,4 +1,4 @@
-"""Where heavy networks come from: the first word of a source's `model`, as in "torchvision/resnet50"."""
+"""Where heavy networks come from: the part of a source's `model` before the slash, as in "torchvision/resnet50"."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class SourceEntry(Entry):
     """A kind of source; its code is a function (SourceOptions, torch.device) → `sources.source.Source`.
 
     Attributes:
-        names: the networks that stand behind the slash; None for any.
-        is_path: what stands there is a path, of a folder or of a file.
-        serves: which of the keys "weights" and "checkpoint" it takes; a kind that takes neither has its own weights.
+        names: the networks that may follow the slash; None for any.
+        is_path: the part after the slash is the path of a folder or a file.
+        serves: which of the keys "weights" and "checkpoint" it accepts; a kind with neither brings its own weights.
     """
 
     names: tuple[str, ...] | None = None
@@ -23,7 +23,7 @@ class SourceEntry(Entry):
 
     @property
     def written(self) -> str:
-        """As a recipe has it: "timm/<name>", "run/<path>", "package/efficientnet_lite0"."""
+        """The form of `model` in a recipe: "timm/<name>", "run/<path>", "package/efficientnet_lite0"."""
         if self.names is not None and len(self.names) == 1:
             return f"{self.name}/{self.names[0]}"
         return f"{self.name}/{'<path>' if self.is_path else '<name>'}"
@@ -62,8 +62,8 @@ SOURCES: dict[str, SourceEntry] = {
         SourceEntry("run", "a network that was trained here", "sskt_edge.sources.from_run:open_run", is_path=True),
         SourceEntry(
             "onnx",
-            "any classifier as an ONNX file: uint8 NHWC as it is, float NCHW with mean and std; "
-            "a Softmax at its end is cut off, a Sigmoid is refused",
+            "any classifier as an ONNX file: uint8 NHWC without preprocessing, or float NCHW with mean and std; "
+            "a final Softmax is removed, a final Sigmoid is refused",
             "sskt_edge.sources.from_onnx:open_onnx",
             is_path=True,
         ),

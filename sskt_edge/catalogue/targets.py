@@ -9,12 +9,12 @@ from sskt_edge.catalogue.entry import Entry
 
 @dataclass(frozen=True)
 class TargetEntry(Entry):
-    """A target; its code is a function without arguments that gives a `targets.spec.TargetSpec`.
+    """A target; its code is a function without arguments that returns a `targets.spec.TargetSpec`.
 
     Attributes:
-        inputs: the kinds of input that it takes, entries of `catalogue.inputs`.
+        inputs: the kinds of input that it accepts, entries of `catalogue.inputs`.
         smallest: the smallest size of an image that leaves every stage at least one pixel to work on.
-        size: that `recipe new` proposes; None: by the images.
+        size: the size that `recipe new` proposes; None if it depends on the images.
     """
 
     inputs: tuple[str, ...] = ("image",)
@@ -23,12 +23,12 @@ class TargetEntry(Entry):
 
 
 def _cifar(depth: int, parameters: str) -> TargetEntry:
-    what = f"{parameters} parameters; for images of 8 pixels and more; stages: the three of its blocks"
+    what = f"{parameters} parameters; for images from 8 pixels; stages: its three groups of blocks"
     return TargetEntry(f"resnet{depth}", what, f"sskt_edge.targets.resnet_cifar:resnet{depth}", smallest=8, size=None)
 
 
 def _torchvision(name: str, parameters: str, stages: str) -> TargetEntry:
-    what = f"{parameters} parameters; from 32 pixels; torchvision weights; stages: {stages}"
+    what = f"{parameters} parameters; for images from 32 pixels; torchvision weights; stages: {stages}"
     return TargetEntry(name, what, f"sskt_edge.targets.from_torchvision:{name}")
 
 

@@ -1,1 +1,1 @@
-"""The command line: one short file a verb."""
+"""The command line, with one short file per verb."""

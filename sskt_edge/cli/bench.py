@@ -1,4 +1,4 @@
-"""sskt-edge bench: how fast does a bundle answer on this machine?"""
+"""sskt-edge bench: measure how fast a bundle runs on this machine."""
 
 from __future__ import annotations
 
@@ -13,42 +13,46 @@ from sskt_edge.cli.output import Bars, JsonFlag, given, show_json
 
 def bench(
     bundle: Annotated[
-        Path | None, typer.Argument(help="A bundle; the newest one here or in bundles/ if left out.")
+        Path | None, typer.Argument(help="A bundle (default: the newest one here or in bundles/).")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="Only fp32, fp16, int8 or int8-cpu; all if left out.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Only fp32, fp16, int8 or int8-cpu (default: all).")] = None,
     backend: Annotated[
-        str | None, typer.Option(help=f"Only one of {', '.join(BACKENDS)}; all installed ones if left out.")
+        str | None, typer.Option(help=f"Only one of {', '.join(BACKENDS)} (default: all that are installed).")
     ] = None,
-    provider: Annotated[str | None, typer.Option(help="Run only on cpu, cuda or tensorrt; on all if left out.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Run only on cpu, cuda or tensorrt (default: all).")] = None,
     threads: Annotated[
         int, typer.Option(min=0, help="Threads of a CPU run, pinned to that many cores; 0 = all cores, no pinning.")
     ] = 0,
     trust_engines: Annotated[
-        bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
+        bool,
+        typer.Option(
+            "--trust-engines", help="Open engines that this machine did not build. An engine can run any code."
+        ),
     ] = False,
     batch: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Images per run; repeatable. If left out: 1 and the bundle's own batch sizes."),
+        typer.Option(min=1, help="Images per run; repeatable (default: 1 and the bundle's own batch sizes)."),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.01, help="Measure for at most this long in all; 45 if left out.")
+        float | None, typer.Option(min=0.01, help="Limit for the total time, in seconds (default: 45).")
     ] = None,
     runs: Annotated[
-        int | None, typer.Option(min=1, help="Measure exactly this many runs of each, however long they take.")
+        int | None, typer.Option(min=1, help="Measure exactly this many runs of each session, however long they take.")
     ] = None,
     publishable: Annotated[
         bool,
         typer.Option(
             "--publishable",
-            help="The long form, for figures to publish: at least 60 s of each, and 1,024 runs of one image or 24,576 "
-            "images in larger batches, the minimums of MLPerf Inference v0.5. It says first how long it will take.",
+            help="The long form, for figures to publish: each measurement takes at least 60 s, and at least 1,024 "
+            "runs of one image or 24,576 images in larger batches, the minimums of MLPerf Inference v0.5. The expected "
+            "time is printed first.",
         ),
     ] = False,
     json_: JsonFlag = False,
 ) -> None:
-    """Measure the latency and throughput of a bundle on this machine, within a minute.
+    """Measure the latency and throughput of a bundle on this machine in less than a minute.
 
-    Ctrl-C shows what was measured so far.
+    Ctrl-C stops it and shows the results so far.
     """
     from sskt_edge.bundle.bundle import find_newest_bundle, open_bundle
     from sskt_edge.cli.bench_table import show_benchmark

@@ -1,4 +1,4 @@
-"""A benchmark as one table, with what it ran on and how it was measured."""
+"""Print a benchmark as one table, with the machine and the method of measurement."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEAD = ("batch", "P50", "P90", "P99", "mean", "n", "images/s", "copy", "compute
 
 
 def show_benchmark(found: Benchmark, path: Path, options: Sequence[str] = ()) -> None:
-    """Print a benchmark of the bundle at `path`; `options` are those that the next command needs too."""
+    """Print a benchmark of the bundle at `path`; `options` are repeated in the suggested next command."""
     from sskt_edge.cli.console import Console
     from sskt_edge.cli.table import Column, Table
 
@@ -29,7 +29,7 @@ def show_benchmark(found: Benchmark, path: Path, options: Sequence[str] = ()) ->
         times = _cells(one.batch, one.latency)
         rows.append([one.subject.name, *times, _milliseconds(one.copy), _milliseconds(one.compute)])
     console = Console()
-    console.print("milliseconds a run", style="italic")
+    console.print("milliseconds per run", style="italic")
     Table(console, columns, rows, gap=1).show()
     show(f"{found.bundle} on this machine", _rows(found), [command("eval", path, *options)])
 
@@ -53,11 +53,11 @@ def _rows(found: Benchmark) -> dict[str, str]:
     if unsteady:
         low, high = map(_milliseconds, max(unsteady, key=lambda one: one.turns[1] / one.turns[0]).turns)
         rows["note"] = (
-            f"the machine was not equally fast all the time in {len(unsteady)} of {len(found.measurements)} "
-            f"measurements, at worst between {low} and {high} ms. End what else runs, or let it cool, and measure again"
+            f"the machine's speed varied in {len(unsteady)} of {len(found.measurements)} measurements, at worst "
+            f"between {low} and {high} ms. Close other programs or let the machine cool, then measure again"
         )
     if found.stopped:
-        rows["stopped"] = "by a signal, before all was measured"
+        rows["stopped"] = "by a signal, before the measurements were complete"
     return rows | {f"not run: {name}": why for name, why in (found.unavailable | found.left_out).items()}
 
 

@@ -1,4 +1,4 @@
-"""sskt-edge compare: methods side by side, over the same seeds."""
+"""sskt-edge compare: compare methods over the same seeds."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from sskt_edge.common.shell import command
 
 
 def compare(
-    recipe: Annotated[str, typer.Argument(help="A recipe's file, or a shipped recipe's name.")],
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds; fewer than five cannot show a difference.")] = 5,
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds; fewer than five cannot show a difference.")] = 5,
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="scratch, sskt, finetuned or finetuned+sskt; repeatable. Without and with sources if left out."
+            help="scratch, sskt, finetuned or finetuned+sskt; repeatable (default: without and with sources)."
         ),
     ] = None,
     arm: Annotated[
         list[str] | None,
-        typer.Option(metavar="'NAME: KEY=VALUE …'", help="One more arm, this recipe with changes; repeatable."),
+        typer.Option(metavar="'NAME: KEY=VALUE …'", help="Add an arm: this recipe with changes; repeatable."),
     ] = None,
     set_: SetOption = None,
-    first_seed: Annotated[int, typer.Option(min=0, help="The first seed; the others count up from it.")] = 0,
-    studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder of the studies.")] = Path("studies"),
+    first_seed: Annotated[int, typer.Option(min=0, help="The first seed; each further seed is one larger.")] = 0,
+    studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder for studies.")] = Path("studies"),
     json_: JsonFlag = False,
 ) -> None:
-    """Train methods with the same data, views and seeds, and say what the differences are worth."""
+    """Train several methods on the same data, views and seeds, and report their differences with intervals."""
     from sskt_edge.cli.study_tables import show_study
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked
@@ -38,7 +38,7 @@ def compare(
     refuse_seed(set_ or (), "--set")
     loaded = load_checked(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
-    with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
+    with progress.bar("load torch", 1):  # takes seconds; mistakes in the recipe were reported before
         from sskt_edge.study.arms import arms_of
         from sskt_edge.study.compare import compare as compare_arms
         from sskt_edge.study.comparison_text import notes_of, tables_of, title_of
@@ -53,7 +53,7 @@ def compare(
     elsewhere = studies if studies != Path("studies") else None
     again = given(method=method, arm=arm, set=set_, seeds=found.seeds_needed, first_seed=first_seed, studies=elsewhere)
     show(
-        "not every training ended well" if found.failed else "compared",
+        "some training runs failed" if found.failed else "compared",
         {name: str(found.folder / f"compare.{name}") for name in ("md", "json", "png")} if found.spreads else {},
         [command("compare", recipe_word(recipe), *again)] if found.against and seeds < found.seeds_needed else [],
     )

@@ -1,4 +1,4 @@
-"""The console of every verb: text is printed as it is, and never obeyed, by Rich as markup or by the terminal."""
+"""The console that every verb prints to. Neither Rich nor the terminal interprets the text that is printed."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from sskt_edge.common.printable import printable_lines
 class Console(rich.console.Console):
     """Rich's console without markup, emoji codes and highlighting.
 
-    What the terminal would obey, or the stream's encoding lacks, is replaced before the text is laid out, so that
-    columns stay straight; and once more when it is printed, since a Text of Rich comes here only then.
+    Characters that the terminal would interpret, or that the stream's encoding lacks, are replaced before layout, so
+    that columns stay aligned. They are replaced again when printing, because Rich's own Text arrives only then.
     """
 
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
     def shown(self, text: str) -> str:
-        """The text as it can be printed here."""
+        """The text with all characters replaced that cannot be printed here."""
         return encodable(printable_lines(text), getattr(self.file, "encoding", None) or "utf-8")
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """A text of Rich from a plain one."""
+        """Convert plain text to Rich's Text."""
         return super().render_str(self.shown(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The pieces of what is to be printed."""
+        """The segments to print."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else self.shown(text), style, control)

@@ -1,4 +1,4 @@
-"""sskt-edge doctor: what this machine is, what is installed, what each verb can do, and how to get what is missing."""
+"""sskt-edge doctor: describe this machine, what is installed, what each verb can do, and what to install."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sskt_edge.cli.output import JsonFlag, show_json
 
 
 def doctor(json_: JsonFlag = False) -> None:
-    """Show what this machine has, and what each verb can do on it."""
+    """Show this machine's hardware and software, and what each verb can do on it."""
     from sskt_edge.cli.doctor_tables import show_machine
     from sskt_edge.doctor.machine import look
     from sskt_edge.doctor.readiness import install_command, verbs

@@ -1,4 +1,4 @@
-"""What doctor found, as tables; commands stand on lines of their own, so that they can be copied."""
+"""Print the findings of doctor as tables. Each command is on a line of its own, so that it can be copied."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def show_machine(machine: Machine, readiness: Mapping[str, str], command: str, p
     """Print the machine, the packages, the backends, the verbs, what to install, and the warnings.
 
     Args:
-        machine: as it was found.
-        readiness: verb → "ready …", "not here: …", or the command that installs what it lacks.
-        command: installs what this device lacks to run bundles; "" if it lacks nothing.
+        machine: the machine that was examined.
+        readiness: verb → "ready …", "not here: …", or the command that installs what the verb lacks.
+        command: the command that installs what this device lacks to run bundles; "" if nothing is missing.
         problems: the warnings.
     """
     from sskt_edge.cli.console import Console
@@ -60,7 +60,7 @@ def _machine_rows(machine: Machine) -> dict[str, str]:
     if cuda:
         answers = f"CUDA {cuda.driver} by the driver, {cuda.runtime} by cuda-bindings"
     else:
-        answers = "no GPU answers" if machine.packages.get("cuda-bindings") else "cuda-bindings is not installed"
+        answers = "no GPU responds" if machine.packages.get("cuda-bindings") else "cuda-bindings is not installed"
     return {
         "device": machine.device.name,
         "system": f"{conditions.system}, kernel {conditions.kernel}, {conditions.architecture}",
@@ -103,7 +103,7 @@ def _gpu_rows(conditions: Conditions) -> dict[str, str]:
             _clock("SM", gpu.sm_clock_mhz, gpu.max_sm_clock_mhz),
             f"limit {gpu.power_limit_w:g} W" if gpu.power_limit_w else "",
         )
-    return rows or {"GPU": "none that NVIDIA's driver shows"}
+    return rows or {"GPU": "none reported by NVIDIA's driver"}
 
 
 def _clock(what: str, now: float | None, most: float | None) -> str:

@@ -1,4 +1,4 @@
-"""sskt-edge eval: does a bundle answer here as the trained network did, and how right is it?"""
+"""sskt-edge eval: check that a bundle agrees with the trained network on this machine, and score it."""
 
 from __future__ import annotations
 
@@ -13,29 +13,34 @@ from sskt_edge.cli.output import Bars, JsonFlag, show_json
 
 def evaluate(
     bundle: Annotated[
-        Path | None, typer.Argument(help="A bundle; the newest one here or in bundles/ if left out.")
+        Path | None, typer.Argument(help="A bundle (default: the newest one here or in bundles/).")
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Test images, a folder of classes or a table; the golden ones if left out."),
+        typer.Option(help="Test images: a folder of class folders or a table (default: the golden images)."),
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="Only fp32, fp16, int8 or int8-cpu; all if left out.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Only fp32, fp16, int8 or int8-cpu (default: all).")] = None,
     backend: Annotated[
-        str | None, typer.Option(help=f"Only one of {', '.join(BACKENDS)}; all installed ones if left out.")
+        str | None, typer.Option(help=f"Only one of {', '.join(BACKENDS)} (default: all that are installed).")
     ] = None,
-    provider: Annotated[str | None, typer.Option(help="Run only on cpu, cuda or tensorrt; on all if left out.")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="Threads of one run; 0 leaves the number to the library.")] = 0,
+    provider: Annotated[str | None, typer.Option(help="Run only on cpu, cuda or tensorrt (default: all).")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="Threads per run; 0 lets the library choose.")] = 0,
     trust_engines: Annotated[
-        bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
+        bool,
+        typer.Option(
+            "--trust-engines", help="Open engines that this machine did not build. An engine can run any code."
+        ),
     ] = False,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="data.table.KEY: which column of a table is what; repeatable."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Set data.table.KEY: the role of a column in a table; repeatable."
+        ),
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images and count them.")] = False,
     json_: JsonFlag = False,
 ) -> None:
-    """Evaluate a bundle on this machine; exit code 1 if it does not answer as the trained network did."""
+    """Evaluate a bundle on this machine. The exit code is 1 if it does not agree with the trained network."""
     from sskt_edge.bundle.bundle import find_newest_bundle, open_bundle
     from sskt_edge.cli.evaluation import show_evaluation
     from sskt_edge.common.errors import InputError
@@ -51,7 +56,7 @@ def evaluate(
         progress.say(f"evaluating the newest bundle, {path}")
     table = table_options(set_ or ())
     if set_ and data is None:
-        raise InputError("--set says which column of a table is what, and no table is read. Name it: --data FILE.")
+        raise InputError("--set assigns the columns of a table, but no table is read. Name the table: --data FILE.")
     opened = open_bundle(path)
     openings = open_sessions(opened, precision, backend, provider, threads, trust_engines)
     if data is None:

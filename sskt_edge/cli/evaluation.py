@@ -1,4 +1,4 @@
-"""An evaluation as tables: what holds and what not."""
+"""Print an evaluation as tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sskt_edge.machine.device import gpu_of
 
 
 def show_evaluation(bundle: Bundle, report: Report, options: Mapping[str, object] = MappingProxyType({})) -> None:
-    """Print a report; `options` are those of the command line that the next command needs too, by their names."""
+    """Print a report; `options`, given by name, are repeated in the suggested next command."""
     console = Console()
     shown = report.fastest or report.results[0]
     show_scores(console, shown.name, shown.scores.tables(report.classes))
@@ -43,7 +43,7 @@ def _rows(bundle: Bundle, report: Report, shown: SessionResult) -> dict[str, str
     manifest = bundle.manifest
     rows = {}
     if (fastest := report.fastest) is not None:
-        rows["fastest"] = f"{fastest.name} ({fastest.latency_ms:.2f} ms an image)"
+        rows["fastest"] = f"{fastest.name} ({fastest.latency_ms:.2f} ms per image)"
     if manifest.test is not None:
         test = manifest.test
         rows["when trained"] = f"{test.metric} {test.value:.2%} on all {test.images:,} test images (torch, fp32)"
@@ -58,7 +58,7 @@ def _rows(bundle: Bundle, report: Report, shown: SessionResult) -> dict[str, str
     rows["ran on"] = ", ".join([*_processors(report), *(f"{name} {version}" for name, version in versions.items())])
     rows["network"] = (
         f"{manifest.target}, {short_count(manifest.parameters)} parameters, "
-        f"{short_count(manifest.macs)} multiply-accumulates an image"
+        f"{short_count(manifest.macs)} multiply-accumulates per image"
     )
     by_reason: dict[str, list[str]] = {}
     for name, reason in report.unavailable.items():
@@ -72,7 +72,7 @@ def _rows(bundle: Bundle, report: Report, shown: SessionResult) -> dict[str, str
 
 
 def _processors(report: Report) -> list[str]:
-    """The CPU and the GPU, each where something ran on it."""
+    """The CPU and the GPU, each only if something ran on it."""
     found, on_cpu = report.conditions, {result.runner.endswith("-cpu") for result in report.results}
     names = [found.processor.name or "a CPU"] if True in on_cpu else []
     if False in on_cpu:

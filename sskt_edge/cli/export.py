@@ -1,4 +1,4 @@
-"""sskt-edge export: a run becomes a bundle, a bundle gets engines."""
+"""sskt-edge export: export a run to a bundle, or build engines into a bundle."""
 
 from __future__ import annotations
 
@@ -14,54 +14,57 @@ from sskt_edge.common.text import short_time
 
 def export(
     what: Annotated[
-        Path | None, typer.Argument(metavar="[RUN|BUNDLE]", help="A finished run, the newest if left out; or a bundle.")
+        Path | None, typer.Argument(metavar="[RUN|BUNDLE]", help="A finished run (default: the newest) or a bundle.")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="Of fp32, fp16, int8, with commas; else what the recipe says. fp32 always is.")
+        str | None,
+        typer.Option(help="fp32, fp16, int8, separated by commas (default: the recipe's). fp32 is always exported."),
     ] = None,
     device: Annotated[
         str | None,
         typer.Option(
-            help="cpu: a second int8 file where ONNX Runtime is faster with it. tensorrt: only what TensorRT takes. "
-            "With commas; else what the recipe says."
+            help="cpu: add a second int8 file if ONNX Runtime is faster with it. tensorrt: export only what TensorRT "
+            "accepts. Separated by commas (default: the recipe's)."
         ),
     ] = None,
     trt: Annotated[
-        bool, typer.Option("--trt", help="Build TensorRT engines into the bundle, of each precision.")
+        bool, typer.Option("--trt", help="Build a TensorRT engine for each precision into the bundle.")
     ] = False,
     flavour: Annotated[
-        str | None, typer.Option(help="tensorrt or tensorrt_rtx; else what fits this machine.", show_default=False)
+        str | None,
+        typer.Option(help="tensorrt or tensorrt_rtx (default: the one that fits this machine).", show_default=False),
     ] = None,
     compute_capability: Annotated[
-        list[str] | None, typer.Option(help="Of a GPU to build for ahead of time, such as 8.9; repeatable.")
+        list[str] | None,
+        typer.Option(help="Build ahead of time for a GPU of this compute capability, such as 8.9; repeatable."),
     ] = None,
     triton: Annotated[
-        Path | None, typer.Option(help="Write a model repository of the Triton Inference Server to this new folder.")
+        Path | None, typer.Option(help="Write a model repository for the Triton Inference Server to this new folder.")
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe's: export.* or data.root."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe value: export.* or data.root; repeatable."),
     ] = None,
     replace: Annotated[
         bool,
         typer.Option(
             "--replace",
-            help="Drop what an older bundle of this run holds and this export does not fit, engines included; "
-            "what still fits stays in any case.",
+            help="Delete the files of an older bundle of this run that do not match this export, engines included. "
+            "Files that still match are kept in any case.",
         ),
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="The bundle's folder; bundles/<run> if left out.")] = None,
-    runs: Annotated[Path | None, typer.Option(help="Where runs lie; runs/ if left out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The bundle's folder (default: bundles/<run>).")] = None,
+    runs: Annotated[Path | None, typer.Option(help="The folder of the runs (default: runs/).")] = None,
     json_: JsonFlag = False,
 ) -> None:
-    """Export a run's stripped network to ONNX in every precision, with the proof that each answers the same."""
+    """Export a run's stripped network to ONNX in every precision, and check each file against the trained network."""
     from sskt_edge.cli.exported import ExportRequest, bundle_of, engines_into, show_exported, words_of
     from sskt_edge.common.errors import SsktEdgeError
     from sskt_edge.common.progress import Notes
     from sskt_edge.inference.triton import triton_from_bundle
 
     start = time.monotonic()
-    said = Notes()  # on a terminal the bars say it
+    said = Notes()  # without --json, the bars show these lines
     progress = said if json_ else Bars()
     request = ExportRequest(
         precision=words_of(precision),
@@ -80,7 +83,7 @@ def export(
         bundle, built = engines_into(bundle, request, made, progress) if trt else (bundle, {})
         models = [] if triton is None else triton_from_bundle(bundle, triton)
     except SsktEdgeError:
-        if made and not json_:  # what was exported is there all the same
+        if made and not json_:  # the export itself succeeded
             show_exported(bundle, {}, [], made, notes, short_time(time.monotonic() - start), json_)
         raise
     show_exported(bundle, built, models, made, notes + said.lines, short_time(time.monotonic() - start), json_)

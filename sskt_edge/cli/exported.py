@@ -1,4 +1,4 @@
-"""What export does with a run or a bundle, and what it prints of the result."""
+"""Export a run or a bundle, and print the result."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from sskt_edge.inference.backends.tensorrt import flavours
 if TYPE_CHECKING:
     from sskt_edge.inference.backends.tensorrt.build import Built
 
-_MOST_LAYERS = 6  # names of layers in a line; the manifest has all
+_MOST_LAYERS = 6  # layer names shown on a line; the manifest lists all
 
 
 class ExportRequest(NamedTuple):
-    """What was said on the command line; None, or nothing, where it was left out."""
+    """The options of the command line; None or empty for those that were not given."""
 
     precision: tuple[str, ...] | None
     device: tuple[str, ...] | None
@@ -37,37 +37,39 @@ class ExportRequest(NamedTuple):
     runs: Path | None
 
     def said(self, *names: str) -> str:
-        """Those of these options that were given, as they are written."""
+        """The options among `names` that were given, as they are spelled on the command line."""
         given = [name for name in names if getattr(self, name) not in (None, (), False)]
         return ", ".join(f"--{name.strip('_').replace('_', '-')}" for name in given)
 
 
 def bundle_of(what: Path | None, request: ExportRequest, progress: Progress) -> tuple[Bundle, bool, list[str]]:
-    """The bundle to go on with, whether it has just been made of a run, and what of its origin has no hash of its own.
+    """The bundle to work on, whether it was just made from a run, and a note for each origin without its own hash.
 
     Raises:
-        InputError: options that do nothing here, or no such TensorRT.
-        MissingExtraError: engines are asked for, and no TensorRT is installed.
+        InputError: options that have no effect here, or an unknown TensorRT flavour.
+        MissingExtraError: engines are requested, but TensorRT is not installed.
     """
     if not request.trt and (said := request.said("flavour", "compute_capability")):
-        raise InputError(f"{said} is about TensorRT engines, and none were asked for. Say --trt too, or leave it out.")
+        raise InputError(
+            f"{said} has no effect without --trt, which builds TensorRT engines. Add --trt, or leave it out."
+        )
     if what is not None and (what / MANIFEST).is_file():
         _check_for_bundle(what, request)
         opened = open_bundle(what)
         return opened, False, [] if opened.manifest.is_protected else [unprotected(f"'{what / MANIFEST}'")]
     if request.trt:
-        flavours.choose(request.flavour)  # before anything is made
+        flavours.choose(request.flavour)  # check it before anything is made
     bundle, notes = _of_run(what, request, progress)
     return bundle, True, notes
 
 
 def _check_for_bundle(path: Path, request: ExportRequest) -> None:
-    """Refuse what only the run of a bundle could give."""
+    """Refuse options that only an export of the bundle's run could honour."""
     said = request.said("device", "set_", "replace", "out", "runs", *([] if request.trt else ["precision"]))
     if said or not (request.trt or request.triton):
         raise InputError(
-            f"'{path}' is a bundle. Engines can be built into it, --trt, and a model repository be made of it, "
-            f"--triton DIR; not {said or 'without either'}. What else it holds comes from its run: "
+            f"'{path}' is a bundle. It can only get engines (--trt) or be written as a model repository "
+            f"(--triton DIR); got {said or 'neither option'}. To change anything else, export its run: "
             f"sskt-edge export RUN."
         )
 
@@ -85,8 +87,8 @@ def _of_run(what: Path | None, request: ExportRequest, progress: Progress) -> tu
     recipe = with_options(run.recipe, request.precision, request.device, request.set_)
     if request.trt and "tensorrt" not in recipe.export.devices:
         raise InputError(
-            f"--trt builds engines, and this export is for {', '.join(recipe.export.devices) or 'nothing'} alone. "
-            f"Say --device cpu,tensorrt, or leave --trt out."
+            f"--trt builds TensorRT engines, but this export is for {', '.join(recipe.export.devices) or 'nothing'} "
+            f"only. Set --device cpu,tensorrt, or leave --trt out."
         )
     notes = run.folder.unprotected(run.folder.result)
     out = request.out or Path("bundles") / path.resolve().name
@@ -97,7 +99,7 @@ def _of_run(what: Path | None, request: ExportRequest, progress: Progress) -> tu
 def engines_into(
     bundle: Bundle, request: ExportRequest, made: bool, progress: Progress
 ) -> tuple[Bundle, dict[str, Built]]:
-    """Build the engines that were asked for; of a bundle just made, those of precisions that were not refused."""
+    """Build the requested engines; for a bundle that was just made, only for precisions that were not refused."""
     from sskt_edge.inference.bundle_engines import build_engines
 
     wanted = request.precision
@@ -109,7 +111,7 @@ def engines_into(
 def show_exported(
     bundle: Bundle, built: dict[str, Built], models: list[str], made: bool, notes: list[str], took: str, json_: bool
 ) -> None:
-    """Print what the bundle holds, and what a reader should know of its origin."""
+    """Print the contents of the bundle, and the notes on its origin."""
     manifest = bundle.manifest
     if json_:
         told = {"engines": sorted(built), "triton": models, "notes": notes}
@@ -136,7 +138,7 @@ def show_exported(
         rows["triton"] = f"models {', '.join(models)}"
     rows |= {f"note {number}" if number > 1 else "note": line for number, line in enumerate(notes, 1)}
     rows["bundle"] = str(bundle.path)
-    verb = "exported" if made else "built engines of" if built else "wrote a model repository of"
+    verb = "exported" if made else "built engines for" if built else "wrote a model repository for"
     further = [command("eval", bundle.path)]
     if made and not built:
         further.append(command("export", bundle.path, "--trt"))
@@ -163,5 +165,5 @@ def _engine(built: Built) -> str:
 
 
 def words_of(text: str | None) -> tuple[str, ...] | None:
-    """A list with commas; None if nothing was said."""
+    """The items of a comma-separated list; None if the option was not given."""
     return None if text is None else tuple(word.strip() for word in text.split(",") if word.strip())

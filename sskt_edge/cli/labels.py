@@ -1,4 +1,4 @@
-"""sskt-edge labels: what soft labels will cost, filling their store, and keeping it in order."""
+"""sskt-edge labels: estimate the cost of soft labels, fill their store, and maintain it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Plan, fill, list, verify and prune stored soft labels.", no_args_is_help=True)
 
-RecipeName = Annotated[str, typer.Argument(help="A recipe's file, or a shipped recipe's name.")]
+RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")]
 StoreOption = Annotated[Path, typer.Option("--store", help="The store's folder.")]
 
 
 @app.command("plan")
 def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
-    """Measure the engines of every source and a step of the target; say what labels will cost. Writes no labels.
+    """Measure every source's engines and a training step of the target, and estimate the cost of soft labels.
 
-    An engine that TensorRT builds for it is kept in the user's cache, for the filling.
+    No labels are written. Engines that TensorRT builds for the measurement are kept in the user's cache for the fill.
     """
     from sskt_edge.cli.labels_tables import show_plan
     from sskt_edge.common.progress import QUIET
@@ -46,7 +46,7 @@ def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
 
 @app.command("fill")
 def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
-    """Ask the sources for every label that a training needs and the store lacks. Goes on where it was stopped."""
+    """Compute every soft label that training needs and the store lacks. A stopped fill resumes where it ended."""
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked
 
@@ -62,7 +62,7 @@ def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
         show_json(filled)
         return
     rows = {
-        name: f"{part['asked']:,} of {part['views']:,} views asked, by {part['engine']}; {part['path']}"
+        name: f"{part['asked']:,} of {part['views']:,} views queried with {part['engine']}; {part['path']}"
         for name, part in filled.items()
     }
     next_command = command("train", recipe_word(recipe), *given(set=set_))
@@ -71,7 +71,7 @@ def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
 
 @app.command("list")
 def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
-    """The collections of a store: of which source, by which engine, how many labels, how large, when last used."""
+    """List the collections of a store with their source, engine, number of labels, size and last use."""
     from sskt_edge.cli.labels_tables import collection_facts, show_collections
 
     found = _collections(store)
@@ -83,7 +83,10 @@ def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
 
 @app.command("verify")
 def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
-    """Check every shard against its hash; damaged ones are removed and the next fill asks again. Exit code 1 if any."""
+    """Check every shard against its hash, and remove damaged ones. The exit code is 1 if any were damaged.
+
+    The next fill computes the lost labels again.
+    """
     from sskt_edge.common.progress import QUIET
     from sskt_edge.common.seal import unprotected
     from sskt_edge.sources.store.store import LabelStore
@@ -103,14 +106,14 @@ def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None
             }
         )
     else:
-        verdict = f"{len(damages)} damaged, {sum(d.rows for d in damages):,} labels lost" if damages else "all whole"
+        verdict = f"{len(damages)} damaged, {sum(d.rows for d in damages):,} labels lost" if damages else "all intact"
         rows = {"collections": str(len(collections)), "shards": f"{shards}: {verdict}"}
         if older := [str(one.path) for one in collections if not one.is_protected]:
             rows["note"] = unprotected(f"manifest.json of {', '.join(older)}") + ", until labels are added"
         if lost:
             rows["without a manifest"] = (
-                f"{', '.join(map(str, lost))}: put a copy of manifest.json back, or delete the folder: its labels are "
-                f"then asked again"
+                f"{', '.join(map(str, lost))}: restore manifest.json from a copy, or delete the folder; its labels are "
+                f"then computed again"
             )
         show(f"verified '{store}'", rows, [command("labels", "fill", "RECIPE")] if damages else [])
     if damages or lost:
@@ -119,17 +122,21 @@ def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None
 
 @app.command("prune")
 def prune(
-    names: Annotated[list[str] | None, typer.Argument(help="Names of collections, as labels list shows them.")] = None,
-    unused: Annotated[int | None, typer.Option(help="Remove those not used for this many days.", min=0)] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of collections, as shown by `labels list`.")] = None,
+    unused: Annotated[
+        int | None, typer.Option(help="Remove the collections not used for this many days.", min=0)
+    ] = None,
     store: StoreOption = Path("labels"),
     json_: JsonFlag = False,
 ) -> None:
-    """Remove collections by name, or those that no training has used for some days."""
+    """Remove collections by name, or those that no training run has used for a number of days."""
     from sskt_edge.common.errors import DataError, InputError, nearest
     from sskt_edge.common.progress import QUIET
 
     if not names and unused is None:
-        raise InputError(f"Which collections? Name them, as {_list_of(store)} does, or say --unused DAYS.")
+        raise InputError(
+            f"No collections were chosen. Name some (to list them: {_list_of(store)}), or give --unused DAYS."
+        )
     found = {one.path.name: one for one in _collections(store)}
     for name in names or ():
         if name not in found:
@@ -155,7 +162,7 @@ def _list_of(store: Path) -> str:
 
 
 def _collections(store: Path) -> list[Collection]:
-    """What lies in a store's folder; the locks of killed processes are removed from it.
+    """The collections in a store's folder. Lock files left by killed processes are removed.
 
     Raises:
         DataError: the folder does not exist, or a manifest in it is broken.
@@ -164,7 +171,9 @@ def _collections(store: Path) -> list[Collection]:
     from sskt_edge.sources.store.store import LabelStore
 
     if not store.is_dir():
-        raise DataError(f"No label store '{store}'. Name yours: --store; or make one: sskt-edge labels fill RECIPE.")
+        raise DataError(
+            f"There is no label store '{store}'. Name yours with --store, or create one: sskt-edge labels fill RECIPE."
+        )
     found = LabelStore(store)
     found.remove_left_over_locks()
     return found.collections()

@@ -1,4 +1,4 @@
-"""The label store as tables: a plan before it is filled, and what lies in it."""
+"""Print the label store as tables: the plan before it is filled, and its collections."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 
 def show_plan(plan: Plan, recipe: Sequence[str | Path]) -> None:
-    """Print a plan: a table of engines a source, then what the training will take; `recipe` as words of a command."""
+    """Print a plan: the engines of each source, then the expected times; `recipe` is given as command words."""
     for source in plan.sources:
         _show_engines(source)
     rows = {}
     for source in plan.sources:
-        where = f", {short_bytes(source.bytes)} in {source.path}" if source.path else "; nothing is kept"
+        where = f", {short_bytes(source.bytes)} in {source.path}" if source.path else "; not stored"
         rows[source.name] = (
-            f"{source.choice.engine.name}: {source.choice.why}. {source.missing:,} of {source.views:,} views to ask, "
-            f"{short_time(source.filling)}, {short_time(source.opening)} to make the engine ready{where}"
+            f"{source.choice.engine.name}: {source.choice.why}. {source.missing:,} of {source.views:,} views to query, "
+            f"{short_time(source.filling)}, {short_time(source.opening)} to prepare the engine{where}"
         )
-    rows["an epoch"] = (
-        f"{short_time(plan.stored_epoch)} on stored labels, {short_time(plan.online_epoch)} when asked again "
+    rows["one epoch"] = (
+        f"{short_time(plan.stored_epoch)} with stored labels, {short_time(plan.online_epoch)} without "
         f"({plan.images:,} images)"
     )
     rows[f"{plan.epochs} epochs"] = (
-        f"{short_time(plan.training_stored)} with the store, filling included; "
+        f"{short_time(plan.training_stored)} with the store, including the fill; "
         f"{short_time(plan.training_online)} without"
     )
     epochs = f"{plan.break_even} epoch{'s' if plan.break_even > 1 else ''}"
-    rows["break-even"] = f"after {epochs}" if plan.filling else "at once: nothing is missing"
+    rows["break-even"] = f"after {epochs}" if plan.filling else "immediate: no labels are missing"
     fill = [command("labels", "fill", *recipe)] if plan.filling else []
     show("the plan", rows, [*fill, command("train", *recipe)])
 
@@ -69,7 +69,7 @@ def _show_engines(source: SourcePlan) -> None:
 
 
 def show_collections(store: Path, collections: Sequence[Collection]) -> None:
-    """Print what lies in a store."""
+    """Print the collections of a store."""
     if not collections:
         show(f"'{store}' holds no labels", {}, [command("labels", "fill", "RECIPE")])
         return
@@ -80,13 +80,13 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
         facts = collection_facts(one)
         rows = {
             "labels": f"{one.rows:,}, {short_bytes(one.bytes)}, used {_ago(one.used)}",
-            "asked by": f"{facts['engine']} on {facts['device']}, {facts['sees']} px",
+            "computed by": f"{facts['engine']} on {facts['device']}, {facts['sees']} px",
             "kept": f"the {one.top_k} largest of {one.classes} logits" if one.top_k else f"all {one.classes} logits",
             "for": ", ".join(dict.fromkeys(f"{record.recipe} ({record.source})" for record in fill_records(one))),
         }
         if not facts["protected"]:
             rows["note"] = unprotected("its manifest.json") + ", until labels are added"
-        show(facts["name"], rows, [])  # a name is there to be copied, so it stands on a line of its own
+        show(facts["name"], rows, [])  # users copy this name, so it has a line of its own
     total = sum(one.bytes for one in collections)
     elsewhere = given(store=store if store != Path("labels") else None)
     count = f"{len(collections)} collection{'s' if len(collections) > 1 else ''}"
@@ -94,7 +94,7 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
 
 
 def collection_facts(collection: Collection) -> dict[str, Any]:
-    """What a collection is, for a table or JSON."""
+    """The facts about a collection, for a table or JSON."""
     engine, sees = (_dict(collection.facts.get(name)) for name in ("engine", "sees"))
     return {
         "name": collection.path.name,
@@ -115,10 +115,10 @@ def collection_facts(collection: Collection) -> dict[str, Any]:
 
 
 def _dict(value: object) -> dict[str, Any]:
-    """The value, if it is one; a store may have been made by others."""
+    """The value if it is a dict, else an empty dict: a store may come from elsewhere."""
     return value if isinstance(value, dict) else {}
 
 
 def _ago(when: float) -> str:
     days = int((time.time() - when) / 86400)
-    return "today" if days == 0 else f"{days} days ago"
+    return "today" if days == 0 else f"{days} day{'s' if days > 1 else ''} ago"

@@ -31,7 +31,7 @@ from sskt_edge.common.version import __version__
 
 app = typer.Typer(
     name="sskt-edge",
-    help="Train a compact network with the knowledge of heavy ones, export it, prove it on the device.",
+    help="Train a compact network on the predictions of larger ones, export it, and verify it on the device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -53,7 +53,7 @@ _Version = Annotated[
 
 @app.callback()
 def _options(_: _Version = False) -> None:
-    """Taken before the verb."""
+    """Options that come before the verb."""
 
 
 app.command("train")(train.train)
@@ -70,9 +70,9 @@ app.command("doctor")(doctor.doctor)
 
 
 def main() -> NoReturn:
-    """Run a verb. Exit codes: 0 done, 1 a check did not hold or the work failed, 2 wrong input, 130 and 143 signals."""
+    """Run a verb. Exit codes: 0 success, 1 a check or the work failed, 2 invalid input, 130 or 143 a signal."""
     streams.prepare()
-    if sys.platform == "win32":  # libraries too start programs by their bare names, which the current folder may have
+    if sys.platform == "win32":  # libraries start programs by bare name: do not look in the current folder
         os.environ.setdefault("NoDefaultCurrentDirectoryInExePath", "1")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stopped)
@@ -85,7 +85,7 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    """The verb's exit code; its error is said."""
+    """Run the verb, print its error if there is one, and return the exit code."""
     try:
         app()
     except SystemExit as end:
@@ -96,7 +96,7 @@ def _run() -> int:
         extra = extra_with((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        return _say(MissingExtraError(f"This needs {error.name}. Install it with: {install_hint(extra)}"))
+        return _say(MissingExtraError(f"This command needs {error.name}. Install it with: {install_hint(extra)}"))
     except Exception as error:
         if type(error).__name__ not in {"MemoryError", "OutOfMemoryError"}:  # the second is torch's
             raise
@@ -105,7 +105,7 @@ def _run() -> int:
 
 
 def _say(error: SsktEdgeError | Interrupted) -> int:
-    """The message on stderr; with --json, the same as an object on stdout."""
+    """Print the message to stderr and, with --json, as an object to stdout; return the exit code."""
     if "--json" in sys.argv:
         show_json({"error": {"kind": type(error).__name__, "message": str(error)}}, indent=None)
     show_error(str(error), "stopped" if isinstance(error, Interrupted) else "error")
@@ -113,8 +113,8 @@ def _say(error: SsktEdgeError | Interrupted) -> int:
 
 
 def _stopped(signum: int, _: FrameType | None) -> NoReturn:
-    """A signal unwinds as an error does, so that temporary files are removed."""
-    raise Interrupted("Stopped; finished files are whole, unfinished ones were removed.", signum)
+    """Turn a signal into an exception, so that temporary files are removed."""
+    raise Interrupted("Stopped. Finished files are complete; unfinished ones were removed.", signum)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""sskt-edge networks: what a recipe may name."""
+"""sskt-edge networks: list what a recipe can name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sskt_edge.common.packages import install_hint
 
 
 def networks(json_: JsonFlag = False) -> None:
-    """List the targets, sources, data sets, tasks and methods that a recipe may name."""
+    """List the targets, sources, data sets, tasks and methods that a recipe can name."""
     from sskt_edge.catalogue.data_sets import DATA_SETS
     from sskt_edge.catalogue.methods import METHODS
     from sskt_edge.catalogue.sources import SOURCES
@@ -34,5 +34,5 @@ def networks(json_: JsonFlag = False) -> None:
 
 
 def _line(entry: Entry) -> str:
-    """What an entry is, and how to install what it needs."""
+    """An entry's description, and the command that installs the packages it needs."""
     return f"{entry.description}; {install_hint(*entry.extras)}" if entry.extras else entry.description

@@ -1,4 +1,4 @@
-"""What a person sees: bars and lines on stderr, results on stdout; with --json, one object on stdout and no bars."""
+"""The output of the verbs: progress on stderr, results on stdout; with --json, one object on stdout and no bars."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SetOption = Annotated[
 
 
 def given(**options: object) -> list[str]:
-    """The options that were given, as words for the command that comes next; a list's are repeated.
+    """The given options as words of the suggested next command; an option with a list is repeated.
 
     >>> given(precision="fp32", backend=None, trust_engines=True, set=["a=1", "b=2"])
     ['--precision', 'fp32', '--trust-engines', '--set', 'a=1', '--set', 'b=2']
@@ -49,7 +49,7 @@ def given(**options: object) -> list[str]:
 
 
 def recipe_word(recipe: str) -> str | Path:
-    """A recipe's name or file as it was given, for the command that comes next."""
+    """A recipe's name or file as it was given, for the suggested next command."""
     return Path(recipe) if recipe.startswith("-") else recipe
 
 
@@ -65,12 +65,14 @@ class _Bar:
 
 
 class _Lines:
-    """A bar for a log: now and then a line, with the time left at the pace since the line before."""
+    """A bar for a log: it prints a line now and then, with the time left at the pace since the previous line."""
 
     def __init__(self, say: Callable[[str], None], what: str, total: int) -> None:
         self._say, self._what, self._total = say, what, total
         self._done, self._note = 0, ""
-        self._before: tuple[float, int] | None = None  # time, steps done; the first may be those of an earlier start
+        self._before: tuple[float, int] | None = (
+            None  # time, steps done; the first advance may count steps of an earlier start
+        )
 
     def advance(self, steps: int = 1) -> None:
         self._done += steps
@@ -89,7 +91,7 @@ class _Lines:
 
 
 class Bars:
-    """Progress as bars on stderr. Without a terminal, as a line every half a minute."""
+    """Progress as bars on stderr or, without a terminal, as a line every half minute."""
 
     def __init__(self) -> None:
         from rich.progress import (
@@ -135,12 +137,12 @@ class Bars:
                 self._bars.stop()
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Print a line that stays on the screen."""
         self._bars.console.print(line, style="dim")
 
 
 def show(title: str, rows: Mapping[str, str], next_commands: list[str]) -> None:
-    """A result: its title, names and values in two columns, and what to run next, ready to be copied."""
+    """Print a result: its title, names and values in two columns, and the next commands, ready to be copied."""
     from sskt_edge.cli.console import Console
 
     console = Console()
@@ -151,7 +153,7 @@ def show(title: str, rows: Mapping[str, str], next_commands: list[str]) -> None:
 
 
 def show_pairs(console: Console, rows: Mapping[str, str], styles: Sequence[str] = ()) -> None:
-    """Names and their values in two columns; `styles` has one for each row, or none."""
+    """Print names and their values in two columns; `styles` has one style per row, or is empty."""
     from sskt_edge.cli.table import Column, Table
 
     columns = [Column(style="bold"), Column(folds=True)]
@@ -159,17 +161,17 @@ def show_pairs(console: Console, rows: Mapping[str, str], styles: Sequence[str] 
 
 
 def show_error(message: str, word: str = "error") -> None:
-    """A message on stderr."""
+    """Print a message to stderr."""
     from sskt_edge.cli.console import Console
 
     Console(stderr=True).print(f"{word}: {message}", style="red")
 
 
 def show_text(text: str) -> None:
-    """The text of a file as it is.
+    """Print the text of a file.
 
-    A terminal does not obey it. Where stdout is not UTF-8, it is printed as ASCII, which is UTF-8 too: what is
-    redirected into a file can be read again.
+    On a terminal, control characters are escaped. Where stdout is not UTF-8, the text is printed as ASCII, which is
+    valid UTF-8, so that output redirected to a file can be read again.
     """
     stdout_is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
     text = printable_lines(text) if sys.stdout.isatty() else text
@@ -177,5 +179,5 @@ def show_text(text: str) -> None:
 
 
 def show_json(value: Any, indent: int | None = 2) -> None:
-    """One JSON object on stdout, as `as_json` makes it."""
+    """Print a value as one JSON object to stdout, converted by `as_json`."""
     print(json.dumps(as_json(value), indent=indent, allow_nan=False))

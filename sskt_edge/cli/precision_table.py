@@ -1,4 +1,4 @@
-"""One table for export and eval: each precision, by what it was run, how it answers and how fast."""
+"""One table for export and eval: each precision with its runner, metric, agreement and speed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Row(NamedTuple):
     Attributes:
         precision: its name in the bundle.
         runner: what ran it.
-        size: of its file, in bytes.
-        images: how many were run.
-        value: the task's metric.
-        interval: of that, with 95 %.
-        agreement: the share of decisions that are the trained network's.
-        flips: how many images are decided otherwise.
-        max_abs: the largest difference of a logit.
-        latency_ms: of one image.
-        mark: "NO" if it is out of tolerance, "?" if the images are too few to tell, else nothing.
+        size: the size of its file, in bytes.
+        images: how many images were run.
+        value: the value of the task's metric.
+        interval: its 95 % confidence interval.
+        agreement: the share of decisions that equal the trained network's.
+        flips: how many images are decided differently.
+        max_abs: the largest absolute difference of a logit.
+        latency_ms: the latency of one image, in milliseconds.
+        mark: "NO" if it is out of tolerance, "?" if there are too few images to tell, else "".
     """
 
     precision: str
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 def rows_from_manifest(manifest: Manifest) -> list[Row]:
-    """What was measured when the bundle was made."""
+    """The rows that were measured when the bundle was made."""
     return [
         Row(
             precision,
@@ -62,7 +62,7 @@ def rows_from_manifest(manifest: Manifest) -> list[Row]:
 
 
 def rows_from_report(manifest: Manifest, report: Report) -> list[Row]:
-    """What was measured here."""
+    """The rows that were measured on this machine."""
     sizes: dict[str, int] = {name: record.bytes for name, record in manifest.precisions.items()}
     return [
         Row(
@@ -87,7 +87,7 @@ def _mark(reasons: list[str], undecided: list[str]) -> str:
 
 
 def by_sentence(undecided: Iterable[tuple[str, list[str]]]) -> list[str]:
-    """(name, its sentences) pairs → each sentence once, behind the names that it holds for."""
+    """(name, its sentences) pairs → each sentence once, after the names to which it applies."""
     names: dict[str, list[str]] = {}
     for name, sentences in undecided:
         for sentence in sentences:
@@ -96,7 +96,7 @@ def by_sentence(undecided: Iterable[tuple[str, list[str]]]) -> list[str]:
 
 
 def show_precisions(title: str, rows: Iterable[Row], task: str) -> None:
-    """Print the table; `task` says what is measured and what is compared."""
+    """Print the table; `task` names the metric and the decisions that are compared."""
     from sskt_edge.cli.console import Console
     from sskt_edge.cli.table import Column, Table
 

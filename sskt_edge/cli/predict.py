@@ -1,4 +1,4 @@
-"""sskt-edge predict: what is on these images?"""
+"""sskt-edge predict: predict the classes of images."""
 
 from __future__ import annotations
 
@@ -13,17 +13,29 @@ from sskt_edge.cli.output import Bars, JsonFlag, show_error, show_json
 
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files and folders; all images of a folder are taken.")],
-    top: Annotated[int, typer.Option(min=1, help="Classes to name per image; more if more are decided.")] = 3,
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files and folders; a folder stands for all images in it.")
+    ],
+    top: Annotated[
+        int, typer.Option(min=1, help="Classes to show per image; more if the network decides on more.")
+    ] = 3,
     precision: Annotated[str, typer.Option(help="fp32, fp16, int8 or int8-cpu.")] = "fp32",
-    backend: Annotated[str, typer.Option(help=f"Library: one of {', '.join(BACKENDS)}.")] = "onnxruntime",
-    provider: Annotated[str, typer.Option(help="Where it runs: auto, cpu, cuda or tensorrt.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help=f"The library that runs it: one of {', '.join(BACKENDS)}.")
+    ] = "onnxruntime",
+    provider: Annotated[str, typer.Option(help="The provider it runs on: auto, cpu, cuda or tensorrt.")] = "auto",
     trust_engines: Annotated[
-        bool, typer.Option("--trust-engines", help="Open engines that this machine did not build. They are programs.")
+        bool,
+        typer.Option(
+            "--trust-engines", help="Open engines that this machine did not build. An engine can run any code."
+        ),
     ] = False,
     json_: JsonFlag = False,
 ) -> None:
-    """Name the likeliest classes of images; exit code 1 if some images have no answer, 2 if none can be read."""
+    """Show the likeliest classes of images.
+
+    The exit code is 1 if some images have no prediction, and 2 if no image can be read.
+    """
     from sskt_edge.bundle.bundle import open_bundle
     from sskt_edge.cli.predict_table import show_predictions
     from sskt_edge.common.progress import QUIET

@@ -1,4 +1,4 @@
-"""Predictions as a table: a row an image, its classes by rank."""
+"""Print predictions as a table: one row per image, with its classes by rank."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sskt_edge.tasks.task import Predicted
 
 
 def show_predictions(found: Sequence[Prediction]) -> None:
-    """Print those that have an answer; what the network decides on is marked."""
+    """Print the successful predictions; the classes that the network decides on are marked."""
     rows = [[printable(str(one.path)), *map(_cell, one.classes)] for one in found if one.classes]
     if rows:
         columns = max(map(len, rows))

@@ -1,4 +1,4 @@
-"""sskt-edge recipe: look at recipes, check them, start a new one."""
+"""sskt-edge recipe: list, show and check recipes, and create a new one."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from sskt_edge.cli.output import (
 from sskt_edge.common.shell import command
 from sskt_edge.common.text import first_of
 
-app = typer.Typer(help="List, show, check and start recipes.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, show, check and create recipes.", no_args_is_help=True, rich_markup_mode=None)
 
-_MOST_CLASSES = 10  # of whose names a line has room
+_MOST_CLASSES = 10  # shown by name on a line
 
-RecipeName = Annotated[str, typer.Argument(help="A recipe's file, or a shipped recipe's name.")]
+RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")]
 
 
 @app.command("list")
 def list_(json_: JsonFlag = False) -> None:
-    """The shipped recipes, each with the first line of its head."""
+    """List the shipped recipes, each with the first line of its header comment."""
     from sskt_edge.cli.console import Console
     from sskt_edge.recipe.load import read_text
     from sskt_edge.recipe.shipped import head_of, shipped_recipes
@@ -60,22 +60,22 @@ def show_recipe(recipe: RecipeName, json_: JsonFlag = False) -> None:
 def check(
     recipe: RecipeName,
     set_: SetOption = None,
-    data: Annotated[bool, typer.Option("--data", help="Read the images too: count them and look for copies.")] = False,
+    data: Annotated[bool, typer.Option("--data", help="Also read the images, count them and look for copies.")] = False,
     near: Annotated[
         int | None,
         typer.Option(
             min=0,
             max=128,
-            help="With --data: bits of 256 in which the perceptual hashes of near copies may differ. If left out: 56, "
-            "where the extra 'copies' is installed. Digits and line drawings need fewer. 0 does not look for them.",
+            help="With --data: how many of 256 bits may differ between the perceptual hashes of near copies (default: "
+            "56 if the extra 'copies' is installed). Digits and line drawings need fewer. 0 turns the search off.",
         ),
     ] = None,
     json_: JsonFlag = False,
 ) -> None:
     """Check a recipe's keys and values; --json prints them all, with defaults. No network is opened.
 
-    --data: exit code 1 if an image is in two of training, validation and test, or in two classes, or stops the training
-    because it cannot be read. Near copies are listed and do not change the exit code.
+    With --data, the exit code is 1 if an image is in two parts (training, validation, test), is in two classes, or
+    cannot be read and would stop the training. Near copies are listed but do not change the exit code.
     """
     from sskt_edge.cli.recipe_tables import data_rows, has_near_copies, show_counts
     from sskt_edge.common.errors import RecipeError
@@ -111,7 +111,7 @@ def check(
             show_counts(found)
             rows |= data_rows(found)
         passed = found is None or found.passed
-        title = f"{loaded.name} is a valid recipe" + ("" if passed else ", but its images did not pass")
+        title = f"{loaded.name} is a valid recipe" + ("" if passed else ", but its images failed the check")
         next_command = command("train", recipe_word(recipe), *given(set=set_))
         show(title, rows, [next_command] if passed else [])
     raise typer.Exit(0 if found is None or found.passed else 1)
@@ -130,11 +130,11 @@ def new(
     data: Annotated[
         Path, typer.Option("--data", help="A folder of images: train/<class> and test/<class> (or val/), or <class>.")
     ],
-    out: Annotated[Path | None, typer.Option(help="The recipe's file; <folder>.toml if left out.")] = None,
-    target: Annotated[str, typer.Option(help="The target: sskt-edge networks lists them.")] = "resnet20",
+    out: Annotated[Path | None, typer.Option(help="The recipe file to write (default: <folder>.toml).")] = None,
+    target: Annotated[str, typer.Option(help="The target, one that `sskt-edge networks` lists.")] = "resnet20",
     json_: JsonFlag = False,
 ) -> None:
-    """Look at a folder of images and write a commented recipe for it that trains as it is."""
+    """Inspect a folder of images and write a commented recipe for it, ready to train."""
     from importlib.util import find_spec
 
     from sskt_edge.common.errors import RecipeError
@@ -147,7 +147,7 @@ def new(
     name = folder_name(data)
     path = out or Path(f"{name}.toml")
     if path.exists():
-        raise RecipeError(f"'{path}' exists; it is not overwritten. Name another file: --out FILE.")
+        raise RecipeError(f"'{path}' already exists and is not overwritten. Name another file: --out FILE.")
     seen = survey(data, QUIET if json_ else Bars())
     counts = {name: count + (seen.test or {}).get(name, 0) for name, count in seen.train.items()}
     text = new_recipe(
@@ -167,7 +167,9 @@ def new(
         show_json({"recipe": str(path), **vars(seen)})
         return
     test = (
-        "a fifth of them held out for the test" if seen.test is None else f"{sum(seen.test.values()):,} of them to test"
+        "a fifth of them held out for the test"
+        if seen.test is None
+        else f"{sum(seen.test.values()):,} of them for testing"
     )
     rows = {
         "images": f"{sum(counts.values()):,}, {test}",
@@ -178,7 +180,7 @@ def new(
     if seen.notes:
         rows["folders"] = "; ".join(seen.notes)
     if seen.not_taken:
-        rows["not taken"] = seen.not_taken
+        rows["ignored"] = seen.not_taken
     if seen.unreadable:
         rows["unreadable"] = f"{len(seen.unreadable)}, which the recipe skips. The first: {seen.unreadable[0]}"
     if copies := seen.copies.harmful():

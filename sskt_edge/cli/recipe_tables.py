@@ -1,4 +1,4 @@
-"""What sskt-edge recipe check --data prints."""
+"""The tables that `sskt-edge recipe check --data` prints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def has_near_copies() -> bool:
 
 
 def show_counts(found: DataCheck) -> None:
-    """A row a class, a column a part."""
+    """Print one row per class and one column per part."""
     from sskt_edge.cli.console import Console
     from sskt_edge.cli.table import Column, Table
 
@@ -40,11 +40,13 @@ def data_rows(found: DataCheck) -> dict[str, str]:
     if found.below_budget:
         rows["budget"] = found.below_budget
     if found.unreadable:
-        then = "the recipe skips them" if found.skips_unreadable else "a training stops at them: data.skip_bad = true"
+        then = (
+            "the recipe skips them" if found.skips_unreadable else "they stop the training unless data.skip_bad = true"
+        )
         rows["unreadable"] = f"{len(found.unreadable):,}; {then}. The first: {found.unreadable[0]}"
     rows["copies"] = "\n".join(found.copies.lines()) or "none"
     if found.near_copies is None:
-        rows["near copies"] = "not looked for" + ("" if has_near_copies() else f"; they need: {TO_INSTALL}")
+        rows["near copies"] = "not searched for" + ("" if has_near_copies() else f"; to find them: {TO_INSTALL}")
     else:
         rows["near copies"] = "\n".join(found.near_copies.lines(near=True)) or f"none within {found.near} of 256 bits"
     return rows

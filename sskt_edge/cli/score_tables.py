@@ -1,4 +1,4 @@
-"""What a task has to show for each class, printed: the first of its alternatives that fits."""
+"""Print a task's figures for each class, in the first of its alternative tables that fits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def show_scores(console: Console, name: str, alternatives: Alternatives) -> None
     """Print the tables of one result.
 
     Args:
-        console: where.
+        console: where to print.
         name: what ran, such as "fp32 onnxruntime-cpu".
         alternatives: from `Scores.tables`.
     """

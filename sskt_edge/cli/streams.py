@@ -1,4 +1,4 @@
-"""stdout and stderr that never end a verb: whatever their encoding, and whether or not somebody still reads them."""
+"""Prepare stdout and stderr so that no encoding and no closed pipe ever ends a verb."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sskt_edge.common.errors import StorageError
 from sskt_edge.common.printable import UNPRINTABLE, escape
 
 READABLE = "sskt_edge.readable"
-"""The error handler of codecs that stands a readable text for a character that an encoding lacks."""
+"""The codecs error handler that puts readable text in place of a character that an encoding lacks."""
 
 _ASCII = {
     "…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "·": ".", "±": "+-", "°": "deg ", "²": "^2", "³": "^3",
@@ -31,7 +31,7 @@ def _readable(error: UnicodeError) -> tuple[str, int]:
 
 
 def _ascii(character: str) -> str:
-    """What stands for a character: for one that is not in the table its code, which no byte of a name looks like."""
+    """The ASCII text for a character; for one not in the table, its code point, which differs from an escaped byte."""
     if character in _ASCII:
         return _ASCII[character]
     if UNPRINTABLE.match(character):
@@ -48,10 +48,10 @@ def encodable(text: str, encoding: str) -> str:
 
 
 class _Descriptor(io.FileIO):
-    """A descriptor that takes everything: after the first write that fails, the rest is dropped.
+    """A file descriptor whose writes never raise: after the first failure, the rest is dropped.
 
     Attributes:
-        failure: why a write failed; None for a reader that went away, which is not a fault.
+        failure: why a write failed; None if the reader closed the pipe, which is not an error.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -60,13 +60,13 @@ class _Descriptor(io.FileIO):
         self._dropped = False
 
     def write(self, content: object, /) -> int:
-        """Write or drop; the number of bytes that are done with."""
+        """Write or drop the content; return the number of bytes handled."""
         if not self._dropped:
             try:
                 return super().write(content)  # type: ignore[arg-type]
             except OSError as error:
                 self._dropped = True
-                # Windows says EINVAL of a pipe that nobody reads.
+                # Windows reports EINVAL for a pipe without a reader.
                 if error.errno != errno.EPIPE and not (os.name == "nt" and error.errno == errno.EINVAL):
                     self.failure = error
         return memoryview(content).nbytes  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ def _prepared(name: str, stream: TextIO | None) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     raw = getattr(stream.buffer, "raw", stream.buffer)
-    if type(raw) is not io.FileIO:  # a console of Windows, which takes any letter
+    if type(raw) is not io.FileIO:  # a Windows console, which accepts any character
         stream.reconfigure(errors=READABLE)
         return stream
     stream.flush()
@@ -104,13 +104,13 @@ def _prepared(name: str, stream: TextIO | None) -> TextIO:
 
 
 def finish() -> StorageError | None:
-    """Write what is left; the error to tell if stdout did not take everything, though somebody reads it."""
+    """Flush both streams; return an error if a write to stdout failed, unless its reader closed the pipe."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     failure = _descriptors["stdout"].failure if "stdout" in _descriptors else None
     if failure is None:
         return None
-    from sskt_edge.common.files import is_full  # nobody else needs it so early
+    from sskt_edge.common.files import is_full  # nothing else needs it this early
 
     why = "no space is left on the disk" if is_full(failure) else (failure.strerror or str(failure))
     return StorageError(f"Could not write the result to stdout: {why}. Redirect it to another file.")

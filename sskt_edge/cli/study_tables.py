@@ -1,4 +1,4 @@
-"""What a study found, on a terminal."""
+"""Print the results of a study on a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def show_study(title: str, tables: Sequence[tuple[Sequence[str], Sequence[Sequence[str]]]], notes: list[str]) -> None:
-    """Print tables, each a head and its rows, and what must be known to read them."""
+    """Print tables, each with its header and rows, and the notes needed to read them."""
     from sskt_edge.cli.console import Console
     from sskt_edge.cli.table import Column, Table
 

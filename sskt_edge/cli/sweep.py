@@ -1,4 +1,4 @@
-"""sskt-edge sweep: which values of a recipe are best on validation images?"""
+"""sskt-edge sweep: find the recipe values that are best on validation images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sskt_edge.common.shell import command
 
 
 def sweep(
-    recipe: Annotated[str, typer.Argument(help="A recipe's file, or a shipped recipe's name.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
     space: Annotated[
         list[str] | None,
         typer.Option(
@@ -21,22 +21,22 @@ def sweep(
             "method.alpha=0.1,0.5,1.0,3.0.",
         ),
     ] = None,
-    sampler: Annotated[str, typer.Option(help="grid tries every point; tpe tries as many as --trials says.")] = "grid",
-    trials: Annotated[int | None, typer.Option(help="How many trials tpe makes; 20 if left out.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings per point; their mean counts.")] = 1,
+    sampler: Annotated[str, typer.Option(help="grid tries every point; tpe tries --trials points.")] = "grid",
+    trials: Annotated[int | None, typer.Option(help="Number of trials that tpe makes (default: 20).")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Training runs per point; their mean is compared.")] = 1,
     storage: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="An SQL storage that machines share, such as postgresql://…; else an SQLite file."
+            metavar="URL", help="An SQL database that machines share, such as postgresql://… (default: an SQLite file)."
         ),
     ] = None,
-    study: Annotated[str | None, typer.Option(metavar="NAME", help="Names the sweep in its storage.")] = None,
+    study: Annotated[str | None, typer.Option(metavar="NAME", help="The name of the sweep in its storage.")] = None,
     set_: SetOption = None,
-    first_seed: Annotated[int, typer.Option(min=0, help="The first seed; the others count up from it.")] = 0,
-    studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder of the studies.")] = Path("studies"),
+    first_seed: Annotated[int, typer.Option(min=0, help="The first seed; each further seed is one larger.")] = 0,
+    studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder for studies.")] = Path("studies"),
     json_: JsonFlag = False,
 ) -> None:
-    """Try values of a recipe's keys, judged on validation images; the test set is never read."""
+    """Try values for a recipe's keys and compare them on validation images; the test set is never read."""
     from sskt_edge.cli.study_tables import show_study
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked
@@ -45,7 +45,7 @@ def sweep(
     refuse_seed(set_ or (), "--set")
     loaded = load_checked(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
-    with progress.bar("load torch", 1):  # seconds, which a mistake in the recipe need not wait for
+    with progress.bar("load torch", 1):  # takes seconds; mistakes in the recipe were reported before
         from sskt_edge.study.space import DEFAULT_SPACE, parse_space
         from sskt_edge.study.sweep import sweep as sweep_space
         from sskt_edge.training.memory import keep_freed_memory

@@ -1,6 +1,6 @@
-"""Every table that is printed: none loses a value, whatever the width of the terminal and the length of the names.
+"""Tables for the terminal. No value is ever cut off, however narrow the terminal and however long the names.
 
-Through a pipe a row is one line of any width. On a terminal one column may be folded; if that is not enough, each row
+In a pipe, each row is one line of any width. On a terminal, one column may be folded; if that is not enough, each row
 becomes a block of lines.
 """
 
@@ -15,11 +15,11 @@ from rich.text import Text
 
 from sskt_edge.cli.console import Console
 
-_LEAST = 24  # cells that a column keeps when it is folded
+_LEAST = 24  # the smallest width of a folded column
 
 
 class Column(NamedTuple):
-    """A column: its head, whether it stands to the right, whether it may be folded, its style."""
+    """A column: its header, whether it is right-aligned, whether it may be folded, and its style."""
 
     head: str = ""
     right: bool = False
@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 class Table:
-    """Rows of as many cells as there are columns, of which at most one folds. A cell may have several lines."""
+    """A table: each row has one cell per column, at most one column folds, and a cell may have several lines."""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class Table:
 
         Args:
             console: where it will be printed.
-            columns: the columns; the line of heads is left out if none has a head.
+            columns: the columns; the header line is left out if no column has a header.
             rows: the cells.
-            gap: blanks between two columns.
-            indent: blanks before the first one.
-            styles: one for each row; none: no row has one.
+            gap: spaces between two columns.
+            indent: spaces before the first column.
+            styles: one for each row; empty if no row has one.
         """
         self._console, self._gap, self._indent = console, gap, indent
         self._columns = [column._replace(head=console.shown(column.head)) for column in columns]
@@ -58,7 +58,7 @@ class Table:
 
     @property
     def fits(self) -> bool:
-        """Whether the columns stand side by side."""
+        """Whether the columns fit side by side."""
         return self._widths is not None
 
     def show(self) -> None:
@@ -82,7 +82,7 @@ class Table:
         self._console.print(Text(" " * self._indent).append_text(line) if line else line, style=style or None)
 
     def _widths_side_by_side(self) -> list[int] | None:
-        """The width of each column; None if they do not fit. Heads are folded at blanks before a cell is."""
+        """The width of each column; None if they do not fit. Headers are folded at spaces before a cell is."""
         cells = [[row[number] for row in self._rows] for number in range(len(self._columns))]
         widths = [max(map(_width, column), default=0) for column in cells]
         whole = [max(width, _width(column.head)) for width, column in zip(widths, self._columns, strict=True)]
@@ -111,7 +111,7 @@ class Table:
             yield line
 
     def _block(self, row: Sequence[str]) -> Iterator[Text]:
-        """A row below each other: the first cell, which the terminal wraps, then each other one with its head."""
+        """A row as a block of lines: the first cell, which the terminal wraps, then each other cell with its header."""
         first, *others = row
         yield from (Text(line, self._columns[0].style) for line in first.split("\n"))
         label = max((_width(column.head) for column in self._columns[1:]), default=0)
@@ -127,12 +127,12 @@ class Table:
                 yield Text(f"  {head}{' ' * (label - _width(head) + self._gap)}{piece}")
 
     def _folded(self, text: str, width: int) -> list[str]:
-        """The lines of a text, `width` cells each: parted at blanks, or within words that are too long."""
+        """The lines of a text, at most `width` cells each: broken at spaces, or within words that are too long."""
         if all(_width(line) <= width for line in text.split("\n")):
             return text.split("\n")
         return [line.plain.rstrip() for line in Text(text).wrap(self._console, width, overflow="fold")]
 
 
 def _width(text: str) -> int:
-    """The cells that a text takes, in its widest line."""
+    """The width of a text's widest line, in cells."""
     return max(map(cell_len, text.split("\n")))

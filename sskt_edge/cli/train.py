@@ -1,4 +1,4 @@
-"""sskt-edge train: a recipe becomes a run."""
+"""sskt-edge train: train a recipe, which creates a run."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from sskt_edge.common.text import short_count, short_time
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's file, a shipped recipe's name, or, with --resume, a run.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe file, the name of a shipped recipe or, with --resume, a run.")
+    ],
     set_: SetOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the newest unfinished run of it.")] = False,
-    runs: Annotated[Path, typer.Option(help="The folder of the runs.")] = Path("runs"),
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the newest unfinished run of the recipe.")] = False,
+    runs: Annotated[Path, typer.Option(help="The folder for runs.")] = Path("runs"),
     json_: JsonFlag = False,
 ) -> None:
-    """Train a target as a recipe says, on its images and the answers of its sources."""
+    """Train a recipe's target on its images and on the predictions of its sources."""
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import check_inputs, load_checked
     from sskt_edge.training.resume import unfinished_run
 
     start = time.monotonic()
     progress = QUIET if json_ else Bars()
-    # What can be wrong is met before torch is loaded, which takes seconds.
+    # Mistakes are reported before torch is loaded, which takes seconds.
     going_on = unfinished_run(recipe, set_ or (), runs) if resume else None
     if going_on:
         loaded = going_on.recipe
@@ -49,13 +51,13 @@ def train(
     rows = {
         **result_facts(result),
         "network": f"{loaded.target.model}, {short_count(result.primary.parameters)} parameters, "
-        f"{short_count(result.primary.macs)} multiply-accumulates an image",
+        f"{short_count(result.primary.macs)} multiply-accumulates per image",
         "dropped": f"branches of {short_count(result.branches.parameters)} parameters, "
-        f"{short_count(result.branches.macs)} multiply-accumulates an image",
+        f"{short_count(result.branches.macs)} multiply-accumulates per image",
         "run": str(run.folder.path),
     }
     if result.skipped_images:
-        rows["skipped"] = f"{result.skipped_images} images that cannot be read; those of the training: environment.json"
+        rows["skipped"] = f"{result.skipped_images} unreadable images; environment.json lists those of the training set"
     if not result.sources:
         del rows["dropped"]
     show(

@@ -1,1 +1,1 @@
-"""What every room uses: errors, files, locks, progress, words for a terminal."""
+"""What every other package uses: errors, files, locks, progress, text for a terminal."""

@@ -1,4 +1,4 @@
-"""The kind of a folder that a user named where another kind is needed, and the next command for it."""
+"""Recognise a folder that a user named where another kind is needed, and suggest a command for it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def kind_of(path: Path) -> str:
 
 
 def what_it_is(path: Path) -> str:
-    """Such as "'runs/a' is a run. To export it: sskt-edge export runs/a"; "" for any other folder."""
+    """A sentence such as "'runs/a' is a run. To export it: sskt-edge export runs/a"; "" for any other folder."""
     kind = kind_of(path)
     if kind == "run" and not (path / "result.json").is_file():
-        return f"'{path}' is a run that is not finished. To continue it: {command('train', path, '--resume')}"
+        return f"'{path}' is an unfinished run. To continue it: {command('train', path, '--resume')}"
     todo = {
         "run": f"Its recipe is '{path / 'recipe.toml'}'. To export it: {command('export', path)}",
         "bundle": f"To evaluate it: {command('eval', path)}",

@@ -1,23 +1,23 @@
-"""Every error that a user can meet. Each message says what was wrong, what was got, and what to do.
+"""All errors that a user can see. Each message says what was wrong, what was got, and what to do.
 
 SsktEdgeError
 ├── InputError               the user's input is wrong: exit code 2
 │   ├── RecipeError          a recipe, or a --set
 │   ├── DataError            a data set, a folder, an image
-│   ├── CheckpointError      weights that are missing, of other shapes, or that want to run code
+│   ├── CheckpointError      weights that are missing, have other shapes, or would run code
 │   ├── NetworkError         an unknown target or source, or one that cannot take the given input
 │   ├── RunError             a run folder that is missing, unfinished or broken
-│   ├── BundleError          a bundle that is missing, changed, or not to be trusted
+│   ├── BundleError          a bundle that is missing, changed, or not trusted
 │   ├── StudyError           a comparison or a sweep: its arms, its space, its folder, its storage
 │   └── MissingExtraError    a package that this verb needs is not installed
-└── WorkError                the input was right, the work failed: exit code 1
+└── WorkError                the input was valid, but the work failed: exit code 1
     ├── ParityError          two sessions that should agree do not
-    ├── DivergenceError      the loss is not a finite number any more
-    ├── StorageError         the disk is full, or does not take the file
+    ├── DivergenceError      the loss is no longer a finite number
+    ├── StorageError         the disk is full, or the file cannot be written
     └── DownloadError        weights or data could not be fetched
 
-Interrupted stands apart: SIGINT (exit code 130) or SIGTERM (143) came. It does not derive from
-Exception, so that code that handles faults, here or in a library, does not catch it.
+Interrupted is raised when SIGINT (exit code 130) or SIGTERM (143) arrives. It does not derive from
+Exception, so that code that handles errors, here or in a library, does not catch it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CLOSE = 0.6
 
 
 class SsktEdgeError(Exception):
-    """The root of the tree. `exit_code` is what the command line ends with."""
+    """The base of all errors. `exit_code` is the exit code of the command line."""
 
     exit_code = 1
 
@@ -50,7 +50,7 @@ class DataError(InputError):
 
 
 class CheckpointError(InputError):
-    """Weights are missing, of other shapes, or want to run code."""
+    """Weights are missing, have other shapes, or would run code."""
 
 
 class NetworkError(InputError):
@@ -62,11 +62,11 @@ class RunError(InputError):
 
 
 class BundleError(InputError):
-    """A bundle is missing, changed, or not to be trusted."""
+    """A bundle is missing, changed, or not trusted."""
 
 
 class StudyError(InputError):
-    """A comparison or a sweep: its arms, its space, its folder or its storage is wrong."""
+    """The arms, space, folder or storage of a comparison or a sweep are wrong."""
 
 
 class MissingExtraError(InputError):
@@ -74,7 +74,7 @@ class MissingExtraError(InputError):
 
 
 class WorkError(SsktEdgeError):
-    """The input was right, the work failed."""
+    """The input was valid, but the work failed."""
 
 
 class ParityError(WorkError):
@@ -82,11 +82,11 @@ class ParityError(WorkError):
 
 
 class DivergenceError(WorkError):
-    """The loss is not a finite number any more."""
+    """The loss is no longer a finite number."""
 
 
 class StorageError(WorkError):
-    """The disk is full, or does not take the file."""
+    """The disk is full, or the file cannot be written."""
 
 
 class DownloadError(WorkError):
@@ -94,7 +94,7 @@ class DownloadError(WorkError):
 
 
 class Interrupted(BaseException):
-    """A signal came, `signum` 2 (SIGINT) or 15 (SIGTERM); what the message calls saved is saved."""
+    """A signal arrived: `signum` is 2 (SIGINT) or 15 (SIGTERM). Whatever the message calls saved has been saved."""
 
     def __init__(self, message: str, signum: int) -> None:
         super().__init__(message)
@@ -102,17 +102,17 @@ class Interrupted(BaseException):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`Nearest: 'x'. ` if one of `known` is close to `name`, else nothing: a sentence for the middle of a message."""
+    """`Nearest: 'x'. ` if one of `known` is close to `name`, else "". It goes into the middle of a message."""
     best = max(known, key=lambda other: closeness(name, other), default="")
     return f"Nearest: '{best}'. " if is_close(name, best) else ""
 
 
 def is_close(name: str, other: str) -> bool:
-    """Whether `other` may be what was meant by `name`."""
+    """Whether `name` may be a misspelling of `other`."""
     return closeness(name, other)[0] >= _CLOSE
 
 
 def closeness(name: str, other: str) -> tuple[float, int]:
-    """How alike two names are, 0 to 1; of equally close ones the one that begins the same is closer."""
-    # People mistake the end of a name.
+    """How similar two names are, 0 to 1, and the length of their common prefix, which decides between equals."""
+    # Most spelling mistakes are at the end of a name.
     return difflib.SequenceMatcher(None, name, other).ratio(), len(os.path.commonprefix([name, other]))  # noqa: RUF071

@@ -18,12 +18,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def is_full(error: OSError) -> bool:
-    """Whether the disk, or a user's share of it, was full."""
+    """Whether the disk, or the user's quota on it, was full."""
     return error.errno in _FULL
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, in hex, read in pieces."""
+    """The SHA-256 of a file's content, in hex, read in chunks."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
@@ -36,7 +36,7 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
 
     Args:
         path: the file.
-        most: how many bytes are expected at most; one more is read, so that a longer file is noticed. None: all.
+        most: the most bytes expected. One more is read, so that a longer file is noticed. None reads all of it.
 
     Raises:
         OSError: it cannot be read, or is not a regular file; `strerror` says which.
@@ -47,13 +47,13 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        # Memory is taken for as much as is asked for, and `most` may be any number.
+        # read() reserves memory for as much as it is asked for, and `most` may be any number.
         return file.read() if most is None else file.read(min(most, found.st_size) + 1)
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError of writing `path` into a StorageError that says what to do."""
+    """Turn an OSError from writing `path` into a StorageError that says what to do."""
     try:
         yield
     except OSError as error:
@@ -65,7 +65,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
+    """Write a file so that a reader, even after a crash, sees either the old content or the new, never a part.
 
     Raises:
         StorageError: the disk is full or the file cannot be written; the old file is unchanged.
@@ -91,7 +91,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextmanager
 def folder_written_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; at the end it takes the place of `path` in one rename.
+    """Yield a temporary folder to fill; at the end, one rename puts it in the place of `path`.
 
     An older folder at `path` is kept until the new one is complete. If the block raises, `path` stays as it was.
 
@@ -116,7 +116,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
 
 
 def _take_place(temporary: Path, path: Path) -> None:
-    """Rename a complete folder to `path`; the folder that stood there goes only after."""
+    """Rename a complete folder to `path`; the folder that it replaces is removed only afterwards."""
     if not path.exists():
         temporary.replace(path)
     else:
@@ -132,7 +132,7 @@ def _take_place(temporary: Path, path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Fsync a file or folder by its name (Windows knows no fsync of folders)."""
+    """Fsync a file or folder by its name (Windows cannot fsync a folder)."""
     if os.name == "nt" and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""What the tool finds, as values that JSON can hold: one conversion for every verb and every file."""
+"""Convert results to values that JSON can hold: one conversion for every verb and every file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sskt_edge.common.printable import as_utf8
 
 
 def as_json(value: Any) -> Any:
-    r"""The value in dicts, lists, texts, numbers, True, False and None.
+    r"""Convert the value to dicts, lists, strings, numbers, True, False and None.
 
-    A dataclass becomes its fields; one with a method `as_json` becomes what that gives, whose parts are converted in
-    turn. A pydantic model, an array, a tuple and a path become what is usual. JSON has no infinity, so a number that is
-    not finite becomes None; and it has no surrogates, so a name that is not UTF-8 is written with an escape for each
-    such byte, as in every other output. Of anything else, str() is taken.
+    A dataclass becomes a dict of its fields; if it has a method `as_json`, it becomes the result of that method, whose
+    parts are converted in turn. Pydantic models, arrays, tuples and paths are converted in the usual way. JSON has no
+    infinity, so a number that is not finite becomes None; and it has no surrogates, so a name that is not UTF-8 is
+    written with an escape for each such byte, as in every other output. Anything else becomes its str().
 
     >>> from pathlib import Path
     >>> as_json({"kl": math.inf, "at": Path("caf\udce9"), "more": (1, True, None)})
@@ -40,8 +40,8 @@ def _of_object(value: Any) -> Any:
         return as_json(value.as_json())
     if is_dataclass(value):
         return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
-    if hasattr(value, "model_dump"):  # of pydantic
+    if hasattr(value, "model_dump"):  # a pydantic model
         return as_json(value.model_dump(mode="json"))
-    if hasattr(value, "tolist"):  # of numpy: an array, or one number of it
+    if hasattr(value, "tolist"):  # a NumPy array, or a NumPy number
         return as_json(value.tolist())
     return as_utf8(str(value))

@@ -1,4 +1,4 @@
-"""One process at a time: a lock that the system frees when its holder ends, however it ends."""
+"""A lock for one process at a time, which the system releases when its holder ends, however it ends."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sskt_edge.common.errors import StorageError
 from sskt_edge.common.files import storage_errors
 from sskt_edge.common.progress import QUIET, Progress, Stoppable
 
-_HOLDER = b"process "  # with what a lock's file begins
-_SECONDS = 0.1  # between two looks at a lock that another process holds
+_HOLDER = b"process "  # the beginning of a lock file
+_SECONDS = 0.1  # between two attempts to take a lock that another process holds
 
 if sys.platform == "win32":
     import msvcrt
 
     def _try(descriptor: int) -> None:
-        # Windows keeps others from reading a locked byte, so a byte behind the holder's name is locked.
+        # On Windows, others cannot read a locked byte, so a byte after the holder's name is locked.
         os.lseek(descriptor, 1 << 20, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
@@ -38,32 +38,32 @@ def locked(path: Path, doing: str, progress: Progress, remove: bool = False) -> 
     """Hold the lock at `path`. While another process holds it, name it and wait.
 
     Args:
-        path: of the lock's file.
+        path: the lock file.
         doing: what its holder does, for the sentence "Waiting for process 7 on host, which …".
-        progress: is told which process is waited for. Its bar goes on by 0 again and again meanwhile: a bar that
-            raises ends the waiting.
-        remove: leave no file behind.
+        progress: reports which process is waited for. While waiting, its bar is advanced by 0 again and again: a bar
+            that raises ends the wait.
+        remove: delete the lock file at the end.
 
     Raises:
-        StorageError: the folder does not take the file, something else stands in its place, or its file system knows no
-            locks.
+        StorageError: the file cannot be created in its folder, something else exists at `path`, or the file system does
+            not support locks.
     """
     descriptor = _held_descriptor(path, doing, progress)
     try:
         yield
     finally:
         if remove:
-            with suppress(OSError):  # Windows keeps a file that another process has open
+            with suppress(OSError):  # Windows cannot remove a file that another process has open
                 path.unlink()
         os.close(descriptor)
 
 
 def _held_descriptor(path: Path, doing: str, progress: Progress) -> int:
-    """The file at `path`, open and locked; another one may have been put there, or none, while it was waited for."""
+    """Open and lock the file at `path`; repeat if it was removed or replaced while this process waited for it."""
     while True:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            # The file is emptied, so a link in its place is refused, where the system can tell.
+            # The file will be emptied, so a link in its place is refused where the system supports that.
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             _refuse_another_file(descriptor, path)
@@ -78,7 +78,7 @@ def _held_descriptor(path: Path, doing: str, progress: Progress) -> int:
 
 
 def _wait(descriptor: int, path: Path, doing: str, progress: Progress) -> None:
-    """Wait until the lock is this process's, and say which process holds it."""
+    """Wait until this process has the lock, and report which process holds it."""
     said = _name_holder(path, doing, progress, "")
     with progress.bar("wait for another process", 1) as bar:
         while not _taken(descriptor, path):
@@ -88,7 +88,7 @@ def _wait(descriptor: int, path: Path, doing: str, progress: Progress) -> None:
 
 
 def _name_holder(path: Path, doing: str, progress: Progress, said: str) -> str:
-    """Say which process holds the lock, unless that is what was `said` before; the process."""
+    """Report which process holds the lock, unless it was `said` before; return the process."""
     with suppress(FileNotFoundError):
         holder = path.read_text(encoding="utf-8", errors="replace")
         if holder not in ("", said):
@@ -98,7 +98,7 @@ def _name_holder(path: Path, doing: str, progress: Progress, said: str) -> str:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the open file is the one that has this name now: its last holder may have removed it."""
+    """Whether `path` still names the open file: its last holder may have removed it."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(descriptor), path.stat())
     return False
@@ -109,7 +109,7 @@ class _HeldError(Exception):
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process that is alive holds the lock at `path`."""
+    """Whether a running process holds the lock at `path`."""
 
     def give_up() -> None:
         raise _HeldError
@@ -122,9 +122,9 @@ def is_held(path: Path) -> bool:
 
 
 def remove_if_free(path: Path) -> None:
-    """Remove a lock's file that no process holds. It waits for none, and leaves what it cannot or may not remove.
+    """Remove a lock file that no process holds. It never waits, and keeps a file that it cannot or may not remove.
 
-    The file is removed while it is locked here: a process that waits for it notices, and makes another one.
+    The file is removed while this process holds its lock: a process that waits for it notices, and creates a new one.
     """
     with suppress(OSError):  # it is held, or gone, or on a read-only disk
         # Opening a pipe must not block.
@@ -139,29 +139,29 @@ def remove_if_free(path: Path) -> None:
 
 
 def _names_a_holder(descriptor: int) -> bool:
-    """Whether the file says what `_taken` writes, or nothing yet: any other file is the user's."""
+    """Whether the file holds what `_taken` writes, or is still empty: any other file belongs to the user."""
     content = os.read(descriptor, len(_HOLDER))
     return content in (b"", _HOLDER)
 
 
 def _is_plain(descriptor: int) -> bool:
-    """Whether it is a file, and has no second name, a hard link: under that it may belong to anybody."""
+    """Whether it is a regular file without a second hard link, under which it may be somebody else's file."""
     facts = os.fstat(descriptor)
-    # It has no name at all where its holder has just removed it, which does no harm.
+    # It has no link at all if its holder has just removed it, which does no harm.
     return stat.S_ISREG(facts.st_mode) and facts.st_nlink <= 1
 
 
 def _refuse_another_file(descriptor: int, path: Path) -> None:
-    """Refuse what is not a file of its own."""
+    """Refuse anything but a regular file with a single name."""
     if not _is_plain(descriptor):
         raise StorageError(
-            f"'{path}' is not a lock: it is a hard link to another file, or not a file. Nothing was written to it. "
+            f"'{path}' is not a lock file: it is a hard link, or not a regular file. Nothing was written to it. "
             "Remove it and run the same command again."
         )
 
 
 def _taken(descriptor: int, path: Path) -> bool:
-    """Whether the lock is this process's now; its name then stands in the file."""
+    """Try to take the lock; if that succeeds, write this process's name to the file."""
     with storage_errors(path):
         try:
             _try(descriptor)

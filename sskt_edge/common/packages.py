@@ -1,9 +1,9 @@
-"""The packages that sskt-edge works with: which extra brings which, which are installed, and how to get the others.
+"""The packages that sskt-edge uses: which extra installs them, which are installed, and how to install the others.
 
-The table of extras is in pyproject.toml. It is read from the metadata of the installation, so an extra that was added
-to a checkout is known after `pip install -e .` was run again; until then it counts as missing.
+The extras are defined in pyproject.toml. They are read from the metadata of the installation, so an extra that was
+added to a checkout is known only after `pip install -e .` has been run again; until then it counts as missing.
 
-importlib.metadata and packaging take 25 ms to import, so they are imported where they are used: the help needs neither.
+importlib.metadata and packaging take 25 ms to import, so they are imported where they are used: `--help` needs neither.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def version_of(package: str) -> str | None:
 
 
 def extras() -> dict[str, tuple[str, ...]]:
-    """Extra → the packages that it brings on this machine; "base" → sskt-edge and what it always needs.
+    """Extra → the packages that it installs on this machine; "base" → sskt-edge and the packages it always needs.
 
-    The extra for developers is left out. Where sskt-edge is not installed, there is "base" alone.
+    The extra for developers is left out. If sskt-edge is not installed, "base" is the only entry.
     """
     from importlib import metadata
 
@@ -50,7 +50,7 @@ def extras() -> dict[str, tuple[str, ...]]:
 
 
 def packages_of(extra: str) -> tuple[str, ...]:
-    """The packages that an extra brings; for one that the installation does not know, the extra itself.
+    """The packages that an extra installs; for an extra that the installation does not know, the extra itself.
 
     >>> packages_of("openvino")
     ('openvino',)
@@ -61,7 +61,7 @@ def packages_of(extra: str) -> tuple[str, ...]:
 
 
 def extra_with(module: str) -> str | None:
-    """The extra that brings the package of a module with the same name; None if there is none.
+    """The extra that installs the package with the same name as a module; None if no extra does.
 
     >>> extra_with("tomli_w")
     'train'
@@ -74,7 +74,7 @@ def extra_with(module: str) -> str | None:
 
 
 def requirement(*extras: str) -> str:
-    """sskt-edge with these extras, as pip takes it.
+    """The requirement for sskt-edge with these extras, as pip expects it.
 
     >>> requirement("train", "cpu")
     'sskt-edge[train,cpu]'
@@ -83,7 +83,7 @@ def requirement(*extras: str) -> str:
 
 
 def install_hint(*extras: str, others: Sequence[str] = ()) -> str:
-    """The command that installs these extras, and other requirements with them; without either, sskt-edge alone.
+    """The command that installs these extras and other requirements; without either, it installs sskt-edge alone.
 
     >>> install_hint("train", "cpu")
     "pip install 'sskt-edge[train,cpu]'"

@@ -1,4 +1,4 @@
-"""What long work reports while it runs. The command line draws bars; a library call is quiet."""
+"""Progress reports of long work. The command line draws bars; a library call is quiet."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ class Bar(Protocol):
     """One piece of work that advances."""
 
     def advance(self, steps: int = 1) -> None:
-        """`steps` more of the total are done; 0 says that the work goes on."""
+        """Count `steps` more of the total as done; 0 only reports that the work continues."""
 
     def note(self, text: str) -> None:
         """Show a short text next to the bar (a loss, an accuracy)."""
 
 
 class Progress(Protocol):
-    """Where bars and lines go."""
+    """Shows bars and lines."""
 
     def bar(self, what: str, total: int) -> AbstractContextManager[Bar]:
-        """A bar for `total` steps of `what`; it is gone when the context ends."""
+        """A bar for `total` steps of `what`; it disappears when the context ends."""
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Show a line that stays on the screen."""
 
 
 class _QuietBar:
@@ -44,14 +44,14 @@ class Quiet:
         yield _QuietBar()
 
     def say(self, line: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
 
 class Notes(Quiet):
-    """Progress that shows nothing and keeps the lines that stay, for a result in JSON.
+    """Progress that shows nothing and collects the lines, for a result in JSON.
 
     Attributes:
-        lines: what was said, the first line first.
+        lines: the lines in their order.
     """
 
     def __init__(self) -> None:
@@ -63,30 +63,30 @@ class Notes(Quiet):
 
 
 class SaidOnce:
-    """Progress that says a line once, however often it is told: the runs of a study all read the same folders."""
+    """Progress that shows each line only once: the runs of a study all read the same folders."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._said = progress, set[str]()
 
     def bar(self, what: str, total: int) -> AbstractContextManager[Bar]:
-        """A bar as ever."""
+        """An ordinary bar."""
         return self._progress.bar(what, total)
 
     def say(self, line: str) -> None:
-        """Say the line, unless it has been said."""
+        """Show the line, unless it was shown before."""
         if line not in self._said:
             self._said.add(line)
             self._progress.say(line)
 
 
 class Stoppable:
-    """Progress at which work can be stopped: its bars check for that when they open and whenever they advance.
+    """Progress that can stop the work: its bars check for that when they open and whenever they advance.
 
-    Work keeps what it has done before it advances its bar, so that nothing is lost.
+    Work saves what it has done before it advances its bar, so that nothing is lost.
 
     Args:
         progress: shows the bars and lines.
-        check: raises if the work is to stop.
+        check: raises if the work should stop.
 
     >>> def stop() -> None:
     ...     raise KeyboardInterrupt
@@ -103,13 +103,13 @@ class Stoppable:
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Bar]:
-        """A bar as ever, unless the work is to stop."""
+        """An ordinary bar, unless the work should stop."""
         self._check()
         with self._progress.bar(what, total) as bar:
             yield _StoppableBar(bar, self._check)
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Show a line that stays on the screen."""
         self._progress.say(line)
 
 
@@ -118,7 +118,7 @@ class _StoppableBar:
         self._bar, self._check = bar, check
 
     def advance(self, steps: int = 1) -> None:
-        """Advance the bar; then raise if the work is to stop."""
+        """Advance the bar; then raise if the work should stop."""
         self._bar.advance(steps)
         self._check()
 

@@ -1,4 +1,4 @@
-"""Libraries that log advice which their caller has already followed."""
+"""Silence libraries that log advice which their caller has already followed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def errors_alone(*names: str) -> Iterator[None]:
-    """Within it, these loggers write errors alone; "" is the root. Afterwards their levels are what they were.
+    """Let these loggers report only errors within the context, then restore their levels; "" is the root logger.
 
     Example:
         >>> with errors_alone("onnxscript"):

@@ -20,7 +20,7 @@ _PLACE = re.compile(rb'"self_sha256": ?"([0-9a-f]{64})"')
 
 
 class BrokenSealError(ValueError):
-    """The content differs from its own hash, or has lost it. No user sees this error: each reader says what to do."""
+    """The content does not match its own hash, or has lost it. Users never see it: each reader says what to do."""
 
     def __init__(self, why: str = "it was changed after it was written: its own SHA-256 differs") -> None:
         super().__init__(why)
@@ -35,17 +35,17 @@ def sealed(content: bytes) -> bytes:
 
 
 def carries_hash(content: bytes) -> bool:
-    """Whether a file says what its hash is, right or wrong."""
+    """Whether a file carries a hash of its own, whether right or wrong."""
     return _PLACE.search(content) is not None
 
 
 def is_sealed(content: bytes) -> bool:
-    """Whether a file carries its own hash, and has it.
+    """Whether a file carries its own hash and matches it.
 
-    A file without a hash may have lost it by a change: the caller accepts that only where the file's version had none.
+    A file without a hash may have lost it through a change: the caller accepts it only if its version had none.
 
     Raises:
-        BrokenSealError: the file carries a hash, and its content has another.
+        BrokenSealError: the file carries a hash that its content does not match.
     """
     place = _PLACE.search(content)
     if place is None:
@@ -87,4 +87,4 @@ def unsealed_json(content: bytes) -> tuple[Any, bool]:
 
 def unprotected(name: str) -> str:
     """The note on a file of an older version."""
-    return f"{name} was written by an older sskt-edge without a hash of its own: a change in it would not be noticed"
+    return f"{name} was written by an older sskt-edge without a hash of its own, so a change to it cannot be detected"

@@ -10,7 +10,7 @@ from pathlib import Path
 from sskt_edge.common.printable import UNPRINTABLE, escape
 
 PLACEHOLDERS = frozenset({"FOLDER", "IMAGE…", "RECIPE", "RUN"})
-"""What the user puts a name in place of."""
+"""Placeholders that the user replaces with a name."""
 
 _PLAIN = re.compile(r"[\w.:=,+\\/-]+")
 
@@ -25,10 +25,10 @@ def command(*words: str | Path) -> str:
 
 
 def quoted(word: str | Path) -> str:
-    """A word, or a path, which never reads as an option.
+    """Quote a word, or a path, which is never taken for an option.
 
-    cmd and PowerShell both take double quotes. Elsewhere a word with unprintable characters is written as $'…', which
-    bash, zsh and ksh read: so it names the same file after it was printed.
+    cmd and PowerShell both accept double quotes. Elsewhere a word with unprintable characters is written as $'…', which
+    bash, zsh and ksh understand, so that the printed word still names the same file.
     """
     text = str(word)
     if isinstance(word, Path) and text.startswith("-"):
@@ -36,7 +36,7 @@ def quoted(word: str | Path) -> str:
     if text in PLACEHOLDERS:
         return text
     if os.name == "nt":
-        import subprocess  # 10 ms that no other system needs
+        import subprocess  # takes 10 ms, which other systems can save
 
         listed = subprocess.list2cmdline([text])
         return listed if listed != text or _PLAIN.fullmatch(text) else f'"{text}"'

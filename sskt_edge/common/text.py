@@ -7,7 +7,7 @@ from itertools import islice
 
 
 def first_line(error: BaseException) -> str:
-    r"""What an error says in its first line; the name of its class if it says nothing.
+    r"""The first line of an error's message; the name of its class if the message is empty.
 
     >>> first_line(ValueError("no such layer\nat line 7")), first_line(KeyError())
     ('no such layer', 'KeyError')

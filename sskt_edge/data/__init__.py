@@ -1,1 +1,1 @@
-"""Images, the views that are cut from them, and the batches that training sees."""
+"""Images, the views that are cut from them, and the batches of a training run."""

@@ -26,10 +26,10 @@ class Arrays(NamedTuple):
     """A published array.
 
     Attributes:
-        images: uint8 [N,S,S,3]; of clips, [N,T,S,S,3].
-        labels: int64 [N]; -1 for an image without one.
-        part: what the array is called, "train".
-        places: [N], the rows that the images have in the published array.
+        images: uint8 [N,S,S,3], or [N,T,S,S,3] for clips.
+        labels: int64 [N]; -1 for an image without a label.
+        part: the name of the array, such as "train".
+        places: [N], the rows of the images in the published array.
     """
 
     images: NDArray[np.uint8]
@@ -42,13 +42,13 @@ class Arrays(NamedTuple):
         return Arrays(self.images[rows], self.labels[rows], self.part, [self.places[row] for row in rows])
 
     def packed(self, rows: NDArray[np.intp]) -> Arrays:
-        """Ascending rows in the memory of all of them, which are lost."""
+        """Pick ascending rows in place: they overwrite the memory of the whole array."""
         places = [self.places[row] for row in rows]
         return Arrays(packed(self.images, rows), self.labels[rows], self.part, places)
 
 
 class ArrayReader:
-    """A reader over arrays; the test array is made only when its images or their contents are asked for.
+    """A reader over arrays; the test array is created only when its images or their contents are needed.
 
     Raises:
         DataError: data.unlabelled names a folder without images.
@@ -62,7 +62,7 @@ class ArrayReader:
         test: Callable[[], Arrays],
         unlabelled: Callable[[], Arrays] | None = None,
     ) -> None:
-        """Read from `train`, from what `test` gives, and from the set's own unlabelled images if it has some."""
+        """Read from `train`, from the result of `test`, and from the set's own unlabelled images if it has any."""
         self._data, self._train, self._test = data, train, test
         self._folder = list_unlabelled(data)
         self._kinds: dict[str, Callable[[], Arrays]] = {"rest": lambda: train.pick(self._parts.rest)}
@@ -83,13 +83,13 @@ class ArrayReader:
         return self._image_set(parts.labelled, sizes, progress), validation
 
     def unlabelled(self, sizes: Sequence[int], progress: Progress) -> ImageSet | None:
-        """The images of data.unlabelled, if it names any, without those that are other images of the recipe.
+        """The images of data.unlabelled, if it names any, without copies of other images of the recipe.
 
-        Known are images of the very same pixels. A folder's image is compared at the data set's own size, so that
-        a file into which one of the set's images was written is known too.
+        A copy has exactly the same pixels. An image from a folder is compared at the data set's own size, so that a
+        file to which one of the set's images was written is found too.
 
-        Memory: the set's own arrays are kept as they are for their own size, so that STL10's 100,000 images take
-        2.76 GB and no more at its 96 pixels; any other size takes its N·size²·3 bytes besides.
+        Memory: at their own size the set's arrays are used unchanged, so that STL10's 100,000 images of 96 pixels
+        take 2.76 GB in all; any other size takes N·size²·3 bytes in addition.
 
         Raises:
             DataError: an image of the folder cannot be read, or none is left.
@@ -105,7 +105,7 @@ class ArrayReader:
         return _image_set(left, hashes[rows], sizes, progress)
 
     def test_contents(self, progress: Progress) -> ImageSet:
-        """The test images without their pixels. Their array is made, hashed and let go."""
+        """The test images without their pixels. Their array is created, hashed and freed."""
         if self._test_contents is None:
             arrays = self._test()
             self._test_contents = _image_set(arrays, array_hashes(arrays.images, progress), (), progress)
@@ -138,7 +138,7 @@ class ArrayReader:
         return packed_images(replace(images, resized={size: images.resized[size] for size in sizes}), rows)
 
     def _known(self, progress: Progress) -> dict[str, NDArray[np.uint8]]:
-        """The contents of what must not be among the unlabelled images."""
+        """The contents that must not occur among the unlabelled images."""
         parts = self._parts
         known = {
             "test images": self.test_contents(progress).hashes,
@@ -165,7 +165,7 @@ def _image_set(arrays: Arrays, hashes: NDArray[np.uint8], sizes: Sequence[int], 
 
 
 def _resized(images: NDArray[np.uint8], size: int, progress: Progress) -> NDArray[np.uint8]:
-    """[N,…,S,S,3] → [N,…,size,size,3] by the one reader's rule; nothing is done where S is size."""
+    """[N,…,S,S,3] → [N,…,size,size,3] by the same rule as for files; nothing is done if S equals size."""
     if images.shape[-2] == size:
         return images
     out = np.empty((*images.shape[:-3], size, size, 3), dtype=np.uint8)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# Keys of the unlabelled order have this bit, which no epoch reaches: the two orders never draw the same numbers.
+# Keys of the unlabelled order have this bit, which no epoch number reaches, so the two orders never share keys.
 _UNLABELLED = 1 << 63
 
 
@@ -22,7 +22,7 @@ def epoch_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[ND
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """How many batches an epoch has: as few as hold all images, and never one of a single image."""
+    """The number of batches per epoch: as few as can hold all images, but none with a single image."""
     return max(1, min(-(-count // batch_size), count // 2))
 
 
@@ -35,19 +35,19 @@ def joining(images: int, batch_size: int, ratio: float) -> list[int]:
 def unlabelled_batches(
     count: int, per_batch: Sequence[int], seed: int, epoch: int
 ) -> list[tuple[NDArray[np.intp], NDArray[np.int64]]]:
-    """The unlabelled images that join each batch of an epoch: the epoch's piece of one endless stream.
+    """The unlabelled images that join each batch of an epoch: the epoch's part of one endless stream.
 
-    The stream is pass after pass over all images, each in an order drawn from (seed, pass) alone. An epoch goes on
-    where the one before it ended, computed and not remembered: every epoch must take as many images in all.
+    The stream is pass after pass over all images, each in an order drawn from (seed, pass) alone. An epoch continues
+    where the previous one ended. That place is computed, not stored, so every epoch must take equally many images.
 
     Args:
         count: how many unlabelled images there are, at least 1.
         per_batch: how many of them join each of the epoch's batches.
-        seed: of the training.
-        epoch: from 0.
+        seed: the training seed.
+        epoch: the number of the epoch, from 0.
 
     Returns:
-        For each batch (rows [U], passes [U]): which images, and in which pass, from 0, each is met.
+        For each batch (rows [U], passes [U]): which images, and the pass, from 0, to which each belongs.
     """
     total = sum(per_batch)
     places = np.arange(epoch * total, (epoch + 1) * total, dtype=np.int64)
@@ -61,13 +61,13 @@ def unlabelled_batches(
 
 
 def unlabelled_passes(count: int, per_epoch: int, seed: int, epochs: int) -> tuple[int, NDArray[np.intp]]:
-    """How many passes of the stream `epochs` epochs begin, and the rows that the last of them meets, ascending.
+    """How many passes of the stream begin within `epochs` epochs, and the rows used of the last pass, ascending.
 
     Args:
         count: how many unlabelled images there are, at least 1.
-        per_epoch: how many an epoch takes.
-        seed: of the training.
-        epochs: at least 1.
+        per_epoch: how many of them an epoch takes.
+        seed: the training seed.
+        epochs: the number of epochs, at least 1.
     """
     passes = -(-per_epoch * epochs // count)
     met = per_epoch * epochs - (passes - 1) * count

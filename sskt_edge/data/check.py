@@ -1,4 +1,4 @@
-"""What a recipe's images are, before a training: counts, copies, near copies, and what cannot be read."""
+"""Check a recipe's images before training: counts, copies, near copies, and unreadable files."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from sskt_edge.tasks.task import Task
 
 @dataclass(frozen=True)
 class DataCheck:
-    """What was found.
+    """The findings of a check.
 
     Attributes:
-        notes: how the folders were read, and what of them was not taken, one line each.
-        counts: part, "training", "validation" or "test" → class → images that can be read.
+        notes: how the folders were read, and what in them was ignored, one line each.
+        counts: part ("training", "validation" or "test") → class → number of images that can be read.
         unreadable: a message for each image that cannot be read.
-        skips_unreadable: the recipe skips those; if not, a training stops at the first.
-        below_budget: a line about classes with fewer images than data.per_class; "" without any.
+        skips_unreadable: whether the recipe skips them; if not, training stops at the first.
+        below_budget: a line about classes with fewer images than data.per_class; "" if there are none.
         copies: all images of equal content.
-        near: how many bits of 256 differ at most between near copies; 0: they were not looked for.
-        near_copies: all of them, the nearest first; None where they were not looked for.
+        near: how many of 256 bits may differ between near copies; 0 if they were not searched for.
+        near_copies: all near copies, the nearest first; None if they were not searched for.
     """
 
     notes: tuple[str, ...]
@@ -43,12 +43,12 @@ class DataCheck:
 
     @property
     def passed(self) -> bool:
-        """A training would not stop at an image, no content is in two parts, and none in two classes."""
+        """Whether training would not stop at an image, and no content is in two parts or in two classes."""
         stops = bool(self.unreadable) and not self.skips_unreadable
         return not (stops or self.copies.shared or self.copies.two_classes.count)
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of."""
+        """The values that are converted to JSON."""
         return {
             "passed": self.passed,
             "notes": self.notes,
@@ -62,28 +62,28 @@ class DataCheck:
 
 
 def check_data(data: DataOptions, task: Task, near: int, progress: Progress) -> DataCheck:
-    """Read a recipe's labelled training, validation and test images once, as a training would divide them.
+    """Read a recipe's labelled training, validation and test images once, divided as for training.
 
     Args:
-        data: the recipe's part.
+        data: the recipe's table [data].
         task: what its labels mean.
-        near: how many bits of 256 may differ between near copies; 0 does not look for them.
+        near: how many of 256 bits may differ between near copies; 0 does not search for them.
         progress: draws the bars.
 
     Raises:
-        DataError: the data set is not there, or of a class nothing can be read; or near copies are looked for among
-            items that are no images.
+        DataError: the data set does not exist, or no image of some class can be read; or near copies are searched for
+            among items that are not images.
         MissingExtraError: the package that ships the data set is not installed.
-        ModuleNotFoundError: near copies are looked for, and ImageHash is not installed.
+        ModuleNotFoundError: near copies are searched for, but ImageHash is not installed.
     """
     entry = DATA_SETS[data.name]
     if near and not entry.holds_images:
         raise DataError(
-            f"Near copies are looked for among images only; the items of data.name = '{data.name}' are of kind "
+            f"Near copies can be searched for among images only; the items of data.name = '{data.name}' are of kind "
             f"'{entry.input}'. Leave out --near."
         )
     if near:
-        import imagehash  # noqa: F401 (where it is missing, that is said before torch is loaded and images are read)
+        import imagehash  # noqa: F401 (if it is missing, fail before torch is loaded and images are read)
     from sskt_edge.data.readers import open_data
 
     reader = open_data(data.model_copy(update={"skip_bad": True}), task)

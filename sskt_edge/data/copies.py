@@ -1,4 +1,4 @@
-"""Copies among the images of a data set: one image in two parts, or in two classes."""
+"""Find copies among the images of a data set: one image in two parts, or in two classes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Copies(BaseModel):
     """The copies in a data set.
 
     Attributes:
-        shared: for every two parts that have images in common.
+        shared: the copies for every two parts that have images in common.
         two_classes: copies of an image of another class.
         repeated: copies of an image of the same part and class.
     """
@@ -62,7 +62,7 @@ class Copies(BaseModel):
         return lines
 
     def lines(self, near: bool = False) -> list[str]:
-        """Those of `harmful`, and one for images that repeat others of their part and class."""
+        """The lines of `harmful`, and one for images that repeat others of their part and class."""
         if not self.repeated.count:
             return self.harmful(near)
         return [*self.harmful(near), _line("image", self.repeated, "earlier image", near, " of its part and class")]
@@ -80,13 +80,13 @@ def _line(image: str, pairs: Pairs, of: str, near: bool, which: str = "") -> str
 
 
 class Parts(NamedTuple):
-    """The images of all parts, one after the other.
+    """The images of all parts, one part after the other.
 
     Attributes:
-        names: of the parts.
-        images: [N], what each image is called.
-        labels: as the task has them, an image each.
-        part: int64 [N], places in `names`.
+        names: the names of the parts.
+        images: [N], the name of each image.
+        labels: the label of each image, in the task's form.
+        part: int64 [N], indices into `names`.
         hashes: uint8 [N,32].
     """
 
@@ -98,7 +98,7 @@ class Parts(NamedTuple):
 
 
 def join_parts(parts: Mapping[str, ImageSet | None]) -> Parts:
-    """Put "training", "validation" and "test", as far as they are given and in this order, one after the other."""
+    """Join "training", "validation" and "test", those that are given, in this order."""
     given = {name: part for name, part in parts.items() if part is not None}
     sets = list(given.values())
     return Parts(
@@ -127,11 +127,11 @@ def find_copies(parts: Parts, examples: int | None = EXAMPLES) -> Copies:
 
 
 def copies_of_pairs(parts: Parts, pairs: list[tuple[int, int]], examples: int | None) -> Copies:
-    """Sort pairs of rows (earlier, later) by what makes them harmful.
+    """Sort pairs of rows (earlier, later) by the kind of harm they do.
 
     Args:
         parts: the images.
-        pairs: the pairs that are copies; of those with the same later row, the first is the one that is named.
+        pairs: the pairs that are copies; of those with the same later row, the first is named.
         examples: how many pairs of each kind to name; None for all.
     """
     part, labels = parts.part.tolist(), parts.labels.tolist()

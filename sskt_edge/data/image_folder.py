@@ -28,9 +28,9 @@ class Split(NamedTuple):
 
     Attributes:
         train: the training images.
-        test: the test images; None where a share must be held out.
-        notes: what a user should know of the choice of the folders, one line each.
-        left_out: what of the folder was not taken.
+        test: the test images; None if a share must be held out.
+        notes: notes for the user on the choice of the folders, one line each.
+        left_out: what in the folder was ignored.
     """
 
     train: FolderListing
@@ -44,11 +44,11 @@ def find_split(root: Path, unlabelled: Path | None = None) -> Split:
 
     Args:
         root: the folder.
-        unlabelled: the folder of unlabelled images, which may lie in `root`.
+        unlabelled: the folder of unlabelled images, which may be inside `root`.
 
     Raises:
-        DataError: the folder is missing, cannot be listed or is not divided as it must be, has no classes or a single
-            one, a class is empty, or train and test differ.
+        DataError: the folder is missing, cannot be listed, is not divided as required, or has fewer than two classes;
+            or a class is empty, or train and test have different classes.
     """
     parts = find_parts(root)
     if parts is None:
@@ -65,7 +65,8 @@ def find_split(root: Path, unlabelled: Path | None = None) -> Split:
     if split.test is None and fewest < 2:
         name = train.classes[int(np.bincount(train.labels).argmin())]
         raise DataError(
-            f"Class '{name}' of '{printable(root)}' has one image; it needs one to train and one to test. Add images."
+            f"Class '{name}' of '{printable(root)}' has only one image; it needs one for training and one for the "
+            f"test. Add images."
         )
     return split
 
@@ -77,10 +78,12 @@ def _train_and_test(parts: Parts) -> tuple[FolderListing, FolderListing]:
         listing = list_classes(train, expected)
         return listing, list_classes(test, Expected(listing.classes, f"{train.name}/"))
     said = [parts.lacks("not both train/<class> and test/<class>")]
-    said.append("Divide it so, or give it one folder for each class and nothing else.")
+    said.append("Divide it that way, or give it one folder per class and nothing else.")
     if train is not None:
         said.append(f"To hold out a share of '{printable(train)}' for the test, name that folder.")
-    said += [f"If '{name}' is a class, use train/{name} and test/{name}, or rename it." for name in parts.bare[:1]]
+    said += [
+        f"If '{name}' is a class, move it to train/{name} and test/{name}, or rename it." for name in parts.bare[:1]
+    ]
     raise DataError(" ".join(said))
 
 
@@ -90,7 +93,7 @@ def open_image_folder(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool 
     Raises:
         DataError: as FolderReader.
     """
-    del task, fetch  # it has one class an image, and nothing is fetched
+    del task, fetch  # one class per image, and nothing is downloaded
     return FolderReader(data)
 
 
@@ -110,20 +113,20 @@ class FolderReader(ListingReader):
         super().__init__(data, split.train.classes, Listings(split.train, split.test, unlabelled), notes)
 
     def strata(self, listing: FolderListing) -> NDArray[np.int64]:
-        """The classes."""
+        """The class of each image."""
         return listing.labels
 
     def image_set(self, loaded: LoadedFolder, asked: FolderListing) -> ImageSet:  # noqa: ARG002 — load has checked it
-        """With the number of each image's class."""
+        """The images with their class numbers."""
         return images_from_folder(loaded, Path(self.data.root))
 
 
 def _no_class(folder: Path, listing: FolderListing) -> None:
-    """Unlabelled images within a class would be trained on with that class's label."""
+    """Refuse unlabelled images inside a class folder: they would be trained on with the label of that class."""
     own, root = folder.resolve(), listing.root.resolve()
     below = own.relative_to(root).parts[:1] if own.is_relative_to(root) else ()
     if below and spelled(below[0]) in listing.classes:
         raise DataError(
-            f"data.unlabelled = '{folder}' is in '{listing.root}', whose sub-folders are classes, here '{below[0]}'. "
-            f"Move the unlabelled images out of it."
+            f"data.unlabelled = '{folder}' is in '{listing.root}', whose sub-folders are classes, such as "
+            f"'{below[0]}'. Move the unlabelled images out of it."
         )

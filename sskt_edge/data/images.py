@@ -17,14 +17,14 @@ from sskt_edge.images.listing import LoadedFolder
 
 @dataclass(frozen=True)
 class ImageSet:
-    """N items of a data set, such as images, each in every size that somebody needs.
+    """N items of a data set, such as images, each in every size that is needed.
 
     Attributes:
-        resized: size → uint8 [N,*shape], where `shape` is that of the input for the size: (size, size, 3) of images.
-        labels: as the task has them, an image each: int64 [N] of class numbers, or int8 [N,K]; -1 where one is unknown.
+        resized: size → uint8 [N,*shape], where `shape` is the input's shape for the size: (size, size, 3) for images.
+        labels: a label per image, in the task's form: class numbers int64 [N], or int8 [N,K]; -1 where unknown.
         hashes: uint8 [N,32], the SHA-256 of each image's own content (file or array), whatever it was resized to.
-        names: what each image is called in messages: its file, or its place in the published array, "train[17]".
-        weights: float32 [N], how much each image counts in the loss; None where all count the same.
+        names: each image's name in messages: its file, or its place in the published array, such as "train[17]".
+        weights: float32 [N], the weight of each image in the loss; None if all count the same.
     """
 
     resized: Mapping[int, NDArray[np.uint8]]
@@ -38,7 +38,7 @@ class ImageSet:
 
 
 def images_from_folder(loaded: LoadedFolder, root: Path) -> ImageSet:
-    """A folder's decoded images, named by their paths below `root` where they lie there."""
+    """A folder's decoded images, named by their paths relative to `root` if they are inside it."""
     names = tuple(short_name(path, root) for path in loaded.paths)
     return ImageSet(loaded.resized, loaded.labels, digests_as_array(loaded.hashes), names)
 
@@ -66,5 +66,5 @@ def unlabelled_sha256(images: ImageSet) -> str:
 
 
 def short_name(path: Path, root: Path) -> str:
-    """What a file is called in messages: its path below `root` if it lies there, printable."""
+    """A file's printable name in messages: its path, relative to `root` if it is inside it."""
     return printable((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())

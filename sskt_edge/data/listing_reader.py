@@ -1,4 +1,4 @@
-"""Image files that are listed: their parts are drawn by content, each file is read when it is asked for."""
+"""Image files that are listed first: they are assigned to parts by content, and each is read only when needed."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class _Parts(NamedTuple):
 
 
 class Listings(NamedTuple):
-    """The files of a data set, as they were found.
+    """The files of a data set as they were found.
 
     Attributes:
-        train: the training images; of all images, where a share must be held out for the test.
-        test: the test images; None where a share must be held out.
-        unlabelled: the folder that data.unlabelled names; None where it names none.
+        train: the training images, or all images if a share must be held out for the test.
+        test: the test images; None if a share must be held out.
+        unlabelled: the folder that data.unlabelled names; None if it names none.
     """
 
     train: FolderListing
@@ -49,13 +49,13 @@ class Listings(NamedTuple):
 
 
 class ListingReader(ABC):
-    """A data set of image files that are listed and not opened yet. What a file's label is, a subclass knows.
+    """A data set of image files that are listed but not opened yet. A subclass knows the label of each file.
 
     Attributes:
-        data: the recipe's part.
-        classes: names, in the order of the labels.
-        skipped: what was skipped as unreadable, one line each.
-        notes: what a user should know of the files, one line each.
+        data: the recipe's table [data].
+        classes: the class names, in the order of the labels.
+        skipped: the unreadable files that were skipped, one line each.
+        notes: notes on the files for the user, one line each.
     """
 
     def __init__(self, data: DataOptions, classes: Sequence[str], listings: Listings, notes: list[str]) -> None:
@@ -67,26 +67,26 @@ class ListingReader(ABC):
 
     @abstractmethod
     def strata(self, listing: FolderListing) -> Strata:
-        """What the draw of the parts keeps even, as `Task.strata` gives it."""
+        """The strata that are kept even when images are assigned to parts, as returned by `Task.strata`."""
 
     @abstractmethod
     def image_set(self, loaded: LoadedFolder, asked: FolderListing) -> ImageSet:
-        """Decoded files with their labels; those of label -1 in the listing have none.
+        """Decoded files with their labels; files with label -1 in the listing have none.
 
         Args:
-            loaded: those of `asked` that could be read.
-            asked: the files.
+            loaded: the files of `asked` that could be read.
+            asked: the requested files.
         """
 
     @cached_property
     def own_size(self) -> int:
-        """The short side of the largest training image, read from the files' heads alone."""
+        """The short side of the largest training image, read from the file headers alone."""
         return max(short_side(path) for path in self._listing.paths)
 
     def training(self, sizes: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """Read and decode the chosen training images, and the validation images if there are any.
 
-        The test images are opened too, so that one that cannot be read is met now, not after the training.
+        The test images are opened too, so that an unreadable one is found now, not after training.
         """
         parts = self._parts(progress)
         loaded = self._load(parts.labelled, sizes, progress)
@@ -94,10 +94,10 @@ class ListingReader(ABC):
         return loaded, self._load(parts.validation, sizes[:1], progress) if parts.validation else None
 
     def unlabelled(self, sizes: Sequence[int], progress: Progress) -> ImageSet | None:
-        """Read and decode the images of data.unlabelled, if it names any, without files that are others byte for byte.
+        """Read and decode the images of data.unlabelled, if it names any, without exact copies of other files.
 
         Raises:
-            DataError: one cannot be read, or none is left.
+            DataError: an image cannot be read, or none is left.
         """
         if not self.data.unlabelled:
             return None
@@ -111,10 +111,10 @@ class ListingReader(ABC):
         return packed_images(images, rows)
 
     def test_contents(self, progress: Progress) -> ImageSet:
-        """The test images without their pixels, those left out that cannot be read; each is decoded once and let go.
+        """The readable test images without their pixels; each file is decoded once and its pixels are dropped.
 
         Raises:
-            DataError: one cannot be read, and data.skip_bad is false.
+            DataError: an image cannot be read, and data.skip_bad is false.
         """
         if self._test_contents is None:
             test = self._parts(progress).test
@@ -126,7 +126,7 @@ class ListingReader(ABC):
         return self._load(self._parts(progress).test, sizes, progress)
 
     def _parts(self, progress: Progress) -> _Parts:
-        """Which file is in which part; drawn by content, so it reads every file where it must draw."""
+        """Assign the files to parts. If parts must be drawn, every file is read, because its content decides."""
         data, listing, test = self.data, self._listing, self._given_test
         if test is not None and data.validation == 0 and data.per_class == 0:
             return _Parts(listing, None, _pick(listing, np.zeros(0, dtype=np.intp)), test)
@@ -151,7 +151,7 @@ class ListingReader(ABC):
         return self.image_set(loaded, listing)
 
     def _hashes(self, listing: FolderListing, progress: Progress) -> NDArray[np.uint8]:
-        """uint8 [N,32], the SHA-256 of each file; a file is read for it once."""
+        """uint8 [N,32], the SHA-256 of each file; each file is read only once for it."""
         new = [path for path in listing.paths if path not in self._digests]
         with progress.bar("hash images", len(new)) as bar:
             for path in new:
@@ -161,7 +161,7 @@ class ListingReader(ABC):
 
 
 def _digest(path: Path) -> bytes:
-    """A file's SHA-256; that of no bytes if it cannot be opened, which is met when it is decoded."""
+    """A file's SHA-256; that of no bytes if it cannot be opened, which is reported when it is decoded."""
     try:
         return bytes.fromhex(sha256_of(path))
     except OSError:
@@ -177,10 +177,10 @@ def _without_classes(listing: FolderListing) -> FolderListing:
 
 
 def _every_class_in(held: Strata, classes: Sequence[str], root: Path) -> None:
-    """One class an image: each must be tested. Of several, a class without test images has no figure of its own."""
+    """With one class per image, require test images of every class; with several, a class may have none."""
     lacking = sorted(set(range(len(classes))) - set(held.tolist())) if held.ndim == 1 else []
     if lacking:
         raise DataError(
-            f"Class '{classes[lacking[0]]}' of '{printable(root)}' consists of copies of one image: none can "
-            f"be held out for the test without a copy of it in the training. Add other images."
+            f"Class '{classes[lacking[0]]}' of '{printable(root)}' consists of copies of one image, so none "
+            f"can be held out for the test without a copy of it in the training set. Add other images."
         )

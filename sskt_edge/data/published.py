@@ -35,10 +35,10 @@ def open_stl10(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True)
     The unlabelled images are read only when asked for, and take 2.76 GB of memory.
 
     Raises:
-        DataError: it is not there, and cannot or may not be fetched.
+        DataError: its files are missing, and cannot or may not be downloaded.
     """
-    del task  # it has one class an image
-    from torchvision import datasets  # torch with it: a process that reads a folder of images does without
+    del task  # one class per image
+    from torchvision import datasets  # imports torch, which reading a folder of images does not need
 
     def arrays(found: Any) -> Arrays:
         return Arrays(_upright(found.data), found.labels.astype(np.int64), found.split, range(len(found.data)))
@@ -55,10 +55,10 @@ def open_stl10(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True)
 
 def _upright(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Torchvision's [N,3,S,S], whose memory is the file's (column by column) → [N,S,S,3] in that same memory."""
-    stored = np.ascontiguousarray(planes.transpose(0, 1, 3, 2))  # no copy: so it lies there
+    stored = np.ascontiguousarray(planes.transpose(0, 1, 3, 2))  # no copy, since this is its order in memory
     out = stored.reshape(len(planes), *planes.shape[2:], 3)
     for row, image in enumerate(planes):
-        out[row] = image.transpose(1, 2, 0)  # NumPy sees that the two overlap
+        out[row] = image.transpose(1, 2, 0)  # NumPy handles the overlap
     return out
 
 
@@ -66,9 +66,9 @@ def open_cifar10(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = Tru
     """CIFAR10: 50,000 training and 10,000 test images of 32×32, 10 classes.
 
     Raises:
-        DataError: it is not there, and cannot or may not be fetched.
+        DataError: its files are missing, and cannot or may not be downloaded.
     """
-    del task  # it has one class an image
+    del task  # one class per image
     from torchvision import datasets
 
     return _open_cifar(data, datasets.CIFAR10, fetch)
@@ -78,9 +78,9 @@ def open_cifar100(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = Tr
     """CIFAR100: 50,000 training and 10,000 test images of 32×32, 100 classes.
 
     Raises:
-        DataError: it is not there, and cannot or may not be fetched.
+        DataError: its files are missing, and cannot or may not be downloaded.
     """
-    del task  # it has one class an image
+    del task  # one class per image
     from torchvision import datasets
 
     return _open_cifar(data, datasets.CIFAR100, fetch)
@@ -98,29 +98,29 @@ def _open_cifar(data: DataOptions, kind: type[datasets.CIFAR10], fetch: bool) ->
 
 
 def _found(data: DataOptions, kind: Any, fetch: bool, **part: Any) -> Any:
-    """The data set if its files are there and whole, else fetched if it may be, else a message with the layout."""
+    """Open the data set; if its files are missing or damaged, download them if allowed, else raise with the layout."""
     try:
         return kind(data.root, download=False, **part)
     except (RuntimeError, OSError):  # torchvision's "not found or corrupted"
         pass
     root = Path(data.root)
     if not fetch:
-        raise _absent(data, "only a training downloads them")
+        raise _absent(data, "only a training run downloads them")
     made = not root.exists()
     try:
         return kind(data.root, download=True, **part)
     except (RuntimeError, OSError) as error:
         if isinstance(error, OSError) and is_full(error):
             raise StorageError(
-                f"No space is left in '{data.root}' for {data.name}. Free some and try again."
+                f"No space is left in '{data.root}' for {data.name}. Free some space and try again."
             ) from error
-        if made and root.is_dir() and not any(root.iterdir()):  # torchvision makes it before it has anything to put in
+        if made and root.is_dir() and not any(root.iterdir()):  # torchvision creates it before the download
             root.rmdir()
-        raise _absent(data, f"they could not be fetched: {first_line(error)}") from error
+        raise _absent(data, f"they could not be downloaded: {first_line(error)}") from error
 
 
 def _absent(data: DataOptions, why: str) -> DataError:
     return DataError(
         f"data.name = '{data.name}': its files are not in '{data.root}' (or are not the published ones, by MD5), and "
-        f"{why}. Put them there by hand: '{Path(data.root).resolve().name}/{_LAYOUT[data.name]}', or set data.root."
+        f"{why}. Put them there yourself: '{Path(data.root).resolve().name}/{_LAYOUT[data.name]}', or set data.root."
     )

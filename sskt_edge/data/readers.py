@@ -1,4 +1,4 @@
-"""Data sets by name: each is a reader that gives its training images at once, and its test images only when asked."""
+"""Data sets by name: each is a reader that returns its test images only when they are requested."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sskt_edge.tasks.task import Task
 
 
 class Reader(Protocol):
-    """A data set that has been found and looked at, but not yet decoded.
+    """A data set that has been found and listed, but not yet decoded.
 
     Attributes:
-        classes: names, in the order of the labels.
-        skipped: what was skipped as unreadable, one line each.
-        notes: what a user should know of the folders: how they were read, and what was not taken. One line each.
+        classes: the class names, in the order of the labels.
+        skipped: the unreadable items that were skipped, one line each.
+        notes: notes on the folders for the user: how they were read, and what was ignored. One line each.
     """
 
     classes: tuple[str, ...]
@@ -28,7 +28,7 @@ class Reader(Protocol):
 
     @property
     def own_size(self) -> int:
-        """The size of its largest training image, in pixels: that of the largest square that can be cut from it."""
+        """The size of its largest training image, in pixels: the side of the largest square that can be cut from it."""
 
     def training(self, sizes: Sequence[int], progress: Progress) -> tuple[ImageSet, ImageSet | None]:
         """The training images within the budget, and the validation images if the recipe keeps some."""
@@ -36,8 +36,8 @@ class Reader(Protocol):
     def unlabelled(self, sizes: Sequence[int], progress: Progress) -> ImageSet | None:
         """The images of data.unlabelled, their labels -1; None if it is "".
 
-        An image whose content is that of a test image, a labelled training image or a validation image is left out,
-        and how many are is said.
+        An image with the same content as a test image, a labelled training image or a validation image is left out, and
+        the number left out is reported.
 
         Raises:
             DataError: an image cannot be read, or none is left.
@@ -51,19 +51,19 @@ class Reader(Protocol):
         """
 
     def test(self, sizes: Sequence[int], progress: Progress) -> ImageSet:
-        """The test images, decoded. The loop asks once, at its end."""
+        """The test images, decoded. The training loop requests them once, at its end."""
 
 
 def open_data(data: DataOptions, task: Task = SINGLE_LABEL, fetch: bool = True) -> Reader:
     """The reader of a recipe's data set.
 
     Args:
-        data: the recipe's part.
+        data: the recipe's table [data].
         task: what its labels mean.
-        fetch: download a published data set whose files are not there.
+        fetch: download a published data set if its files are missing.
 
     Raises:
-        DataError: it is not there, or not as it must be.
+        DataError: the data set is missing or not valid.
         MissingExtraError: the package that ships it is not installed.
     """
     reader: Reader = DATA_SETS[data.name].load()(data, task, fetch)

@@ -1,4 +1,4 @@
-"""What a recipe reads, checked in a second: before torch is loaded and before anything slow is started."""
+"""Check in a second what a recipe reads, before torch is loaded and before anything slow is started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sskt_edge.tasks.task import task_named
 
 
 def load_checked(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe, as load_recipe, and check what it reads.
+    """Load a recipe, as load_recipe does, and check the files it reads.
 
     Raises:
         InputError: as load_recipe and check_inputs.
@@ -26,15 +26,15 @@ def load_checked(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def check_inputs(recipe: Recipe, recipe_file: Path | None, resumed: bool = False) -> None:
-    """Check that the files and folders of a recipe exist, and that its folder of images is one to train on.
+    """Check that the files and folders of a recipe exist, and that its folder of images can be trained on.
 
     Args:
-        recipe: as it was loaded.
+        recipe: the loaded recipe.
         recipe_file: where it was loaded from; None for the recipe of a run.
-        resumed: the recipe is a run's that goes on.
+        resumed: the recipe belongs to a run that is resumed.
 
     Raises:
-        InputError: something is missing, or the images do not lie as they must. No image is opened.
+        InputError: something is missing, or the images are not laid out as required. No image is opened.
     """
     check_paths(recipe, recipe_file, resumed)
     if DATA_SETS[recipe.data.name].own_files:

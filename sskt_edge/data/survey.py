@@ -1,4 +1,4 @@
-"""A look at a user's folder of images before there is a recipe: classes, counts, sizes, and what cannot be read."""
+"""Inspect a user's folder of images before there is a recipe: classes, counts, sizes, and unreadable files."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from sskt_edge.images.read_ahead import read_in_order
 
 @dataclass(frozen=True)
 class Survey:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes:
-        root: as the user gave it.
-        train: class → number of images, those that cannot be read counted too.
-        test: likewise; None if the folder is not divided into parts, so that a share must be held out.
+        root: the folder as the user gave it.
+        train: class → number of training images, including unreadable ones.
+        test: the same for test images; None if the folder is not divided into parts, so that a share must be held out.
         short_sides: smallest, median and largest short side, in pixels.
         unreadable: a message for each image that cannot be read.
         notes: how the folders were read, one line each.
-        not_taken: what of the folder was not taken, in one line; "" if nothing.
+        not_taken: what in the folder was ignored, in one line; "" if nothing was.
         copies: images that are in both parts or in two classes.
     """
 
@@ -48,7 +48,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was found out about one file: its short side, 0 if it cannot be read; its SHA-256, or what is wrong."""
+    """The findings on one file: its short side, or 0 if it cannot be read; its SHA-256, or an error message."""
 
     short_side: int
     digest: bytes = b""
@@ -56,10 +56,10 @@ class _Seen:
 
 
 def survey(root: Path, progress: Progress = QUIET) -> Survey:
-    """Read every image of a folder once, and say what it holds.
+    """Read every image of a folder once, and describe its contents.
 
     Raises:
-        DataError: the folder is not one to train on, or nothing of a class can be read.
+        DataError: the folder cannot be trained on, or no image of some class can be read.
     """
     split = find_split(root)
     train, test = split.train, split.test
@@ -91,7 +91,7 @@ def _read_all(paths: list[Path], progress: Progress) -> list[_Seen]:
         return _Seen(min(image.size), hashlib.sha256(content).digest())
 
     seen = []
-    with progress.bar("look at images", len(paths)) as bar:
+    with progress.bar("inspect images", len(paths)) as bar:
         for one in read_in_order(paths, look):
             bar.advance()
             seen.append(one)

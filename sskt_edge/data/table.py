@@ -1,4 +1,4 @@
-"""A user's own images in a CSV or Parquet file: a row an image, with its classes and, if the user likes, its part."""
+"""A user's own images in a CSV or Parquet file: one row per image, with its classes and, optionally, its part."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sskt_edge.recipe.models import DataOptions
 from sskt_edge.recipe.table import TableOptions
 from sskt_edge.tasks.task import Labels, Task
 
-_MOST_NAMES = 5  # of which a line has room
+_MOST_NAMES = 5  # shown on a line
 
 
 def open_table(data: DataOptions, task: Task, fetch: bool = True) -> TableReader:
@@ -40,12 +40,12 @@ def open_table(data: DataOptions, task: Task, fetch: bool = True) -> TableReader
 class TableReader(ListingReader):
     """A table whose rows have been read and checked; data.root names the file.
 
-    Rows of the part "test" are the test images, or those of "val" where none is called "test". Without either,
-    data.test_share holds out a share. Other rows of "val" are not used: data.validation holds out a share.
+    Rows of the part "test" are the test images; if there are none, rows of "val" are. Without either, data.test_share
+    holds out a share. If there are test rows, rows of "val" are not used: data.validation holds out a share.
 
     Raises:
-        DataError: the table is not there or is broken, or its rows are wrong; all faults are in one message.
-        MissingExtraError: Parquet, and pyarrow is not installed.
+        DataError: the table is missing or broken, or its rows are wrong; all faults are in one message.
+        MissingExtraError: the table is Parquet, but pyarrow is not installed.
     """
 
     def __init__(self, data: DataOptions, options: TableOptions, task: Task) -> None:
@@ -65,10 +65,10 @@ class TableReader(ListingReader):
         return self._task.strata(self._labels[listing.labels])
 
     def image_set(self, loaded: LoadedFolder, asked: FolderListing) -> ImageSet:
-        """With the labels and the weights of the rows.
+        """The images with the labels and the weights of their rows.
 
         Raises:
-            DataError: of a class that was asked for none can be read.
+            DataError: no image of a requested class can be read.
         """
         labels, before = self._labels_at(loaded.labels), self._labels_at(asked.labels)
         counts, wanted = (self._task.class_counts(which, len(self.classes)) for which in (labels, before))
@@ -83,16 +83,16 @@ class TableReader(ListingReader):
         return ImageSet(loaded.resized, labels, digests_as_array(loaded.hashes), names, weights)
 
     def _labels_at(self, rows: NDArray[np.int64]) -> Labels:
-        """The labels of the table's rows; none for -1."""
+        """The labels of the table's rows; a row of -1 has no label."""
         labels = self._task.unknown(len(rows), len(self.classes))
         labels[rows >= 0] = self._labels[rows[rows >= 0]]
         return labels
 
     def _check_classes(self, path: Path, classes: tuple[str, ...], division: _Division) -> list[str]:
-        """Every class can be learned and, where an image has exactly one, tested; notes on those that are not tested.
+        """Check that every class can be trained and, with one class per image, tested; return notes on the others.
 
         Raises:
-            DataError: some cannot.
+            DataError: some class cannot be trained or tested.
         """
         count, parts = len(classes), (division.train, division.test)
         train, test = (
@@ -101,26 +101,26 @@ class TableReader(ListingReader):
         )
         faults = []
         if count < 2 and self._task.one_class:
-            faults.append("it has one class; training needs two. Add another")
+            faults.append("it has one class; training needs at least two")
         if lacking := _named(classes, train == 0):
-            faults.append(f"no image to train on has class {lacking}")
+            faults.append(f"no training image has class {lacking}")
         if division.test is not None and not test.any():
-            faults.append("no test image has a class, so that nothing can be measured")
+            faults.append("no test image has a class, so nothing can be measured")
         untested = _named(classes, (test == 0) if division.test is not None else (train == 1))
         if untested and self._task.one_class:
-            faults.append(f"class {untested} has no image for the test")
+            faults.append(f"class {untested} has no test image")
         if faults:
-            raise DataError(f"'{printable(path)}': {'; '.join(faults)}. Add images, or take the class out.")
-        return [f"no test image has class {untested}: it has no figure of its own"] if untested else []
+            raise DataError(f"'{printable(path)}': {'; '.join(faults)}. Add images, or remove the class.")
+        return [f"no test image has class {untested}, so it has no figure of its own"] if untested else []
 
 
 class _Division(NamedTuple):
-    """Rows of the table.
+    """The rows of the table by part.
 
     Attributes:
-        train: to train on; all, where a share must be held out for the test.
-        test: for the test; None where a share must be held out.
-        notes: what a user should know of the choice, one line each.
+        train: the training rows; all rows if a share must be held out for the test.
+        test: the test rows; None if a share must be held out.
+        notes: notes for the user on the choice, one line each.
     """
 
     train: NDArray[np.intp]
@@ -141,11 +141,11 @@ def _divided(path: Path, rows: TableRows) -> _Division:
     if "train" not in places:
         raise DataError(
             f"'{printable(path)}' has rows of {' and '.join(places)}, but none of train. "
-            f"Mark the rows to train on with train, or take the column out to have data.test_share held out."
+            f"Mark the training rows with train, or remove the column so that data.test_share is held out."
         )
     test = places.get("test", places.get("val"))
     if "val" in places and "test" not in places:
-        notes.append("the rows of val are the test set, since the table has none of test")
+        notes.append("the rows of val are the test set, since the table has no rows of test")
     elif "val" in places:
         unused = f"{len(places['val']):,} rows of val"
         notes.append(f"not used: {unused}; data.validation holds out a share of the training images")
@@ -153,7 +153,7 @@ def _divided(path: Path, rows: TableRows) -> _Division:
 
 
 def _listing(path: Path, rows: TableRows, places: NDArray[np.intp]) -> FolderListing:
-    """The files of some rows; what stands for their labels are the rows."""
+    """The files of some rows; the row numbers take the place of labels."""
     return FolderListing(path, (), [rows.paths[place] for place in places], places.astype(np.int64), LeftOut())
 
 

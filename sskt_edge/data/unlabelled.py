@@ -1,4 +1,4 @@
-"""Unlabelled images: the folder that holds them, and which of them must not take part."""
+"""Unlabelled images: the folder that holds them, and which of them must be left out."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sskt_edge.recipe.models import DataOptions
 
 
 def list_unlabelled(data: DataOptions) -> FolderListing | None:
-    """The folder that data.unlabelled names, listed; None where it names none.
+    """The folder that data.unlabelled names, listed; None if it names none.
 
     Raises:
-        DataError: it is not there, or holds no image; or the data set's items are no images.
+        DataError: the folder is missing or holds no image; or the items of the data set are not images.
     """
     if data.unlabelled in ("", *unlabelled_words()):
         return None
@@ -29,7 +29,7 @@ def list_unlabelled(data: DataOptions) -> FolderListing | None:
     if not entry.holds_images:
         raise DataError(
             f"data.unlabelled = '{data.unlabelled}' is a folder of images; the items of data.name = '{data.name}' are "
-            f"of kind '{entry.input}', which no folder gives. Leave the key out, or take 'rest'."
+            f"of kind '{entry.input}', which cannot be read from a folder. Leave the key out, or use 'rest'."
         )
     try:
         return list_images(Path(data.unlabelled))
@@ -39,28 +39,28 @@ def list_unlabelled(data: DataOptions) -> FolderListing | None:
 
 
 def unlabelled_notes(listing: FolderListing | None) -> list[str]:
-    """What of the folder of unlabelled images was not taken, as a line for the user; no line if nothing."""
+    """A line on what was ignored in the folder of unlabelled images; no line if nothing was."""
     return [] if listing is None else listing.left_out.notes("data.unlabelled, ")
 
 
 def unknown_rows(
     data: DataOptions, contents: NDArray[np.uint8], known: Mapping[str, NDArray[np.uint8]], progress: Progress
 ) -> NDArray[np.intp]:
-    """The unlabelled images whose content no other image of the recipe has; the number left out is reported.
+    """Find the unlabelled images that are not copies of other images of the recipe, and report how many are.
 
-    A test image among them would let the training see the test, and a labelled or validation image is met already.
+    A test image among them would leak into training, and a labelled or validation image is already in use.
 
     Args:
-        data: the recipe's part.
+        data: the recipe's table [data].
         contents: uint8 [N,32], the SHA-256 of each unlabelled image.
-        known: what images are called, such as "test images" → uint8 [M,32]. The first that has an image counts it.
-        progress: says how many are left out.
+        known: a name of images, such as "test images" → uint8 [M,32]. A copy counts for the first name that has it.
+        progress: reports how many are left out.
 
     Returns:
         The rows that take part, ascending.
 
     Raises:
-        DataError: none does.
+        DataError: no image takes part.
     """
     what_is: dict[bytes, str] = {}
     for what, hashes in known.items():
@@ -71,16 +71,16 @@ def unknown_rows(
     left_out = " and ".join(f"{counts[what]:,} of the {what}" for what in known if counts[what])
     rows = np.array([row for row, what in enumerate(found) if what is None], dtype=np.intp)
     if not len(rows):
-        why = f"all it holds are {left_out}" if left_out else "it holds none that can be read"
+        why = f"all of them are copies of {left_out}" if left_out else "none of them can be read"
         todo = "Lower data.per_class" if data.unlabelled == "rest" else "Name other images"
-        raise DataError(f"data.unlabelled = '{data.unlabelled}' leaves no image: {why}. {todo}, or leave the key out.")
+        raise DataError(f"data.unlabelled = '{data.unlabelled}' leaves no image: {why}. {todo}, or remove the key.")
     if left_out:
-        progress.say(f"data.unlabelled = '{data.unlabelled}': left out by content are {left_out}")
+        progress.say(f"data.unlabelled = '{data.unlabelled}': left out because their content equals {left_out}")
     return rows
 
 
 def packed(images: NDArray[np.uint8], rows: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """[N,...] and ascending rows [K] → [K,...], moved to the front of the same memory: a copy would take it twice."""
+    """[N,...] and ascending rows [K] → [K,...], moved to the front of the same memory: a copy would double it."""
     for place, row in enumerate(rows.tolist()):
         if place != row:
             images[place] = images[row]
@@ -88,7 +88,7 @@ def packed(images: NDArray[np.uint8], rows: NDArray[np.intp]) -> NDArray[np.uint
 
 
 def packed_images(images: ImageSet, rows: NDArray[np.intp]) -> ImageSet:
-    """Ascending rows of images, in the memory of all of them, which are lost."""
+    """Pick ascending rows of images in place: they overwrite the memory of the whole set."""
     return ImageSet(
         {size: packed(items, rows) for size, items in images.resized.items()},
         images.labels[rows],

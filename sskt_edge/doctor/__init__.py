@@ -1,1 +1,1 @@
-"""What is installed here, what the verbs can do with it, and what is wrong."""
+"""Examine what is installed on this machine, what the verbs can do with it, and what is wrong."""

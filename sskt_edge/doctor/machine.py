@@ -1,4 +1,4 @@
-"""What this machine is, what is installed on it, and what the verbs can do with that."""
+"""Examine this machine: its hardware, what is installed on it, and what the backends can use."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Machine:
-    """What was found.
+    """The findings on this machine.
 
     Attributes:
-        python: its version.
-        system_packages: this Python can import the system's packages, as Jetson's TensorRT is one.
-        packages: name → version, None where it is not installed; those of every extra.
-        providers: of ONNX Runtime, in its order; empty if it is not installed. A provider in the list may still fail
-            to start.
+        python: the version of Python.
+        system_packages: whether this Python can import the system's packages, such as TensorRT on a Jetson.
+        packages: name → version, or None if it is not installed; for the packages of every extra.
+        providers: the providers of ONNX Runtime, in its order; empty if it is not installed. A provider in the list may
+            still fail to start.
         tensorrt: "tensorrt" and "tensorrt_rtx", if they load and are new enough → version.
-        tensorrt_faults: what is wrong with those that are installed but do not load, or are too old.
-        gpu: the GPU that CUDA uses; if CUDA does not answer, the first one that the system shows; or None.
-        cuda: the GPU that CUDA uses; None if CUDA does not answer or cuda-bindings is not installed.
+        tensorrt_faults: what is wrong with those that are installed but do not load or are too old.
+        gpu: the GPU that CUDA uses; if CUDA does not respond, the first one that the system shows; or None.
+        cuda: the GPU that CUDA uses; None if CUDA does not respond or cuda-bindings is not installed.
         cuda_fault: how CUDA failed, or "".
-        device: what kind of device this is.
-        conditions: the processors, how they are clocked, and the system.
-        backends: by their names in the catalogue → what each was built to run on; nothing where it is not installed.
+        device: the kind of this device.
+        conditions: the processors, their clocks, and the system.
+        backends: name in the catalogue → the providers that the backend was built for; empty if it is not installed.
     """
 
     python: str
@@ -58,16 +58,16 @@ class Machine:
         return [name for name in packages_of(extra) if self.packages.get(name) is None]
 
     def has_onnxruntime(self) -> bool:
-        """Either of the extras that bring it is installed."""
+        """Whether one of the extras that install it is installed."""
         return not self.missing("cpu") or not self.missing("gpu")
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of."""
+        """The values that are converted to JSON."""
         return {**vars(self), "device": self.device.name}
 
 
 def look(root: Path = Path("/")) -> Machine:
-    """Look at this machine.
+    """Examine this machine.
 
     Args:
         root: the folder that holds proc, sys, etc and var.
@@ -80,7 +80,7 @@ def look(root: Path = Path("/")) -> Machine:
     return Machine(
         python=platform.python_version(),
         system_packages=_sees_system_packages(),
-        # JetPack's may come without the metadata of a package.
+        # JetPack's TensorRT may come without package metadata.
         packages={**packages, "tensorrt": packages.get("tensorrt") or tensorrt.get("tensorrt")},
         providers=_providers(),
         tensorrt=tensorrt,
@@ -105,7 +105,7 @@ def _providers() -> tuple[str, ...]:
 def _providers_of(backend: str) -> tuple[str, ...]:
     try:
         return backend_named(backend).providers()
-    except Exception:  # not installed; or broken, and then it may raise anything
+    except Exception:  # not installed, or broken: a broken library may raise anything
         return ()
 
 

@@ -1,4 +1,4 @@
-"""What each verb can do on a machine, or the command that makes it ready."""
+"""Determine what each verb can do on a machine, or the command that makes it ready."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from sskt_edge.machine.device import Packages, runs_rtx
 
 _READY = "ready"
 _NO_GPU = "not here: needs an NVIDIA GPU"
-_NO_CUDA = "not here: CUDA does not answer, see the warnings"
+_NO_CUDA = "not here: CUDA does not respond, see the warnings"
 _ENVIRONMENT = "/usr/bin/python3 -m venv --system-site-packages edge && . edge/bin/activate"
 _JETPACK = "sudo apt install nvidia-jetpack"
 
 
 def verbs(machine: Machine) -> dict[str, str]:
-    """Verbs → "ready …", "not here: …" with the reason, or the command that installs what they lack."""
+    """Verbs → "ready …", "not here: …" with the reason, or the command that installs what is missing."""
     training = _command(machine, "train", "onnxruntime")
     build = _build(machine)
     return {
@@ -32,7 +32,7 @@ def verbs(machine: Machine) -> dict[str, str]:
 
 
 def install_command(machine: Machine) -> str:
-    """The command that installs what this device lacks to run bundles; "" if it lacks nothing."""
+    """The command that installs what this device lacks to run bundles; "" if nothing is missing."""
     runtime = _lacking(machine, "onnxruntime")
     if _run(machine).startswith((_READY, "not here")):
         return runtime.command()
@@ -40,7 +40,7 @@ def install_command(machine: Machine) -> str:
 
 
 def _lacking(machine: Machine, *extras: str) -> Packages:
-    """The packages that these extras lack; "onnxruntime" stands for the one that fits the device."""
+    """The missing packages of these extras; "onnxruntime" stands for the extra that fits the device."""
     packages = Packages()
     for extra in extras:
         if extra != "onnxruntime":
@@ -76,7 +76,7 @@ def _run(machine: Machine) -> str:
 
 
 def _is_cuda_silent(machine: Machine) -> bool:
-    """TensorRT, cuda-bindings and a GPU are present, but CUDA does not answer."""
+    """Whether TensorRT, cuda-bindings and a GPU are present, but CUDA does not respond."""
     installed = machine.tensorrt and machine.packages.get("cuda-bindings")
     return bool(installed and machine.gpu and machine.cuda is None)
 
@@ -97,7 +97,7 @@ def _bring(machine: Machine, more: Packages | None = None) -> str:
 def _sources(machine: Machine, training: str) -> dict[str, str]:
     """Whether each backend that a training does not need can run a source."""
     _, *others = (entry for entry in BACKENDS.values() if entry.source_engines)
-    # TensorRT builds and runs a source's engine on this machine, as it does a bundle's.
+    # A source's engine is built and run on this machine, like that of a bundle.
     run = _run(machine)
     by_engine = run if run.startswith("not here") else training or run
     return {

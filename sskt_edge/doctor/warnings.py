@@ -1,4 +1,4 @@
-"""Problems of this installation, each with what to do about it."""
+"""Report problems of this installation, each with what to do about it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _onnxruntime(machine: Machine) -> Iterator[str]:
             f"NVIDIA's driver (in a container, give it access to the GPU), or {_SWAP} {again}."
         )
     elif machine.gpu.cuda == 12 and machine.conditions.jetson is None and _numbers(version) >= _CUDA13_ONNXRUNTIME:
-        yield f"onnxruntime-gpu {version} is for CUDA 13, the driver runs CUDA 12: {_newer_driver(again)}"
+        yield f"onnxruntime-gpu {version} is for CUDA 13, but the driver supports CUDA 12: {_newer_driver(again)}"
 
 
 def _driver(machine: Machine) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _cuda(machine: Machine) -> Iterator[str]:
     made_for = next(iter(_numbers(bindings)), 0)
     if gpu.cuda and made_for > gpu.cuda:
         older = machine.device.tensorrt.command() if machine.device.tensorrt else ""
-        what = f"cuda-bindings {bindings} is for CUDA {made_for}, the driver runs CUDA {gpu.cuda}"
+        what = f"cuda-bindings {bindings} is for CUDA {made_for}, but the driver supports CUDA {gpu.cuda}"
         yield f"{what}: {_newer_driver(older)}"
     elif not machine.cuda_fault:
         yield (
@@ -71,5 +71,5 @@ def _newer_driver(else_: str) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The first two: "1.31.1" → (1, 31)."""
+    """The first two numbers of a version: "1.31.1" → (1, 31)."""
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

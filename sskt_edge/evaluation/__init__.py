@@ -1,1 +1,1 @@
-"""Does a bundle answer as the trained network did, how right is it, and how fast?"""
+"""Evaluate a bundle: its agreement with the trained network, its score, and its speed."""

@@ -1,4 +1,4 @@
-"""How fast do sessions answer on this machine? Each at several batch sizes, side by side."""
+"""Measure how fast sessions run on this machine, each at several batch sizes, side by side."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from sskt_edge.evaluation.timing import Clock, Contender, Timing, timing_from_se
 from sskt_edge.inference.session import Phases, Session, TimedSession
 
 QUICK: Effort = AtLeast(seconds=0.5, runs=20)
-"""How much is enough to say how fast a file is, where its answers are checked."""
+"""The budget for timing a file while its answers are checked."""
 
 _STEADY = 1.3
 
 
 class Subject(NamedTuple):
-    """What is measured, and its name in a table."""
+    """A session to measure, and its name in a table."""
 
     name: str
     session: Session
@@ -37,10 +37,10 @@ class Measurement:
 
     Attributes:
         subject: what was measured.
-        batch: images a run.
-        latency: of one run, from uint8 images to float32 logits, both in the caller's memory.
+        batch: images per run.
+        latency: the latency of one run, from uint8 images to float32 logits, both in the caller's memory.
         turns: the medians of the quickest and of the slowest turn, in seconds.
-        phases: "copy_in", "compute" and "copy_out" of the same runs; empty where nothing is copied.
+        phases: "copy_in", "compute" and "copy_out" of the same runs; empty if nothing is copied.
     """
 
     subject: Subject
@@ -51,26 +51,26 @@ class Measurement:
 
     @property
     def images_per_second(self) -> float:
-        """All images over all seconds, one run after the other."""
+        """All images divided by all seconds, one run after the other."""
         return self.batch / self.latency.mean
 
     @property
     def steady(self) -> bool:
-        """Whether the machine was equally fast all the time."""
+        """Whether the machine's speed was steady."""
         return self.turns[1] <= _STEADY * self.turns[0]
 
     @property
     def copy(self) -> float | None:
-        """The median seconds of both copies; None where nothing is copied."""
+        """The median seconds of both copies; None if nothing is copied."""
         return self.phases["copy_in"].p50 + self.phases["copy_out"].p50 if self.phases else None
 
     @property
     def compute(self) -> float | None:
-        """The median seconds of the network alone; None where the session does not tell it."""
+        """The median seconds of the network alone; None if the session does not report it."""
         return self.phases["compute"].p50 if self.phases else None
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of."""
+        """The values that are converted to JSON."""
         session = self.subject.session
         return {
             "name": self.subject.name,
@@ -91,25 +91,25 @@ def bench(
     progress: Progress = QUIET,
     clock: Clock = time.perf_counter,
 ) -> list[Measurement]:
-    """Measure every subject at every batch size; the subjects take turns, and every run has other images.
+    """Measure every subject at every batch size; the subjects take turns, and each run uses other images.
 
     Args:
-        subjects: what is measured; their names differ.
+        subjects: the subjects to measure; their names must differ.
         images: uint8 [N,*shape], any number.
-        batches: images a run.
-        effort: how much is enough.
+        batches: images per run.
+        effort: how much to measure.
         progress: draws the bars.
-        clock: seconds.
+        clock: returns the time in seconds.
 
     Returns:
-        The measurements, in the order of the batches, then of the subjects; those that `effort` has no time for
+        The measurements, in the order of the batches, then of the subjects; those for which `effort` leaves no time
         are left out.
 
     Raises:
-        InputError: no subject, two of one name, a batch that is larger than a session runs at once, or an effort
-            with less time than one run takes.
-        DataError: images of another shape than a session takes.
-        WorkError: logits that are not finite numbers: a broken network is not measured.
+        InputError: there is no subject, two have the same name, a batch is larger than a session runs at once, or
+            the effort has less time than one run takes.
+        DataError: the images have another shape than a session takes.
+        WorkError: logits are not finite numbers: a broken network is not measured.
     """
     entries = entries_of(subjects, images, batches)
     planned = plan(groups_of(entries), effort, progress, clock)
@@ -123,19 +123,19 @@ def quick_latency(
     progress: Progress = QUIET,
     clock: Clock = time.perf_counter,
 ) -> dict[str, float]:
-    """The median seconds of one image for each subject's name: the same turns, for the time of `QUICK`.
+    """The median seconds of one image for each subject's name, measured in the same turns, with the budget `QUICK`.
 
     Raises:
-        InputError: no subject, or two of one name.
-        DataError: images of another shape than a session takes.
-        WorkError: logits that are not finite numbers.
+        InputError: there is no subject, or two have the same name.
+        DataError: the images have another shape than a session takes.
+        WorkError: logits are not finite numbers.
     """
     found = bench(subjects, images, [1], QUICK, progress, clock)
     return {measured.subject.name: measured.latency.p50 for measured in found}
 
 
 class Runs:
-    """The runs of one subject on ever other images."""
+    """The runs of one subject, each on other images than the previous one."""
 
     def __init__(self, subject: Subject, feeds: Sequence[npt.NDArray[np.uint8]]) -> None:
         self._name, session = subject
@@ -147,7 +147,7 @@ class Runs:
         self.phases: list[Phases] = []
 
     def call(self) -> None:
-        """One run, by the session's own account of it where it gives one."""
+        """One run, with the session's own report of its phases if it has one."""
         if self._timed is None:
             self._logits = self._run(next(self._feeds))
         else:
@@ -155,13 +155,13 @@ class Runs:
             self._turn.append(phases)
 
     def after_turn(self, runs: int) -> None:
-        """Keep the phases of the last `runs`, those that count; refuse logits that are not finite."""
+        """Keep the phases of the last `runs` runs, which count; refuse logits that are not finite."""
         self.phases += self._turn[len(self._turn) - runs :]
         self._turn.clear()
         if not np.isfinite(self._logits).all():
             raise WorkError(
-                f"{self._name} answers logits that are not finite numbers; a broken network is not measured. "
-                "See what is wrong with it: sskt-edge eval."
+                f"{self._name} returns logits that are not finite numbers; a broken network is not measured. "
+                "To examine it: sskt-edge eval."
             )
 
 
@@ -196,7 +196,7 @@ def groups_of(entries: Sequence[Entry]) -> list[Group]:
 
 
 def measurements_of(entries: Sequence[Entry]) -> Iterator[Measurement]:
-    """What was measured; what had no run that counts is left out."""
+    """The measurements; an entry without a run that counts is left out."""
     for subject, runs, (_, batch, contender) in entries:
         if contender.turns:
             latency, turns = timing_from_seconds(contender.seconds), (min(contender.turns), max(contender.turns))
@@ -210,7 +210,7 @@ def _timings(phases: Sequence[Phases]) -> dict[str, Timing]:
 
 
 def _feeds(images: npt.NDArray[np.uint8], batch: int) -> list[npt.NDArray[np.uint8]]:
-    """All images in batches of one size, from the first again where they do not suffice; two batches at least."""
+    """All images in batches of one size, starting again with the first if they do not suffice; at least two batches."""
     starts = range(0, max(len(images), 2 * batch), batch)
     return [images[np.arange(start, start + batch) % len(images)] for start in starts]
 
@@ -218,11 +218,13 @@ def _feeds(images: npt.NDArray[np.uint8], batch: int) -> list[npt.NDArray[np.uin
 def _check(subjects: Sequence[Subject], images: npt.NDArray[np.uint8], batches: Sequence[int]) -> None:
     names = [subject.name for subject in subjects]
     if not names or len(set(names)) != len(names):
-        raise InputError(f"To measure: got {', '.join(names) or 'nothing'}; expected one or more, each its own name.")
+        raise InputError(
+            f"To measure: got {', '.join(names) or 'nothing'}; expected one or more, with different names."
+        )
     if len(images) == 0:
         raise InputError("Images to measure with: got none, expected at least one.")
     for (name, session), batch in itertools.product(subjects, batches):
         if not 1 <= batch <= session.max_batch:
             raise InputError(
-                f"{name}: got a batch of {batch}, expected 1 to {session.max_batch}, which is what it runs at once."
+                f"{name}: got a batch of {batch}, expected 1 to {session.max_batch}, the most that it runs at once."
             )

@@ -1,4 +1,4 @@
-"""How fast is a bundle on this machine: reading an image, then every precision by everything here that takes it."""
+"""Measure how fast a bundle is on this machine: reading an image, then every precision on all available runners."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ READING = "read a JPEG"
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What was measured, on what, and how.
+    """The results of a benchmark, with its machine and method.
 
     Attributes:
         bundle: the bundle's name.
-        before: the machine before the first run.
-        after: the machine just after the last run, still warm.
-        threads: that every session on the CPU was given.
-        kept_on: the cores that all of it was kept on, by the system's numbers; none: it was left to the system.
-        effort: how much was enough.
-        preprocessing: of one image, on one thread; None where no time was left for it, or files of what the network
-            takes are not read.
+        before: the state of the machine before the first run.
+        after: the state of the machine just after the last run, still warm.
+        threads: the number of threads of every session on the CPU.
+        kept_on: the cores to which everything was pinned, by the system's numbers; empty if nothing was pinned.
+        effort: how much was to be measured.
+        preprocessing: the time to read one image, on one thread; None if no time was left for it, or if files cannot be
+            read for this kind of input.
         measurements: in the order of the batch sizes, then of the subjects.
         precisions: subject's name → precision of the bundle.
         unavailable: what could not be opened here, and why.
-        left_out: what was opened and not measured, and why.
+        left_out: what was opened but not measured, and why.
         method: how it was measured, in a few sentences.
-        stopped: the signal that ended it before all was measured; 0: none.
+        stopped: the signal that ended it early; 0 if it was not stopped.
     """
 
     bundle: str
@@ -63,7 +63,7 @@ class Benchmark:
     stopped: int
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of; times in milliseconds."""
+        """The values that are converted to JSON; times are in milliseconds."""
         return {
             "bundle": self.bundle,
             "before": self.before,
@@ -97,27 +97,27 @@ def bench_bundle(
     """Measure a bundle with its golden images. After SIGINT or SIGTERM it returns what was measured so far.
 
     Args:
-        bundle: what to measure.
-        precision: only this one.
-        backend: only this library.
-        provider: only on this one.
-        threads: of one run on a CPU, pinned to that many cores; 0 = one for each core that this process may use, no
-            pinning.
+        bundle: the bundle to measure.
+        precision: measure only this precision.
+        backend: measure only this library.
+        provider: measure only on this provider.
+        threads: threads of a run on the CPU, pinned to that many cores; 0 = one for each core that this process may
+            use, no pinning.
         trust_engines: open engines that this machine did not build.
-        batches: images a run; none: one image, and the batches that the bundle is made for.
-        effort: how much is enough.
-        progress: is told how long it will take, and draws the bars.
-        clock: seconds.
+        batches: images per run; if empty, one image and the batch sizes that the bundle is made for.
+        effort: how much to measure.
+        progress: reports how long it will take, and draws the bars.
+        clock: returns the time in seconds.
 
     Raises:
-        InputError: what was asked for cannot be opened, or nothing can; or a batch or an effort that does not fit.
-        WorkError: logits that are not finite numbers.
-        Interrupted: a signal came before anything was measured.
+        InputError: what was requested cannot be opened, or nothing can; or a batch or an effort is not possible.
+        WorkError: logits are not finite numbers.
+        Interrupted: a signal arrived before anything was measured.
     """
     before = conditions()
     given = threads or usable_cores(before.processor)
     sizes = _checked(batches, bundle.manifest.input.batch) if batches else batches_of(bundle.manifest.input.batch)
-    # The bar's own thread begins before, so that it is not kept on the cores that are measured.
+    # The bar's thread is started first, so that it is not pinned to the cores that are measured.
     with progress.bar(f"bench {bundle.manifest.name}", 1) as bar, kept_on_cores(threads) as cores:
         opened, unavailable = open_sessions(bundle, precision, backend, provider, given, trust_engines)
         subjects = [Subject(one.name, one.session) for one in opened]
@@ -147,10 +147,10 @@ def bench_bundle(
 
 
 def _carry_out(planned: Plan, progress: Progress, clock: Clock) -> int:
-    """Measure; the signal that ended it, or 0.
+    """Measure; return the signal that ended it, or 0.
 
     Raises:
-        Interrupted, KeyboardInterrupt: a signal came before any session was measured.
+        Interrupted, KeyboardInterrupt: a signal arrived before any session was measured.
     """
     try:
         carry_out(planned, progress, clock)
@@ -174,53 +174,53 @@ def _announcement(planned: Plan, subjects: int, batches: Sequence[int]) -> str:
 
 
 def _checked(batches: Sequence[int], limits: Batch) -> list[int]:
-    """The sizes, each once.
+    """The batch sizes without repetitions.
 
     Raises:
         InputError: the bundle does not take one of them.
     """
     for batch in batches:
         if not limits.min <= batch <= limits.max:
-            raise InputError(f"--batch {batch}: this bundle takes {limits.min} to {limits.max} images a run.")
+            raise InputError(f"--batch {batch}: this bundle takes {limits.min} to {limits.max} images per run.")
     return sorted(set(batches))
 
 
 def usable_cores(processor: Processor) -> int:
-    """The cores that this process may use; in a container no more than its share of time keeps busy."""
+    """The number of cores that this process may use, limited by the CPU quota of its container."""
     quota = processor.core_quota
     return processor.cores if quota is None else max(1, min(processor.cores, int(quota)))
 
 
 def batches_of(batch: Batch) -> list[int]:
-    """One image, or the fewest that the network takes; the usual batch; the largest."""
+    """One image (or the smallest batch that the network takes), the usual batch, and the largest one."""
     return sorted({batch.min, batch.opt, batch.max})
 
 
 def reading(images: npt.NDArray[np.uint8], kind: str) -> list[Job]:
-    """What it takes to read one image: decode a JPEG from memory, resize, cut, on one thread. None for other kinds.
+    """The job of reading one image: decode a JPEG from memory, resize and crop, on one thread. Empty for other kinds.
 
     Args:
-        images: uint8 [N,*shape], of which files are made.
-        kind: of input, as the manifest says.
+        images: uint8 [N,*shape], from which the files are made.
+        kind: the kind of input in the manifest.
     """
     reader = find_reader(kind)
     return [] if reader is None else [Job(READING, 1, Contender(reader.timed_read(images)))]
 
 
 def _method(effort: Effort, threads: int, cores: tuple[int, ...], side: int, subjects: int) -> tuple[str, ...]:
-    """A few sentences; `side` is that of the images that are read, 0 where none are."""
+    """The method in a few sentences; `side` is the side of the images that are read, 0 if none are."""
     turns = ", taking turns" if subjects > 1 else ""
-    kept = f"all kept on core{'s' if len(cores) > 1 else ''} {', '.join(map(str, cores))}"
-    where = kept if cores else "on which cores is left to the libraries"
+    kept = f"pinned to core{'s' if len(cores) > 1 else ''} {', '.join(map(str, cores))}"
+    where = kept if cores else "the libraries choose the cores"
     reading = (
-        f"Reading: decode and resize in memory, one thread, JPEGs of {side} × {side} that Pillow made of the golden "
-        f"images (quality {JPEG_QUALITY}). A camera's are larger and take longer."
+        f"Reading: decode and resize in memory, one thread, JPEGs of {side} × {side} made from the golden images by "
+        f"Pillow (quality {JPEG_QUALITY}). Images from a camera are larger and take longer."
     )
     return (
-        f"{_extent(effort)}{turns}, after a warm-up; every run has other images.",
+        f"{_extent(effort)}{turns}, after a warm-up; each run uses other images.",
         f"Threads on a CPU: {threads}; {where}.",
-        "A run: uint8 pixels to float32 logits, one run after the other; images/s: all images over all of that time.",
-        "Copy and compute: by the GPU's clock, of TensorRT engines alone; ONNX Runtime's copies are within its runs.",
+        "A run: from uint8 pixels to float32 logits, one run after the other; images/s: all images over their time.",
+        "Copy and compute: by the GPU's clock, only for TensorRT engines; the runs of ONNX Runtime include its copies.",
         *([reading] if side else []),
     )
 
@@ -228,9 +228,11 @@ def _method(effort: Effort, threads: int, cores: tuple[int, ...], side: int, sub
 def _extent(effort: Effort) -> str:
     if isinstance(effort, AtLeast):
         return (
-            f"Each at least {effort.seconds:g} s, and {effort.runs:,} runs of one image or {effort.images:,} images in "
-            "larger batches"
+            f"Each takes at least {effort.seconds:g} s, and {effort.runs:,} runs of one image or {effort.images:,} "
+            "images in larger batches"
         )
     if isinstance(effort, Exactly):
-        return f"Each {effort.runs:,} run{'s' if effort.runs > 1 else ''}"
-    return f"All of it in {effort.seconds:g} s, n runs of each; a percentile is shown where n supports it"
+        return f"Each has {effort.runs:,} run{'s' if effort.runs > 1 else ''}"
+    return (
+        f"All measurements take {effort.seconds:g} s, with n runs of each; a percentile is shown if n is large enough"
+    )

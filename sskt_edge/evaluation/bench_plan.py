@@ -1,4 +1,4 @@
-"""A benchmark is planned before it is run: a few calls of each contender show how many fit into its time."""
+"""Plan a benchmark before it is run: a few calls of each contender show how many fit into its time."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from sskt_edge.evaluation.timing import (
     take_turns,
 )
 
-_TRIAL = 0.5  # seconds of one contender, at most
-_TRIALS_SHARE = 0.1  # of the time that a contender has, for its trial
-_UNCOUNTED = 4  # of so few calls one at most does not count
+_TRIAL = 0.5  # most seconds for one contender
+_TRIALS_SHARE = 0.1  # the trial's share of a contender's time
+_UNCOUNTED = 4  # with so few calls, at most one is not counted
 
 
 class Job(NamedTuple):
-    """A contender that is to be measured at one batch size.
+    """A contender to measure at one batch size.
 
     Attributes:
-        name: the contender's; with the batch it is unique.
-        batch: images a call.
+        name: the contender's name; together with the batch it is unique.
+        batch: images per call.
         contender: what is called.
     """
 
@@ -48,7 +48,7 @@ class Job(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Jobs that take turns with each other."""
+    """Jobs that take turns."""
 
     what: str
     jobs: Sequence[Job]
@@ -59,11 +59,11 @@ class Plan:
     """What will be measured, and how long that takes.
 
     Attributes:
-        groups: with what was left out taken out; one after the other.
-        turns: of each job, by its label.
-        seconds: of each job, by its label: what its calls are expected to take, those that do not count included.
+        groups: the groups in order, without the jobs that are left out.
+        turns: label of a job → its turns.
+        seconds: label of a job → the expected time of its calls, including those that do not count.
         left_out: label of a job → why it is not measured.
-        deadline: by the clock.
+        deadline: the time on the clock when it must end.
     """
 
     groups: list[Group]
@@ -74,21 +74,21 @@ class Plan:
 
     @property
     def total(self) -> float:
-        """Seconds of all jobs."""
+        """The seconds of all jobs together."""
         return sum(self.seconds.values())
 
 
 def plan(groups: Sequence[Group], effort: Effort, progress: Progress = QUIET, clock: Clock = time.perf_counter) -> Plan:
-    """Try every job, and plan how many calls it has.
+    """Try every job, and plan the number of its calls.
 
     Args:
-        groups: those of a smaller batch first: they show how long a larger one will take.
-        effort: how much is enough.
+        groups: the groups, smaller batches first: they show how long larger ones will take.
+        effort: how much to measure.
         progress: draws a bar.
-        clock: seconds.
+        clock: returns the time in seconds.
 
     Raises:
-        InputError: not one call of any job fits into the time.
+        InputError: no job has time for even one call.
     """
     deadline = clock() + effort.seconds if isinstance(effort, Within) else math.inf
     trials = _Trials(effort, deadline, clock)
@@ -130,7 +130,7 @@ class _Trials:
     """The first calls of every job, which warm it up.
 
     Attributes:
-        took: seconds of a call, by the job's label.
+        took: label of a job → seconds of a call.
         left_out: label → why.
     """
 
@@ -143,7 +143,7 @@ class _Trials:
     _untried: int = 1
 
     def leave_out_what_does_not_fit(self, untried: Sequence[Job]) -> None:
-        """Of jobs that have not run, those whose two calls, one of them uncounted, are expected not to fit."""
+        """Leave out untried jobs whose two calls, one of them uncounted, are not expected to fit."""
         self._untried = len(untried)
         left = self.deadline - self.clock() - sum(self.took.values())
         for job in sorted(untried, key=self._expected):
@@ -155,7 +155,7 @@ class _Trials:
                 self.left_out.pop(job.label, None)
 
     def run(self, job: Job) -> None:
-        """Call a job a few times, once where it is slow."""
+        """Call a job a few times, or once if it is slow."""
         self._untried -= 1
         left = self.deadline - self.clock()
         if left <= 0:
@@ -178,10 +178,10 @@ class _Trials:
         self._latest[job.name] = job.batch, took
 
     def shares(self) -> dict[str, float]:
-        """Seconds for each job that fits, by its label: equal ones, and more only for what one call needs.
+        """Label of each job that fits → its seconds: equal shares, and more only for a job whose one call needs it.
 
         Raises:
-            InputError: none fits.
+            InputError: no job fits.
         """
         if not isinstance(self.effort, Within):
             return dict.fromkeys(self.took, math.inf)
@@ -202,7 +202,7 @@ class _Trials:
         return shares
 
     def _expected(self, job: Job) -> float:
-        """Seconds of a call, by the same job at a smaller batch; 0 if it has not run at all."""
+        """The expected seconds of a call, judged by the same job at a smaller batch; 0 if that has not run at all."""
         batch, took = self._latest.get(job.name, (1, 0.0))
         return took * job.batch / batch
 
@@ -214,7 +214,7 @@ class _Trials:
 
 
 def _turns(effort: Effort, batch: int, took: float, share: float, alone: bool) -> Turns:
-    """The turns of a job whose calls take `took` seconds and which has `share` seconds."""
+    """The turns of a job with `share` seconds whose calls take `took` seconds each."""
     settle, turn = _count(SETTLE, took), _count(TURN, took)
     if isinstance(effort, AtLeast):
         return Turns(SETTLE, TURN, effort.budget(batch))
@@ -231,11 +231,11 @@ def _turns(effort: Effort, batch: int, took: float, share: float, alone: bool) -
 
 
 def _calls(turns: Turns, took: float, alone: bool) -> int:
-    """How many calls the turns have, those that do not count included."""
+    """The number of calls in the turns, including those that do not count."""
     settle, turn, counted = (_count(part, took) for part in turns)
     return counted + settle * (1 if alone else math.ceil(counted / turn))
 
 
 def _count(budget: Budget, took: float) -> int:
-    """How many calls of `took` seconds are enough."""
+    """The number of calls of `took` seconds that meet the budget."""
     return max(budget.calls, math.ceil(budget.seconds / took - 1e-9) if took else 0)

@@ -1,6 +1,6 @@
-"""Does a bundle answer on this machine as the network did that was trained, and how right is it?
+"""Compare a bundle's answers on this machine with the trained network's, and score them.
 
-Every file is run by everything here that takes it.
+Every file is run by every available runner that accepts it.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class SessionResult:
         precision: its name in the bundle.
         runner: what ran it, such as "onnxruntime-cpu".
         versions: of the libraries that took part.
-        scores: how right it is.
-        parity: against the trained network's logits, on the images that `Report.parity_on` names.
-        latency_ms: the median of one image; None where it was not timed.
+        scores: the scores of its answers.
+        parity: the comparison with the trained network's logits, on the images that `Report.parity_on` names.
+        latency_ms: the median latency of one image; None if it was not timed.
         reasons: why it did not pass; empty if it did.
-        undecided: what the images are too few to tell.
+        undecided: the checks for which there are too few images.
     """
 
     precision: str
@@ -59,25 +59,25 @@ class SessionResult:
         return f"{self.precision} {self.runner}"
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of."""
+        """The values that are converted to JSON."""
         return {**vars(self), "passed": not self.reasons}
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What an evaluation found.
+    """The results of an evaluation.
 
     Attributes:
         bundle: the bundle's name.
-        data: "golden", or the folder or table that was read: the images that the metric counts.
-        parity_on: "golden", or the same where the bundle knows images of it: the images that parity is judged on.
+        data: the images for the metric: "golden", or the folder or table that was read.
+        parity_on: the images for parity: "golden", or the same as `data` if the bundle knows some of those images.
         task: what the labels mean.
-        classes: the class names, for the numbers in the scores.
-        results: one for each precision and what ran it.
+        classes: the class names, for the class numbers in the scores.
+        results: one for each precision and runner.
         unavailable: what could not be opened here, and why.
-        notes: what a reader should know.
-        conditions: the machine.
-        versions: of this tool, of Python and of what reads the images; those of the libraries stand in `results`.
+        notes: notes for the reader.
+        conditions: the state of the machine.
+        versions: of this tool, of Python and of the image reader; those of the libraries are in `results`.
     """
 
     bundle: str
@@ -93,38 +93,38 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether everything that was run answers as the trained network did."""
+        """Whether everything that was run agrees with the trained network."""
         return not any(result.reasons for result in self.results)
 
     @property
     def decided(self) -> bool:
-        """Whether the images were enough to judge everything that was run."""
+        """Whether there were enough images to judge everything that was run."""
         return not any(result.undecided for result in self.results)
 
     @property
     def fastest(self) -> SessionResult | None:
-        """The one that passed and takes the least time for one image."""
+        """The result that passed and takes the least time for one image."""
         timed = [result for result in self.results if not result.reasons and result.latency_ms is not None]
         return min(timed, key=lambda result: result.latency_ms or 0.0, default=None)
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of."""
+        """The values that are converted to JSON."""
         return {**vars(self), "fastest": self.fastest.name if self.fastest else None, "passed": self.passed}
 
 
 @dataclass(frozen=True, eq=False)
 class _Questions:
-    """The images, and what the bundle knows of them.
+    """The images, and what the bundle knows about them.
 
     Attributes:
         data: "golden", or the folder or table.
         images: uint8 [N,*shape].
-        labels: as the task has them.
-        known: the places of the images of which the trained network's logits are known; none: parity is judged on the
-            golden images.
+        labels: their labels, in the task's form.
+        known: the indices of the images for which the trained network's logits are known; if empty, parity is judged
+            on the golden images.
         logits: float32 [K,C], those logits.
-        whole: they are the whole test set.
-        notes: what a reader should know.
+        whole: whether they are the whole test set.
+        notes: notes for the reader.
     """
 
     data: str
@@ -137,7 +137,7 @@ class _Questions:
 
 
 def evaluate(bundle: Bundle, sessions: OpenSessions, progress: Progress = QUIET) -> Report:
-    """Run the golden images by all that was opened: parity with the trained network, and the task's metric."""
+    """Run the golden images on all open sessions, for parity with the trained network and for the task's metric."""
     golden = bundle.golden()
     known = np.arange(len(golden.labels))
     asked = _Questions("golden", golden.images, golden.labels, known, golden.logits, False, [])
@@ -152,15 +152,15 @@ def evaluate_data(
     skip_bad: bool = False,
     progress: Progress = QUIET,
 ) -> Report:
-    """Run image files with labels: the task's metric, and parity on each image of the bundle's test set among them.
+    """Run labelled image files, for the task's metric and for parity on those that are in the bundle's test set.
 
-    Where none of the images is known, as with another JPEG decoder, parity is judged on the golden images instead.
+    If none of the images is known, as with another JPEG decoder, parity is judged on the golden images instead.
 
     Args:
-        bundle: what to evaluate.
+        bundle: the bundle to evaluate.
         sessions: its sessions.
         data: a folder of class sub-folders, or a table; see `read_labelled`.
-        table: which of a table's columns is what.
+        table: the roles of a table's columns.
         skip_bad: leave out images that cannot be read.
         progress: draws the bars.
 
@@ -174,7 +174,7 @@ def evaluate_data(
 
 
 def _questions(bundle: Bundle, found: LabelledFiles) -> _Questions:
-    """A user's images; those that the bundle knows are found by their pixels, the others are noted."""
+    """A user's images. Those that the bundle knows are found by their pixels; the others are reported in the notes."""
     golden, (data, images, labels, _) = bundle.golden(), found
     place = {row.tobytes(): number for number, row in enumerate(golden.test_pixels)}
     labelled = zip(golden.test_pixels, golden.test_labels, strict=True)
@@ -184,19 +184,19 @@ def _questions(bundle: Bundle, found: LabelledFiles) -> _Questions:
     notes = []
     if not here:
         notes.append(
-            f"none of the {len(images)} images is of the bundle's test set: parity is judged on the golden images"
+            f"none of the {len(images)} images is in the bundle's test set: parity is judged on the golden images"
         )
     elif len(here) < len(images):
         notes.append(
-            f"{len(images) - len(here)} of {len(images)} images are not of the bundle's test set: "
-            f"{bundle.task.metric} counts them, parity does not"
+            f"{len(images) - len(here)} of {len(images)} images are not in the bundle's test set: "
+            f"they count for {bundle.task.metric}, not for parity"
         )
     absent = len(place) - len({digests[number] for number in here})
     if here and absent:
-        notes.append(f"{absent} of the {len(place)} images of the bundle's test set are not in '{data}'")
+        notes.append(f"{absent} of the {len(place)} images in the bundle's test set are not in '{data}'")
     moved = sum((digests[number], labels[number].tobytes()) not in pairs for number in here)
     if moved:
-        notes.append(f"{moved} images have other labels here than at export")
+        notes.append(f"{moved} images have other labels now than at export")
     known = np.array(here, dtype=np.int64)
     logits = golden.test_logits[[place[digests[number]] for number in here]]
     return _Questions(data, images, labels, known, logits, bool(here) and not absent, notes)

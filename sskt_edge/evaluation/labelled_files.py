@@ -1,4 +1,4 @@
-"""Image files with labels that a user has: a folder of class sub-folders, or a table."""
+"""Read a user's labelled image files: a folder of class sub-folders, or a table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sskt_edge.tasks.task import Labels
 
 _OWNER = "the bundle"
 _KEYS = "data.table."
-# A recipe that says nothing of its table: what is set of one is then checked as in a recipe.
+# A recipe without table options, so that --set for a table is checked as in a recipe.
 _RECIPE = 'name = "eval"\ndata.name = "table"\ntarget.model = "resnet20"\nmethod.name = "scratch"'
 
 
@@ -34,10 +34,10 @@ class LabelledFiles(NamedTuple):
     """N images of a bundle's classes.
 
     Attributes:
-        root: where they are, printable: the folder, or the table.
+        root: the folder or the table that they come from, printable.
         images: uint8 [N,*shape].
-        labels: as the bundle's task has them, in the order of its classes.
-        notes: what a user should know of the choice.
+        labels: their labels, in the form of the bundle's task and the order of its classes.
+        notes: notes for the user on the choice.
     """
 
     root: str
@@ -47,18 +47,18 @@ class LabelledFiles(NamedTuple):
 
 
 def table_options(overrides: Sequence[str]) -> TableOptions:
-    """What `--set data.table.KEY=VALUE` says of a table's columns.
+    """The roles of a table's columns from `--set data.table.KEY=VALUE`.
 
     >>> table_options(["data.table.paths=file"]).paths
     'file'
 
     Raises:
-        InputError: another key.
-        RecipeError: a key or a value that [data.table] does not have.
+        InputError: the key is not in data.table.
+        RecipeError: the key or the value is not valid in [data.table].
     """
     for override in overrides:
         if not override.strip().startswith(_KEYS):
-            raise InputError(f"--set {override}: a bundle is set already; only {_KEYS}… of a table can be set here.")
+            raise InputError(f"--set {override}: the values of a bundle are fixed; only {_KEYS}… can be set here.")
     return parse_recipe(_RECIPE, overrides, "--set").data.table or TableOptions()
 
 
@@ -68,29 +68,29 @@ def read_labelled(
     """Read the test images of a folder or of a table.
 
     Args:
-        bundle: whose classes they have.
+        bundle: the bundle, whose classes they must have.
         data: data/<class>/<image>, or data/test/<class>/<image>; data/val/… if test/ is missing. Or a table: its rows
-            of the part test, or else of val; all where no column says the part.
-        options: which of the table's columns is what.
+            of the part test, or else of val; all rows if no column assigns parts.
+        options: the roles of the table's columns.
         skip_bad: leave out images that cannot be read.
         progress: draws the bar.
 
     Raises:
-        InputError: the bundle takes another kind of input than what files are read of.
-        DataError: it is not of that form, cannot be read, or has other classes than the bundle; a folder has none of a
-            class's images, or the bundle's images have several classes; or an image cannot be read.
+        InputError: files cannot be read for the bundle's kind of input.
+        DataError: `data` has another form, cannot be read, or has other classes than the bundle; it is a folder that
+            lacks images of a class or whose bundle has several classes per image; or an image cannot be read.
     """
     reader_of(bundle.manifest.input.kind)
     if data.is_file() or (data.suffix and not data.exists()):
         return _of_table(bundle, data, options, skip_bad, progress)
     if options != TableOptions():
         raise DataError(
-            f"'{printable(data)}' is not a table, so that --set data.table says nothing of it. Name a CSV or Parquet "
+            f"'{printable(data)}' is not a table, so --set data.table does not apply to it. Name a CSV or Parquet "
             "file, or leave --set out."
         )
     if not bundle.task.one_class:
         raise DataError(
-            f"'{printable(data)}' is not a table, and a folder gives an image one class, where this bundle's images "
+            f"'{printable(data)}' is not a table: a folder gives each image one class, but images of this bundle "
             "may have several. Name a CSV or Parquet file: --data labels.csv."
         )
     return _of_folder(bundle, data, skip_bad, progress)
@@ -112,9 +112,9 @@ def _of_table(bundle: Bundle, data: Path, options: TableOptions, skip_bad: bool,
     has = rows.labels_of(Expected(bundle.manifest.classes, _OWNER))
     part = next((part for part in ("test", "val", "") if part in rows.parts), None)
     if part is None:
-        raise DataError(f"'{printable(data)}' has rows of train alone. Mark those to evaluate on with test.")
+        raise DataError(f"'{printable(data)}' has only rows of train. Mark the rows to evaluate with test.")
     places = np.array([place for place, own in enumerate(rows.parts) if own == part], dtype=np.int64)
-    notes = [f"{len(places):,} of {len(rows.parts):,} rows are read, those of {part}"] if part else []
+    notes = [f"{len(places):,} of {len(rows.parts):,} rows are used, those of {part}"] if part else []
     listing = FolderListing(data, (), [rows.paths[place] for place in places], places, LeftOut())
     found = _read(bundle, listing, skip_bad, progress)
     notes += _skipped(found)
@@ -131,7 +131,7 @@ def _skipped(found: ReadFiles) -> list[str]:
 
 
 def _test_folder(data: Path, classes: Sequence[str]) -> tuple[Path, list[str]]:
-    """The folder whose sub-folders are the classes, and what to say of the choice."""
+    """The folder whose sub-folders are the classes, and notes on the choice."""
     parts = find_parts(data, classes)
     if parts is None:
         return data, []

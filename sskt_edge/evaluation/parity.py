@@ -1,4 +1,4 @@
-"""Do two sessions agree? Their logits on the same images, side by side."""
+"""Check whether two sessions agree, by their logits on the same images."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sskt_edge.tasks.task import Agreement, Logits, Task
 
 @dataclass(frozen=True)
 class Parity:
-    """How far `other` is from `reference`.
+    """How much `other` differs from `reference`.
 
     Attributes:
         max_abs: the largest difference of a logit; inf if one is not finite.
         mean_abs: the mean difference of a logit; inf if one is not finite.
-        agreement: how often they decide alike; none of an image with a logit that is not finite.
-        scale: the largest logit of the reference in absolute value, or 1 if that is larger.
-        not_finite: the images that have a logit that is not finite, on either side.
+        agreement: how often their decisions are equal; those of an image with a logit that is not finite never are.
+        scale: the largest absolute logit of the reference, or 1 if that is larger.
+        not_finite: the number of images with a logit that is not finite, in either of the two.
     """
 
     max_abs: float
@@ -32,7 +32,7 @@ class Parity:
 
     @property
     def images(self) -> int:
-        """How many images were compared."""
+        """The number of images that were compared."""
         return self.agreement.images
 
     @property
@@ -41,7 +41,7 @@ class Parity:
         return self.max_abs / self.scale
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of."""
+        """The values that are converted to JSON."""
         return {
             "images": self.images,
             "max_abs": self.max_abs,
@@ -59,12 +59,12 @@ def compare_logits(reference: Logits, other: Logits, task: Task) -> Parity:
     """Compare logits, in float64. [N,C], [N,C] → Parity.
 
     Args:
-        reference: what is right.
-        other: what is judged.
-        task: what they decide.
+        reference: the logits to compare with.
+        other: the logits to judge.
+        task: the task, which derives decisions from them.
 
     Raises:
-        ParityError: shapes that differ, or no images.
+        ParityError: the shapes differ, or there are no images.
     """
     if reference.shape != other.shape or reference.ndim != 2 or reference.size == 0:
         raise ParityError(
@@ -72,7 +72,7 @@ def compare_logits(reference: Logits, other: Logits, task: Task) -> Parity:
         )
     finite = (np.isfinite(reference) & np.isfinite(other)).all(axis=1)
     whole = bool(finite.all())
-    # Rows that are not finite are counted apart; here they would only give NaN.
+    # Rows that are not finite are counted separately; here they would only give NaN.
     apart = np.abs(reference[finite].astype(np.float64) - other[finite].astype(np.float64))
     return Parity(
         max_abs=float(apart.max()) if whole else math.inf,

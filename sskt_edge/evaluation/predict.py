@@ -1,4 +1,4 @@
-"""What is on these images? The classes that a bundle holds most likely."""
+"""Predict the classes of images with a bundle."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from sskt_edge.tasks.task import Predicted
 
 @dataclass(frozen=True)
 class Prediction:
-    """What an image shows.
+    """The prediction for an image.
 
     Attributes:
-        path: the image's file; a folder that has no images.
-        classes: the likeliest classes, the likeliest first, and all that the network decides on; none where there is
-            an error.
-        error: why the image has no answer.
+        path: the file of the image, or a folder that has no images.
+        classes: the likeliest classes, the likeliest first, and all that the network decides on; empty if there is an
+            error.
+        error: why there is no prediction.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Prediction:
     error: SsktEdgeError | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What as_json makes JSON of."""
+        """The values that are converted to JSON."""
         if self.error is None:
             return {
                 "image": self.path,
@@ -50,23 +50,23 @@ class Prediction:
 def predict(
     bundle: Bundle, session: Session, paths: Sequence[Path], top: int = 5, progress: Progress = QUIET
 ) -> list[Prediction]:
-    """For each image its `top` classes. One that cannot be read, or answered, does not keep the others from it.
+    """Predict the `top` classes of each image. An image that fails does not affect the others.
 
     Args:
-        bundle: whose classes they are.
-        session: of the bundle.
-        paths: images, and folders, in place of which stand all images below them, sorted.
-        top: how many classes; all that the network decides on are named even if they are more.
-        progress: draws the bar "images", and says what of a folder is not taken.
+        bundle: the bundle, which names the classes.
+        session: a session of the bundle.
+        paths: images and folders; a folder stands for all images below it, sorted.
+        top: the number of classes; all that the network decides on are returned even if they are more.
+        progress: draws the bar "images", and reports what is ignored in a folder.
 
     Raises:
-        InputError: the bundle takes another kind of input than what files are read of.
+        InputError: files cannot be read for the bundle's kind of input.
     """
     reader_of(bundle.manifest.input.kind)
     found = _images_of(paths, progress)
     batch = bundle.manifest.input.batch.opt
     with progress.bar("images", len(found)) as bar:
-        # Images are read a batch at a time, so that thousands of them need no more memory than a few.
+        # Images are read a batch at a time, so that thousands need no more memory than a few.
         for start in range(0, len(found), batch):
             part = slice(start, start + batch)
             found[part] = _predicted(bundle, session, found[part], top)
@@ -75,7 +75,7 @@ def predict(
 
 
 def _images_of(paths: Sequence[Path], progress: Progress) -> list[Prediction]:
-    """The images to answer, and an error for each folder without any; what of a folder is not taken is said."""
+    """The images to predict, and an error for each folder without any; what is ignored in a folder is reported."""
     found: list[Prediction] = []
     for path in paths:
         try:
@@ -110,10 +110,12 @@ def _predicted(bundle: Bundle, session: Session, asked: Sequence[Prediction], to
 
 
 def _answer(bundle: Bundle, path: Path, logits: npt.NDArray[np.float64], top: int) -> Prediction:
-    """What an image's logits say, float64 [C]."""
+    """The prediction from an image's logits, float64 [C]."""
     if not np.isfinite(logits).all():
         check = command("eval", bundle.path)
-        return Prediction(path, error=WorkError(f"The network's answer to '{path}' is not finite. Check it: {check}"))
+        return Prediction(
+            path, error=WorkError(f"The network's logits for '{path}' are not finite. Check the bundle: {check}")
+        )
     classes = bundle.manifest.classes
     found = bundle.task.predicted(logits, classes)
     return Prediction(path, tuple(one for place, one in enumerate(found) if place < top or one.is_decided))

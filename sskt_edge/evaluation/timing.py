@@ -1,8 +1,8 @@
-"""How long calls take: repeated, in turns where several are compared, and summed up in percentiles.
+"""Time repeated calls, in turns if several contenders are compared, and summarize them in percentiles.
 
-A turn is many calls of one contender, not one: a library's idle threads go on spinning after a call, and on a machine
-of two cores the next call of another library, or of another session of the same, was measured to take up to four times
-as long. So a turn begins with calls that are not counted, until those threads sleep.
+A turn consists of many calls of one contender: a library's idle threads go on spinning after a call, and on a machine
+with two cores the next call of another library, or of another session of the same one, was measured to take up to four
+times as long. So a turn begins with calls that are not counted, until those threads sleep.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _ROUNDING = 1e-9
 
 
 class Budget(NamedTuple):
-    """How much is enough: both of them.
+    """The least to measure: both limits must be reached.
 
     Attributes:
-        seconds: of the calls themselves, together.
-        calls: how many.
+        seconds: the total time of the calls themselves.
+        calls: the number of calls.
     """
 
     seconds: float
@@ -43,14 +43,14 @@ _FEWEST_FOR_P90, _FEWEST_FOR_P99 = 10, 100
 
 @dataclass(frozen=True)
 class Timing:
-    """What calls took, in seconds.
+    """The time of calls, in seconds.
 
     Attributes:
-        n: how many calls.
-        mean: of all.
+        n: the number of calls.
+        mean: the mean over all calls.
         p50: the median.
-        p90: nine of ten took at most this long; None for fewer than 10 calls.
-        p99: 99 of 100 took at most this long; None for fewer than 100 calls.
+        p90: nine of ten calls took at most this long; None for fewer than 10 calls.
+        p99: 99 of 100 calls took at most this long; None for fewer than 100 calls.
     """
 
     n: int
@@ -60,13 +60,13 @@ class Timing:
     p99: float | None
 
     def as_json(self) -> dict[str, float | None]:
-        """What as_json makes JSON of; times in milliseconds."""
+        """The values that are converted to JSON; times are in milliseconds."""
         times = {name: getattr(self, name) for name in ("mean", "p50", "p90", "p99")}
         return {"n": self.n, **{f"{name}_ms": None if it is None else it * 1e3 for name, it in times.items()}}
 
 
 def timing_from_seconds(seconds: Sequence[float]) -> Timing:
-    """The seconds of single calls → mean and the percentiles that they support, linear between neighbours."""
+    """The seconds of single calls → their mean and the percentiles that they support, interpolated linearly."""
     n, (p50, p90, p99) = len(seconds), np.percentile(seconds, [50, 90, 99])
     return Timing(
         n=n,
@@ -81,9 +81,9 @@ class Turns(NamedTuple):
     """How a contender is measured.
 
     Attributes:
-        settle: calls that do not count, at the start of each turn; of a contender alone, of its first turn.
-        turn: when a turn ends.
-        budget: when the contender has enough; its last turn ends there.
+        settle: the calls that do not count, at the start of each turn, or only of the first turn of a lone contender.
+        turn: how long a turn is.
+        budget: how much the contender needs in all; its last turn ends when that is reached.
     """
 
     settle: Budget
@@ -93,13 +93,13 @@ class Turns(NamedTuple):
 
 @dataclass
 class Contender:
-    """One that takes turns.
+    """A participant that takes turns.
 
     Attributes:
-        call: what is timed.
-        after: told after each turn, outside the clock, how many calls of it count.
-        seconds: of each call that counts.
-        turns: the median of each turn: apart on a machine that is busy, or that slows down when it is warm.
+        call: the function that is timed.
+        after: called after each turn, while nothing is timed, with the number of its calls that count.
+        seconds: the time of each call that counts.
+        turns: the median of each turn; they differ on a busy machine, or on one that slows down when it is warm.
         total: the sum of `seconds`.
     """
 
@@ -111,7 +111,7 @@ class Contender:
 
 
 def repeat(call: Callable[[], object], budget: Budget, clock: Clock = time.perf_counter) -> list[float]:
-    """Call again and again until it is enough. The seconds of each call."""
+    """Call repeatedly until the budget is met. Returns the seconds of each call."""
     seconds: list[float] = []
     total = 0.0
     while len(seconds) < budget.calls or total < budget.seconds:
@@ -132,18 +132,19 @@ def take_turns(
     progress: Progress = QUIET,
     clock: Clock = time.perf_counter,
 ) -> None:
-    """Let each contender have a turn, round after round, until all have enough.
+    """Let each contender have a turn, round after round, until all have met their budget.
 
-    Each round another one begins. A contender alone settles once: nothing else ran in between. Python's garbage is
-    collected before and not meanwhile.
+    Each round begins with another contender. A lone contender settles only once, since nothing else runs in between.
+    Garbage is collected before, but not during the measurement.
 
     Args:
-        contenders: what is timed.
-        turns: of each contender.
-        deadline: by the clock; after its first turn none begins one that would end later, by what the last one took.
-        what: the bar's name.
+        contenders: the contenders to time.
+        turns: the turns of each contender.
+        deadline: the time on the clock when to end: after its first turn, no contender begins a turn that would end
+            later, judged by its last turn.
+        what: the name of the bar.
         progress: draws the bar.
-        clock: seconds.
+        clock: returns the time in seconds.
     """
     took = [0.0] * len(contenders)
     with progress.bar(what, 100) as bar, no_garbage_collection():
@@ -178,13 +179,13 @@ def _turn(contender: Contender, turns: Turns, clock: Clock) -> None:
 
 
 def _share(contender: Contender, budget: Budget) -> float:
-    """How much of its budget a contender has had, 0…1."""
+    """The share of its budget that a contender has used, 0…1."""
     of_seconds = contender.total / budget.seconds if budget.seconds else 1.0
     return min(len(contender.seconds) / budget.calls, of_seconds, 1.0)
 
 
 def _advance(bar: Bar, done: int, share: float) -> int:
-    """Move a bar of 100 steps; how many are done now."""
+    """Advance a bar of 100 steps; return how many are done now."""
     now = int(share * 100)
     bar.advance(now - done)
     return now
@@ -192,7 +193,7 @@ def _advance(bar: Bar, done: int, share: float) -> int:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Collect Python's garbage before and not meanwhile."""
+    """Collect garbage before the context, but not within it."""
     gc.collect()
     was_on = gc.isenabled()
     gc.disable()

@@ -1,7 +1,7 @@
-"""Is a precision's file, run by some library, near enough to the trained network? If not, by how much?
+"""Judge whether a precision's file, run by some library, is close enough to the trained network.
 
-A budget for a share is judged by its 95 % interval: it holds if the whole interval is within the budget, it does not if
-the whole interval is outside, and otherwise the images are too few to tell.
+A budget for a share is judged by its 95 % interval: it is met if the whole interval is within the budget, it is not met
+if the whole interval is outside, and otherwise there are too few images to tell.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from sskt_edge.tasks.tolerances import Tolerances
 
 
 class Verdict(NamedTuple):
-    """What the images show of a file.
+    """The verdict on a file.
 
     Attributes:
-        reasons: why it is out of tolerance; empty where that is not shown.
-        undecided: what the images are too few to tell; a file that is not out of tolerance is kept all the same.
+        reasons: why it is out of tolerance; empty if it was not shown to be.
+        undecided: the checks for which there are too few images; a file that is not out of tolerance is kept anyway.
     """
 
     reasons: list[str]
@@ -29,18 +29,18 @@ class Verdict(NamedTuple):
 def verdict(
     precision: str, runner: str, parity: Parity, tolerances: Tolerances, task: Task, drop: Drop | None = None
 ) -> Verdict:
-    """Whether a file is within tolerance, out of it, or the images are too few to tell.
+    """Whether a file is within tolerance, out of it, or whether there are too few images to tell.
 
-    fp32 is judged by its logits, and any number of images decides. fp16 and int8 are judged by what they decide, int8
-    also by what it costs of the metric.
+    fp32 is judged by its logits, for which any number of images is enough. fp16 and int8 are judged by their decisions,
+    int8 also by its drop of the metric.
 
     Args:
         precision: "fp32", "fp16", "int8" or "int8-cpu".
         runner: what ran it, such as "onnxruntime-cpu".
-        parity: against the trained network's logits.
-        tolerances: what is allowed.
-        task: what is decided, and measured.
-        drop: of the metric, on the whole test set; else None, and it is not judged.
+        parity: the comparison with the trained network's logits.
+        tolerances: the allowed differences.
+        task: the task, which names the decisions and the metric.
+        drop: the drop of the metric on the whole test set; if None, it is not judged.
     """
     if parity.not_finite:
         return Verdict([f"{parity.not_finite} of {parity.images} images have logits that are not finite numbers"], [])
@@ -59,9 +59,9 @@ def _logits(runner: str, parity: Parity, tolerances: Tolerances) -> list[str]:
     if parity.difference <= allowed:
         return []
     return [
-        f"logits differ by up to {parity.max_abs:.3g}, which is {parity.difference:.3g} of the largest, allowed is "
+        f"logits differ by up to {parity.max_abs:.3g}, which is {parity.difference:.3g} of the largest; allowed is "
         f"{allowed:.3g} ({_would_pass(f'fp32_difference.{tolerances.fp32_key(runner)}', parity.difference)}); "
-        f"{len(parity.agreement.flips)} of {parity.images} images are decided otherwise"
+        f"{len(parity.agreement.flips)} of {parity.images} images are decided differently"
     ]
 
 
@@ -90,7 +90,7 @@ def _drop(drop: Drop, allowed: float, task: Task) -> Verdict:
 
 
 def _would_pass(key: str, value: float, up: bool = True) -> str:
-    """The tolerance that passes, in three digits, rounded to the side that does: an argument of `sskt-edge export`."""
+    """The tolerance that would pass, rounded to three digits so that it does, as an argument of `sskt-edge export`."""
     rounding = decimal.ROUND_CEILING if up else decimal.ROUND_FLOOR
     with decimal.localcontext(decimal.Context(prec=3, rounding=rounding)):
         rounded = float(+decimal.Decimal(str(value)))

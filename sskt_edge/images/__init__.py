@@ -1,1 +1,1 @@
-"""Image files: which there are in a folder, and what is in one."""
+"""Image files: list those of a folder, and read them."""

@@ -1,4 +1,4 @@
-"""Class names as folders spell them: which names are refused, and when two spellings are one name."""
+"""Class names from folder names: which names are refused, and when two spellings are the same name."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ def spelled(name: str) -> str:
 def class_folders(root: Path, folders: Iterable[str]) -> dict[str, Path]:
     """Class name → its folder, sorted by name.
 
-    Joiners and spaces of any kind are letters of a name: Persian and emoji need them.
+    Joiners and spaces of any kind are allowed in a name: Persian and emoji need them.
 
     Args:
         root: the folder that holds the class folders.
         folders: their names in the file system.
 
     Raises:
-        DataError: a name is not UTF-8 or holds a control or bidi override character, or two folders are one class.
+        DataError: a name is not UTF-8 or holds a control or bidi override character, or two folders are the same class.
     """
     found: dict[str, Path] = {}
     for folder in sorted(folders):
         if UNPRINTABLE.search(folder):
             raise DataError(
                 f"'{printable(root)}': the folder {_escaped(folder)} cannot name a class: its name is not UTF-8, or "
-                f"has a control character or one that turns the direction of text. Rename it."
+                f"it has a control character or one that changes the direction of text. Rename it."
             )
         name = spelled(folder)
         if name in found:
             raise DataError(
-                f"'{printable(root)}': the folders {_escaped(found[name].name)} and {_escaped(folder)} spell one "
-                f"class, '{name}', in two ways (Unicode NFC and NFD). Move the images into one of them."
+                f"'{printable(root)}': the folders {_escaped(found[name].name)} and {_escaped(folder)} spell the "
+                f"same class, '{name}', in two ways (Unicode NFC and NFD). Move the images into one of them."
             )
         found[name] = root / folder
     return dict(sorted(found.items()))

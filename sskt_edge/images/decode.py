@@ -1,4 +1,4 @@
-"""The one reader of images: whatever a file holds becomes upright 8-bit RGB, then one square."""
+"""The only reader of images: every file becomes an upright 8-bit RGB image, then a square."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sskt_edge.common.printable import printable
 from sskt_edge.images.formats import readable_formats
 
 MAX_PIXELS = 178_956_970 // 2
-"""An image of more pixels is refused before it is decoded (a small file may unfold to all of the memory)."""
+"""An image with more pixels is refused before it is decoded (a small file may decode to more than the memory)."""
 
 STRIP = 1_000_000
-"""Pixels of a strip. What needs several copies of an image on its way to RGB is converted strip by strip."""
+"""Pixels per strip. Images that need several copies on their way to RGB are converted strip by strip."""
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -33,16 +33,16 @@ _UPRIGHT = {
 
 
 def decode(content: bytes, where: str) -> Image.Image:
-    """The bytes of an image file → an upright RGB image (of an animation, its first frame).
+    """The bytes of an image file → an upright RGB image (the first frame of an animation).
 
-    Transparency is laid on white, 16-bit grey is scaled to 8 bits, the camera's EXIF orientation is applied.
+    Transparency is blended with white, 16-bit grey is scaled to 8 bits, and the EXIF orientation is applied.
 
     Args:
         content: the file's bytes.
         where: the file's name, for messages.
 
     Raises:
-        DataError: empty, truncated, too large, of an unknown format, or with values of an unknown range.
+        DataError: the file is empty, truncated, too large, of an unknown format, or has values of an unknown range.
     """
     if not content:
         raise DataError(f"'{where}' is empty (0 bytes). Copy or download the file again.")
@@ -58,22 +58,22 @@ def decode(content: bytes, where: str) -> Image.Image:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
-            f"'{where}' has more than {MAX_PIXELS:,} pixels, the most that are read. Scale the image down."
+            f"'{where}' has more than {MAX_PIXELS:,} pixels, which is the limit. Scale the image down."
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(
             f"'{where}' is not an image that can be read ({len(content)} bytes). "
             f"Known formats: {', '.join(readable_formats())}."
         ) from error
-    except Exception as error:  # Pillow's readers meet a broken file with any kind of exception.
+    except Exception as error:  # Pillow's readers raise any kind of exception for a broken file.
         reason = str(error) or type(error).__name__
         raise DataError(f"'{where}' is broken or truncated: {reason}. Copy or download the file again.") from error
 
 
 def to_square(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
-    """Resize the short side to `side` (bilinear, antialiased), cut out the centre. RGB → uint8 [side,side,3].
+    """Resize the short side to `side` (bilinear, antialiased) and crop the centre. RGB → uint8 [side,side,3].
 
-    The cut is made while resizing, so a long thin image costs no more than a square one.
+    The crop is made while resizing, so a long thin image costs no more than a square one.
     """
     width, height = image.size
     short = min(width, height)
@@ -108,12 +108,12 @@ def read_square(path: Path | str, side: int) -> npt.NDArray[np.uint8]:
 
 
 def short_side(path: Path) -> int:
-    """The short side of an image, from the head of its file alone; 0 if it is not an image, which decoding reports."""
+    """The short side of an image, from the file header alone; 0 if it is not an image, which decoding will report."""
     return min(size_of(path))
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height as the file has them, from its head alone; (0, 0) for what is not an image."""
+    """Width and height as stored in the file, from its header alone; (0, 0) if it is not an image."""
     try:
         if not _is_file(path):
             return 0, 0
@@ -127,13 +127,13 @@ def _is_file(path: Path) -> bool:
     """Whether it is a regular file, or a link to one.
 
     Raises:
-        OSError: there is nothing, or it cannot be looked at.
+        OSError: the file does not exist, or it cannot be examined.
     """
     return stat.S_ISREG(path.stat().st_mode)
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; 1, upright, where a broken EXIF block hides it (the pixels are still good)."""
+    """The EXIF orientation; 1 (upright) if the EXIF block is broken, since the pixels are still good."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
@@ -143,7 +143,7 @@ def _orientation(image: Image.Image) -> int:
 def _rgb(image: Image.Image, where: str) -> Image.Image:
     """Any mode of Pillow → RGB."""
     if image.mode == "F":
-        raise DataError(f"'{where}' holds floats, whose range is unknown. Save it with 8 or 16 bits a channel.")
+        raise DataError(f"'{where}' holds floats, whose range is unknown. Save it with 8 or 16 bits per channel.")
     if image.mode.startswith("I"):
         _refuse_wide_values(image, where)
         return _in_strips(image, _from_16_bits)
@@ -153,7 +153,7 @@ def _rgb(image: Image.Image, where: str) -> Image.Image:
 
 
 def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Convert each strip of a few rows to RGB, so that the steps between take the memory of one strip."""
+    """Convert each strip of a few rows to RGB, so that intermediate steps take the memory of only one strip."""
     if image.width * image.height <= STRIP:
         return convert(image)
     whole = Image.new("RGB", image.size)
@@ -163,7 +163,7 @@ def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    """The image's strips, each with its upper edge."""
+    """The strips of the image, each with its top row."""
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):
         yield image.crop((0, top, image.width, min(top + rows, image.height))), top
@@ -175,7 +175,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _refuse_wide_values(image: Image.Image, where: str) -> None:
-    """A file of 32 bits may hold values beyond 0…65535."""
+    """Refuse values outside 0…65535, which a file of 32 bits may hold."""
     if image.mode != "I":
         return
     ends = [(int(values.min()), int(values.max())) for values in (np.asarray(strip) for strip, _ in _strips(image))]

@@ -1,4 +1,4 @@
-"""What a listing of images did not take, counted, so that it can be said in one line."""
+"""Count what a listing of images ignored, so that it can be reported in one line."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MOST_NAMES = 3
 
 @dataclass
 class LeftOut:
-    """Counts of what a listing met and did not take.
+    """Counts of what a listing found and ignored.
 
     Attributes:
-        endings: by ending, in small letters, the files inside class folders that do not count as images.
-        folders: by name, the hidden folders and those that a system keeps for itself.
+        endings: by ending, in lower case, the files inside class folders that do not count as images.
+        folders: by name, the hidden folders and the system's own folders.
         hidden: hidden files with an image's ending, such as macOS's "._1.jpg".
-        links: by name, links that lead nowhere, or to a folder that contains the link.
-        outside: images that lie in no class folder.
+        links: by name, links to a missing target, or to a folder that contains the link.
+        outside: images outside all class folders.
     """
 
     endings: Counter[str] = field(default_factory=Counter)
@@ -41,7 +41,7 @@ class LeftOut:
         )
 
     def __str__(self) -> str:
-        """Such as "12 .heic (needs: pip install pillow-heif), 2 other files (.txt)"; "" if everything was taken."""
+        """Such as "12 .heic (needs: pip install pillow-heif), 2 other files (.txt)"; "" if nothing was ignored."""
         known = [ending for ending, _ in self.endings.most_common() if remedy(ending)]
         parts = [f"{self.endings[ending]:,} {ending} ({remedy(ending)})" for ending in known]
         others = Counter({ending: count for ending, count in self.endings.items() if not remedy(ending)})
@@ -59,8 +59,8 @@ class LeftOut:
         return ", ".join(parts)
 
     def notes(self, where: str = "") -> list[str]:
-        """The line for a user, after `where` it was; no line if everything was taken."""
-        return [f"{where}not taken: {self}"] if str(self) else []
+        """The line for a user, prefixed with `where`; no line if nothing was ignored."""
+        return [f"{where}ignored: {self}"] if str(self) else []
 
 
 def _named(names: Counter[str]) -> str:

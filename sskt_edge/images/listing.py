@@ -1,4 +1,4 @@
-"""A folder of images on disk, of classes or not: each file is read once."""
+"""A folder of images on disk, with or without classes; each file is read once."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from sskt_edge.images.walk import images_below, must_be_folder, sub_folders
 
 
 class Expected(NamedTuple):
-    """The classes that a folder must have, and what has them.
+    """The classes that a folder must have, and the owner that requires them.
 
     Attributes:
         classes: their names.
-        owner: what has them, for messages: "the bundle", "train/".
+        owner: who requires them, for messages: "the bundle", "train/".
     """
 
     classes: Collection[str]
@@ -41,10 +41,10 @@ class FolderListing:
 
     Attributes:
         root: the folder.
-        classes: the class names in NFC, sorted; none if the folder is not one of classes.
+        classes: the class names in NFC, sorted; none if the folder has no classes.
         paths: the N files.
-        labels: int64 [N], places in `classes`; -1 where there are none.
-        left_out: what of the folder was not taken.
+        labels: int64 [N], indices into `classes`; -1 if there are none.
+        left_out: what in the folder was ignored.
     """
 
     root: Path
@@ -59,7 +59,7 @@ class LoadedFolder:
     """The images of a folder, decoded; N counts those that could be read.
 
     Attributes:
-        classes: those of the listing.
+        classes: the classes of the listing.
         resized: size → uint8 [N,size,size,3].
         labels: int64 [N].
         hashes: the SHA-256 of each file's bytes.
@@ -78,22 +78,22 @@ class LoadedFolder:
 def list_classes(root: Path, expected: Expected | None = None) -> FolderListing:
     """List root/<class>/…/<image>: classes and files sorted by name.
 
-    Hidden files and folders are left out, and those that a system keeps for itself. Class names are in NFC.
+    Hidden files and folders and the system's own ones are ignored. Class names are in NFC.
 
     Args:
         root: the folder.
-        expected: the classes that it must have; any if left out.
+        expected: the classes that it must have; by default, any.
 
     Raises:
-        DataError: no such folder, one that cannot be listed, no sub-folders, other classes than those expected, or a
-            class without images.
+        DataError: the folder does not exist, cannot be listed, has no sub-folders or other classes than those expected,
+            or a class has no images.
     """
     must_be_folder(root)
     names, left = sub_folders(root)
     folders = class_folders(root, names)
     if not folders:
         raise DataError(
-            f"'{printable(root)}' has no sub-folders. Put the images of each class into a sub-folder of its name: "
+            f"'{printable(root)}' has no sub-folders. Put the images of each class into a sub-folder with its name: "
             f"'{printable(root / '<class>' / 'image.jpg')}'."
         )
     if expected is not None:
@@ -106,15 +106,15 @@ def list_classes(root: Path, expected: Expected | None = None) -> FolderListing:
 
 
 def list_images(root: Path) -> FolderListing:
-    """List every image below `root`, whatever its folder, sorted by path, hidden ones left out; none has a class.
+    """List every image below `root`, in any folder, sorted by path, without hidden ones; none has a class.
 
     Raises:
-        DataError: no such folder, one that cannot be listed, or no image in it.
+        DataError: the folder does not exist, cannot be listed, or has no images.
     """
     must_be_folder(root)
     paths, left = images_below(root)
     if not paths:
-        raise DataError(f"'{printable(root)}' has no images, nor has any folder in it. {_put_images(left)}")
+        raise DataError(f"'{printable(root)}' has no images, and neither has any folder in it. {_put_images(left)}")
     return FolderListing(root, (), paths, np.full(len(paths), -1, dtype=np.int64), left)
 
 
@@ -125,18 +125,18 @@ def load(
     progress: Progress = QUIET,
     skip_by: str = "data.skip_bad = true",
 ) -> LoadedFolder:
-    """Read and decode every image once, in threads, into one array for each size; the order stays.
+    """Read and decode every image once, in threads, into one array per size, in the order of the listing.
 
     Args:
         listing: what to read.
-        sizes: to which each image is resized.
+        sizes: the sizes to resize each image to.
         skip_bad: leave out images that cannot be read, instead of stopping at the first.
         progress: draws the bar "images".
-        skip_by: what the user of this verb sets to leave out such images, for the message.
+        skip_by: the setting with which the user leaves out such images, for the message.
 
     Raises:
-        DataError: an image cannot be read and `skip_bad` is false, or a class has none that can.
-            Of a listing without classes nothing at all may be left.
+        DataError: an image cannot be read and `skip_bad` is false, or no image of some class can be read. A listing
+            without classes may have no readable image at all.
     """
     resized = {size: np.empty((len(listing.paths), size, size, 3), dtype=np.uint8) for size in sizes}
     kept: list[int] = []
@@ -155,7 +155,7 @@ def load(
             kept.append(number)
             hashes.append(result.digest)
     labels = listing.labels[kept]
-    # A part of a folder, such as a small validation set, may hold no image of a class at all.
+    # A part of a folder, such as a small validation set, may have no image of some class.
     asked = set(listing.labels.tolist())
     lost = [name for number, name in enumerate(listing.classes) if number in asked and number not in labels]
     if lost:
@@ -174,7 +174,7 @@ def load(
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """What one file gives."""
+    """The result of reading one file."""
 
     digest: bytes
     resized: list[npt.NDArray[np.uint8]]
@@ -204,13 +204,13 @@ def _must_have_images(root: Path, found: Mapping[str, tuple[list[Path], LeftOut]
     if not empty:
         return
     left = sum((found[name][1] for name in empty), LeftOut())
-    # A class that is expected must not be removed: the folder would then have other classes than its counterpart.
+    # Do not advise to remove an expected class: the folder would then no longer match its owner.
     owner, remedy = (f", which {expected.owner} has", "") if expected else ("", " or remove the folder")
     raise DataError(f"'{printable(root)}': no images for class {_quoted(empty)}{owner}. {_put_images(left, remedy)}")
 
 
 def _put_images(left: LeftOut, remedy: str = "") -> str:
-    there = f"Not taken: {left}. " if str(left) else ""
+    there = f"Ignored: {left}. " if str(left) else ""
     endings = " ".join(sorted(image_endings()))
     return f"{there}Put images there{remedy}. Files count as images by their ending: {endings}."
 

@@ -1,4 +1,4 @@
-"""The parts of a data set, train/, val/ and test/, found by their folders' names in any case."""
+"""The parts of a data set, train/, val/ and test/, recognised by their folder names in any case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PARTS = {
 
 
 def part_called(word: str) -> str | None:
-    """The part that a word names, in any case: "train", "val" or "test"; None if it names none.
+    """The part that a word names, ignoring case: "train", "val" or "test"; None if it names none.
 
     >>> part_called("Training"), part_called("dog")
     ('train', None)
@@ -40,10 +40,10 @@ class Parts:
 
     Attributes:
         root: the folder.
-        found: part → its folder, of those with class folders in it: "train", "val", "test".
-        bare: the names of folders that are called a part and have no class folders.
+        found: part ("train", "val" or "test") → its folder, if it has class folders.
+        bare: the folders that are named like a part but have no class folders.
         others: the names of the other folders.
-        left_out: what else lies in the folder.
+        left_out: what else is in the folder.
     """
 
     root: Path
@@ -58,10 +58,10 @@ class Parts:
         return self.found.get("test", self.found.get("val"))
 
     def notes(self, unlabelled: Path | None = None) -> list[str]:
-        """What a user should know of the choice of the folders: that val/ is the test set, and which are not used.
+        """Notes for the user on the choice of the folders: whether val/ is the test set, and which are not used.
 
         Args:
-            unlabelled: a folder that is used too, wherever it lies.
+            unlabelled: a further folder that is used, wherever it is.
         """
         said = []
         if self.test is not None and "test" not in self.found:
@@ -77,7 +77,7 @@ class Parts:
         return said
 
     def lacks(self, what: str) -> str:
-        """A sentence: what the folder has and what it lacks, and why a folder that is called a part does not count."""
+        """A sentence on what the folder has and lacks, and why a folder that is named like a part does not count."""
         there = _listed([*(path.name for path in self.found.values()), *self.bare, *self.others])
         why = []
         for name in self.bare:
@@ -88,18 +88,18 @@ class Parts:
 
 
 def find_parts(root: Path, classes: Collection[str] = ()) -> Parts | None:
-    """The parts that a folder is divided into; None where its sub-folders are the classes themselves.
+    """The parts that a folder is divided into; None if its sub-folders are the classes themselves.
 
-    "train" is also the name of a thing. It is a class where it holds images and no class folders, no other folder is
-    called a part, and two others or more stand next to it (one is enough inside of a part).
+    "train" may also be the name of a class (the vehicle). It is a class if it holds images and no class folders, no
+    other folder is named like a part, and there are at least two other folders (inside a part, one is enough).
 
     Args:
         root: the folder.
-        classes: names that are known to be classes: a folder of such a name without class folders is one.
+        classes: known class names: a folder with such a name and without class folders is a class.
 
     Raises:
-        DataError: no such folder, one that cannot be listed, two folders for one part, or folders that look like parts
-            and are not called so.
+        DataError: the folder does not exist, cannot be listed, has two folders for one part, or has folders that look
+            like parts but are not named so.
     """
     must_be_folder(root)
     names, left = sub_folders(root)
@@ -126,7 +126,7 @@ def find_parts(root: Path, classes: Collection[str] = ()) -> Parts | None:
 
 
 def _refuse_likely_parts(root: Path, names: Iterable[str], classes: Collection[str]) -> None:
-    """Folders such as training_set/ and test_set/, with class folders in them, are not two classes."""
+    """Refuse folders such as training_set/ and test_set/ that contain class folders: they are not two classes."""
     likely: dict[str, str] = {}
     for name in names:
         part = _likely_part(name)
@@ -135,19 +135,19 @@ def _refuse_likely_parts(root: Path, names: Iterable[str], classes: Collection[s
     if len(set(likely.values())) > 1:
         renamed = ", ".join(f"'{name}' to '{part}'" for name, part in likely.items())
         raise DataError(
-            f"'{printable(root)}' has {_listed(likely)}, which look like the parts of a data set, not like classes. "
+            f"'{printable(root)}' has {_listed(likely)}, which look like parts of a data set, not like classes. "
             f"Rename them: {renamed}."
         )
 
 
 def _likely_part(name: str) -> str | None:
-    """The part that one word of a folder's name says: "training_set" → "train"."""
+    """The part that a word of a folder's name suggests: "training_set" → "train"."""
     found = {_PARTS[word] for word in _WORD.findall(name.casefold()) if word in _PARTS}
     return found.pop() if len(found) == 1 else None
 
 
 def note_of_other_parts(root: Path) -> list[str]:
-    """A line where `root` is itself a part of a data set, and another part stands next to it; else none."""
+    """A line if `root` is itself a part of a data set and another part is next to it; else no line."""
     here = root.absolute()
     part = _PARTS.get(here.name.casefold(), "")
     if not part:
@@ -155,7 +155,7 @@ def note_of_other_parts(root: Path) -> list[str]:
     try:
         names = [name for name in sub_folders(here.parent)[0] if _PARTS.get(name.casefold(), part) != part]
         others = [name for name in names if _has_class_folders(here.parent / name)]
-    except DataError:  # `root` was named, and what lies next to it need not be readable
+    except DataError:  # folders next to `root` need not be readable
         return []
     return [f"not used: {_listed(others)} next to {here.name}/; to use both, name '{here.parent}'"] if others else []
 

@@ -1,4 +1,4 @@
-"""Files as a network is shown them: one reader for each kind of input, which its entry in the catalogue names."""
+"""Read files into a network's input: one reader for each kind of input, named by its entry in the catalogue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ReadFiles(NamedTuple):
 
 
 class FileReader(Protocol):
-    """How files become what a network takes."""
+    """Reads files into the input of a network."""
 
     def read(self, path: Path, shape: Shape) -> npt.NDArray[np.uint8]:
         """A file → uint8 [*shape].
@@ -49,14 +49,14 @@ class FileReader(Protocol):
     def read_folder(
         self, listing: FolderListing, shape: Shape, skip_bad: bool, progress: Progress, skip_by: str
     ) -> ReadFiles:
-        """The files of a listing, as `listing.load` reads them."""
+        """Read the files of a listing, as `listing.load` does."""
 
     def timed_read(self, images: npt.NDArray[np.uint8]) -> Callable[[], object]:
-        """uint8 [N,*shape] → a call, to be timed, that reads a file of the next one from memory."""
+        """uint8 [N,*shape] → a call to time, which reads the next image from a file in memory."""
 
 
 class SquareReader:
-    """Images: the short side is resized, the centre is cut out. The shape is (S,S,3)."""
+    """Reads images: the short side is resized and the centre is cropped. The shape is (S,S,3)."""
 
     def read(self, path: Path, shape: Shape) -> npt.NDArray[np.uint8]:
         """An image file → uint8 [S,S,3]."""
@@ -70,7 +70,7 @@ class SquareReader:
         return ReadFiles(loaded.resized[shape[0]], loaded.labels, loaded.skipped)
 
     def timed_read(self, images: npt.NDArray[np.uint8]) -> Callable[[], object]:
-        """uint8 [N,S,S,3] → a call that decodes a JPEG that Pillow made of the next one, resizes and cuts."""
+        """uint8 [N,S,S,3] → a call that decodes, resizes and crops the next image from a JPEG made by Pillow."""
         files, side = itertools.cycle([_jpeg(image) for image in images]), images.shape[1]
         return lambda: to_square(decode(next(files), "a JPEG of a golden image"), side)
 
@@ -85,7 +85,7 @@ SQUARES = SquareReader()
 
 
 def find_reader(kind: str) -> FileReader | None:
-    """The reader of a kind of input, such as "image"; None where files of this kind are not read."""
+    """The reader of a kind of input, such as "image"; None if files of this kind cannot be read."""
     reader: FileReader | None = INPUTS[kind].file_reader() if kind in INPUTS else None
     return reader
 
@@ -94,28 +94,28 @@ def reader_of(kind: str) -> FileReader:
     """The reader of a kind of input, such as "image".
 
     Raises:
-        InputError: files of this kind are not read.
+        InputError: files of this kind cannot be read.
     """
     reader = find_reader(kind)
     if reader is None:
         read = ", ".join(entry.name for entry in INPUTS.values() if entry.files)
         raise InputError(
             f"The network takes input of kind '{kind}'; this version of sskt-edge reads files of {read} only. "
-            "sskt-edge eval without --data checks the bundle by its golden set."
+            "sskt-edge eval without --data checks the bundle with its golden set."
         )
     return reader
 
 
 def read_file(path: Path | str, kind: str, shape: Shape) -> npt.NDArray[np.uint8]:
-    """A file → uint8 [*shape], as a network is shown it.
+    """Read a file into a network's input, uint8 [*shape].
 
     Args:
         path: the file.
-        kind: of the network's input, as the bundle's manifest says: "image".
-        shape: of that input, channels last: (S,S,3).
+        kind: the kind of the network's input in the bundle's manifest, such as "image".
+        shape: the shape of that input, channels last: (S,S,3).
 
     Raises:
-        InputError: files of this kind are not read.
+        InputError: files of this kind cannot be read.
         DataError: the file is missing or cannot be read.
     """
     return reader_of(kind).read(Path(path), shape)

@@ -1,4 +1,4 @@
-"""Reading many image files in threads, within bounded memory."""
+"""Read many image files in threads, within bounded memory."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sskt_edge.images.decode import size_of
 T = TypeVar("T")
 
 LARGE = 32_000_000
-"""Pixels. Larger images are decoded one at a time; eight smaller ones take at most 2 GB (8 bytes a pixel)."""
+"""Pixels. Larger images are decoded one at a time; eight smaller ones take at most 2 GB (8 bytes per pixel)."""
 
 
 def read_in_order(paths: Sequence[Path], read: Callable[[Path], T]) -> Iterator[T]:
     """Call `read` on every file in up to eight threads, and yield its results in the order of `paths`.
 
-    Only a few files a thread are read ahead. Large images are all decoded by one further thread: the C library keeps
-    the memory that a thread has freed for that thread's next image, so eight threads would keep eight times as much.
+    Only a few files per thread are read ahead. All large images are decoded by one further thread: the C library
+    reserves the memory that a thread has freed for that thread, so eight threads would hold eight times as much.
 
     Args:
         paths: the files.

@@ -1,6 +1,6 @@
-"""A CSV or Parquet file as rows of text: what is in it, not yet what it means.
+"""Read a CSV or Parquet file as rows of text, without interpreting them.
 
-CSV is read by Python's own csv, which knows the line of every row; Parquet by pyarrow, which the extra `table` brings.
+CSV is read by Python's own csv, which knows the line of every row; Parquet by pyarrow, from the extra `table`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class TableFile:
     Attributes:
         path: the file.
         columns: their names.
-        unit: what a row's number counts, for messages: "line", of which the first has the heads, or "row".
-        rows: each with its number and as many cells as there are columns; a row of another length is as it is.
+        unit: the unit of row numbers in messages: "line", where line 1 is the header, or "row".
+        rows: each with its number and its cells, normally one per column; a row of another length is not changed.
     """
 
     path: Path
@@ -38,15 +38,15 @@ class TableFile:
 def read_table(path: Path, separator: str) -> TableFile:
     """Read a file by its ending: .csv, .tsv and .txt as CSV in UTF-8, .parquet and .pq as Parquet.
 
-    In CSV the cells are parted by a comma, a semicolon or a tab: by the one that the line of heads has most of.
+    The delimiter of CSV is a comma, a semicolon or a tab, whichever is the most frequent in the header line.
 
     Args:
         path: the file.
-        separator: put between the parts of a cell that is a list, which Parquet has.
+        separator: put between the items of a list in one cell, which Parquet allows.
 
     Raises:
-        DataError: no such file, of another kind, broken, without rows, or with two columns of one name.
-        MissingExtraError: Parquet, and pyarrow is not installed.
+        DataError: the file does not exist, is of another kind, is broken, has no rows, or has two columns of one name.
+        MissingExtraError: the file is Parquet, but pyarrow is not installed.
     """
     read = _KINDS.get(path.suffix.lower())
     if path.is_dir() or (read is None and path.exists()):
@@ -59,9 +59,9 @@ def read_table(path: Path, separator: str) -> TableFile:
         raise DataError(f"'{printable(path)}' cannot be read: {error.strerror or error}.") from error
     twice = sorted({name for name in found.columns if found.columns.count(name) > 1})
     if twice:
-        raise DataError(f"'{printable(path)}' has two columns '{printable(twice[0])}'. Rename one.")
+        raise DataError(f"'{printable(path)}' has two columns named '{printable(twice[0])}'. Rename one.")
     if not found.rows:
-        raise DataError(f"'{printable(path)}' has no rows. Write one for each image, below the line of heads.")
+        raise DataError(f"'{printable(path)}' has no rows. Write one for each image, below the header line.")
     return found
 
 
@@ -89,7 +89,7 @@ def _read_parquet(path: Path, separator: str) -> TableFile:
             f"'{printable(path)}' is Parquet, which needs pyarrow: {install_hint('table')}. Or save the table as CSV."
         ) from error
     try:
-        # Images that are stored in the table itself are not read.
+        # Images stored in the table itself are not read.
         schema = pyarrow.parquet.read_schema(path)
         names = [one.name for one in schema if not _is_binary(pyarrow.types, one.type)]
         table = pyarrow.parquet.read_table(path, columns=names, partitioning=None)
@@ -105,7 +105,7 @@ def _is_binary(types: Any, kind: Any) -> bool:
 
 
 def _as_text(value: Any, separator: str) -> str:
-    """A value of Parquet as CSV would have it."""
+    """A Parquet value as it would be written in CSV."""
     if value is None:
         return ""
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""A table's rows as image files with labels; or everything that is wrong with them, in one message."""
+"""Turn a table's rows into image files with labels, or report all their faults in one message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sskt_edge.images.parts import part_called
 from sskt_edge.images.table_file import TableFile
 from sskt_edge.recipe.table import TableOptions
 
-_MOST_FAULTS = 20  # of which a message has room
+_MOST_FAULTS = 20  # shown in a message
 _VALUES = {"1": 1, "0": 0, "-1": -1, "1.0": 1, "0.0": 0, "-1.0": -1}
 _PARTS = "train, val or test"
 
@@ -30,12 +30,12 @@ class TableRows(NamedTuple):
 
     Attributes:
         paths: the files.
-        parts: of each row "train", "val" or "test"; "" where the table has no column that says it.
-        classes: the K names.
-        labels: int8 [N,K]: 1, 0, or -1 where it is not known.
-        other: what the images have of a class that is not among `classes`: 0 where the cells name all classes of an
-            image, -1 (not known) where a class has a column.
-        weights: float32 [N], how much each image counts; None where the table does not say it.
+        parts: "train", "val" or "test" for each row; "" if the table has no column for it.
+        classes: the K class names.
+        labels: int8 [N,K]: 1, 0, or -1 if not known.
+        other: the label of every image for a class that is not among `classes`: 0 if the cells name all classes of an
+            image, -1 (not known) if each class has a column.
+        weights: float32 [N], the weight of each image; None if the table has none.
     """
 
     paths: list[Path]
@@ -54,7 +54,7 @@ class TableRows(NamedTuple):
         unknown = sorted(set(self.classes) - {spelled(name) for name in expected.classes})
         if unknown:
             shown = ", ".join(f"'{printable(name)}'" for name in unknown)
-            raise DataError(f"The table has classes that are unknown to {expected.owner}: {shown}. Take them out.")
+            raise DataError(f"The table has classes that are unknown to {expected.owner}: {shown}. Remove them.")
         labels = np.full((len(self.paths), len(expected.classes)), self.other, dtype=np.int8)
         place = {spelled(name): number for number, name in enumerate(expected.classes)}
         labels[:, [place[name] for name in self.classes]] = self.labels
@@ -63,20 +63,20 @@ class TableRows(NamedTuple):
 
 @dataclass
 class Faults:
-    """What is wrong with a table, gathered row by row."""
+    """The faults of a table, collected row by row."""
 
     table: TableFile
     found: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, number: int, fault: str) -> None:
-        """Note what is wrong with the row of a number."""
+        """Add a fault of the row with this number."""
         self.found.append((number, fault))
 
     def raise_if_any(self) -> None:
-        """Raise one DataError for all of them.
+        """Raise one DataError for all faults.
 
         Raises:
-            DataError: there are some.
+            DataError: there are faults.
         """
         if not self.found:
             return
@@ -88,7 +88,7 @@ class Faults:
 
 
 class _Columns(NamedTuple):
-    """Places of the columns; `classes` is one place whose cells have names, or one a class."""
+    """The indices of the columns; `classes` is one index, if its cells hold names, or one index per class."""
 
     paths: int
     classes: int | dict[str, int]
@@ -97,15 +97,15 @@ class _Columns(NamedTuple):
 
 
 def rows_of(table: TableFile, options: TableOptions, one_class: bool) -> TableRows:
-    """Read what the rows say.
+    """Interpret the rows.
 
     Args:
         table: the file.
-        options: which column is what.
-        one_class: every image has exactly one class.
+        options: the roles of the columns.
+        one_class: whether every image must have exactly one class.
 
     Raises:
-        DataError: a column is missing, or a row is wrong; all faults are in the message.
+        DataError: a column is missing, or a row is wrong; the message lists all faults.
     """
     columns = _columns(table, options)
     faults = Faults(table)
@@ -143,7 +143,7 @@ def _columns(table: TableFile, options: TableOptions) -> _Columns:
         if name not in place
     ]
     if missing or not classes:
-        missing = missing or ["data.table.classes: no column is left over for a class."]
+        missing = missing or ["data.table.classes: no column is left for the classes."]
         shown = ", ".join(f"'{printable(name)}'" for name in table.columns)
         raise DataError(f"'{printable(table.path)}': {' '.join(missing)} Columns: {shown}.")
     return _Columns(
@@ -165,7 +165,7 @@ def _paths(rows: _Rows, column: int, folder: Path, faults: Faults) -> list[Path]
             continue
         before = first.setdefault(os.path.normpath(path), number)
         if before != number:
-            faults.add(number, f"'{printable(cells[column])}' is the file of {faults.table.unit} {before} too")
+            faults.add(number, f"'{printable(cells[column])}' is also the file of {faults.table.unit} {before}")
         elif not os.path.isfile(path):  # noqa: PTH113 — Path.is_file raises where a name is too long
             faults.add(number, f"there is no file '{printable(path)}'")
     return found
@@ -201,7 +201,7 @@ def _labels(
             names = [printable(classes[place]) for place in np.flatnonzero(own == 1)]
             if len(names) != 1:
                 got = ", ".join(f"'{name}'" for name in names) or "none"
-                faults.add(number, f"this task has one class an image, got {got}")
+                faults.add(number, f"this task has one class per image, got {got}")
     return classes, labels
 
 
@@ -212,9 +212,9 @@ def _names(number: int, cell: str, separator: str, faults: Faults) -> list[str]:
         faults.add(number, f"a class without a name in '{printable(cell)}'")
     for name in names:
         if UNPRINTABLE.search(name):
-            faults.add(number, f"'{printable(name)}' cannot name a class: it has a character that does not print")
+            faults.add(number, f"'{printable(name)}' cannot name a class: it has an unprintable character")
     if len(set(names)) < len(names):
-        faults.add(number, f"a class stands twice in '{printable(cell)}'")
+        faults.add(number, f"a class occurs twice in '{printable(cell)}'")
     return [name for name in names if name]
 
 

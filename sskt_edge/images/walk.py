@@ -1,4 +1,4 @@
-"""Which files of a folder are images, by their endings; whatever cannot be listed is an error."""
+"""Find the images of a folder by their endings; a folder that cannot be listed is an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sskt_edge.common.printable import printable
 from sskt_edge.images.formats import image_endings
 from sskt_edge.images.left_out import LeftOut
 
-# Folders of Synology and QNAP, of Windows, macOS and ext4, in small letters: thumbnails, copies and deleted files.
+# Folders of Synology and QNAP, of Windows, macOS and ext4, in lower case: thumbnails, copies and deleted files.
 _SYSTEM_FOLDERS = frozenset(
     {
         *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),
@@ -23,15 +23,15 @@ _SYSTEM_FOLDERS = frozenset(
 
 
 def must_be_folder(root: Path) -> None:
-    """Refuse what is not a folder.
+    """Refuse a path that is not a folder.
 
     Raises:
-        DataError: it is missing, a file, a link that leads nowhere, or cannot be looked at.
+        DataError: the path is missing, a file, a link to a missing target, or cannot be examined.
     """
     name = printable(root)
     try:
         found = root.stat()
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: of a NUL in the name
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in the name
         if root.is_symlink():
             raise DataError(f"'{name}' is a link to '{printable(root.readlink())}', which is missing.") from error
         raise DataError(f"No folder of images at '{name}'. {_nearby(root)}Check the path.") from error
@@ -42,9 +42,9 @@ def must_be_folder(root: Path) -> None:
 
 
 def sub_folders(root: Path) -> tuple[list[str], LeftOut]:
-    """The names of the folders in `root`, sorted, links to folders among them; and what else lies there.
+    """The sorted names of the folders in `root`, including links to folders; and what else is there.
 
-    Links to a folder that contains `root` are left out: as a class it would hold every image.
+    Links to a folder that contains `root` are left out: as a class, such a folder would hold every image.
 
     Raises:
         DataError: `root` cannot be listed.
@@ -69,7 +69,7 @@ def sub_folders(root: Path) -> tuple[list[str], LeftOut]:
 
 
 def images_below(folder: Path) -> tuple[list[Path], LeftOut]:
-    """Every image in a folder and in those below it, sorted; and what was not taken.
+    """Every image in a folder and in those below it, sorted; and what was ignored.
 
     Links to folders are followed, each folder once, but never to one that contains `folder`.
 
@@ -114,7 +114,7 @@ def _walk(folder: Path, left: LeftOut) -> Iterator[Path]:
 
 
 def _visible(folders: list[str], left: LeftOut) -> list[str]:
-    """The names, sorted, without hidden folders and those of a system."""
+    """The names, sorted, without hidden folders and the system's own folders."""
     taken = []
     for name in sorted(folders):
         if name.startswith(".") or name.lower() in _SYSTEM_FOLDERS:
@@ -125,7 +125,7 @@ def _visible(folders: list[str], left: LeftOut) -> list[str]:
 
 
 def _contains(outer: str, inner: str) -> bool:
-    """Whether a path is another one or a folder above it; both without links."""
+    """Whether `outer` equals `inner` or is a folder above it; both paths have no links."""
     return f"{inner}{os.sep}".startswith(f"{outer.rstrip(os.sep)}{os.sep}")
 
 
@@ -138,7 +138,7 @@ def _is_image(name: str) -> bool:
 
 
 def _is_dead_link(parent: str, name: str) -> bool:
-    """os.walk counts a link as a file where it cannot see what the link leads to."""
+    """Whether it is a link whose target cannot be reached, which os.walk reports as a file."""
     path = Path(parent, name)
     return path.is_symlink() and not os.path.exists(path)  # noqa: PTH110 (Path.exists fails on a loop of links)
 
@@ -146,7 +146,7 @@ def _is_dead_link(parent: str, name: str) -> bool:
 def _refuse(error: OSError) -> None:
     raise DataError(
         f"The folder '{printable(error.filename)}' cannot be listed: {error.strerror}. "
-        f"Check its permissions: nothing in it would be seen."
+        f"Check its permissions, because its images would be missed."
     ) from error
 
 

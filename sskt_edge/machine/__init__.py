@@ -1,1 +1,1 @@
-"""What this machine is: processors, GPUs, and how they are clocked."""
+"""This machine: processors, GPUs, and their clocks."""

@@ -1,4 +1,4 @@
-"""Under what conditions something is measured: the processors, how they are clocked, and the system."""
+"""The conditions of a measurement: the processors, their clocks, and the system."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sskt_edge.machine.probe import number_of, text_of
 
 @dataclass(frozen=True)
 class Processor:
-    """The CPU. None: the system does not report it.
+    """The CPU. A value is None if the system does not report it.
 
     Attributes:
-        name: the maker's name for it; on Arm, which has none, the name of the board.
+        name: the vendor's name for it; on Arm, which has none, the name of the board.
         cores: the number of cores that this process may use.
-        core_quota: how many cores' time its container may use; None: no limit.
-        governor: the kernel's rule for the clock, such as "performance"; all of them if the cores differ.
-        clock_mhz: the present clock of the fastest core.
+        core_quota: the CPU time, in cores, that its container may use; None if there is no limit.
+        governor: the kernel's frequency governor, such as "performance"; all of them if the cores differ.
+        clock_mhz: the current clock of the fastest core.
         max_clock_mhz: the highest clock that the fastest core may have.
     """
 
@@ -37,7 +37,7 @@ class Processor:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the reader of a measurement must know of the machine. None: the system does not report it.
+    """The facts about the machine that a measurement depends on. A value is None if the system does not report it.
 
     Attributes:
         system: such as "Ubuntu 22.04.5 LTS".
@@ -45,9 +45,9 @@ class Conditions:
         architecture: such as "x86_64" or "aarch64".
         memory_mib: the memory of the machine.
         processor: the CPU.
-        gpus: all that NVIDIA's driver shows, whichever CUDA takes.
-        jetson: the Jetson that this machine is, or None.
-        gpu_fault: why NVIDIA's driver shows none, or not all of them, or "".
+        gpus: all GPUs that NVIDIA's driver reports, whichever one CUDA uses.
+        jetson: the facts about this Jetson, or None.
+        gpu_fault: why NVIDIA's driver reports no GPU or not all of them, or "".
     """
 
     system: str
@@ -61,7 +61,7 @@ class Conditions:
 
 
 def conditions(root: Path = Path("/")) -> Conditions:
-    """The conditions now. It never raises; NVIDIA's driver is given ten seconds.
+    """The current conditions. It never raises; NVIDIA's driver has ten seconds to respond.
 
     Args:
         root: the folder that holds proc, sys, etc and var.
@@ -81,7 +81,7 @@ def conditions(root: Path = Path("/")) -> Conditions:
 
 
 def _system() -> str:
-    with suppress(OSError):  # no Linux, or one without the file
+    with suppress(OSError):  # not Linux, or a Linux without the file
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     return platform.system()
 

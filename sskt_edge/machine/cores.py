@@ -1,4 +1,4 @@
-"""Keeping a measurement on some of the CPU's cores, so that the system does not move it to others."""
+"""Pin a measurement to some of the CPU's cores, so that the system does not move it to others."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from sskt_edge.machine.probe import number_of, text_of
 
 @contextmanager
 def kept_on_cores(threads: int, root: Path = Path("/")) -> Iterator[tuple[int, ...]]:
-    """Keep this thread, and those that it starts, on `threads` of the cores that it may use; restore them then.
+    """Pin this thread, and those that it starts, to `threads` of its available cores; restore the old cores at the end.
 
-    OpenVINO looks at the available cores once in a process: a session of it that is opened later in the same process
-    still uses what it saw first.
+    OpenVINO looks at the available cores once per process: a session that is opened later in the same process still
+    uses the cores that it saw first.
 
     Args:
-        threads: how many cores; 0 leaves all as it is.
+        threads: the number of cores; 0 changes nothing.
         root: the folder that holds sys.
 
     Yields:
-        The cores by the system's numbers; none where the system does not let a program choose.
+        The cores by the system's numbers; empty if the system does not let a program choose.
     """
     before = os.sched_getaffinity(0) if threads and hasattr(os, "sched_getaffinity") else set()
     chosen = choose_cores(threads, before, root)
     try:
         if chosen:
             os.sched_setaffinity(0, chosen)
-    except OSError:  # a sandbox that refuses it
+    except OSError:  # refused by a sandbox
         chosen = ()
     try:
         yield chosen
@@ -40,12 +40,12 @@ def kept_on_cores(threads: int, root: Path = Path("/")) -> Iterator[tuple[int, .
 
 
 def choose_cores(threads: int, usable: Iterable[int], root: Path = Path("/")) -> tuple[int, ...]:
-    """The best `threads` of the usable cores: fast ones first, the second hyper-thread of a core last."""
+    """The best `threads` of the usable cores: fast cores first, second hyper-threads of a core last."""
     found, met = [], Counter[str]()
     for number in sorted(usable):
         cpu = root / f"sys/devices/system/cpu/cpu{number}"
         core = text_of(cpu / "topology/thread_siblings_list") or str(number)
-        # Arm tells what a core can do, x86 how fast its clock may go.
+        # Arm reports the capacity of a core, x86 its highest clock.
         speed = number_of(cpu / "cpu_capacity") or number_of(cpu / "cpufreq/cpuinfo_max_freq") or 0.0
         found.append((met[core], -speed, number))
         met[core] += 1

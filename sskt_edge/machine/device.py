@@ -1,4 +1,4 @@
-"""The kind of this device, and what to install on it. Not yet run on a Jetson, on an Arm board or with a GPU."""
+"""The kind of this device, and what to install on it. Not yet tested on a Jetson, on an Arm board or with a GPU."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from sskt_edge.common.packages import install_hint
 from sskt_edge.machine.conditions import Conditions
 from sskt_edge.machine.jetson import Jetson
 
-# The oldest driver of each CUDA. https://nvidia.github.io/cuda-python/cuda-core/latest/install.html
+# The oldest driver for each CUDA version. https://nvidia.github.io/cuda-python/cuda-core/latest/install.html
 _DRIVERS = {13: 580, 12: 525}
 _OLDER = 11
 _JETPACK_CUDA = {"4": 10, "5": 11, "6": 12, "7": 13}
-# Neither Orin (8.7), nor A100 (8.0), nor H100 (9.0).
+# Not Orin (8.7), A100 (8.0) or H100 (9.0).
 # https://docs.nvidia.com/deeplearning/tensorrt-rtx/latest/getting-started/support-matrix.html
 _RTX_CAPABILITIES = ("7.5", "8.6", "8.9", "12.0", "12.1")
 
 
 @dataclass(frozen=True)
 class Packages:
-    """What one `pip install` installs.
+    """What one `pip install` command installs.
 
     Attributes:
-        extras: of sskt-edge.
+        extras: extras of sskt-edge.
         others: further requirements.
     """
 
@@ -30,11 +30,11 @@ class Packages:
     others: tuple[str, ...] = ()
 
     def __add__(self, more: Packages) -> Packages:
-        """Both, each part once."""
+        """Both, each package once."""
         return Packages(tuple(dict.fromkeys(self.extras + more.extras)), self.others + more.others)
 
     def command(self) -> str:
-        """Such as "pip install 'sskt-edge[gpu,tensorrt]'"; "" if it brings nothing."""
+        """Such as "pip install 'sskt-edge[gpu,tensorrt]'"; "" if there is nothing to install."""
         return install_hint(*self.extras, others=self.others) if self.extras or self.others else ""
 
 
@@ -47,7 +47,7 @@ class Device:
         onnxruntime: the packages of ONNX Runtime.
         tensorrt: the packages of TensorRT; None if it cannot be installed.
         why_not: the reason in that case.
-        system_tensorrt: TensorRT is a package of the system, for the system's Python.
+        system_tensorrt: whether TensorRT is a package of the system, for the system's Python.
         note: a further remark on the installation, or "".
     """
 
@@ -66,8 +66,8 @@ class CudaGpu:
     Attributes:
         name: such as "Orin" or "NVIDIA GeForce RTX 4090".
         compute_capability: such as "8.7".
-        driver: the newest CUDA that the driver runs, such as "12.6".
-        runtime: the CUDA that cuda-bindings was made for.
+        driver: the newest CUDA that the driver supports, such as "12.6".
+        runtime: the CUDA that cuda-bindings was built for.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Gpu:
     Attributes:
         name: such as "NVIDIA H100 80GB HBM3".
         compute_capability: such as "9.0"; None if unknown.
-        cuda: the newest CUDA that the driver runs, by its first number; None if unknown.
+        cuda: the major version of the newest CUDA that the driver supports; None if unknown.
     """
 
     name: str
@@ -95,18 +95,18 @@ _CPU = Packages(("cpu",))
 _ARM = "ONNX Runtime uses the CPU and TensorRT the GPU; onnxruntime-gpu for Arm needs Python 3.11 or newer."
 _JETSON_BINDINGS = {"6": "cuda-bindings>=12.6,<13", "7": "cuda-bindings>=13,<14"}
 _JETSON_NOTES = {
-    "6": "ONNX Runtime uses the CPU and TensorRT the GPU. For ONNX Runtime on the GPU, replace the extra cpu by: "
+    "6": "ONNX Runtime uses the CPU and TensorRT the GPU. For ONNX Runtime on the GPU, replace the extra cpu with: "
     "pip install onnxruntime-gpu --index-url https://pypi.jetson-ai-lab.io/jp6/cu126"
 }
 
 
 def runs_rtx(compute_capability: str | None) -> bool:
-    """TensorRT for RTX supports such a GPU."""
+    """Whether TensorRT for RTX supports such a GPU."""
     return compute_capability in _RTX_CAPABILITIES
 
 
 def gpu_of(conditions: Conditions, cuda: CudaGpu | None = None) -> Gpu | None:
-    """The GPU that CUDA uses; if CUDA does not answer, the first one that the system shows; or None."""
+    """The GPU that CUDA uses; if CUDA does not respond, the first one that the system shows; or None."""
     if cuda:
         return Gpu(cuda.name, cuda.compute_capability, int(cuda.driver.partition(".")[0]))
     first, jetson = next(iter(conditions.gpus), None), conditions.jetson
@@ -151,7 +151,7 @@ def _card(name: str, gpu: Gpu, extra: str, for_cuda12: str) -> Device:
     if gpu.cuda == 12:
         # The last onnxruntime-gpu for CUDA 12 is 1.26.
         older = Packages((), (for_cuda12, "cuda-bindings>=12.6,<13"))
-        note = "The driver runs CUDA 12; the newest packages need driver 580.65 or newer."
+        note = "The driver supports CUDA 12; the newest packages need driver 580.65 or newer."
         return Device(f"{name}, CUDA 12", Packages((), ("onnxruntime-gpu<1.27",)), older, note=note)
     return Device(name, Packages(("gpu",)), Packages((extra,)))
 

@@ -1,4 +1,4 @@
-"""The GPUs that NVIDIA's driver shows. On Jetson it says little (JetPack 6), or there is no NVML to ask (JetPack 5)."""
+"""The GPUs that NVIDIA's driver reports. On Jetson, NVML reports little (JetPack 6) or is missing (JetPack 5)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from sskt_edge.machine.probe import ask_python
 
 @dataclass(frozen=True)
 class GpuState:
-    """A GPU and its settings when they were read. None: the driver does not report them.
+    """A GPU and its settings when they were read. A value is None if the driver does not report it.
 
     Attributes:
         name: such as "NVIDIA GeForce RTX 4090".
         driver: version of the driver, such as "580.95.05".
         compute_capability: such as "8.9".
-        memory_mib: all of its memory.
-        sm_clock_mhz: now; an idle GPU clocks down, so read it during the work or right after.
-        max_sm_clock_mhz: that it can reach.
-        memory_clock_mhz: now.
-        max_memory_clock_mhz: that it can reach.
-        power_limit_w: in force.
-        temperature_c: now.
-        persistence: the driver stays loaded while no program uses it.
+        memory_mib: its total memory.
+        sm_clock_mhz: the current clock; an idle GPU clocks down, so read it during the work or right after.
+        max_sm_clock_mhz: the highest clock that it can reach.
+        memory_clock_mhz: the current memory clock.
+        max_memory_clock_mhz: the highest memory clock that it can reach.
+        power_limit_w: the power limit in force.
+        temperature_c: the current temperature.
+        persistence: whether the driver stays loaded while no program uses it.
     """
 
     name: str | None = None
@@ -42,17 +42,17 @@ class GpuState:
 
 
 def ask_gpus(seconds: float = 10) -> tuple[tuple[GpuState, ...], str]:
-    """Every GPU that answers within `seconds`, and what is wrong with the driver, or "".
+    """Every GPU that responds within `seconds`, and what is wrong with the driver, or "".
 
-    Where NVML is not installed, there is neither a GPU nor a fault. NVML is asked by a process of its own, which is
-    left alone when the driver hangs.
+    If NVML is not installed, there is neither a GPU nor a fault. NVML is queried by a separate process, which is
+    abandoned if the driver hangs.
     """
     answer = ask_python(Path(nvml.__file__), "NVIDIA's driver", seconds)
     if answer.fault:
         return (), answer.fault
-    # A library that only stands in for the real one, as CUDA's toolkit has it, prints a warning before it fails.
+    # A stub of the library, as in the CUDA toolkit, prints a warning before it fails.
     try:
         gpus, fault = json.loads(answer.text.splitlines()[-1])
     except (IndexError, ValueError):
-        return (), "NVIDIA's driver gives an answer that cannot be read"
+        return (), "NVIDIA's driver returned an answer that cannot be parsed"
     return tuple(GpuState(**gpu) for gpu in gpus), fault

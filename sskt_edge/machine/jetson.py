@@ -1,4 +1,4 @@
-"""The model of a Jetson and its clocks, as its own files report them. Not yet run on a Jetson."""
+"""The model of a Jetson and its clocks, as its system files report them. Not yet tested on a Jetson."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from pathlib import Path
 
 from sskt_edge.machine.probe import ask, number_of, text_of
 
-# L4T, the Linux below, → JetPack. 38 was for Thor alone, 39 is for Orin and Thor.
+# L4T, the underlying Linux → JetPack. 38 was only for Thor, 39 is for Orin and Thor.
 _JETPACKS = {"32": "4", "34": "5", "35": "5", "36": "6", "38": "7", "39": "7"}
 _L4T = re.compile(r"R(\d+) \(release\), REVISION: ([\d.]+)")
 _MODE = re.compile(r"pmode:(\d+)")
 _MODE_NAME = re.compile(r"NV Power Mode: *(\S+)")
-# The GPU among the devices whose clock follows the load: Nano and Orin, Orin with JetPack 5, Xavier, TX2, Thor.
+# The names of the GPU among the devices with a variable clock: Nano and Orin, Orin with JetPack 5, Xavier, TX2, Thor.
 _GPUS = ("*.gpu", "*.ga10b", "*.gv11b", "*.gp10b", "gpu-gpc-*")
 
 
 @dataclass(frozen=True)
 class Jetson:
-    """A Jetson and its settings when they were read. None: its files do not say.
+    """A Jetson and its settings when they were read. A value is None if its files do not report it.
 
     Attributes:
         model: such as "NVIDIA Jetson Orin Nano Developer Kit".
-        l4t: release of its Linux, such as "36.4.3".
+        l4t: the release of its Linux, such as "36.4.3".
         jetpack: the JetPack that this Linux belongs to, such as "6".
-        power_mode: of nvpmodel, such as "MAXN_SUPER" or "15W".
-        gpu_clock_mhz: now; it follows the load unless it is held.
-        gpu_min_clock_mhz: the lowest that is allowed; jetson_clocks sets it to the highest.
-        gpu_max_clock_mhz: the highest that the power mode allows.
-        gpu_temperature_c: now.
+        power_mode: the power mode of nvpmodel, such as "MAXN_SUPER" or "15W".
+        gpu_clock_mhz: the current clock, which follows the load unless it is fixed.
+        gpu_min_clock_mhz: the lowest clock that is allowed; jetson_clocks sets it to the highest.
+        gpu_max_clock_mhz: the highest clock that the power mode allows.
+        gpu_temperature_c: the current temperature.
     """
 
     model: str | None
@@ -43,7 +43,7 @@ class Jetson:
 
 
 def find_jetson(root: Path = Path("/")) -> Jetson | None:
-    """The Jetson that this is, or None.
+    """The facts about this Jetson; None if this machine is not a Jetson.
 
     Args:
         root: the folder that holds proc, sys, etc and var.
@@ -67,7 +67,7 @@ def find_jetson(root: Path = Path("/")) -> Jetson | None:
 
 
 def _power_mode(root: Path) -> str | None:
-    """Its name, by nvpmodel's files, which a container can be given; before the first choice the status is missing."""
+    """The mode's name in nvpmodel's files, which can be mounted in a container; None before a mode was first chosen."""
     number = _MODE.search(text_of(root / "var/lib/nvpmodel/status") or "")
     if number is None:
         answer = ask("nvpmodel", "-q")
@@ -79,7 +79,7 @@ def _power_mode(root: Path) -> str | None:
 
 
 def _temperature(root: Path) -> float | None:
-    """Of the zone that is called gpu-thermal or, with JetPack 5, GPU-therm."""
+    """The temperature of the zone gpu-thermal or, with JetPack 5, GPU-therm."""
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
     gpu = (zone for zone in zones if (text_of(zone / "type") or "").lower().startswith("gpu"))
     return next((number_of(zone / "temp", 1e3) for zone in gpu), None)

@@ -1,7 +1,7 @@
-"""Ask NVML, the library of NVIDIA's driver, what it knows of the GPUs; print the answer as JSON.
+"""Query NVML, the library of NVIDIA's driver, about the GPUs, and print the answer as JSON.
 
-`python nvml.py` is a program of its own: a driver that hangs holds the process that asks it, and one that crashes ends
-it. It imports nothing of sskt_edge, so that it starts at once.
+`python nvml.py` is a separate program, because a driver that hangs blocks the process that queries it, and a driver
+that crashes kills it. It imports nothing from sskt_edge, so that it starts at once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-# Field of GpuState → what is asked. Any of them may not be supported by a GPU, or not be known to an older driver.
+# Field of GpuState → the query. A GPU may not support some of them, or an older driver may not know them.
 _QUESTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "name": lambda nvml, gpu: nvml.nvmlDeviceGetName(gpu),
     "driver": lambda nvml, _: nvml.nvmlSystemGetDriverVersion(),
@@ -27,7 +27,7 @@ _QUESTIONS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def read_gpus() -> tuple[list[dict[str, Any]], str]:
-    """Every GPU that answers, by the names of GpuState, and what is wrong, or "". Without NVML there is no GPU."""
+    """Every GPU that responds, with the fields of GpuState, and what is wrong, or "". Without NVML, there is no GPU."""
     import pynvml
 
     gpus, faults = [], []
@@ -41,7 +41,7 @@ def read_gpus() -> tuple[list[dict[str, Any]], str]:
     for number in range(count):
         try:
             gpu = pynvml.nvmlDeviceGetHandleByIndex(number)
-        except pynvml.NVMLError_NoPermission:  # a GPU that was given to others
+        except pynvml.NVMLError_NoPermission:  # a GPU that is assigned to others
             continue
         except pynvml.NVMLError as error:
             faults.append(f"{_fault(error)} (GPU {number})")
@@ -51,7 +51,7 @@ def read_gpus() -> tuple[list[dict[str, Any]], str]:
 
 
 def _fault(error: Exception) -> str:
-    return f"NVIDIA's driver fails: {str(error).rstrip('.')}"
+    return f"NVIDIA's driver failed: {str(error).rstrip('.')}"
 
 
 def _answer(nvml: Any, gpu: Any, name: str) -> Any:
@@ -64,6 +64,6 @@ def _answer(nvml: Any, gpu: Any, name: str) -> Any:
 if __name__ == "__main__":
     try:
         answer = read_gpus()
-    except Exception as error:  # an installation that is broken may raise anything
+    except Exception as error:  # a broken installation may raise anything
         answer = [], f"nvidia-ml-py does not work: {error}"
     print(json.dumps(answer))

@@ -1,4 +1,4 @@
-"""Recipes: one TOML file says the whole experiment."""
+"""Recipes: one TOML file describes the whole experiment."""
 
 from sskt_edge.recipe.load import load_recipe, parse_recipe, recipe_sha256
 from sskt_edge.recipe.models import Recipe

@@ -1,4 +1,4 @@
-"""Keys of a recipe that choose from the catalogue: a name, or a table whose `name` says which other keys it has."""
+"""Keys of a recipe that choose from the catalogue: a name, or a table whose `name` determines its other keys."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from sskt_edge.common.errors import nearest
 
 
 def unknown(name: object, known: Mapping[str, object]) -> PydanticCustomError:
-    """The fault of a name that the catalogue does not have."""
+    """The error for a name that is not in the catalogue."""
     text = f"unknown value '{name}'. {nearest(str(name), known)}Known: {', '.join(known)}"
-    return PydanticCustomError("unknown_name", "{text}", {"text": text})  # a template, so that braces stay as they are
+    return PydanticCustomError(
+        "unknown_name", "{text}", {"text": text}
+    )  # a template, so that braces are not interpreted
 
 
 @dataclass(frozen=True)
 class NameIn:
-    """A string that is the name of an entry; entries may be added at any time.
+    """A string that names an entry of the catalogue; entries may be added at any time.
 
     Attributes:
-        entries: those of the catalogue.
-        others: words that are no entries and may stand there too, such as "auto".
+        entries: the entries that may be named.
+        others: other words that are allowed too, such as "auto".
     """
 
     entries: Mapping[str, Entry]
     others: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A string, checked against the entries of now."""
+        """A string that is checked against the current entries."""
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -47,24 +49,24 @@ class NameIn:
 
 @dataclass(frozen=True)
 class TableIn:
-    """A table whose `name` is that of an entry; the entry's model says which other keys it has.
+    """A table whose `name` is that of an entry; the entry's model defines its other keys.
 
     Attributes:
-        entries: what may be chosen.
-        default: the name where the table gives none, so that `--set method.alpha=1` stands alone.
+        entries: the entries that may be chosen.
+        default: the name to assume if the table gives none, so that `--set method.alpha=1` works by itself.
     """
 
     entries: Mapping[str, OptionsEntry]
     default: str
 
     def model_for(self, table: object) -> type[BaseModel] | None:
-        """The model of a table by its `name`; None where the name is unknown."""
+        """The model of a table by its `name`; None if the name is unknown."""
         name = table.get("name", self.default) if isinstance(table, dict) else self.default
         entry = self.entries.get(name) if isinstance(name, str) else None
         return None if entry is None else entry.options_model()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A table, checked by the model of the entry that it names; written with all of that model's keys."""
+        """A table, checked by the model of the entry that it names, and serialized with all keys of that model."""
         del source, handler
         return core_schema.no_info_plain_validator_function(
             self._check, serialization=core_schema.plain_serializer_function_ser_schema(_written, info_arg=True)

@@ -1,4 +1,4 @@
-"""What is wrong with the values of a recipe, in the user's words: every fault with its dotted key, and what is near."""
+"""Explain what is wrong with the values of a recipe: every fault with its dotted key and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sskt_edge.common.errors import closeness, is_close, nearest
 from sskt_edge.recipe.choices import TableIn
 from sskt_edge.recipe.models import Recipe
 
-# Where a key takes one of two types, pydantic says what is wrong with the value as either; users want one sentence.
+# If a key takes one of two types, pydantic reports an error for each of them; users want one sentence.
 _EITHER = {
-    "data.validation": "a share from 0 to below 1, or 'rest'",
+    "data.validation": "a share from 0 up to but not including 1, or 'rest'",
     "labels.views": "a number of at least 1, or 'fresh'",
     "labels.store": "a folder, or false",
     "task.class_weights": "'balanced', or a number above 0 for each class by its name",
@@ -23,7 +23,7 @@ _EITHER = {
 
 
 def explain(error: ValidationError, tree: Mapping[str, Any], where: str) -> str:
-    """One message for all that is wrong in the tables `tree`, each line with its dotted key."""
+    """One message for all faults in the tables `tree`: a line for each, with its dotted key."""
     lines = dict.fromkeys(_explain_one(dict(fault), tree) for fault in error.errors())
     return f"'{where}' is not a valid recipe:\n" + "\n".join(f"  {line}" for line in lines)
 
@@ -41,7 +41,7 @@ def _explain_one(fault: dict[str, Any], tree: Mapping[str, Any]) -> str:
         near = _nearest_key(key, known)
         return f"{key}: unknown key. {near}Known here: {', '.join(known)}."
     if fault["type"] == "missing":
-        return f"{key}: this key is needed."
+        return f"{key}: this key is required."
     if fault["type"] == "literal_error":
         options = str(fault["ctx"]["expected"])
         names = [option.strip("'") for option in options.replace(" or ", ", ").split(", ")]
@@ -53,7 +53,7 @@ def _explain_one(fault: dict[str, Any], tree: Mapping[str, Any]) -> str:
 
 
 def _keys_at(steps: Sequence[str], tree: Any) -> list[str]:
-    """The keys that the table at `steps` of a recipe `tree` knows, whatever unions and tuples stand on the way."""
+    """The known keys of the table at `steps` in a recipe `tree`, whatever unions and tuples lie on the way."""
     models: list[type[BaseModel]] = [Recipe]
     for step in steps:
         tree = _below(tree, step)
@@ -71,7 +71,7 @@ def _below(tree: Any, step: str) -> Any:
 
 
 def _nearest_key(key: str, known: Sequence[str]) -> str:
-    """`Nearest: 'train.epochs'. `: of the keys known in the same table, or of another table where that is closer."""
+    """`Nearest: 'train.epochs'. `: the nearest key of the same table, or of another table if that one is closer."""
     last = key.rpartition(".")[2]
     here = max(known, key=lambda name: closeness(last, name), default="")
     elsewhere = {other: other.rpartition(".")[2] for other in _dotted_keys(Recipe) if other != key}
@@ -82,7 +82,7 @@ def _nearest_key(key: str, known: Sequence[str]) -> str:
 
 
 def _dotted_keys(model: type[BaseModel], above: str = "") -> list[str]:
-    """Every key of a recipe: "train.optimizer.lr"; of an array of tables, such as sources, its first element's."""
+    """Every key of a recipe, such as "train.optimizer.lr", and the keys of element 0 of an array such as sources."""
     keys = []
     for name, field in model.model_fields.items():
         below = _models_of(field, None)
@@ -94,7 +94,7 @@ def _dotted_keys(model: type[BaseModel], above: str = "") -> list[str]:
 
 
 def _models_of(field: FieldInfo, table: Any) -> list[type[BaseModel]]:
-    """The models of a key's table; of one that is chosen from the catalogue, that which `table` names, or all."""
+    """The models of a key's table; if it is chosen from the catalogue, the one that `table` names, or all of them."""
     for choice in field.metadata:
         if isinstance(choice, TableIn):
             chosen = choice.model_for(table) if table is not None else None

@@ -1,4 +1,4 @@
-"""From TOML and --set to a checked recipe, or to one message that names every wrong key."""
+"""Turn TOML and --set into a checked recipe, or into one message that names every wrong key."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ else:
     import tomli as tomllib
 
 
-_MAX_CHARACTERS = 1 << 15  # what tomllib needs for a dotted key grows with the square of its length
+_MAX_CHARACTERS = 1 << 15  # the cost of a dotted key in tomllib grows with the square of its length
 _MAX_DEPTH = 16
 _MAX_BITS = 64
 _TOO_DEEP = f"its tables or arrays are nested more than {_MAX_DEPTH} deep. Write them flat."
-_TOO_LARGE = f"it holds an integer of more than the {_MAX_BITS} bits that TOML has. Write a smaller one."
+_TOO_LARGE = f"it holds an integer of more than {_MAX_BITS} bits, the most that TOML allows. Write a smaller one."
 
 
 def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file, or a shipped recipe by its name, and apply `a.b=c` overrides.
 
-    A relative path in the file, such as data.root, is looked for in the current folder, then in the file's own folder.
+    A relative path in the file, such as data.root, is looked up in the current folder, then in the file's own folder.
     A path in an override is relative to the current folder.
 
     >>> load_recipe("quickstart", ["train.epochs=10"]).train.epochs
@@ -52,7 +52,7 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def run_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe.toml of a run, of whichever version: the values that it was trained with, its paths as they are there.
+    """Load the recipe.toml of a run of any version: the values that it was trained with, with its paths unchanged.
 
     Raises:
         RecipeError: as load_recipe.
@@ -61,7 +61,7 @@ def run_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def parse_run_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe.toml") -> Recipe:
-    """Check the text of a run's recipe.toml, of whichever version.
+    """Check the text of a run's recipe.toml, of any version.
 
     Raises:
         RecipeError: as load_recipe.
@@ -81,8 +81,8 @@ def read_text(path: Path) -> str:
         raise RecipeError(f"Cannot read the recipe '{path}': {error.strerror}.") from error
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise RecipeError(
-            f"'{path}' is UTF-16 text, as Windows PowerShell's > writes it; a recipe is UTF-8. Save it as UTF-8 in an "
-            f"editor, or write it with: | Out-File -Encoding utf8 FILE"
+            f"'{path}' is UTF-16 text, as written by > in Windows PowerShell; a recipe must be UTF-8. Save it as UTF-8 "
+            f"in an editor, or write it with: | Out-File -Encoding utf8 FILE"
         )
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
@@ -93,7 +93,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
-    """Check the TOML text of a recipe with `a.b=c` overrides. Its paths stay as they are written.
+    """Check the TOML text of a recipe with `a.b=c` overrides. Its paths are kept as written.
 
     Raises:
         RecipeError: as load_recipe.
@@ -115,12 +115,12 @@ def read_toml(text: str, where: str) -> dict[str, Any]:
         raise RecipeError(f"'{where}' is not TOML: {error}.") from error
     except RecursionError as error:
         raise RecipeError(f"'{where}' is not a recipe: {_TOO_DEEP}") from error
-    except ValueError as error:  # Python's own, of a number of thousands of digits
+    except ValueError as error:  # Python's own limit, for a number of thousands of digits
         raise RecipeError(f"'{where}' is not a recipe: {_TOO_LARGE}") from error
 
 
 def apply_overrides(tree: dict[str, Any], overrides: Sequence[str], where: str) -> Recipe:
-    """Apply `a.b=c` overrides to a recipe's values, given as plain tables, and check them; the tables are changed.
+    """Apply `a.b=c` overrides to a recipe's values, given as plain tables, and check them; the tables are modified.
 
     Raises:
         RecipeError: as load_recipe.
@@ -137,7 +137,7 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[str], where: str) 
 
 
 def recipe_sha256(recipe: Recipe) -> str:
-    """The identity of a checked recipe: SHA-256 over its values, defaults included, not over its text."""
+    """The identity of a checked recipe: the SHA-256 of its values, including defaults, not of its text."""
     canonical = json.dumps(recipe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -158,11 +158,11 @@ def _set_value(tree: dict[str, Any], override: str) -> None:
         if key.strip() == "method.name":
             _leave_out_other_options(node)
     else:
-        raise RecipeError(f"--set {override}: '{'.'.join(parents)}' holds no keys.")
+        raise RecipeError(f"--set {override}: '{'.'.join(parents)}' is not a table and has no keys.")
 
 
 def _leave_out_other_options(table: dict[str, Any]) -> None:
-    """Of a [method] whose name was overridden, leave out the options that the other method does not have."""
+    """If the name of [method] was overridden, drop the options that the new method does not have."""
     if table["name"] in METHODS:
         known = METHODS[table["name"]].options_model().model_fields
         for key in table.keys() - known:
@@ -170,7 +170,7 @@ def _leave_out_other_options(table: dict[str, Any]) -> None:
 
 
 def _step(node: Any, name: str, override: str) -> Any:
-    """The child `name` of a table (made if absent) or the element of an array of tables, by number or by its name."""
+    """The child `name` of a table (created if absent), or the element of an array of tables by number or by name."""
     if isinstance(node, dict):
         return node.setdefault(name, {})
     if isinstance(node, list):
@@ -178,7 +178,7 @@ def _step(node: Any, name: str, override: str) -> Any:
             if str(place) == name or (isinstance(element, dict) and element.get("name") == name):
                 return element
         raise RecipeError(f"--set {override}: no element '{name}'; there are {len(node)}, counted from 0.")
-    raise RecipeError(f"--set {override}: '{name}' has no place there.")
+    raise RecipeError(f"--set {override}: '{name}' cannot be set there: its parent is not a table.")
 
 
 def _value(text: str) -> Any:
@@ -189,7 +189,7 @@ def _value(text: str) -> Any:
 
 
 def _refuse_odd(value: Any, where: str, depth: int = 0) -> None:
-    """Refuse what no recipe holds and what no message could show."""
+    """Refuse values that no recipe holds and no message could show."""
     if depth > _MAX_DEPTH:
         raise RecipeError(f"'{where}' is not a recipe: {_TOO_DEEP}")
     if isinstance(value, str) and not is_utf8(value):

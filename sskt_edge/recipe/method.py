@@ -1,4 +1,4 @@
-"""What every method's table has."""
+"""What the tables of all methods have in common."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sskt_edge.recipe.part import Part
 
 
 class MethodOptions(Part):
-    """The table [method]; each method has a model of its own, which adds its keys.
+    """The table [method]; each method adds its keys in a model of its own.
 
     Attributes:
-        asks_sources: the method learns from what sources say, so that a recipe needs at least one.
+        asks_sources: whether the method learns from sources, so that a recipe needs at least one.
     """
 
     asks_sources: ClassVar[bool] = True
@@ -35,14 +35,14 @@ class MethodOptions(Part):
 
     @property
     def label_temperature(self) -> float:
-        """T of the softmax at which soft labels are used, and labels.top_k is judged."""
+        """The temperature T of the softmax at which soft labels are used and labels.top_k is judged."""
         return 1.0
 
 
 class SourceMethodOptions(MethodOptions):
     """The table of a method that learns from sources."""
 
-    sources: tuple[str, ...] | None = Field(None, description="names of the sources that take part; all if left out")
+    sources: tuple[str, ...] | None = Field(None, description="names of the sources that take part; all by default")
 
     @property
     def taking_part(self) -> tuple[str, ...] | None:

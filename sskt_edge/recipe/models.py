@@ -1,4 +1,4 @@
-"""What a recipe may say: frozen models, every key with its type, range and default. Unknown keys are refused."""
+"""The keys of a recipe: frozen models with the type, range and default of every key. Unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PositiveTriple = tuple[Positive, Positive, Positive]
 class AugmentOptions(_Part):
     """How a view differs from its image."""
 
-    crop_padding: int = Field(4, ge=0, description="pixels of black around the image that a crop may move into")
+    crop_padding: int = Field(4, ge=0, description="black pixels around the image that a crop may reach into")
     random_resized_crop: tuple[float, float] | None = Field(
         None, description="smallest and largest share of the area that a crop takes; instead of crop_padding"
     )
@@ -48,7 +48,7 @@ class AugmentOptions(_Part):
     @model_validator(mode="after")
     def _area(self) -> AugmentOptions:
         if self.random_resized_crop and not 0 < self.random_resized_crop[0] <= self.random_resized_crop[1] <= 1:
-            raise ValueError("random_resized_crop: shares of the area, 0 < smallest <= largest <= 1")
+            raise ValueError("random_resized_crop: expected shares of the area, 0 < smallest <= largest <= 1")
         return self
 
 
@@ -56,24 +56,28 @@ class DataOptions(_Part):
     """The images."""
 
     name: Annotated[str, NameIn(DATA_SETS)] = Field(description="a data set by name, or imagefolder")
-    root: str = Field("data", description="where it lies; looked for in the current folder, then in the recipe's")
+    root: str = Field("data", description="its path, looked up in the current folder, then in the recipe's")
     image_size: int = Field(0, ge=0, le=1024, description="side of the target's input; 0 = the data set's own")
-    per_class: int = Field(0, ge=0, description="a budget of labelled training images a class; 0 = all")
+    per_class: int = Field(0, ge=0, description="a budget of labelled training images per class; 0 = all")
     validation: Share | Literal["rest"] = Field(
-        0.0, description="share of the training images kept for choosing; rest: those that per_class leaves over"
+        0.0, description="share of the training images held out for validation; rest: those beyond per_class"
     )
     unlabelled: str = Field(
-        "", description="images for the auxiliary losses alone: rest (of per_class), unlabeled (STL10's), or a folder"
+        "",
+        description="images for the auxiliary losses only: rest (beyond per_class), unlabeled (STL10's), or a folder",
     )
     unlabelled_ratio: float = Field(
-        1.0, gt=0, description="how many unlabelled images join each labelled one in a batch"
+        1.0, gt=0, description="number of unlabelled images for each labelled one in a batch"
     )
-    test_share: Share = Field(0.2, description="imagefolder without train/ and test/: the share kept for the test")
+    test_share: Share = Field(0.2, description="for a folder without train/ and test/: the share held out for the test")
     split_seed: int = Field(0, ge=0, lt=2**63, description="chooses the images of test_share, per_class and validation")
     view_seed: int = Field(
-        0, ge=0, lt=2**63, description="chooses the views; not the training seed, so that seeds share them"
+        0,
+        ge=0,
+        lt=2**63,
+        description="chooses the views; separate from train.seed, so that seeds share them",
     )
-    skip_bad: bool = Field(False, description="skip unreadable images, counted, instead of stopping")
+    skip_bad: bool = Field(False, description="skip and count unreadable images instead of stopping")
     augment: AugmentOptions = AugmentOptions()
     table: TableOptions | None = Field(None, description="the columns of name = 'table'")
 
@@ -88,7 +92,7 @@ class DataOptions(_Part):
     def _something_is_left(self) -> DataOptions:
         for key in ("validation", "unlabelled"):
             if getattr(self, key) == "rest" and self.per_class == 0:
-                raise ValueError(f"{key} = 'rest' needs a budget, per_class > 0: without one nothing is left over")
+                raise ValueError(f"{key} = 'rest' needs a budget, per_class > 0: without one, no images are left over")
         if self.validation == self.unlabelled == "rest":
             raise ValueError("validation = 'rest' leaves nothing to unlabelled = 'rest'; give validation a share")
         return self
@@ -98,7 +102,7 @@ class DataOptions(_Part):
         if self.unlabelled == "unlabeled" != DATA_SETS[self.name].unlabelled:
             raise ValueError(
                 f"unlabelled = 'unlabeled' means STL10's own unlabelled images, and name = '{self.name}' has none; "
-                f"for a folder of that name write './unlabeled'"
+                f"for a folder of that name, write './unlabeled'"
             )
         return self
 
@@ -118,23 +122,23 @@ class DataOptions(_Part):
 class TaskOptions(_Part):
     """What the labels mean."""
 
-    name: Annotated[str, NameIn(TASKS)] = Field("single_label", description="one class an image, or several")
+    name: Annotated[str, NameIn(TASKS)] = Field("single_label", description="one class per image, or several")
     class_weights: Literal["balanced"] | dict[str, Positive] | None = Field(
-        None, description="balanced: rare classes count more in the loss; or a weight for each class by its name"
+        None, description="balanced: rare classes count more in the loss; or a table of class names and weights"
     )
 
 
 class TargetOptions(_Part):
     """The compact network."""
 
-    model: Annotated[str, NameIn(TARGETS)] = Field(description="its name: sskt-edge networks lists them")
-    weights: str | None = Field(None, description="torchvision weights to fine-tune from; the last layer is new")
+    model: Annotated[str, NameIn(TARGETS)] = Field(description="its name; `sskt-edge networks` lists all names")
+    weights: str | None = Field(None, description="torchvision weights to fine-tune from, with a new last layer")
     checkpoint: str | None = Field(None, description="a weights file to start from")
     last_layer: Literal["new", "kept"] = Field(
-        "new", description="of the checkpoint; kept: for the same classes in the same order"
+        "new", description="kept: the checkpoint's own, for the same classes in the same order; new: newly initialized"
     )
-    mean: Triple = Field((0.485, 0.456, 0.406), description="of the input's channels, 0 to 1")
-    std: PositiveTriple = Field((0.229, 0.224, 0.225), description="of the input's channels")
+    mean: Triple = Field((0.485, 0.456, 0.406), description="means of the input's channels, from 0 to 1")
+    std: PositiveTriple = Field((0.229, 0.224, 0.225), description="standard deviations of the input's channels")
 
     @model_validator(mode="after")
     def _one_start(self) -> TargetOptions:
@@ -146,22 +150,22 @@ class TargetOptions(_Part):
 
 
 class SourceOptions(_Part):
-    """A frozen heavy network that says what it sees."""
+    """A frozen heavy network whose predictions the target learns from."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="what it is called in tables and logs")
-    model: str = Field(description="where it comes from and which it is: sskt-edge networks lists the kinds")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="its name in tables and logs")
+    model: str = Field(description="its kind and name, such as timm/<name>; `sskt-edge networks` lists the kinds")
     weights: str | None = Field(None, description="torchvision: the name of published weights, such as IMAGENET1K_V1")
     checkpoint: str | None = Field(None, description="a weights file: .pth, .pth.tar, .pt, .th or .safetensors")
-    classes: int | None = Field(None, ge=2, description="how many classes a checkpoint has")
-    input_size: int | None = Field(None, ge=8, le=1024, description="side of its input; its own by default")
-    mean: Triple | None = Field(None, description="of its input's channels; its own by default")
-    std: PositiveTriple | None = Field(None, description="of its input's channels; its own by default")
+    classes: int | None = Field(None, ge=2, description="number of classes of the checkpoint")
+    input_size: int | None = Field(None, ge=8, le=1024, description="side of its input; the network's own by default")
+    mean: Triple | None = Field(None, description="means of its channels; the network's own by default")
+    std: PositiveTriple | None = Field(None, description="std deviations of its channels; the network's own by default")
     batchnorm: Literal["frozen", "recalibrated"] = Field(
-        "frozen", description="recalibrated: statistics are computed once on the training images, then frozen"
+        "frozen", description="recalibrated: its statistics are computed once on the training images, then frozen"
     )
     view: Annotated[str, NameIn(SOURCE_VIEWS)] = Field(
         "native",
-        description="native: it is shown the region at the image's own resolution; upsampled: the target's pixels",
+        description="native: the source gets the region at the image's own resolution; upsampled: the target's pixels",
     )
     alpha: float | None = Field(None, ge=0, description="its weight in the loss; method.alpha by default")
 
@@ -179,11 +183,14 @@ class SourceOptions(_Part):
 
 
 class GateOptions(_Part):
-    """How far a source engine may be from torch in fp32, on views of the recipe."""
+    """How much a source engine may differ from torch in fp32, on views of the recipe."""
 
     kl: float = Field(0.004, ge=0, description="largest mean KL(torch, engine) of the softmax at T = 1, in nats")
     agreement: float = Field(
-        0.97, ge=0, le=1, description="smallest share of views whose first class is torch's, or in a near tie with it"
+        0.97,
+        ge=0,
+        le=1,
+        description="smallest share of views whose top class is torch's, or in a near tie with it",
     )
     near_tie: float = Field(
         1.0,
@@ -194,45 +201,47 @@ class GateOptions(_Part):
 
 
 class LabelOptions(_Part):
-    """What the sources are asked, by which engine, and where the answers are kept."""
+    """Which views the sources are queried on, with which engine, and where their soft labels are stored."""
 
     views: Annotated[int, Field(ge=1, strict=True)] | Literal["fresh"] = Field(
-        16, description="how many views an image has, taken in turn; fresh: a new one every epoch"
+        16, description="number of views of each image, used in turn; fresh: a new view every epoch"
     )
-    batch_size: int = Field(64, ge=1, description="images that a source gets at once; fixed, so that labels are exact")
+    batch_size: int = Field(64, ge=1, description="images per source batch; fixed, so that labels are reproducible")
     store: str | Literal[False] = Field(
-        "labels", description="folder that keeps soft labels for every run; false asks the sources again every epoch"
+        "labels", description="folder that stores soft labels for all runs; false: query the sources again every epoch"
     )
-    top_k: int = Field(0, ge=0, description="keep the k largest logits and the mass of the others; 0 = all logits")
+    top_k: int = Field(0, ge=0, description="store the k largest logits and the mass of the others; 0 = all logits")
     engine: Annotated[str, NameIn(BACKENDS, ("auto", "torch"))] = Field(
-        "auto", description="what runs the sources; auto: the fastest that passes the gate"
+        "auto", description="the library that runs the sources; auto: the fastest that passes the gate"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="of the sources; a lower one must pass the gate"
+        "auto", description="precision of the sources; one below fp32 must pass the gate"
     )
     gate: GateOptions = GateOptions()
 
 
 class TrainOptions(_Part):
-    """The loop."""
+    """The training loop."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: cuda, or else mps, or else cpu")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
-        description="of the forward pass; auto: a lower one where it is measured to be faster",
+        description="precision of the forward pass; auto: a lower one if it is measured to be faster",
     )
-    channels_last: bool = Field(True, description="memory layout of the images")
-    epochs: int = Field(100, ge=0, description="0: export target.checkpoint as it is, its last layer kept")
-    batch_size: int = Field(64, ge=2, description="largest batch; an epoch is cut into even batches")
+    channels_last: bool = Field(True, description="store images with channels last in memory")
+    epochs: int = Field(100, ge=0, description="0: export target.checkpoint unchanged, including its last layer")
+    batch_size: int = Field(64, ge=2, description="largest batch size; an epoch is divided into even batches")
     optimizer: Annotated[OptimizerOptions, TableIn(OPTIMIZERS, "sgd")] = Sgd()
     schedule: Annotated[ScheduleOptions, TableIn(SCHEDULES, "cosine")] = Cosine()
-    seed: int = Field(0, ge=0, lt=2**32, description="of the first weights and of the order of the images")
-    keep: Literal["last", "best"] = Field("last", description="what is exported; best needs data.validation")
-    validate_every: int = Field(1, ge=1, description="epochs from one validation to the next; the last has one too")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of the initial weights and of the order of the images")
+    keep: Literal["last", "best"] = Field(
+        "last", description="which checkpoint is exported; best needs data.validation"
+    )
+    validate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch is always validated")
 
 
 class BatchSizes(_Part):
-    """The batch sizes that the exported network is made for."""
+    """The batch sizes that the exported network supports."""
 
     min: int = Field(1, ge=1, le=1024, description="the smallest")
     opt: int = Field(8, ge=1, le=1024, description="the one that TensorRT chooses its kernels for")
@@ -246,30 +255,30 @@ class BatchSizes(_Part):
 
 
 class ExportOptions(_Part):
-    """What the bundle holds."""
+    """The contents of the bundle."""
 
     precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = Field(
-        ("fp32", "fp16", "int8"), description="which precisions are exported; fp32 always is"
+        ("fp32", "fp16", "int8"), description="precisions to export; fp32 is always exported"
     )
     devices: tuple[Literal["cpu", "tensorrt"], ...] = Field(
-        ("cpu", "tensorrt"), min_length=1, description="what int8 is made for; each needs it in its own form"
+        ("cpu", "tensorrt"), min_length=1, description="devices that int8 is made for; each needs its own form of it"
     )
     batch: BatchSizes = BatchSizes()
-    golden: int = Field(200, ge=1, description="test images that travel with the bundle to prove parity anywhere")
-    calibration: int = Field(512, ge=1, description="training images that int8 takes its ranges from, at most")
+    golden: int = Field(200, ge=1, description="number of test images in the bundle, to check parity on any device")
+    calibration: int = Field(512, ge=1, description="largest number of training images to calibrate int8 with")
     parity: Tolerances = Tolerances()
 
 
 class Recipe(_Part):
     """One experiment, from images to bundle."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the runs and bundles")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the name of its runs and bundles")
     data: DataOptions
     task: TaskOptions = TaskOptions()
     target: TargetOptions
     sources: tuple[SourceOptions, ...] = ()
     method: Annotated[MethodOptions, TableIn(METHODS, "sskt")] = Field(
-        default_factory=lambda: MethodOptions.of("sskt"), description="what is learned from what"
+        default_factory=lambda: MethodOptions.of("sskt"), description="how the target is trained"
     )
     labels: LabelOptions = LabelOptions()
     train: TrainOptions = TrainOptions()
@@ -281,17 +290,17 @@ class Recipe(_Part):
         if self.task.name not in tasks:
             raise ValueError(
                 f"task.name = '{self.task.name}': data.name = '{self.data.name}' has labels for "
-                f"{', '.join(tasks)} alone; for several classes an image take data.name = 'table'"
+                f"{', '.join(tasks)} only; for several classes per image, use data.name = 'table'"
             )
         self._take_the_input()
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"sources: every source needs a name of its own, got {names}")
         if {"primary", "total", "correct"} & set(names):
-            raise ValueError("sources: 'primary', 'total', 'correct' are names of figures; call the source otherwise")
+            raise ValueError("sources: 'primary', 'total' and 'correct' are reserved names; rename the source")
         for name in self.method.taking_part or ():
             if name not in names:
-                raise ValueError(f"method.sources: no source is called '{name}'; sources: {names}")
+                raise ValueError(f"method.sources: there is no source '{name}'; sources: {names}")
         if self.method.asks_sources and not self.active_sources:
             raise ValueError(
                 f"method.name = '{self.method.name}' needs at least one [[sources]]; or set method.name = 'scratch'"
@@ -302,7 +311,7 @@ class Recipe(_Part):
             )
         if self.train.schedule.needs_validation and self.data.validation == 0:
             raise ValueError(
-                f"train.schedule = '{self.train.schedule.name}' needs data.validation > 0 or 'rest': it reads the loss "
+                f"train.schedule = '{self.train.schedule.name}' needs data.validation > 0 or 'rest': it uses the loss "
                 f"on validation images"
             )
         if self.train.epochs == 0:
@@ -310,7 +319,7 @@ class Recipe(_Part):
         return self
 
     def _take_the_input(self) -> None:
-        """The target takes the items of the data set, and each source that takes part is shown something of them."""
+        """Check that the target, and the view of each source that takes part, accept the items of the data set."""
         kind = DATA_SETS[self.data.name].input
         targets = {name: entry.inputs for name, entry in TARGETS.items()}
         views = {name: entry.inputs for name, entry in SOURCE_VIEWS.items()}
@@ -319,14 +328,14 @@ class Recipe(_Part):
             if kind not in takes[name]:
                 raise ValueError(
                     f"{key} = '{name}' takes input of kind {', '.join(takes[name])}; data.name = '{self.data.name}' "
-                    f"gives {kind}. Taking {kind}: {', '.join(fit for fit in takes if kind in takes[fit]) or 'none'}"
+                    f"gives {kind}. Accepting {kind}: {', '.join(fit for fit in takes if kind in takes[fit]) or 'none'}"
                 )
 
     def _nothing_to_train(self) -> None:
         if self.target.last_layer != "kept" or self.method.asks_sources or self.train.keep != "last":
             raise ValueError(
-                "train.epochs = 0 trains nothing: it needs target.checkpoint with target.last_layer = 'kept', "
-                "method.name = 'scratch' and train.keep = 'last'"
+                "train.epochs = 0 exports a checkpoint without training: it needs target.checkpoint with "
+                "target.last_layer = 'kept', method.name = 'scratch' and train.keep = 'last'"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""The text of a first recipe for a folder of images: each value with its reason, ready to be changed."""
+"""Write a first recipe for a folder of images, with a comment on each value to help change it."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ name = "{name}"
 [data]
 name = "imagefolder"
 root = {root_toml}
-image_size = {size}            # of the target's input; the images' short sides: {small} to {large}, half up to {middle}
-per_class = 0              # a budget of labelled images a class; 0 = all
-validation = 0.0           # a share of the training images; above 0, train.keep = "best" chooses a checkpoint by it
-{split}{skip}# unlabelled = "FOLDER"    # images without labels, for the sources' losses: flowers' gain came from them
+image_size = {size}            # of the target's input; short sides of the images: {small} to {large}, median {middle}
+per_class = 0              # a budget of labelled images per class; 0 = all
+validation = 0.0           # a share of the training images; above 0, train.keep = "best" selects a checkpoint by it
+{split}{skip}# unlabelled = "FOLDER"    # images without labels, for the sources' losses: flowers gained from them
 augment = {{ crop_padding = 4, horizontal_flip = true }}   # no flip for digits or text
 
 [target]
-model = "{target}"         # sskt-edge networks lists the others
+model = "{target}"         # `sskt-edge networks` lists all targets
 
 [[sources]]
 name = "imagenet"
 {source}
-view = "native"            # it is shown the images at their own resolution
+view = "native"            # the source gets the images at their own resolution
 
 [method]
-name = "sskt"              # "scratch" trains the same network without sources, to compare
+name = "sskt"              # "scratch" trains the same network without sources, for comparison
 transfer_module = false    # a source's branch is one linear layer; true: bottlenecks on every stage of the target
 loss = "ce"
-temperature = 1.0          # T and alpha as for the recipe flowers, which gained 4 points with data.unlabelled and
-                           # none without. Do they help here? sskt-edge compare, sweep
+temperature = 1.0          # temperature and alpha are from the recipe flowers, which gained 4 points with
+                           # data.unlabelled and none without; test them with sskt-edge compare and sweep
 alpha = 3.0
 
 [labels]
-views = 16                 # of each image; the sources see each view once, whatever the number of epochs
+views = 16                 # per image; the sources are queried once for each view, whatever the number of epochs
 
 [train]
 epochs = {epochs}
@@ -59,7 +59,7 @@ _PACKAGED = (
     'model = "package/efficientnet_lite0"   # ImageNet weights that come as a Python package: nothing to download'
 )
 _PUBLISHED = (
-    f'model = "torchvision/resnet50"           # fetched once; without a net: {install_hint("demo")} and\n'
+    f'model = "torchvision/resnet50"           # downloaded once; when offline: {install_hint("demo")} and\n'
     'weights = "IMAGENET1K_V1"                # model = "package/efficientnet_lite0", without weights'
 )
 
@@ -76,25 +76,25 @@ def new_recipe(
     unreadable: int,
     packaged_source: bool,
 ) -> str:
-    """The text of a recipe.
+    """Return the text of a recipe.
 
     Args:
         root: the folder of images.
-        file: where the recipe will lie, for the command at its head.
+        file: where the recipe will be written, for the command at its head.
         target: the target's name.
-        counts: class → number of images, all together.
+        counts: class → number of images, in all parts together.
         short_sides: smallest, median and largest short side, in pixels.
-        has_test: the folder has test images of its own.
-        notes: what a reader should know of the folder, one line each.
+        has_test: whether the folder has test images of its own.
+        notes: notes on the folder, one line each.
         unreadable: how many images cannot be read; if any, they are skipped.
-        packaged_source: the packaged source is installed.
+        packaged_source: whether the packaged source is installed.
 
     Raises:
         RecipeError: the folder's path is not UTF-8.
     """
     small, middle, large = short_sides
     images = sum(counts.values())
-    split = "" if has_test else "test_share = 0.2           # held out for the test: the folder has no test/\n"
+    split = "" if has_test else "test_share = 0.2           # held out for the test, because the folder has no test/\n"
     said = "".join(f"# {printable(note)}\n" for note in notes)
     skip = f"skip_bad = true            # {unreadable} images cannot be read\n" if unreadable else ""
     return _TEXT.format(
@@ -117,18 +117,18 @@ def new_recipe(
 
 
 def folder_name(root: Path) -> str:
-    """The last part of a folder's path, that of "." and ".." too; a link is not followed.
+    """The last part of a folder's path, also for "." and ".."; a link is not followed.
 
     Raises:
-        RecipeError: the path is not UTF-8, as a recipe is.
+        RecipeError: the path is not UTF-8, so a recipe cannot name it.
     """
     if not is_utf8(str(root)):
-        raise RecipeError(f"'{printable(root)}' is not UTF-8, and a recipe cannot name it. Rename the folder.")
+        raise RecipeError(f"'{printable(root)}' is not UTF-8, so a recipe cannot name it. Rename the folder.")
     return Path(os.path.abspath(root)).name  # noqa: PTH100 (Path.absolute keeps "..")
 
 
 def _image_size(middle: int, target: str) -> int:
-    """Small enough to train in minutes; the networks made for ImageNet halve their input five times and want more."""
+    """A size small enough to train in minutes; networks for ImageNet halve their input five times and need more."""
     own = TARGETS[target].size
     if own is not None:
         return own

@@ -1,4 +1,4 @@
-"""Recipes of before. Those in run folders are read as today's; a user's own is refused with what to write instead."""
+"""Recipes of older versions. Those in run folders are converted; a user's own is refused with advice what to write."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Tree = dict[str, Any]
 
 
 def from_older(tree: Tree) -> Tree:
-    """The tables of a run's recipe, of whichever version, as today's; a recipe of today comes back as it is.
+    """Convert the tables of a run's recipe of any version to the present form; a present one is returned unchanged.
 
     >>> from_older({"sskt": {"method": "scratch", "alpha": 3.0}})
     {'method': {'name': 'scratch'}}
@@ -24,7 +24,7 @@ def from_older(tree: Tree) -> Tree:
 
 
 def method_from_sskt(sskt: Tree) -> Tree:
-    """The table [sskt] of before → [method].
+    """Convert the older table [sskt] to [method].
 
     >>> method_from_sskt({"method": "sskt", "use": ["imagenet"], "alpha": 1.0})
     {'name': 'sskt', 'sources': ['imagenet'], 'alpha': 1.0}
@@ -44,7 +44,7 @@ def _method(tree: Tree) -> Tree:
 
 
 def _view(tree: Tree) -> Tree:
-    """What the sources are shown was one key, labels.see, for all of them."""
+    """The view of the sources was one key, labels.see, for all of them."""
     labels, sources = tree.get("labels"), tree.get("sources", [])
     if not isinstance(labels, dict) or "see" not in labels or not isinstance(sources, list):
         return tree
@@ -57,7 +57,7 @@ def _view(tree: Tree) -> Tree:
 
 
 def _tolerances(tree: Tree) -> Tree:
-    """The limits of parity had names that fit one class an image alone."""
+    """The limits of parity had names that fit only one class per image."""
     export = tree.get("export")
     parity = export.get("parity") if isinstance(export, dict) else None
     if not isinstance(export, dict) or not isinstance(parity, dict):
@@ -67,21 +67,23 @@ def _tolerances(tree: Tree) -> Tree:
 
 
 def moved(tree: Tree) -> list[str]:
-    """What an author must write in place of tables and keys of before; no line for a recipe of today."""
+    """What to write in place of older tables and keys, one line each; no line for a present recipe."""
     lines = []
     if "sskt" in tree:
         table = method_from_sskt(tree["sskt"]) if isinstance(tree["sskt"], dict) else {"name": "sskt"}
         written = "".join(f"\n    {key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())
-        lines.append(f"sskt: the table [sskt] is [method] now (--set method.KEY=VALUE). Write:\n    [method]{written}")
+        lines.append(
+            f"sskt: the table [sskt] is now called [method] (--set method.KEY=VALUE). Write:\n    [method]{written}"
+        )
     export = tree.get("export")
     parity = export.get("parity") if isinstance(export, dict) else None
     for key in (key for key in RENAMED if isinstance(parity, dict) and key in parity):
-        lines.append(f"export.parity.{key} is export.parity.{RENAMED[key]} now. Rename it.")
+        lines.append(f"export.parity.{key} is now called export.parity.{RENAMED[key]}. Rename it.")
     labels = tree.get("labels")
     if isinstance(labels, dict) and "see" in labels:
         view = json.dumps(labels["see"], ensure_ascii=False)
         lines.append(
-            f"labels.see: each source has a view of its own now (--set sources.NAME.view=VIEW). Leave labels.see out, "
+            f"labels.see: each source now has a view of its own (--set sources.NAME.view=VIEW). Remove labels.see, "
             f"and write view = {view} in each [[sources]]."
         )
     return lines

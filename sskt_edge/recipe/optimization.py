@@ -1,4 +1,4 @@
-"""What a recipe may say about the optimizer and its learning rate."""
+"""The keys of a recipe for the optimizer and its learning rate."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from sskt_edge.recipe.part import Part, Share
 
 
 class OptimizerOptions(Part):
-    """The table train.optimizer; each optimizer has a model of its own, which adds its keys."""
+    """The table train.optimizer; each optimizer adds its keys in a model of its own."""
 
     name: str
-    lr: float = Field(gt=0, description="the learning rate that the schedule begins with")
+    lr: float = Field(gt=0, description="the initial learning rate of the schedule")
 
 
 class ScheduleOptions(Part):
-    """The table train.schedule; each schedule has a model of its own, which adds its keys.
+    """The table train.schedule; each schedule adds its keys in a model of its own.
 
     Attributes:
-        needs_validation: it reads the loss on validation images.
+        needs_validation: whether it uses the loss on validation images.
     """
 
     needs_validation: ClassVar[bool] = False
@@ -34,14 +34,16 @@ class Sgd(OptimizerOptions):
     name: Literal["sgd"] = "sgd"
     lr: float = Field(0.1, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
-    dampening: Share = Field(0.0, description="the share of each gradient that momentum leaves out, after the first")
+    dampening: Share = Field(
+        0.0, description="the share of each gradient, after the first, that is not added to the momentum"
+    )
     weight_decay: float = Field(5e-4, ge=0)
     nesterov: bool = False
 
     @model_validator(mode="after")
     def _goes_together(self) -> Sgd:
         if self.dampening > 0 and self.momentum == 0:
-            raise ValueError(f"dampening = {self.dampening:g} changes nothing without momentum; leave it out")
+            raise ValueError(f"dampening = {self.dampening:g} has no effect without momentum; leave it out")
         if self.nesterov and (self.momentum == 0 or self.dampening > 0):
             raise ValueError(
                 f"nesterov needs momentum > 0 and dampening = 0; got momentum = {self.momentum:g}, "
@@ -76,7 +78,7 @@ class Steps(ScheduleOptions):
     @model_validator(mode="after")
     def _ascending(self) -> Steps:
         if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError("milestones must ascend")
+            raise ValueError("milestones must be in ascending order")
         return self
 
 
@@ -92,8 +94,10 @@ class Plateau(ScheduleOptions):
     patience: int = Field(
         10,
         ge=0,
-        description="validations in a row without a smaller loss that leave lr as it is; the next one lowers it",
+        description="validations in a row without a smaller loss before lr is lowered at the next one",
     )
-    factor: float = Field(0.1, gt=0, lt=1, description="what lr is multiplied by")
-    threshold: Share = Field(1e-4, description="a loss counts as smaller below (1 - threshold) times the smallest yet")
-    min_lr: float = Field(0.0, ge=0, description="lr is not lowered below it")
+    factor: float = Field(0.1, gt=0, lt=1, description="the factor that lr is multiplied by")
+    threshold: Share = Field(
+        1e-4, description="a loss counts as smaller if it is below (1 - threshold) times the smallest so far"
+    )
+    min_lr: float = Field(0.0, ge=0, description="lr is never lowered below this")

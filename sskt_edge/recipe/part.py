@@ -1,4 +1,4 @@
-"""What every table of a recipe has in common."""
+"""The base of every table of a recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paths that a recipe names: where they are looked for, and a check that they exist before anything slow starts."""
+"""The paths that a recipe names: resolve them, and check that they exist before anything slow starts."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sskt_edge.recipe.models import DataOptions, Recipe
 _DEFAULT_ROOT = DataOptions.model_fields["root"].default
 _IN_MODEL = tuple(
     f"{entry.name}/" for entry in SOURCES.values() if entry.is_path
-)  # a source's model may name a file or folder behind one of these
+)  # a source's model may name a file or folder after one of these
 
 
 def found_beside(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The tables of a recipe file; a relative path that exists only in the file's own folder is made to lead there.
+    """Resolve the relative paths of a recipe file that exist only in the file's own folder.
 
     Args:
-        tree: unchecked tables; what is not of the expected type stays as it is.
-        folder: the recipe file's own.
+        tree: unchecked tables; values of an unexpected type are not changed.
+        folder: the folder of the recipe file.
     """
     if folder == Path():
         return tree
@@ -33,7 +33,7 @@ def found_beside(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _paths_in(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, Path]]:
-    """(table, key, what stands before the path, path) of each input that the tables name by a path."""
+    """Yield (table, key, prefix before the path, path) for each input that the tables name by a path."""
     data, target, sources = tree.get("data"), tree.get("target"), tree.get("sources")
     places: list[tuple[Any, str]] = [(data, "root"), (data, "unlabelled"), (target, "checkpoint")]
     for source in sources if isinstance(sources, list) else ():
@@ -51,12 +51,12 @@ def _paths_in(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, 
 
 
 def check_paths(recipe: Recipe, recipe_file: Path | None, resumed: bool = False) -> None:
-    """Check that what the recipe names by a path exists. Data sets with a name of their own may still be downloaded.
+    """Check that every path in the recipe exists. Data sets with a name of their own may still be downloaded.
 
     Args:
-        recipe: as it was loaded.
-        recipe_file: where it was loaded from, whose folder was searched too; None for the recipe of a run.
-        resumed: the recipe is a run's that goes on, so that no path in it may be another.
+        recipe: the loaded recipe.
+        recipe_file: where it was loaded from; its folder was searched too. None for the recipe of a run.
+        resumed: the recipe belongs to a run that is resumed, so no path in it may change.
 
     Raises:
         InputError: a DataError, CheckpointError, NetworkError or RunError that names the key and both places.
@@ -85,13 +85,13 @@ def _has_own_files(name: object) -> bool:
 
 
 def _missing(key: str, text: str, recipe_file: Path | None) -> str:
-    """What is missing, where it was looked for, and the nearest name there."""
+    """A sentence on what is missing and where it was looked up, and the nearest name there."""
     path, here = Path(text), Path.cwd()
     its_folder = here if recipe_file is None else recipe_file.resolve().parent
     where = f"in the current folder, '{here}'"
     if path.is_absolute():
         where = f"in '{path.parent}'"
-    elif its_folder != here and not (its_folder / path).exists():  # a path of --set is not looked for there
+    elif its_folder != here and not (its_folder / path).exists():  # a path from --set is not looked up there
         where += f", or in the recipe's, '{its_folder}'"
     near = nearest(path.name, [*_names_in(path.parent), *_names_in(its_folder / path.parent)])
     return f"{key} = '{text}': no file or folder of that name was found {where}. {near}"

@@ -24,10 +24,10 @@ def shipped_recipes() -> dict[str, Path]:
 
 
 def find_recipe(path_or_name: str) -> Path:
-    """The file itself if there is one, else the shipped recipe of that name.
+    """The file itself if it exists, else the shipped recipe of that name.
 
     Raises:
-        RecipeError: neither, or a run or a bundle; the nearest recipe is offered.
+        RecipeError: neither exists, or it is a run or a bundle; the message names the nearest recipe.
     """
     path = Path(path_or_name)
     if path.is_file():
@@ -49,11 +49,11 @@ def find_recipe(path_or_name: str) -> Path:
 
 
 def _nearest_recipe(path: Path, shipped: Iterable[str]) -> str:
-    """`Nearest: 'x'. `: a file in the same folder, else a shipped recipe; nothing if none is close."""
+    """`Nearest: 'x'. `: a file in the same folder, else a shipped recipe; "" if none is close."""
     name = path.name.removesuffix(".toml")
     try:
         around = {other.stem: other for other in sorted(path.parent.glob("*.toml"))}
-    except OSError:  # the folder may not be listed
+    except OSError:  # the folder cannot be listed
         around = {}
     if path.stem in around:  # the same name with another ending
         return f"Nearest: '{around[path.stem]}'. "
@@ -62,7 +62,7 @@ def _nearest_recipe(path: Path, shipped: Iterable[str]) -> str:
 
 
 def head_of(text: str) -> list[str]:
-    """The comment lines at the head of a recipe's text, without their marks."""
+    """The comment lines at the head of a recipe's text, without their "#"."""
     lines = []
     for line in text.splitlines():
         if not line.startswith("#"):

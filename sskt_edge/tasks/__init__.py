@@ -1,1 +1,1 @@
-"""What labels mean: decisions, metrics, and how far an answer may be from another."""
+"""The meaning of labels: decisions, metrics, and how much two networks may differ."""

@@ -1,7 +1,7 @@
-"""Accuracy and its relatives from logits, in numpy.
+"""Accuracy and related figures from logits, in numpy.
 
-All shares are of one. Of equal logits the lower class number comes first, as argmax has it. An image with a logit that
-is not finite is wrong, whatever its other logits say, and is in no column of the confusion matrix.
+All shares are fractions of one. Of equal logits, the lower class number comes first, as in argmax. An image with a
+logit that is not finite counts as wrong, whatever its other logits are, and is in no column of the confusion matrix.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ METRIC = "accuracy"
 
 @dataclass(frozen=True, eq=False)
 class AnswerScores:
-    """How right the answers are.
+    """The accuracy of a network's answers.
 
     Attributes:
-        images: how many images.
-        value: the accuracy, the share of images whose class comes first.
-        top5: share of images whose class is among the first five; None with five classes or fewer.
-        per_class: float64 [C], the share that is right of each class; NaN for a class without images.
-        labels: int64 [N], the truth.
-        answers: int64 [N], the first class; -1 where a logit is not finite.
+        images: the number of images.
+        value: the accuracy, the share of images whose true class comes first.
+        top5: the share of images whose true class is among the first five; None for five classes or fewer.
+        per_class: float64 [C], the accuracy for each class; NaN for a class without images.
+        labels: int64 [N], the true classes.
+        answers: int64 [N], the first class; -1 if a logit is not finite.
         not_finite: how many images have a logit that is not finite.
     """
 
@@ -48,26 +48,26 @@ class AnswerScores:
 
     @property
     def metric(self) -> str:
-        """What the value is called."""
+        """The name of the metric."""
         return METRIC
 
     @cached_property
     def confusion(self) -> npt.NDArray[np.int64]:
-        """int64 [C,C], rows are the truth, columns the answer; made when it is asked for, since it grows with C²."""
+        """int64 [C,C]: rows are the true class, columns the answer. Computed on request, since it grows with C²."""
         return confusion(self.answers, self.labels, len(self.per_class))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's interval of the accuracy."""
+        """Wilson's interval for the accuracy."""
         return wilson_interval(self.value, self.images)
 
     @property
     def further(self) -> dict[str, float]:
-        """The share of images whose class is among the first five, where there are more than five."""
+        """The share of images whose true class is among the first five, if there are more than five classes."""
         return {} if self.top5 is None else {"top5": self.top5}
 
     def tables(self, classes: Sequence[str]) -> Alternatives:
-        """Which classes are taken for which."""
+        """Tables of the classes that are confused with each other."""
         return confusion_tables(classes, self.labels, self.answers, self.per_class)
 
     def as_json(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class AnswerScores:
 
 
 def predictions(logits: Logits) -> npt.NDArray[np.int64]:
-    """[N,C] → int64 [N]: the first class, or -1 where a logit is not finite."""
+    """[N,C] → int64 [N]: the first class, or -1 if a logit is not finite."""
     return np.where(np.isfinite(logits).all(axis=1), np.argmax(logits, axis=1), -1)
 
 
@@ -103,7 +103,7 @@ def top_k(logits: Logits, labels: Labels, k: int) -> float:
 
 
 def per_class(logits: Logits, labels: Labels, classes: int) -> npt.NDArray[np.float64]:
-    """The share that is right of each class, NaN for a class without images. [N,C], [N] → float64 [C].
+    """The accuracy for each class, NaN for a class without images. [N,C], [N] → float64 [C].
 
     Raises:
         DataError: shapes that do not fit, labels out of range, or no images.
@@ -117,7 +117,7 @@ def per_class(logits: Logits, labels: Labels, classes: int) -> npt.NDArray[np.fl
 
 
 def answer_scores(logits: Logits, labels: Labels, classes: int) -> AnswerScores:
-    """All of it. [N,C], [N] → AnswerScores.
+    """Compute all figures. [N,C], [N] → AnswerScores.
 
     Raises:
         DataError: shapes that do not fit, labels out of range, or no images.
@@ -134,7 +134,7 @@ def answer_scores(logits: Logits, labels: Labels, classes: int) -> AnswerScores:
 
 
 def accuracy_drop(before: Logits, after: Logits, labels: Labels) -> Drop:
-    """The accuracy of `before` less that of `after`. [N,C], [N,C], [N] → Drop.
+    """The accuracy of `before` minus that of `after`. [N,C], [N,C], [N] → Drop.
 
     Raises:
         DataError: shapes that do not fit, labels out of range, or no images.
@@ -149,12 +149,12 @@ def paired_drop(images: int, lost: int, gained: int) -> Drop:
     """The drop, with an adjusted Wald interval.
 
     D. G. Bonett, R. M. Price, "Adjusted Wald Confidence Interval for a Difference of Binomial Proportions Based on
-    Paired Data", Journal of Educational and Behavioral Statistics 37 (2012): one image is added to either count.
+    Paired Data", Journal of Educational and Behavioral Statistics 37 (2012): one image is added to each of the counts.
 
     Args:
-        images: how many.
-        lost: those that are right before and wrong after.
-        gained: the other way round.
+        images: the number of images.
+        lost: the images that are right before and wrong after.
+        gained: the images that are wrong before and right after.
     """
     minus, plus = (lost + 1) / (images + 2), (gained + 1) / (images + 2)
     half = Z * math.sqrt((minus + plus - (minus - plus) ** 2) / (images + 2))

@@ -1,7 +1,7 @@
-"""Average precision (AP) of one class's ranking, by the definitions in use, and of many resamples of it at once.
+"""Average precision (AP) of the ranking for one class, by the common definitions, for many resamples at once.
 
-Images are ranked by falling score. Images of equal score enter the ranking together, as in scikit-learn, so the order
-of the images changes nothing. With TP positives and FP negatives down to a threshold, the precision there is
+Images are ranked by descending score. Images of equal score enter the ranking together, as in scikit-learn, so the
+order of the images does not matter. With TP positives and FP negatives down to a threshold, the precision there is
 TP / (TP + FP) and the recall TP / P.
 
 - `area`: the area under the precision/recall curve after each precision is raised to the largest one at the same recall
@@ -24,13 +24,13 @@ Figures = npt.NDArray[np.float64]
 
 
 class Ranking(NamedTuple):
-    """The images of one class whose label is known, M of them with P positives, by falling score.
+    """The M images whose label for one class is known, P of them positive, by descending score.
 
     Attributes:
         rows: int [M], the images.
-        positives: int [P], places in `rows`, ascending.
-        ends: int [P], for each positive the place of the last image with its score.
-        counted: int [P], for each positive how many positives have its score or a higher one.
+        positives: int [P], indices into `rows`, ascending.
+        ends: int [P], for each positive, the index of the last image with its score.
+        counted: int [P], for each positive, the number of positives with its score or a higher one.
     """
 
     rows: npt.NDArray[np.intp]
@@ -43,9 +43,9 @@ class Points(NamedTuple):
     """The curve at each of P positives, in B resamples.
 
     Attributes:
-        weights: [P,B], how often the resample holds the positive.
-        true_positives: [P,B], those down to its score.
-        precision: [P,B], down to its score; 0 where the resample holds no image so far.
+        weights: [P,B], how often the resample contains the positive.
+        true_positives: [P,B], the true positives down to its score.
+        precision: [P,B], the precision down to its score; 0 if the resample contains no image so far.
     """
 
     weights: Floats
@@ -68,9 +68,9 @@ def points_of(ranking: Ranking, weights: npt.NDArray[np.float32] | None = None) 
     """The curve at each positive.
 
     Args:
-        ranking: of one class.
-        weights: float32 [N,B], how often each of B resamples holds each image; one resample with every image once if
-            left out.
+        ranking: the ranking for one class.
+        weights: float32 [N,B], how often each of B resamples contains each image; by default, one resample that
+            contains every image once.
     """
     if weights is None:
         found = ranking.counted[:, None].astype(np.float64)

@@ -1,4 +1,4 @@
-"""How much each class counts in the loss: given by name, or such that rare classes count as much as frequent ones."""
+"""The weight of each class in the loss: given by name, or such that rare classes count as much as frequent ones."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from sskt_edge.tasks.task import Labels, Task
 
 ClassWeights = Literal["balanced"] | Mapping[str, float]
 
-_MOST_NAMES = 10  # of which a message has room
+_MOST_NAMES = 10  # shown in a message
 
 
 def class_weights(
     asked: ClassWeights | None, task: Task, labels: Labels, classes: Sequence[str]
 ) -> npt.NDArray[np.float32] | None:
-    """The weights that a recipe asks for. → float32 [K]; None where it asks for none.
+    """The class weights of a recipe. → float32 [K]; None if it sets none.
 
     Args:
-        asked: task.class_weights: "balanced", or class → weight; a class that is not named counts 1.
-        task: what the weights mean: `Task.loss` takes them.
-        labels: of the training images.
-        classes: the K names.
+        asked: task.class_weights: "balanced", or class → weight; a class that is not named has weight 1.
+        task: the task, whose `Task.loss` uses the weights.
+        labels: the labels of the training images.
+        classes: the K class names.
 
     Raises:
         RecipeError: a name is not a class, or a weight is not a number above 0.
@@ -46,6 +46,8 @@ def class_weights(
                 f"{nearest(name, classes)}Classes: {shown}."
             )
         if not (math.isfinite(weight) and weight > 0):
-            raise RecipeError(f"task.class_weights: '{printable(name)}' has {weight:g}; a weight is a number above 0.")
+            raise RecipeError(
+                f"task.class_weights: '{printable(name)}' has weight {weight:g}; expected a number above 0."
+            )
         weights[classes.index(name)] = weight
     return weights

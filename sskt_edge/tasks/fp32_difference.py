@@ -1,4 +1,4 @@
-"""How far logits in fp32 may differ: a limit for each backend and what it runs on, which the catalogue gives."""
+"""How much fp32 logits may differ: a limit for each backend and provider, with defaults from the catalogue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sskt_edge.common.errors import nearest
 
 
 def _complete(given: object) -> object:
-    """What is given, with the catalogue's limits for the rest."""
+    """The given limits, completed by those of the catalogue."""
     return {**fp32_differences(), **given} if isinstance(given, Mapping) else given
 
 
@@ -28,10 +28,10 @@ def _known(limits: dict[str, float]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _ByCatalogue:
-    """The JSON schema names each key, with its limit."""
+    """Puts each key with its limit into the JSON schema."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """An object of these keys and no others."""
+        """The schema of an object with exactly these keys."""
         keys = {
             name: {"type": "number", "exclusiveMinimum": 0, "default": limit}
             for name, limit in fp32_differences().items()
@@ -45,5 +45,5 @@ Fp32Difference = Annotated[
     AfterValidator(_known),
     _ByCatalogue(),
 ]
-"""Backend and provider, "onnxruntime_cpu" → the largest difference of a logit, as a share of the largest logit (of 1
-where that is larger). A key that is left out has the catalogue's limit."""
+"""Backend and provider, such as "onnxruntime_cpu" → the largest difference of a logit, as a share of the largest logit,
+or of 1 if that is larger. A key that is left out has the catalogue's limit."""

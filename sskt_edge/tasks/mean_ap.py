@@ -1,8 +1,8 @@
-"""mAP and its relatives from logits, in numpy, with the interval of a bootstrap over images.
+"""mAP and related figures from logits, in numpy, with a bootstrap interval over images.
 
 mAP is the mean AP over the classes with at least one positive. Labels of -1 are ignored: the image is left out of the
-ranking of that class. An image with a logit that is not finite counts as the worst answer: it is last in the ranking of
-a class that it has, and first in that of a class that it lacks.
+ranking for that class. An image with a logit that is not finite counts as the worst answer: it is last in the ranking
+for a class that it has, and first in the ranking for a class that it does not have.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ METRIC = "mAP"
 
 @dataclass(frozen=True, eq=False)
 class RankingScores:
-    """How right the rankings and the decisions are.
+    """The figures for rankings and decisions.
 
     Attributes:
-        images: how many.
-        value: mAP by the area under the raised curve, as PASCAL VOC from 2010 on.
-        interval: where the mean mAP of other draws of as many images lies, with 95 %, if these are a fair draw.
-        voc2007: mAP by 11 points, as PASCAL VOC 2007.
-        uninterpolated: mAP as scikit-learn has it.
-        image_ap: the mean over the images with a class of the uninterpolated AP of each image's ranking of classes.
+        images: the number of images.
+        value: mAP by the area under the raised curve, as in PASCAL VOC from 2010 on.
+        interval: the 95 % interval for the mean mAP of other draws of as many images, if these are a random sample.
+        voc2007: mAP by 11 points, as in PASCAL VOC 2007.
+        uninterpolated: mAP as in scikit-learn.
+        image_ap: the uninterpolated AP of an image's ranking of classes, averaged over the images with a class.
         per_class: float64 [K], the AP of each class, by the area; NaN for a class without positives.
-        positives: int64 [K], the images that have the class.
-        precision: float64 [K], of the images with logit > 0, those that have the class; NaN without any.
-        recall: float64 [K], of the images that have the class, those with logit > 0; NaN without any.
+        positives: int64 [K], the number of images that have the class.
+        precision: float64 [K], the share of images with logit > 0 that have the class; NaN if there are none.
+        recall: float64 [K], the share of images with the class that have logit > 0; NaN if there are none.
         not_finite: how many images have a logit that is not finite.
     """
 
@@ -63,12 +63,12 @@ class RankingScores:
 
     @property
     def metric(self) -> str:
-        """What the value is called."""
+        """The name of the metric."""
         return METRIC
 
     @property
     def further(self) -> dict[str, float]:
-        """MAP by the other definitions, and the mean AP of the images."""
+        """The mAP by the other definitions, and the mean AP of the images."""
         return {"mAP VOC2007": self.voc2007, "mAP uninterpolated": self.uninterpolated, "image AP": self.image_ap}
 
     def tables(self, classes: Sequence[str]) -> Alternatives:
@@ -99,7 +99,7 @@ class RankingScores:
 
 
 def mean_ap(logits: Logits, labels: Labels) -> float:
-    """MAP by the area. [N,K], [N,K] of 1, 0, -1 → 0…1.
+    """The mAP by the area. [N,K], [N,K] of 1, 0, -1 → 0…1.
 
     Raises:
         DataError: shapes that do not fit, or no image has a class.
@@ -108,7 +108,7 @@ def mean_ap(logits: Logits, labels: Labels) -> float:
 
 
 def ranking_scores(logits: Logits, labels: Labels) -> RankingScores:
-    """All of it. [N,K], [N,K] of 1, 0, -1 → RankingScores.
+    """Compute all figures. [N,K], [N,K] of 1, 0, -1 → RankingScores.
 
     Raises:
         DataError: shapes that do not fit, or no image has a class.
@@ -137,9 +137,9 @@ def ranking_scores(logits: Logits, labels: Labels) -> RankingScores:
 
 
 def mean_ap_drop(before: Logits, after: Logits, labels: Labels) -> Drop:
-    """The mAP of `before` less that of `after`, with the interval of a bootstrap that draws the same images for both.
+    """The mAP of `before` minus that of `after`, with the interval of a bootstrap that draws the same images for both.
 
-    Where no image has a class, nothing is known: 0, from -1 to 1.
+    If no image has a class, nothing is known: the drop is 0, with an interval from -1 to 1.
 
     Raises:
         DataError: shapes that do not fit.
@@ -153,7 +153,7 @@ def mean_ap_drop(before: Logits, after: Logits, labels: Labels) -> Drop:
 
 
 def image_ap(logits: Logits, labels: Labels) -> float:
-    """The mean over the images with a class of the uninterpolated AP of the classes' ranking. [N,K], [N,K] → 0…1."""
+    """The uninterpolated AP of an image's ranking of classes, averaged over images with a class. [N,K], [N,K] → 0…1."""
     scores = _worst_where_not_finite(logits, labels)
     order = np.argsort(-scores, axis=1, kind="stable")
     scores, ranked = np.take_along_axis(scores, order, axis=1), np.take_along_axis(labels, order, axis=1)
@@ -171,7 +171,7 @@ def _rankings(logits: Logits, labels: Labels) -> list[Ranking]:
     if logits.shape != labels.shape or labels.ndim != 2 or not len(labels):
         raise DataError(f"Got logits {list(logits.shape)} for labels {list(labels.shape)}; expected [N,classes] twice.")
     if not (labels == 1).any():
-        raise DataError(f"None of the {len(labels)} images has a class, so that mAP is not defined. Add images.")
+        raise DataError(f"None of the {len(labels)} images has a class, so mAP is not defined. Add images.")
     scores = _worst_where_not_finite(logits, labels)
     return [rank_images(scores[:, number], labels[:, number]) for number in range(labels.shape[1])]
 
@@ -183,13 +183,13 @@ def _worst_where_not_finite(logits: Logits, labels: Labels) -> Logits:
 
 
 def _mean_area(rankings: Sequence[Ranking], weights: npt.NDArray[np.float32] | None = None) -> Figures:
-    """MAP in each resample. → float64 [B]; NaN where the resample has no positive at all."""
+    """The mAP in each resample. → float64 [B]; NaN if the resample has no positive at all."""
     areas = np.array([area(points_of(ranking, weights)) for ranking in rankings if len(ranking.positives)])
     return _ratio(np.nansum(areas, axis=0), (~np.isnan(areas)).sum(axis=0))
 
 
 def _resampled(images: int, several: Sequence[list[Ranking]]) -> list[Figures]:
-    """For each of several networks' rankings, its mAP in each resample; the resamples are the same for all."""
+    """The mAP in each resample for the rankings of several networks; the resamples are the same for all."""
     parts: list[list[Figures]] = [[] for _ in several]
     for weights in resampled_weights(images, resamples(images, len(several[0]))):
         for found, rankings in zip(parts, several, strict=True):

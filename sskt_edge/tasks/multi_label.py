@@ -1,7 +1,7 @@
-"""Any number of classes an image: int8 [N,K], 1 has it, 0 has it not, -1 not known. Learned by binary cross-entropy.
+"""Any number of classes per image, learned by binary cross-entropy and measured by mAP.
 
--1 is for a class that nobody can tell, such as the "difficult" objects of PASCAL VOC: neither the loss nor a figure
-counts it. Measured by mAP.
+Labels are int8 [N,K]: 1 (has the class), 0 (does not have it) or -1 (not known). -1 is for a class that nobody can
+determine, such as the "difficult" objects of PASCAL VOC: it is ignored by the loss and by all figures.
 """
 
 from __future__ import annotations
@@ -20,37 +20,35 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LEAST_WEIGHT, MOST_WEIGHT = 0.1, 10.0
-"""Balanced weights stay within these: a class with three positives in thousands would drown the others."""
+"""Limits of balanced weights: otherwise a class with three positives in thousands would dominate the others."""
 
 
 class MultiLabel:
-    """The task of any number of classes an image. Its methods are those of `Task`."""
+    """The task with any number of classes per image. Its methods are those of `Task`."""
 
     name = "multi_label"
     metric = METRIC
     one_class = False
     same = "same decisions"
-    agreeing = "decisions, one for each image and class, are the trained network's"
+    agreeing = "decisions, one per image and class, are the trained network's"
 
     def check(self, labels: Labels, classes: int) -> None:
-        """Refuse what is not integers [N,K] of 1, 0 and -1.
+        """Refuse labels that are not integers [N,K] of 1, 0 and -1.
 
         Raises:
-            DataError: it is not.
+            DataError: the labels have another form.
         """
         if labels.ndim != 2 or labels.shape[1] != classes or not np.issubdtype(labels.dtype, np.integer):
-            raise DataError(
-                f"Got labels {labels.dtype} {list(labels.shape)}; several classes an image are integers [N,{classes}]."
-            )
+            raise DataError(f"Got labels {labels.dtype} {list(labels.shape)}; expected integers [N,{classes}].")
         if labels.size and (labels.min() < -1 or labels.max() > 1):
             raise DataError(f"Labels go from {labels.min()} to {labels.max()}; expected 1, 0 and -1 (ignored).")
 
     def from_classes(self, has: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """The same. int8 [N,K] → int8 [N,K]."""
+        """The labels unchanged. int8 [N,K] → int8 [N,K]."""
         return has
 
     def known(self, labels: Labels) -> npt.NDArray[np.bool_]:
-        """Which images have a class that is known to be there or not. [N,K] → bool [N]."""
+        """Which images have at least one label that is known. [N,K] → bool [N]."""
         return np.asarray((labels >= 0).any(axis=1))
 
     def unknown(self, images: int, classes: int) -> npt.NDArray[np.int8]:
@@ -58,7 +56,7 @@ class MultiLabel:
         return np.full((images, classes), -1, dtype=np.int8)
 
     def example(self, images: int, classes: int) -> npt.NDArray[np.int8]:
-        """One class an image, in turn."""
+        """One class per image, each class in turn."""
         return np.eye(classes, dtype=np.int8)[np.arange(images) % classes]
 
     def named(self, labels: Labels, classes: Sequence[str]) -> list[str]:
@@ -83,7 +81,7 @@ class MultiLabel:
         return np.append(has, ~has.any(axis=1, keepdims=True), axis=1)
 
     def class_weights(self, labels: Labels, classes: int) -> npt.NDArray[np.float32]:
-        """For each class how much a positive counts: negatives / positives, within LEAST_WEIGHT and MOST_WEIGHT.
+        """The weight of a positive of each class: negatives / positives, within LEAST_WEIGHT and MOST_WEIGHT.
 
         >>> MULTI_LABEL.class_weights(np.array([[1, 1], [0, 1], [0, 1], [0, 0]]), classes=2).tolist()
         [3.0, 0.3333333432674408]
@@ -100,7 +98,7 @@ class MultiLabel:
         image_weights: Tensor | None = None,
         reduction: Literal["mean", "sum"] = "mean",
     ) -> Tensor:
-        """Binary cross-entropy: of each image the mean over its known classes, of these the (weighted) mean or sum.
+        """Binary cross-entropy: the mean over the known classes of each image, then their (weighted) mean or sum.
 
         [N,K], [N,K] → scalar. `class_weights` multiply the loss of the positives.
         """
@@ -119,17 +117,17 @@ class MultiLabel:
         return total / counted.sum().clamp(min=torch.finfo(counted.dtype).tiny) if reduction == "mean" else total
 
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """How many images have every known class decided right. [N,K], [N,K] → scalar."""
+        """The number of images with all known classes decided correctly. [N,K], [N,K] → scalar."""
         right = ((logits > 0) == (labels == 1)) | (labels < 0)
         return (right.all(dim=1) & (labels >= 0).any(dim=1)).sum()
 
     def decisions(self, logits: Logits) -> npt.NDArray[np.int8]:
-        """1 where the logit is above 0, else 0; -1 for all of an image with a logit that is not finite. [N,K]."""
+        """1 if the logit is above 0, else 0; -1 for all classes of an image with a logit that is not finite. [N,K]."""
         finite = np.isfinite(logits).all(axis=1, keepdims=True)
         return np.where(finite, logits > 0, -1).astype(np.int8)
 
     def agreement(self, reference: Logits, other: Logits) -> Agreement:
-        """How many decisions, one an image and class, are the same; an image flips if one of its decisions does."""
+        """Count equal decisions, one per image and class; an image flips if one of its decisions does."""
         ours, theirs = self.decisions(reference), self.decisions(other)
         same = (ours == theirs) & (ours >= 0)
         flips = tuple(np.flatnonzero(~same.all(axis=1)).tolist())
@@ -141,7 +139,7 @@ class MultiLabel:
         return shares
 
     def value(self, logits: Logits, labels: Labels) -> float:
-        """MAP by the area under the raised curve, as PASCAL VOC from 2010 on. [N,K], [N,K] → 0…1.
+        """The mAP by the area under the raised curve, as in PASCAL VOC from 2010 on. [N,K], [N,K] → 0…1.
 
         Raises:
             DataError: shapes that do not fit, or no image has a class.
@@ -149,20 +147,20 @@ class MultiLabel:
         return mean_ap(logits, labels)
 
     def sampling_error(self, value: float, images: int) -> None:
-        """MAP alone does not tell it; `scores` gives the interval of a bootstrap."""
+        """None: it cannot be derived from mAP alone; `scores` has the interval of a bootstrap."""
         del value, images
 
     def scores(self, logits: Logits, labels: Labels, classes: int) -> RankingScores:
-        """MAP with its interval and by other definitions, and AP, precision and recall of each class.
+        """The mAP with its interval and by other definitions, and AP, precision and recall of each class.
 
         Raises:
-            DataError: shapes that do not fit, labels that are none, or no image has a class.
+            DataError: shapes that do not fit, values that are not labels, or no image has a class.
         """
         self.check(labels, classes)
         return ranking_scores(logits, labels)
 
     def drop(self, before: Logits, after: Logits, labels: Labels) -> Drop:
-        """The mAP of `before` less that of `after`, with the interval of a paired bootstrap over images.
+        """The mAP of `before` minus that of `after`, with the interval of a paired bootstrap over images.
 
         Raises:
             DataError: shapes that do not fit.
@@ -170,7 +168,7 @@ class MultiLabel:
         return mean_ap_drop(before, after, labels)
 
     def predicted(self, logits: Logits, classes: Sequence[str]) -> tuple[Predicted, ...]:
-        """The classes by falling sigmoid; those above 1/2 are decided. [K].
+        """The classes by descending sigmoid; the network decides on those above 1/2. [K].
 
         >>> [one.name for one in MULTI_LABEL.predicted(np.array([1.0, -1.0, 2.0]), "abc") if one.is_decided]
         ['c', 'a']

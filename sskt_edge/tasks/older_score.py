@@ -1,4 +1,4 @@
-"""What versions before the task `multi_label` kept of an accuracy → what is kept today."""
+"""Convert the accuracy stored by versions before the task `multi_label` to the present form."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from sskt_edge.tasks.accuracy import METRIC
 from sskt_edge.tasks.wilson import wilson_interval
 
 TASK = "single_label"
-"""The one task that they knew."""
+"""The only task of those versions."""
 
 
 def score_from_older(older: Any) -> Any:
-    """{"images", "top1", "top5"} → the JSON of a `Score`; what is wrong in it stays wrong.
+    """{"images", "top1", "top5"} → the JSON of a `Score`; invalid values stay invalid.
 
     >>> score_from_older({"images": 4, "top1": 1.0, "top5": None})["value"]
     1.0
@@ -26,7 +26,7 @@ def score_from_older(older: Any) -> Any:
 
 
 def interval_from_older(top1: Any, images: Any) -> list[float]:
-    """Wilson's interval of an accuracy; one that is no interval where the numbers are none."""
+    """Wilson's interval for an accuracy; an invalid interval if the values are not numbers."""
     if isinstance(top1, (int, float)) and 0 <= top1 <= 1 and isinstance(images, int) and 0 < images < 1 << 62:
         return list(wilson_interval(float(top1), images))
     return []

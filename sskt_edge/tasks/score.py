@@ -1,4 +1,4 @@
-"""One result as files keep it: the task's metric of some images, with its interval."""
+"""A result as stored in files: the task's metric on some images, with its interval."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _Name = Annotated[str, Field(pattern=r"^[A-Za-z][ -~]{0,31}$")]
 
 
 class Score(BaseModel):
-    """What a network reaches, as shares of one.
+    """The score of a network, in fractions of one.
 
     Attributes:
-        metric: what the value is called: "accuracy" or "mAP".
-        images: how many were scored.
-        value: the metric.
-        interval: where the true value lies, with 95 %, if the images are a fair draw.
-        further: other figures by their names.
+        metric: the name of the metric: "accuracy" or "mAP".
+        images: the number of images that were scored.
+        value: the value of the metric.
+        interval: the 95 % interval for the true value, if the images are a random sample.
+        further: other figures by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -34,11 +34,11 @@ class Score(BaseModel):
     @model_validator(mode="after")
     def _in_order(self) -> Score:
         if self.interval[0] > self.interval[1]:
-            raise ValueError(f"the interval's ends are not in order: {list(self.interval)}")
+            raise ValueError(f"the ends of the interval are not in order: {list(self.interval)}")
         return self
 
     def __str__(self) -> str:
-        """As a person reads it.
+        """The score in words.
 
         >>> print(Score(metric="accuracy", images=100, value=0.5, interval=(0.404, 0.596), further={"top5": 0.75}))
         50.00% (95 % interval 40.4% to 59.6%) of 100 images, top5 75.00%
@@ -49,7 +49,7 @@ class Score(BaseModel):
 
 
 def score_from(scores: Scores) -> Score:
-    """What is kept of a task's scores."""
+    """The part of a task's scores that is stored."""
     return Score(
         metric=scores.metric,
         images=scores.images,

@@ -1,4 +1,4 @@
-"""A table of scores as plain text cells: what a task has to show for each class, whatever prints it."""
+"""A table of scores as plain text cells: a task's figures for each class, independent of the output."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Head(NamedTuple):
-    """A column's head.
+    """The header of a column.
 
     Attributes:
         name: the text; "" for none.
-        is_number: the cells stand to the right.
-        folds: the cells may be broken into lines.
-        is_main: the column is what the table is read for.
+        is_number: whether the cells are right-aligned.
+        folds: whether the cells may be broken into lines.
+        is_main: whether this is the main column of the table.
     """
 
     name: str = ""
@@ -22,7 +22,7 @@ class Head(NamedTuple):
 
 
 class ScoreTable(NamedTuple):
-    """A title, heads, and rows of as many cells."""
+    """A title, column headers, and rows with one cell per column."""
 
     title: str
     heads: tuple[Head, ...]
@@ -30,7 +30,7 @@ class ScoreTable(NamedTuple):
 
 
 Alternatives = tuple[tuple[ScoreTable, ...], ...]
-"""Tables that say the same, the widest first. Whatever prints them takes the first alternative that fits."""
+"""Tables with the same content, the widest first. The first alternative that fits is printed."""
 
 
 def as_share(share: float) -> str:

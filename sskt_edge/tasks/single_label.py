@@ -1,4 +1,7 @@
-"""One class an image: int64 [N], -1 for an image without a label. Learned by cross-entropy, measured by accuracy."""
+"""One class per image, learned by cross-entropy and measured by accuracy.
+
+Labels are int64 [N], with -1 for an image without a label.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SingleLabel:
-    """The task of one class an image. Its methods are those of `Task`."""
+    """The task with one class per image. Its methods are those of `Task`."""
 
     name = "single_label"
     metric = METRIC
@@ -28,18 +31,18 @@ class SingleLabel:
     agreeing = "images have the trained network's class"
 
     def check(self, labels: Labels, classes: int) -> None:
-        """Refuse what is not int [N] of -1 to classes - 1.
+        """Refuse labels that are not integers [N] from -1 to classes - 1.
 
         Raises:
-            DataError: it is not.
+            DataError: the labels have another form.
         """
         if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-            raise DataError(f"Got labels {labels.dtype} {list(labels.shape)}; one class an image is integers [N].")
+            raise DataError(f"Got labels {labels.dtype} {list(labels.shape)}; expected integers [N].")
         if len(labels) and (labels.min() < -1 or labels.max() >= classes):
             raise DataError(f"Labels go from {labels.min()} to {labels.max()}; expected -1 (none) to {classes - 1}.")
 
     def from_classes(self, has: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
-        """The class that each image has; -1 if it is not exactly one. int8 [N,K] → int64 [N].
+        """The class of each image; -1 if it does not have exactly one. int8 [N,K] → int64 [N].
 
         >>> SINGLE_LABEL.from_classes(np.array([[0, 1], [1, 1]], dtype=np.int8)).tolist()
         [1, -1]
@@ -80,7 +83,7 @@ class SingleLabel:
         return labels.astype(np.int64)
 
     def class_weights(self, labels: Labels, classes: int) -> npt.NDArray[np.float32]:
-        """N / (K · n_k) for a class with n_k of n images, as scikit-learn's "balanced"; 1 for a class without images.
+        """N / (K · n_k) for a class with n_k of N images, as scikit-learn's "balanced"; 1 for a class without images.
 
         >>> SINGLE_LABEL.class_weights(np.array([0, 0, 0, 1]), classes=2).tolist()
         [0.6666666865348816, 2.0]
@@ -114,15 +117,15 @@ class SingleLabel:
         return total / counted.sum()
 
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """How many images have their class first. [N,K], [N] → scalar."""
+        """The number of images whose true class comes first. [N,K], [N] → scalar."""
         return (logits.argmax(dim=1) == labels).sum()
 
     def decisions(self, logits: Logits) -> npt.NDArray[np.int64]:
-        """The first class, of equal logits the lower one; -1 where a logit is not finite. [N,K] → int64 [N]."""
+        """The first class, or the lowest one of equal logits; -1 if a logit is not finite. [N,K] → int64 [N]."""
         return predictions(logits)
 
     def agreement(self, reference: Logits, other: Logits) -> Agreement:
-        """How many images have the same first class."""
+        """Count the images with the same first class."""
         ours, theirs = self.decisions(reference), self.decisions(other)
         same = (ours == theirs) & (ours >= 0)
         flips = tuple(np.flatnonzero(~same).tolist())
@@ -141,11 +144,11 @@ class SingleLabel:
         return top_k(logits, labels, 1)
 
     def sampling_error(self, value: float, images: int) -> float:
-        """Of a share: √(p·(1 - p) / N)."""
+        """The standard error of a share: √(p·(1 - p) / N)."""
         return math.sqrt(value * (1 - value) / images)
 
     def scores(self, logits: Logits, labels: Labels, classes: int) -> AnswerScores:
-        """Accuracy with Wilson's interval, the share of images with their class among the first five, and confusions.
+        """Accuracy with Wilson's interval, top-5 accuracy, and the confusions.
 
         Raises:
             DataError: shapes that do not fit, labels out of range, or no images.
@@ -153,7 +156,7 @@ class SingleLabel:
         return answer_scores(logits, labels, classes)
 
     def drop(self, before: Logits, after: Logits, labels: Labels) -> Drop:
-        """The accuracy of `before` less that of `after`, with an adjusted Wald interval for paired images.
+        """The accuracy of `before` minus that of `after`, with an adjusted Wald interval for paired images.
 
         Raises:
             DataError: shapes that do not fit, labels out of range, or no images.
@@ -161,7 +164,7 @@ class SingleLabel:
         return accuracy_drop(before, after, labels)
 
     def predicted(self, logits: Logits, classes: Sequence[str]) -> tuple[Predicted, ...]:
-        """The classes by falling softmax; the first is decided. [K].
+        """The classes by descending softmax; the network decides on the first. [K].
 
         >>> SINGLE_LABEL.predicted(np.array([2.0, 2.0]), ["cat", "dog"])[0]
         Predicted(name='cat', probability=0.5, is_decided=True)

@@ -1,4 +1,4 @@
-"""Softmax by its logarithm, in float64: what logits say as probabilities."""
+"""Softmax via its logarithm, in float64: logits as probabilities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """Logarithms of the probabilities, not-a-number where a logit is not finite. [N,C] → float64 [N,C]."""
+    """Logarithms of the probabilities, NaN if a logit is not finite. [N,C] → float64 [N,C]."""
     with np.errstate(invalid="ignore"):
         shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

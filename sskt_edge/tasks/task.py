@@ -1,7 +1,7 @@
-"""What the labels of a data set mean: the seam between the tasks and everything that trains, exports and evaluates.
+"""The meaning of labels: the interface between the tasks and everything that trains, exports and evaluates.
 
-A task knows how its labels look, which loss learns them, what a network decides by its logits, and how right that is.
-Nothing else in the package asks whether an image has one class or several.
+A task defines the form of its labels, the loss that learns them, what a network decides by its logits, and how that is
+scored. Nothing else in the package depends on whether an image has one class or several.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def task_named(name: str) -> Task:
 
 
 class Agreement(NamedTuple):
-    """How often a network decides as another one does.
+    """How often two networks make the same decision.
 
     Attributes:
-        images: how many were compared.
-        decisions: how many were compared: one an image, or one an image and class.
-        equal: how many of the decisions are the same; none of an image with a logit that is not finite.
-        flips: the images, by place, with a decision that differs.
+        images: the number of images that were compared.
+        decisions: the number of decisions that were compared: one per image, or one per image and class.
+        equal: the number of equal decisions; those of an image with a logit that is not finite do not count as equal.
+        flips: the indices of the images with a different decision.
     """
 
     images: int
@@ -50,26 +50,27 @@ class Agreement(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Of the decisions, those that are the same."""
+        """The share of equal decisions."""
         return self.equal / self.decisions
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the true share lies, with 95 %, if the images are a fair draw: Wilson's score interval.
+        """The 95 % interval for the true share, if the images are a random sample: Wilson's score interval.
 
-        It counts images, not decisions: those of one image are not independent. An image's own share lies between 0 and
-        1, so it varies at most as much as a yes or no does, and the interval is at most too wide.
+        It is based on the number of images, not of decisions, because those of one image are not independent. An
+        image's own share is between 0 and 1, so it varies at most as much as a binary outcome, and the interval may be
+        too wide but not too narrow.
         """
         return wilson_interval(self.share, self.images)
 
 
 class Drop(NamedTuple):
-    """What a file costs of the metric, by the same images that the trained network answered.
+    """How much of the metric a file loses, on the same images as the trained network.
 
     Attributes:
-        images: how many.
-        value: the trained network's metric less the file's, as a share of one.
-        interval: where the mean drop of other draws of as many images lies, with 95 %, if these are a fair draw.
+        images: the number of images.
+        value: the trained network's metric minus the file's, as a fraction of one.
+        interval: the 95 % interval for the mean drop of other draws of as many images, if these are a random sample.
     """
 
     images: int
@@ -78,7 +79,7 @@ class Drop(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """A class, how likely it is, and whether the network decides that it is on the image."""
+    """A class, its probability, and whether the network decides that the image has it."""
 
     name: str
     probability: float
@@ -86,13 +87,13 @@ class Predicted(NamedTuple):
 
 
 class Scores(Protocol):
-    """How right the answers are.
+    """The scores of a network's answers.
 
     Attributes:
-        metric: what the value is called.
-        images: how many.
+        metric: the name of the metric.
+        images: the number of images.
         not_finite: how many of them have a logit that is not finite.
-        per_class: float64 [K], each class's own figure; NaN for a class without images.
+        per_class: float64 [K], the figure of each class; NaN for a class without images.
     """
 
     @property
@@ -110,31 +111,32 @@ class Scores(Protocol):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the true value lies, with 95 %, if the images are a fair draw."""
+        """The 95 % interval for the true value, if the images are a random sample."""
 
     @property
     def further(self) -> Mapping[str, float]:
-        """Other figures by their names, 0…1."""
+        """Other figures by name, 0…1."""
 
     def tables(self, classes: Sequence[str]) -> Alternatives:
-        """What there is to show for each class."""
+        """The tables to show for each class."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON; NaN becomes None."""
 
 
 class Task(Protocol):
-    """One meaning of labels. It has no state.
+    """A meaning of labels. It has no state.
 
-    Everywhere, N is the number of images and K that of classes; logits are [N,K], and labels have the task's own shape.
+    Throughout, N is the number of images and K the number of classes; logits are [N,K], and labels have the task's own
+    shape.
 
     Attributes:
-        name: as the recipe spells it.
-        metric: what the scores' value is called: it chooses checkpoints, has a budget, and is compared.
+        name: its name in a recipe.
+        metric: the name of the metric, which chooses checkpoints, has a budget, and is compared.
         one_class: whether an image has exactly one class.
-        same: a column's head: the share of decisions that are those of the trained network.
-        agreeing: the end of a sentence that begins with "98 of 100": which of the images or decisions are those of the
-            trained network.
+        same: the column header for the share of decisions that equal the trained network's.
+        agreeing: the end of a sentence that begins with "98 of 100", on images or decisions that agree with the trained
+            network.
     """
 
     @property
@@ -152,32 +154,32 @@ class Task(Protocol):
         """Refuse an array that is not this task's labels of `classes` classes.
 
         Raises:
-            DataError: another shape, or a value that is not a label.
+            DataError: the array has another shape, or a value that is not a label.
         """
 
     def from_classes(self, has: npt.NDArray[np.int8]) -> Labels:
-        """The labels from int8 [N,K], for each image and class 1 (has it), 0 (has it not) or -1 (not known)."""
+        """The labels from int8 [N,K], for each image and class: 1 (has it), 0 (does not have it) or -1 (not known)."""
 
     def known(self, labels: Labels) -> npt.NDArray[np.bool_]:
         """Which images have a label at all. Labels → bool [N]."""
 
     def unknown(self, images: int, classes: int) -> Labels:
-        """The labels of images that have none."""
+        """The labels for unlabelled images."""
 
     def example(self, images: int, classes: int) -> Labels:
-        """Some labels in which every class occurs if there are enough images: for a step that is only measured."""
+        """Example labels in which every class occurs if there are enough images, for a step that is only timed."""
 
     def named(self, labels: Labels, classes: Sequence[str]) -> list[str]:
-        """What each image shows, in words: "cat", "cat, dog"; "" for an image without a label."""
+        """The classes of each image in words, such as "cat" or "cat, dog"; "" for an image without a label."""
 
     def class_counts(self, labels: Labels, classes: int) -> npt.NDArray[np.int64]:
         """How many images have each class. Labels → int64 [K]."""
 
     def strata(self, labels: Labels) -> npt.NDArray[Any]:
-        """What a split and a budget keep even: int64 [N], one stratum an image, or bool [N,S], several an image."""
+        """The strata that a split and a budget keep even: int64 [N], one per image, or bool [N,S], several each."""
 
     def class_weights(self, labels: Labels, classes: int) -> npt.NDArray[np.float32]:
-        """The weights that even out how often classes occur. Labels → float32 [K]."""
+        """The weights that balance the frequencies of the classes. Labels → float32 [K]."""
 
     def loss(
         self,
@@ -187,27 +189,27 @@ class Task(Protocol):
         image_weights: Tensor | None = None,
         reduction: Literal["mean", "sum"] = "mean",
     ) -> Tensor:
-        """What the training makes small. Labels without a value take no part.
+        """The loss that training minimizes. Unknown labels are ignored.
 
         Args:
             logits: [N,K], float32.
-            labels: of the images, as the task has them.
-            class_weights: [K], of the kind that `class_weights` gives.
-            image_weights: [N], how much each image counts.
+            labels: the labels of the images, in the task's form.
+            class_weights: [K], of the kind that `class_weights` returns.
+            image_weights: [N], the weight of each image.
             reduction: the (weighted) mean over the images, or the sum.
         """
 
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """How many images are answered right in full, as an integer scalar: the training's own figure."""
+        """The number of images that are answered completely right, as an integer scalar, shown during training."""
 
     def decisions(self, logits: Logits) -> npt.NDArray[np.integer[Any]]:
-        """What a network decides; -1 for every decision on an image with a logit that is not finite."""
+        """The decisions of a network; -1 for every decision on an image with a logit that is not finite."""
 
     def agreement(self, reference: Logits, other: Logits) -> Agreement:
-        """How often `other` decides as `reference` does. [N,K], [N,K] → Agreement."""
+        """How often `other` makes the same decision as `reference`. [N,K], [N,K] → Agreement."""
 
     def probabilities(self, logits: Logits) -> npt.NDArray[np.float64]:
-        """How likely each class is. [N,K] → float64 [N,K]."""
+        """The probability of each class. [N,K] → float64 [N,K]."""
 
     def value(self, logits: Logits, labels: Labels) -> float:
         """The metric alone, without its interval.
@@ -217,20 +219,20 @@ class Task(Protocol):
         """
 
     def sampling_error(self, value: float, images: int) -> float | None:
-        """One standard error of a metric that was `value` on `images` images; None if these two do not tell it."""
+        """The standard error of a metric with `value` on `images` images; None if these two do not determine it."""
 
     def scores(self, logits: Logits, labels: Labels, classes: int) -> Scores:
-        """The metric and what else is worth knowing.
+        """The metric and further figures.
 
         Raises:
             DataError: shapes that do not fit, values that are not labels, no images, or none that defines the metric.
         """
 
     def drop(self, before: Logits, after: Logits, labels: Labels) -> Drop:
-        """What `after` costs of the metric against `before`.
+        """How much the metric drops from `before` to `after`.
 
         Raises:
-            DataError: shapes that do not fit, labels that are none, or no images.
+            DataError: shapes that do not fit, values that are not labels, or no images.
         """
 
     def predicted(self, logits: Logits, classes: Sequence[str]) -> tuple[Predicted, ...]:

@@ -1,4 +1,4 @@
-"""Where a share's true value lies: Wilson's score interval."""
+"""Wilson's score interval for the true value of a share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Z = 1.959964
 
 
 def wilson_interval(share: float, images: int) -> tuple[float, float]:
-    """Where the true share lies, with 95 %, if the images are a fair draw.
+    """The 95 % interval for the true share, if the images are a random sample.
 
     E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927).
 

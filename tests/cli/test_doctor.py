@@ -82,8 +82,8 @@ def test_a_driver_that_is_too_old_is_told_with_what_to_install(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     machine = json.loads(verb("doctor", "--json")[1])
     assert machine["device"] == "x86-64 server with an NVIDIA GPU, CUDA 12"
-    assert any("the driver runs CUDA 12: install NVIDIA's driver 580.65" in said for said in machine["warnings"])
-    assert machine["verbs"]["eval, bench, predict by TensorRT"].startswith("not here: CUDA does not answer")
+    assert any("the driver supports CUDA 12: install NVIDIA's driver 580.65" in said for said in machine["warnings"])
+    assert machine["verbs"]["eval, bench, predict by TensorRT"].startswith("not here: CUDA does not respond")
 
 
 @pytest.mark.parametrize("columns", [80, 200])

@@ -93,7 +93,7 @@ def test_a_table_is_asked_for_where_a_folder_does_not_do(verb: Verb, tmp_path: P
     assert code == 2 and errors.count("error: ") == 1 and "labels.csv" in errors
 
 
-@pytest.mark.parametrize(("data", "words"), [((), "Name it: --data FILE"), (("--data", "."), "not a table")])
+@pytest.mark.parametrize(("data", "words"), [((), "Name the table: --data FILE"), (("--data", "."), "not a table")])
 def test_columns_without_a_table_are_refused(data: tuple[str, ...], words: str, verb: Verb, tmp_path: Path) -> None:
     write_several(tmp_path / "several")
     code, _, errors = verb("eval", "several", *data, "--set", "data.table.paths=file")

@@ -38,7 +38,7 @@ def place(tiny_teacher: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory
     lines = done.stdout.splitlines()
     assert lines[1].startswith("filled in ")
     assert re.match(
-        r"  teacher +(\d+) of \1 views asked, by torch-fp32; labels/run-resnet20-\w{12}$", lines[2].rstrip()
+        r"  teacher +(\d+) of \1 views queried with torch-fp32; labels/run-resnet20-\w{12}$", lines[2].rstrip()
     )
     assert lines[3] == "next: sskt-edge train small.toml"
     assert "teacher: " in done.stderr  # what it will cost
@@ -75,8 +75,8 @@ def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path, her
     assert sorted(place.rglob("*")) == before
     lines = said.splitlines()
     assert re.search(r"torch-fp32 +cpu +\d+ +0\.0000 +100\.0% +chosen", said)
-    assert re.search(r"teacher +torch-fp32: .*\d+ of \d+ views to ask", said)
-    assert re.search(r"an epoch +.* on stored labels, .* when asked again \(16 images\)", said)
+    assert re.search(r"teacher +torch-fp32: .*\d+ of \d+ views to query", said)
+    assert re.search(r"one epoch +.* with stored labels, .* without \(16 images\)", said)
     assert re.search(r"break-even +after \d epoch", said)
     assert lines[-1].endswith(f"sskt-edge train small.toml {' '.join(told)}")
 
@@ -87,7 +87,7 @@ def test_a_store_is_listed(place: Path, here: Verb) -> None:
     name, labels, asked, kept, by = (line.strip() for line in said.strip().splitlines()[:5])
     assert name == collection(place)  # whole, on whatever terminal: it is there to be copied
     assert re.fullmatch(r"labels +\d+, \d kB, used today", labels)
-    assert re.fullmatch(r"asked by +torch-fp32 on cpu, native 16 px", asked)
+    assert re.fullmatch(r"computed by +torch-fp32 on cpu, native 16 px", asked)
     assert re.fullmatch(r"kept +all 10 logits", kept)
     assert re.fullmatch(r"for +labelled \(teacher\)", by)
     (told,) = json.loads(here("labels", "list", "--json")[1])
@@ -97,7 +97,7 @@ def test_a_store_is_listed(place: Path, here: Verb) -> None:
 
 def test_a_whole_store_verifies(here: Verb) -> None:
     code, said, errors = here("labels", "verify")
-    assert (code, "1: all whole" in said) == (0, True), errors
+    assert (code, "1: all intact" in said) == (0, True), errors
 
 
 def test_a_damaged_shard_is_named_with_1_and_the_next_fill_mends_it(place: Path, here: Verb) -> None:
@@ -143,10 +143,10 @@ def test_collections_are_pruned_by_name_or_by_age(place: Path, here: Verb) -> No
     ("words", "said"),
     [
         (("fill", "nothing.toml"), "nothing.toml"),
-        (("list", "--store", "nowhere"), "No label store 'nowhere'."),
-        (("verify", "--store", "nowhere"), "No label store 'nowhere'."),
-        (("prune", "x", "--store", "nowhere"), "No label store 'nowhere'."),
-        (("prune",), "Which collections?"),
+        (("list", "--store", "nowhere"), "no label store 'nowhere'."),
+        (("verify", "--store", "nowhere"), "no label store 'nowhere'."),
+        (("prune", "x", "--store", "nowhere"), "no label store 'nowhere'."),
+        (("prune",), "No collections were chosen"),
         (("prune", "run-resnet"), "'labels' has no collection 'run-resnet'."),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
@@ -182,7 +182,7 @@ def test_labels_that_lost_their_manifest_do_not_verify(place: Path, here: Verb) 
     manifest.unlink()
     code, said, _ = here("labels", "verify", "--store", "lost")
     assert code == 1
-    assert f"lost/{collection(place)}: put a copy of manifest.json back" in said
+    assert f"lost/{collection(place)}: restore manifest.json" in said
     _, said, _ = here("labels", "verify", "--store", "lost", "--json")
     assert json.loads(said)["without_manifest"] == [f"lost/{collection(place)}"]
 

@@ -37,7 +37,7 @@ def test_older_labels_are_asked_again_only_for_what_the_machine_changes(verb: Ve
     shutil.unpack_archive(HERE / "labels.zip", tmp_path / "labels")
     (older,) = LabelStore(tmp_path / "labels").collections()
     code, said, errors = verb("labels", "verify")
-    assert (code, "1: all whole" in said) == (0, True), errors
+    assert (code, "1: all intact" in said) == (0, True), errors
 
     recipe = tmp_path / "pupil.toml"
     recipe.write_text((HERE / "pupil.toml").read_text())

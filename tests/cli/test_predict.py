@@ -45,7 +45,7 @@ def test_what_of_a_folder_is_not_taken_is_said(photos: Path) -> None:
     (photos / "1.cr2").write_bytes(b"")
     done = sskt_edge("predict", "bundle", "photos", cwd=photos.parent)
     assert done.returncode == 0 and "photos/red/0.png" in done.stdout
-    assert "'photos': not taken: 1 .cr2" in done.stderr
+    assert "'photos': ignored: 1 .cr2" in done.stderr
 
 
 def test_where_none_can_be_read_the_input_is_wrong(verb: Verb, photos: Path) -> None:

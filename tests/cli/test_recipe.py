@@ -122,9 +122,9 @@ def test_without_the_library_of_near_copies_check_says_how_to_get_it(
 def test_check_of_the_data_says_how_the_folders_were_read(own: Path) -> None:
     (own.parent / "train" / "cat" / "1.cr2").write_bytes(b"")
     done = CliRunner().invoke(app, ["check", str(own), "--data", "--near", "0"])
-    assert "not taken: 1 .cr2" in done.stdout and "not looked for" in done.stdout
+    assert "ignored: 1 .cr2" in done.stdout and "not searched for" in done.stdout
     told = json.loads(CliRunner().invoke(app, ["check", str(own), "--data", "--near", "0", "--json"]).stdout)
-    assert "not taken: 1 .cr2" in told["data"]["notes"][0]
+    assert "ignored: 1 .cr2" in told["data"]["notes"][0]
 
 
 def test_a_new_recipe_tells_copies(own: Path) -> None:

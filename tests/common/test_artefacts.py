@@ -46,7 +46,7 @@ def test_every_kind_is_known_by_its_files(place: Path) -> None:
     ("read", "error", "name", "command"),
     [
         (open_bundle, BundleError, "run", r"is a run\. .*sskt-edge export \S*run$"),
-        (open_bundle, BundleError, "stopped", r"not finished\. .*sskt-edge train \S*stopped --resume"),
+        (open_bundle, BundleError, "stopped", r"unfinished run\. .*sskt-edge train \S*stopped --resume"),
         (open_bundle, BundleError, "labels", r"store of labels\. .*labels list --store \S*labels$"),
         (open_bundle, BundleError, "labels/one", r"collection of labels\. .*labels list --store \S*labels$"),
         (read_run, RunError, "bundle", r"is a bundle\. .*sskt-edge eval \S*bundle$"),

@@ -80,7 +80,7 @@ def test_a_hard_link_in_the_place_of_the_lock_is_refused_and_not_emptied(tmp_pat
     (tmp_path / "precious").write_text("all")
     (tmp_path / "lock").hardlink_to(tmp_path / "precious")
     with (
-        pytest.raises(StorageError, match=r"lock' is not a lock: it is a hard link.*Remove it"),
+        pytest.raises(StorageError, match=r"lock' is not a lock file.*Remove it"),
         locked(tmp_path / "lock", "works", QUIET),
     ):
         pass

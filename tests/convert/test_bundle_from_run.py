@@ -308,4 +308,4 @@ class TestWithoutItsImages:
             server.shutdown()
         assert calls == []
         assert not (tmp_path / "absent").exists()
-        assert any("only a training downloads" in line for line in progress.said)
+        assert any("only a training run downloads" in line for line in progress.said)

@@ -125,7 +125,7 @@ def test_a_class_without_images_is_named(single: Path) -> None:
 def test_a_class_of_one_image_cannot_be_split(tmp_path: Path) -> None:
     root = write_classes(tmp_path / "few", {"cat": 5, "dog": 1})
 
-    with pytest.raises(DataError, match=r"Class 'dog' of .* has one image; it needs one to train and one to test"):
+    with pytest.raises(DataError, match=r"Class 'dog' of .* has only one image"):
         FolderReader(folder_data(root))
 
 
@@ -224,7 +224,7 @@ def test_a_class_called_train_is_learnt_by_others_and_inside_parts(tmp_path: Pat
 
 def test_a_layout_that_cannot_be_told_is_refused_with_one_that_works(tmp_path: Path) -> None:
     write_classes(tmp_path, {"car": 2, "train": 2})
-    with pytest.raises(DataError, match=r"If 'train' is a class, use train/train and test/train"):
+    with pytest.raises(DataError, match=r"If 'train' is a class, .* train/train and test/train"):
         FolderReader(folder_data(tmp_path))
     for part in ("train", "test"):
         write_classes(tmp_path / "mended" / part, {"car": 2, "train": 2})

@@ -106,7 +106,9 @@ def test_a_missing_data_set_says_the_layout_and_leaves_nothing_behind(
     nowhere(monkeypatch)
     folder = PUBLISHED[name][3]
 
-    with pytest.raises(DataError, match=rf"its files are not in '.*absent'.*could not be fetched.*'absent/{folder}/"):
+    with pytest.raises(
+        DataError, match=rf"its files are not in '.*absent'.*could not be downloaded.*'absent/{folder}/"
+    ):
         open_data(data_of(name, tmp_path / "absent"))
 
     assert list(tmp_path.iterdir()) == []

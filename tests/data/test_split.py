@@ -196,6 +196,6 @@ def test_classes_below_the_budget_are_counted_and_the_smallest_named() -> None:
 
     said = below_budget(LABELS[few], ("a", "b", "c"), 12)
 
-    assert "data.per_class = 12" in said and "2 of 3 classes" in said and "3, 'c'" in said
+    assert "data.per_class = 12" in said and "2 of 3 classes" in said and "'c' with 3" in said
     assert below_budget(LABELS[few], ("a", "b", "c"), 3) == ""
     assert below_budget(LABELS, ("a", "b", "c"), 0) == ""

@@ -77,7 +77,7 @@ def test_a_jetson_that_sees_its_tensorrt_lacks_the_bindings_alone() -> None:
 def test_no_command_is_given_where_all_is_installed_and_cuda_is_silent(verb: str) -> None:
     installed = {**CPU, **BINDINGS_13}
     silent = machine_of(conditions_of("x86_64", H100), installed, tensorrt={"tensorrt": "11.4.0.106"})
-    assert verbs(silent)[verb] == "not here: CUDA does not answer, see the warnings"
+    assert verbs(silent)[verb] == "not here: CUDA does not respond, see the warnings"
     assert install_command(silent) == ""
 
 
@@ -111,7 +111,7 @@ def test_sources_by_tensorrt_need_what_runs_an_engine_and_what_trains(
     no_training = machine_of(conditions, runs, tensorrt=tensorrt, cuda=cuda)
     assert verbs(no_training)[SOURCES] == "pip install 'sskt-edge[train]'"
     silent = machine_of(conditions, {**TRAIN, **runs}, tensorrt=tensorrt)
-    assert verbs(silent)[SOURCES] == "not here: CUDA does not answer, see the warnings"
+    assert verbs(silent)[SOURCES] == "not here: CUDA does not respond, see the warnings"
 
 
 @pytest.mark.parametrize(

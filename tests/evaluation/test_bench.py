@@ -140,7 +140,7 @@ def test_a_real_session_is_measured() -> None:
 def test_a_broken_network_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiny, "BIAS", np.array([0, np.nan, 0], dtype=np.float32))
 
-    with pytest.raises(WorkError, match=r"tiny answers logits that are not finite.*sskt-edge eval"):
+    with pytest.raises(WorkError, match=r"tiny .*logits that are not finite.*sskt-edge eval"):
         bench([Subject("tiny", real())], numbered(6), [1], ONCE)
 
 
@@ -168,7 +168,7 @@ def test_quick_latency_is_the_median_of_one_image_by_name() -> None:
     ("names", "count", "batch", "said"),
     [
         ([], 6, 1, "got nothing"),
-        (["a", "a"], 6, 1, "got a, a; expected one or more, each its own name"),
+        (["a", "a"], 6, 1, "got a, a; expected one or more, with different names"),
         (["a"], 0, 1, "got none"),
         (["a"], 6, 0, "a: got a batch of 0, expected 1 to 5"),
         (["a"], 6, 6, "a: got a batch of 6, expected 1 to 5"),

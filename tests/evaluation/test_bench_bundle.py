@@ -111,7 +111,7 @@ def test_threads_that_are_told_are_kept_on_as_many_cores(
     assert seen and all(cores == (set(found.kept_on) or before) for cores in seen)
     assert os.sched_getaffinity(0) == before
     assert found.before.processor.cores == found.after.processor.cores == len(before)
-    said = f"all kept on core {found.kept_on[0]}." if threads else "is left to the libraries."
+    said = f"pinned to core {found.kept_on[0]}." if threads else "the libraries choose the cores."
     assert found.method[1].endswith(said)
     assert as_json(found)["kept_on_cores"] == (list(found.kept_on) or None)
 
@@ -261,4 +261,4 @@ def test_the_method_says_what_was_measured(bundle: Bundle) -> None:
     both = bench_bundle(bundle, effort=ONCE)
 
     assert "taking turns" not in alone.method[0] and "taking turns" in both.method[0]
-    assert f"JPEGs of {SIDE} × {SIDE} that Pillow made of the golden images" in " ".join(alone.method)
+    assert f"JPEGs of {SIDE} × {SIDE} made from the golden images" in " ".join(alone.method)

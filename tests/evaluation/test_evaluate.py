@@ -101,7 +101,7 @@ def test_the_folders_classes_take_the_bundles_numbers(bundle_path: Path, images_
     report = on_folder(bundle_path, images_path)
     assert report.classes == ("red", "blue", "green")
     assert as_json(only(report).scores)["confusion"] == [[3, 0, 0], [0, 4, 0], [1, 0, 4]]
-    assert report.notes == ["1 images have other labels here than at export"]
+    assert report.notes == ["1 images have other labels now than at export"]
 
 
 def test_a_test_folder_inside_is_the_one_meant(bundle_path: Path, images_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_images_that_the_bundle_does_not_know_are_counted(bundle_path: Path, ima
     report = on_folder(bundle_path, images_path)
     assert only(report).scores.images == 12 and only(report).parity.images == 11
     assert report.notes == [
-        "1 of 12 images are not of the bundle's test set: accuracy counts them, parity does not",
-        f"1 of the 12 images of the bundle's test set are not in '{images_path}'",
+        "1 of 12 images are not in the bundle's test set: they count for accuracy, not for parity",
+        f"1 of the 12 images in the bundle's test set are not in '{images_path}'",
     ]
 
 
@@ -138,7 +138,7 @@ def test_a_folder_of_unknown_images_is_judged_by_the_golden_ones(bundle_path: Pa
     assert (report.data, report.parity_on) == (str(unknown), "golden")
     assert as_json(report)["parity_on"] == "golden"
     assert report.notes == [
-        "none of the 3 images is of the bundle's test set: parity is judged on the golden images",
+        "none of the 3 images is in the bundle's test set: parity is judged on the golden images",
     ]
 
 

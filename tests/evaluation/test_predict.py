@@ -76,4 +76,4 @@ def test_an_answer_that_is_not_a_number_is_an_error(tmp_path: Path, images_path:
     model.graph.initializer[2].raw_data = np.array([np.nan, 0, 0], dtype=np.float32).tobytes()
     bundle = open_bundle(write_bundle(tmp_path / "nan", model=model.SerializeToString()))
     (one,) = predict(bundle, open_session(bundle, provider="cpu"), [images_path / "red" / "0.png"])
-    assert isinstance(one.error, WorkError) and "0.png' is not finite" in str(one.error)
+    assert isinstance(one.error, WorkError) and "0.png' are not finite" in str(one.error)

@@ -73,7 +73,7 @@ def test_labels_that_differ_from_those_at_export_are_noted(bundle_path: Path, tm
     table = write_table(tmp_path / "images")
     table.write_text(table.read_text().replace("none 0.png,", "none 0.png,red"))
     report = of(bundle_path, table)
-    assert report.notes == ["1 images have other labels here than at export"]
+    assert report.notes == ["1 images have other labels now than at export"]
     assert report.results[0].scores.value < 1
 
 
@@ -89,12 +89,12 @@ def test_a_column_a_class_may_leave_labels_unknown(bundle_path: Path, tmp_path: 
 
 def test_of_a_divided_table_the_test_rows_are_read(bundle_path: Path, tmp_path: Path) -> None:
     table = write_table(tmp_path / "images", head="path,classes,split", end=",train")
-    with pytest.raises(DataError, match="train alone"):
+    with pytest.raises(DataError, match="only rows of train"):
         of(bundle_path, table)
     table.write_text(table.read_text().replace(" 0.png,red,train", " 0.png,red,Test"))
     report = of(bundle_path, table)
     assert report.results[0].scores.images == 1
-    assert any("1 of 16 rows are read, those of test" in note for note in report.notes)
+    assert any("1 of 16 rows are used, those of test" in note for note in report.notes)
 
 
 def test_a_folder_of_classes_is_refused_for_a_table(bundle_path: Path, images_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_table_serves_a_bundle_of_one_class_an_image(images_path: Path, tmp_pa
     assert report.passed and report.notes == []
     assert (report.results[0].scores.value, report.results[0].parity.images) == (1.0, 12)
     (images_path / "labels.csv").write_text("\n".join(["path,classes", rows[0] + "|red"]))
-    with pytest.raises(DataError, match="one class an image"):
+    with pytest.raises(DataError, match="one class per image"):
         of(path, images_path / "labels.csv")
 
 
@@ -135,7 +135,7 @@ def test_golden_logits_that_decide_otherwise_fail(tmp_path: Path) -> None:
     golden = several_golden()
     other = replace(golden, logits=-golden.logits)
     report = of(write_several(tmp_path / "b", other))
-    assert not report.passed and "8 of 8 images are decided otherwise" in report.results[0].reasons[0]
+    assert not report.passed and "8 of 8 images are decided differently" in report.results[0].reasons[0]
 
 
 @pytest.mark.parametrize("top", [1, 2, 3])

@@ -23,7 +23,7 @@ def test_the_line_names_the_endings_and_what_would_read_them() -> None:
     (line,) = left.notes()
 
     assert line == (
-        "not taken: 1,200 .heic (needs: pip install pillow-heif), 3 other files (without an ending, .txt), "
+        "ignored: 1,200 .heic (needs: pip install pillow-heif), 3 other files (without an ending, .txt), "
         "3 images outside the class folders, 1 hidden image, 1 link that cannot be followed ('up'), "
         "2 hidden or system folders ('@eaDir')"
     )

@@ -135,7 +135,7 @@ def test_bad_images_without_classes_are_left_out_to_the_last(images_path: Path) 
 
 def test_a_folder_that_is_missing_or_holds_no_image_is_an_error(images_path: Path) -> None:
     (images_path / "empty" / "deep").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"empty' has no images, nor has any folder in it\. Put .* Files count as"):
+    with pytest.raises(DataError, match=r"empty' has no images, .*\. Put .* Files count as"):
         list_images(images_path / "empty")
     with pytest.raises(DataError, match=r"No folder of images at .*Nearest: 'images'\. "):
         list_images(images_path.parent / "image")

@@ -79,7 +79,7 @@ def test_folders_that_may_be_parts_are_not_taken_for_classes(tmp_path: Path, fol
     "pair", [("training_set", "test_set"), ("seg_train", "seg_test"), ("Images-Train", "images val")]
 )
 def test_folders_called_like_parts_are_refused_with_other_names(tmp_path: Path, pair: tuple[str, str]) -> None:
-    with pytest.raises(DataError, match="look like the parts") as caught:
+    with pytest.raises(DataError, match="look like parts") as caught:
         find_parts(make(tmp_path, *(f"{name}/{animal}" for name in pair for animal in ("cat", "dog"))))
     assert f"'{pair[0]}' to 'train'" in str(caught.value)
 

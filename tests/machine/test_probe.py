@@ -20,7 +20,7 @@ def test_a_program_that_is_not_installed_gives_no_answer() -> None:
 
 def test_a_program_that_hangs_is_left_alone(programs: Path) -> None:
     program(programs, "hangs", "#!/bin/sh\necho half an answer\nexec sleep 600\n")
-    assert ask("hangs", seconds=0.2) == Answer("", "hangs gives no answer within 0.2 s")
+    assert ask("hangs", seconds=0.2) == Answer("", "hangs did not respond within 0.2 s")
 
 
 def test_what_a_program_says_when_it_fails_is_told(programs: Path) -> None:
@@ -28,7 +28,7 @@ def test_what_a_program_says_when_it_fails_is_told(programs: Path) -> None:
     program(programs, "fails", f"#!/bin/sh\nprintf '{text}'\nexit 18\n")
     answer = ask("fails")
     assert answer is not None
-    assert answer.fault == "fails fails: Failed to initialize NVML: Driver/library version mismatch"
+    assert answer.fault == "fails failed: Failed to initialize NVML: Driver/library version mismatch"
 
 
 def test_a_program_that_does_not_start_or_speaks_no_text_raises_nothing(programs: Path) -> None:

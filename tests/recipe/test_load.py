@@ -32,7 +32,7 @@ def test_values_deep_in_each_other_are_refused(text: str) -> None:
 @pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "0x" + "f" * 5000, str(2**64)])
 def test_a_number_that_toml_does_not_have_is_refused(number: str) -> None:
     for line in (f"epochs = {number}", f"milestones = [1, {number}]"):
-        assert "'small.toml' is not a recipe: it holds an integer of more than the 64 bits" in fault(f"[train]\n{line}")
+        assert "'small.toml' is not a recipe: it holds an integer of more than 64 bits" in fault(f"[train]\n{line}")
 
 
 @pytest.mark.parametrize("value", ["[" * 20_000, "9" * 5000, "0x" + "f" * 5000])
@@ -176,8 +176,8 @@ def test_later_overrides_win() -> None:
         ("sources.2.alpha=1", "no element '2'; there are 2, counted from 0"),
         ("sources.flowers.alpha=1", "no element 'flowers'"),
         ("sources.flowers=1", "no element 'flowers'"),
-        ("name.first=1", "'name' holds no keys"),
-        ("name.first.second=1", "'first' has no place there"),
+        ("name.first=1", "'name' is not a table"),
+        ("name.first.second=1", "'first' cannot be set there"),
         ("train.epoch=3", "train.epoch: unknown key. Nearest: 'epochs'"),
         ("trian.epochs=3", "trian: unknown key. Nearest: 'train'"),
     ],

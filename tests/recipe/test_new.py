@@ -85,7 +85,7 @@ def test_what_was_seen_stands_in_the_text() -> None:
     text = text_for()
 
     assert text.startswith("# photos: 100 images in 2 classes, in 'photos'\n# sskt-edge train photos.toml\n")
-    assert "20 to 4000, half up to 300" in text
+    assert "20 to 4000, median 300" in text
 
 
 def test_what_is_to_be_known_of_the_folder_stands_in_a_comment() -> None:

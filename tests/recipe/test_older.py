@@ -82,4 +82,4 @@ def test_limits_of_parity_are_read_by_older_names_with_a_message() -> None:
     then = from_older({"export": {"golden": 7, "parity": {"int8_top1_agreement": 0.9, "int8_accuracy_drop": 0.02}}})
 
     assert then["export"] == {"golden": 7, "parity": {"int8_agreement": 0.9, "int8_metric_drop": 0.02}}
-    assert "export.parity.fp16_agreement now" in fault(TEXT, "export.parity.fp16_top1_agreement=0.9")
+    assert "called export.parity.fp16_agreement" in fault(TEXT, "export.parity.fp16_top1_agreement=0.9")

@@ -1,1 +1,1 @@
-"""The seam of the inputs: what a network is shown of an item; a file or a folder for each kind."""
+"""The interface of the inputs, which turn an item into the input of a network; a file or a folder for each kind."""

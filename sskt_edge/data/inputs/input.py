@@ -1,4 +1,4 @@
-"""The seam of the inputs: all that depends on what an item is. Nothing here needs torch."""
+"""The interface of the inputs: everything that depends on the kind of an item. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ViewPolicy(NamedTuple):
     """How views may differ from their item.
 
     Attributes:
-        size: of the target's input; the unit of every view is one of its pixels.
-        padding: how many pixels a crop may move out of the image, where it is black.
-        area: smallest and largest share of the image that a resized crop takes, instead of moving.
+        size: the size of the target's input; views are measured in its pixels.
+        padding: how many pixels a crop may extend beyond the image; they are black.
+        area: smallest and largest share of the image that a resized crop takes, instead of padding.
         flip: mirror every other view.
     """
 
@@ -32,10 +32,10 @@ class ViewPolicy(NamedTuple):
 
 
 class Input(Protocol):
-    """A kind of input, such as an image. N items of a size are one array, uint8 [N,*shape(size)].
+    """A kind of input, such as an image. N items of the same size form one array, uint8 [N,*shape(size)].
 
     Attributes:
-        view_length: k, how many integers a view has.
+        view_length: k, the number of integers in a view.
     """
 
     @property
@@ -43,48 +43,50 @@ class Input(Protocol):
         """As above."""
 
     def shape(self, size: int) -> tuple[int, ...]:
-        """Of one item of a size, channels last: (S,S,3) of an image, (T,S,S,3) of a clip."""
+        """The shape of one item of this size, channels last: (S,S,3) for an image, (T,S,S,3) for a clip."""
 
     def draw(self, hashes: NDArray[np.uint8], policy: ViewPolicy, seed: int, number: int) -> NDArray[np.int32]:
-        """View `number` of each item, from these arguments alone, whatever was drawn before.
+        """Draw view `number` of each item. It depends only on these arguments, not on earlier draws.
 
         Args:
             hashes: uint8 [N,32], the SHA-256 of each item's content.
             policy: how a view may differ from its item.
-            seed: of the views.
-            number: of the view, from 0.
+            seed: the view seed.
+            number: the number of the view, from 0.
 
         Returns:
-            int32 [N,k]. They are a part of the key of a soft label.
+            int32 [N,k]. These integers are part of the key of a soft label.
         """
 
     def cut(
         self, items: NDArray[np.uint8], rows: NDArray[np.intp], views: NDArray[np.int32], unit: int
     ) -> NDArray[np.uint8]:
-        """One view of each row, to the same bits on every machine.
+        """Cut one view for each row, identical to the bit on every machine.
 
         Args:
             items: uint8 [N,*shape(S)], items of any size S.
             rows: [B], which items.
-            views: int32 [B,k], as `draw` gives them for items of the size `unit`; scaled here to S.
-            unit: the size of the policy that they were drawn with.
+            views: int32 [B,k], as drawn by `draw` for items of the size `unit`; they are scaled to S here.
+            unit: the size in the policy with which they were drawn.
 
         Returns:
             uint8 [B,*shape(S)].
         """
 
     def preprocess(self, size: int, mean: Sequence[float], std: Sequence[float]) -> Pixels:
-        """What makes a network's input of items: uint8 [B,*shape] → float32 [B,3,…]. It goes into the exported graph.
+        """The module that turns items into a network's input: uint8 [B,*shape] → float32 [B,3,…].
+
+        It becomes part of the exported graph.
 
         Args:
-            size: of what the network takes.
-            mean: of the channels, 0 to 1.
-            std: of the channels.
+            size: the size of the network's input.
+            mean: the means of the channels, from 0 to 1.
+            std: the standard deviations of the channels.
         """
 
 
 def input_of(data_set: str) -> Input:
-    """The input that the items of a data set are, by the data set's name.
+    """The input for the items of a data set, by the data set's name.
 
     >>> input_of("stl10").shape(96)
     (96, 96, 3)

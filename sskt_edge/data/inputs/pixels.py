@@ -1,4 +1,4 @@
-"""From the bytes of an image to what a network takes: the one place for layout, scale, mean, std and resizing."""
+"""Turn the bytes of an image into a network's input: the one place for layout, scale, mean, std and resizing."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Pixels(nn.Module):
-    """uint8 [B,H,W,3] → float32 [B,3,size,size], normalised: (x / 255 - mean) / std; of clips, [B,T,H,W,3] → [B,3,T,…].
+    """uint8 [B,H,W,3] → float32 [B,3,size,size], normalised: (x / 255 - mean) / std. Clips: [B,T,H,W,3] → [B,3,T,…].
 
     An input of another size is resized bilinearly (corners not aligned, no antialiasing), as the paper's code upsamples
-    a view for its sources. It becomes part of the exported graph, so no caller can get it wrong.
+    a view for its sources. The module becomes part of the exported graph, so no caller can get this wrong.
     """
 
     scale: Tensor
@@ -39,7 +39,7 @@ class Pixels(nn.Module):
         # Cast first: TensorRT refuses to transpose uint8.
         planes = images.to(torch.float32).permute(channels_first)
         if planes.shape[-2:] != (self.size, self.size):
-            # Trilinear leaves the frames as they are: their number stays.
+            # Trilinear resizing does not change the frames, because their number stays the same.
             shape, mode = (*planes.shape[2:-2], self.size, self.size), "bilinear" if planes.dim() == 4 else "trilinear"
             planes = F.interpolate(planes, size=shape, mode=mode, align_corners=False)
         return planes * self._of_channels(self.scale, planes) + self._of_channels(self.shift, planes)
@@ -49,7 +49,7 @@ class Pixels(nn.Module):
         return values if planes.dim() == values.dim() else values.unsqueeze(2)
 
     def _rows(self, images: Tensor) -> Tensor:
-        """The same bits, by rows of 3·W numbers and in place: several times as fast as W triples. Any [B,…,W,3]."""
+        """The same result to the bit, in place and by rows of 3·W numbers, several times as fast. Any [B,…,W,3]."""
         rows = images.to(torch.float32, copy=True).flatten(-2)
         rows *= self.scale.flatten().repeat(self.size)
         rows += self.shift.flatten().repeat(self.size)

@@ -1,4 +1,4 @@
-"""Cutting views out of images: whole batches, in whole numbers, so that every machine gets the same pixels."""
+"""Cutting views out of images: whole batches, in integer arithmetic, so that every machine gets the same pixels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 def cut_views(
     images: NDArray[np.uint8], rows: NDArray[np.intp], views: NDArray[np.int32], unit: int
 ) -> NDArray[np.uint8]:
-    """Cut one view of each row.
+    """Cut one view for each row.
 
     Args:
         images: uint8 [N,S,S,3], images of any size S.
         rows: [B], which images.
         views: int32 [B,5], (y, x, height, width, flip) in pixels of a unit × unit image; scaled here to S.
-        unit: the size of the images whose pixels the views count.
+        unit: the size of the images in whose pixels the views are measured.
 
     Returns:
         uint8 [B,S,S,3]. Outside the image is black. A region of another size is resized bilinearly to S × S.
@@ -43,7 +43,7 @@ def _scaled(offsets: NDArray[np.int32], own: int, unit: int) -> NDArray[np.int64
 def _moved(
     images: NDArray[np.uint8], rows: NDArray[np.intp], y: NDArray[np.int64], x: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """[N,S,S,3] → [B,S,S,3], the rows moved by y and x pixels, black flowing in."""
+    """[N,S,S,3] → [B,S,S,3], the rows shifted by y and x pixels and filled with black."""
     own = images.shape[1]
     out = np.zeros((len(rows), own, own, 3), dtype=np.uint8)
     seen, filled = (_spans(y, own), _spans(x, own)), (_spans(-y, own), _spans(-x, own))
@@ -53,7 +53,7 @@ def _moved(
 
 
 def _spans(offsets: NDArray[np.int64], own: int) -> list[slice]:
-    """The part of [offset, offset + own) that is not below 0; numpy cuts off what is above the image by itself."""
+    """The part of [offset, offset + own) that is not below 0; numpy itself clips at the upper end."""
     listed = offsets.tolist()
     of = {offset: slice(max(offset, 0), max(offset + own, 0)) for offset in set(listed)}
     return [of[offset] for offset in listed]
@@ -66,12 +66,12 @@ def _mirror(batch: NDArray[np.uint8], which: NDArray[np.intp]) -> None:
 
 
 class _Lines(NamedTuple):
-    """For each line of the output, the two of the image that it lies between: [B,S] each.
+    """For each line of the output, the two lines of the image that it lies between, each [B,S].
 
     Attributes:
         first: the line before it.
-        second: the line behind it.
-        weight: of the second, in 256ths.
+        second: the line after it.
+        weight: the weight of the second line, in 256ths.
     """
 
     first: NDArray[np.intp]
@@ -80,7 +80,7 @@ class _Lines(NamedTuple):
 
 
 def _lines_between(start: NDArray[np.float64], length: NDArray[np.float64], own: int) -> _Lines:
-    """[start, start + length) stretched over `own` lines; nothing from outside is touched. [B], [B] → [B,own]."""
+    """[start, start + length) stretched over `own` lines, without using lines outside it. [B], [B] → [B,own]."""
     centres = start[:, None] + (np.arange(own) + 0.5) * (length[:, None] / own) - 0.5
     low_end, high_end = np.ceil(start)[:, None], np.floor(start + length - 1)[:, None]
     fixed = np.rint(np.clip(centres, low_end, np.maximum(low_end, high_end)) * 256).astype(np.intp)
@@ -104,7 +104,7 @@ def _columns(batch: NDArray[np.uint8], at: NDArray[np.intp]) -> NDArray[np.uint8
     bytes_at = (3 * at[:, :, None] + np.arange(3)).reshape(len(at), -1)
     out = np.empty_like(batch)
     for image, places, target in zip(batch, bytes_at, out, strict=True):
-        np.take(image, places, axis=1, out=target, mode="clip")  # "raise" would go by way of a buffer
+        np.take(image, places, axis=1, out=target, mode="clip")  # "raise" would use an extra buffer
     return out
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ImageInput:
-    """Images; a view is (y, x, height, width, flip). Torch is loaded by `cut` and `preprocess` alone."""
+    """Images; a view is (y, x, height, width, flip). Only `cut` and `preprocess` load torch."""
 
     view_length = VIEW_LENGTH
 

@@ -1,7 +1,7 @@
-"""Views: a few integers that say which region of an image is seen, drawn so that nothing but the image decides them.
+"""Views: a few integers that describe a region of an image, drawn from the image's content, not from a state.
 
 The generator is counter-based: view seed, view number and the image's content hash go through a keyed BLAKE2b, and the
-digest's words are the random numbers. No state is carried, so workers, order and resuming cannot change a view.
+words of the digest are the random numbers. There is no state, so workers, order and resuming cannot change a view.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RATIO = 4 / 3  # widest and tallest shape of a random resized crop, as in Incep
 def draw_views(hashes: NDArray[np.uint8], policy: ViewPolicy, seed: int, number: int) -> NDArray[np.int32]:
     """uint8 [N,32] content hashes → int32 [N,5]: (y, x, height, width, flip) of view `number` of each image.
 
-    In pixels of a size × size image; y and x may be negative, down to -padding.
+    The unit is a pixel of a size × size image; y and x may be negative, down to -padding.
     """
     keyed = hashlib.blake2b(key=struct.pack("<QQ", seed, number), person=b"view", digest_size=4 * _WORDS)
     words = np.frombuffer(b"".join(_digests(keyed, hashes)), dtype="<u4").reshape(-1, _WORDS)
@@ -39,7 +39,7 @@ def draw_views(hashes: NDArray[np.uint8], policy: ViewPolicy, seed: int, number:
 
 
 def _digests(keyed: hashlib.blake2b, hashes: NDArray[np.uint8]) -> Iterator[bytes]:
-    """What `keyed` makes of each row. Copied, it need not work its key in again: half of the time."""
+    """The keyed digest of each row. Copying `keyed` saves hashing its key again, which halves the time."""
     for row in hashes:
         digest = keyed.copy()
         digest.update(row.tobytes())
