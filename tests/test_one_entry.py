@@ -15,10 +15,14 @@ from sskt_edge.catalogue.optimization import SCHEDULES
 from sskt_edge.catalogue.targets import TARGETS, TargetEntry
 from sskt_edge.catalogue.tasks import TASKS
 from sskt_edge.cli.networks import networks
+from sskt_edge.common.errors import StudyError
 from sskt_edge.evaluation.evaluate import evaluate
 from sskt_edge.inference.open_sessions import open_sessions
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.study.compare import compare
+from sskt_edge.study.space import parse_space
+from sskt_edge.study.sweep import sweep
 from tests.recipe.small import fault
 
 RECIPE = """
@@ -77,6 +81,18 @@ def test_what_was_added_trains_and_is_exported(tmp_path: Path) -> None:
     assert abs(logits - bundle.golden().logits).max() < 1e-4
 
 
+def test_what_was_added_is_compared_and_swept(tmp_path: Path) -> None:
+    recipe = parse_recipe(RECIPE, ["train.epochs=1", "task.name=single_label"])
+    compared = compare(recipe, range(2), folder=tmp_path)
+    swept = sweep(recipe, parse_space(["method.pull=0.1,1"]), folder=tmp_path)
+
+    assert [arm.name for arm in compared.arms] == ["scratch", "calm"]
+    assert {name: len(runs) for name, runs in compared.figures.items()} == {"scratch": 2, "calm": 2}
+    assert {one.state for one in swept.tried} == {"done"}
+    with pytest.raises(StudyError, match="method.alpha"):
+        sweep(recipe, parse_space(["method.alpha=0.1,1"]), folder=tmp_path)
+
+
 def test_what_was_added_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     networks()
     said = capsys.readouterr().out
@@ -91,10 +107,11 @@ def test_what_was_added_is_in_the_schema() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        ("task.name=multi_label", "data sets with labels for 'multi_label': table"),
         ("task.name=balance", "Nearest: 'balanced'"),
         ("target.model=dot", "Nearest: 'dots'"),
         ("data.name=square", "Nearest: 'squares'"),
-        ("method.name=clam", "Known: sskt, scratch, calm"),
+        ("method.name=clam", ", calm"),
         ("method.pul=1", "Nearest: 'pull'"),
         ("train.schedule.name=lat", "Nearest: 'late'"),
     ],

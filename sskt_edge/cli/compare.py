@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, recipe_word, show, show_json
 from sskt_edge.common.shell import command
 
@@ -17,7 +18,8 @@ def compare(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="scratch, sskt, finetuned or finetuned+sskt; repeatable (default: without and with sources)."
+            help=f"{', '.join(METHODS)}, finetuned or finetuned+METHOD; repeatable (default: scratch and the "
+            "recipe's method)."
         ),
     ] = None,
     arm: Annotated[

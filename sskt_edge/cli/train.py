@@ -58,7 +58,7 @@ def train(
     }
     if result.skipped_images:
         rows["skipped"] = f"{result.skipped_images} unreadable images; environment.json lists those of the training set"
-    if not result.sources:
+    if not result.branches.parameters:
         del rows["dropped"]
     show(
         f"trained {result.name} in {short_time(time.monotonic() - start)}",

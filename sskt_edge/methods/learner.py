@@ -34,7 +34,7 @@ class Outputs:
 
     Attributes:
         primary: the target's logits, [B+U,K].
-        branches: source → its branch's logits, [B+U,C].
+        branches: name → logits of a branch, [B+U,C]. In SSKT the names are those of the sources.
     """
 
     primary: Tensor

@@ -122,7 +122,9 @@ class DataOptions(_Part):
 class TaskOptions(_Part):
     """What the labels mean."""
 
-    name: Annotated[str, NameIn(TASKS)] = Field("single_label", description="one class per image, or several")
+    name: Annotated[str, NameIn(TASKS)] = Field(
+        "single_label", description="the meaning of the labels: sskt-edge networks lists the tasks"
+    )
     class_weights: Literal["balanced"] | dict[str, Positive] | None = Field(
         None, description="balanced: rare classes count more in the loss; or a table of class names and weights"
     )
@@ -288,9 +290,10 @@ class Recipe(_Part):
     def _fits_together(self) -> Recipe:
         tasks = DATA_SETS[self.data.name].tasks
         if self.task.name not in tasks:
+            others = [name for name, entry in DATA_SETS.items() if self.task.name in entry.tasks]
             raise ValueError(
-                f"task.name = '{self.task.name}': data.name = '{self.data.name}' has labels for "
-                f"{', '.join(tasks)} only; for several classes per image, use data.name = 'table'"
+                f"task.name = '{self.task.name}': data.name = '{self.data.name}' has labels for {', '.join(tasks)} "
+                f"only; data sets with labels for '{self.task.name}': {', '.join(others) or 'none'}"
             )
         self._take_the_input()
         names = [source.name for source in self.sources]

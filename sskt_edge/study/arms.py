@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.common.errors import DownloadError, NetworkError, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.base import refuse_seed, with_overrides
 from sskt_edge.targets.build import fetch_torchvision, torchvision_weights
 
+_SCRATCH = "scratch"
 _OPEN, _CLOSE = "[{", "]}"
 
 
@@ -31,32 +33,9 @@ class Arm:
     missing: str = ""
 
 
-def _scratch(recipe: Recipe) -> list[str]:
-    _refuse_weights(recipe, "finetuned")
-    return ["method.name=scratch"]
-
-
-def _sskt(recipe: Recipe) -> list[str]:
-    _refuse_weights(recipe, "finetuned+sskt")
-    return ["method.name=sskt"]
-
-
-def _finetuned(recipe: Recipe) -> list[str]:
-    return ["method.name=scratch", *_from_weights(recipe)]
-
-
-def _finetuned_sskt(recipe: Recipe) -> list[str]:
-    return ["method.name=sskt", *_from_weights(recipe)]
-
-
 def _own_weights(recipe: Recipe) -> str | None:
     """The weights that the recipe itself starts the target from, if any."""
     return recipe.target.weights or recipe.target.checkpoint
-
-
-def _refuse_weights(recipe: Recipe, instead: str) -> None:
-    if own := _own_weights(recipe):
-        raise NetworkError(f"The recipe starts from '{own}', not from scratch: use --method {instead}.")
 
 
 def _from_weights(recipe: Recipe) -> list[str]:
@@ -76,12 +55,30 @@ def _from_weights(recipe: Recipe) -> list[str]:
     return [f"target.weights={weights.name}", f"train.optimizer.lr={recipe.train.optimizer.lr / 10:g}"]
 
 
-METHODS: dict[str, Callable[[Recipe], list[str]]] = {
-    "scratch": _scratch,
-    "sskt": _sskt,
-    "finetuned": _finetuned,
-    "finetuned+sskt": _finetuned_sskt,
-}
+def method_arms() -> dict[str, tuple[str, bool]]:
+    """The arms that --method can name: arm → its method, and whether it starts from weights."""
+    methods = sorted(METHODS, key=lambda name: name != _SCRATCH)
+    return {name: (name, False) for name in methods} | {_finetuned(name): (name, True) for name in methods}
+
+
+def _finetuned(method: str) -> str:
+    """The name of a method's arm that starts from weights."""
+    return "finetuned" if method == _SCRATCH else f"finetuned+{method}"
+
+
+def _changes_of(recipe: Recipe, name: str) -> list[str]:
+    """The changes that make the recipe an arm of method_arms.
+
+    Raises:
+        NetworkError: the recipe starts from weights and the arm does not; or there are no published weights.
+        DownloadError: published weights could not be fetched.
+    """
+    method, from_weights = method_arms()[name]
+    if from_weights:
+        return [f"method.name={method}", *_from_weights(recipe)]
+    if own := _own_weights(recipe):
+        raise NetworkError(f"The recipe starts from '{own}', not from scratch: use --method {_finetuned(method)}.")
+    return [f"method.name={method}"]
 
 
 def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] = ()) -> tuple[Arm, ...]:
@@ -89,15 +86,18 @@ def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] 
 
     Args:
         recipe: the study's recipe.
-        methods: names from METHODS; by default scratch and sskt, or finetuned and finetuned+sskt if the recipe starts
-            from weights. A method whose published weights are not available becomes an arm that says so.
+        methods: names from method_arms; by default scratch and the recipe's own method (sskt if that is scratch), both
+            finetuned if the recipe starts from weights. An arm whose published weights are not available says so.
         further: more arms, each as "NAME: KEY=VALUE KEY=VALUE …".
 
     Raises:
-        StudyError: a method is unknown, an arm has no name or sets a seed, or two arms have the same name.
+        StudyError: a method is unknown, an arm has no name or sets a seed, two arms have the same name, or their tasks
+            differ.
         RecipeError: a change is not valid.
     """
-    usual = ("finetuned", "finetuned+sskt") if _own_weights(recipe) else ("scratch", "sskt")
+    usual = (_SCRATCH, recipe.method.name if recipe.method.name != _SCRATCH else "sskt")
+    if _own_weights(recipe):
+        usual = (_finetuned(usual[0]), _finetuned(usual[1]))
     arms = [_method_arm(recipe, name) for name in methods or usual]
     for text in further:
         name, changes = parse_arm(text)
@@ -107,6 +107,9 @@ def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] 
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise StudyError(f"Two arms are called '{twice[0]}'. Give every arm a different name; arms: {names}.")
+    tasks = sorted({arm.recipe.task.name for arm in arms})
+    if len(tasks) > 1:
+        raise StudyError(f"The arms have different tasks, {', '.join(tasks)}, whose metrics cannot be compared.")
     return tuple(arms)
 
 
@@ -140,10 +143,11 @@ def _split_changes(text: str) -> list[str]:
 
 
 def _method_arm(recipe: Recipe, name: str) -> Arm:
-    if name not in METHODS:
-        raise StudyError(f"--method {name}: unknown. {nearest(name, METHODS)}Known: {', '.join(METHODS)}.")
+    known = method_arms()
+    if name not in known:
+        raise StudyError(f"--method {name}: unknown. {nearest(name, known)}Known: {', '.join(known)}.")
     try:
-        changes = METHODS[name](recipe)
+        changes = _changes_of(recipe, name)
     except (NetworkError, DownloadError) as error:
         return Arm(name, recipe, missing=str(error))
     return Arm(name, with_overrides(recipe, changes, f"method {name}"), tuple(changes))

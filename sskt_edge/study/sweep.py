@@ -13,11 +13,13 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.common.errors import DivergenceError, Interrupted, StudyError, nearest
 from sskt_edge.common.files import storage_errors, write_atomically
 from sskt_edge.common.json import as_json
 from sskt_edge.common.printable import as_utf8
 from sskt_edge.common.progress import QUIET, Progress, SaidOnce
+from sskt_edge.recipe.method import MethodOptions
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.base import check_seeds, study_folder, study_sha256, with_overrides, with_train
 from sskt_edge.study.data_guard import TRAINING, UNLABELLED, DataGuard
@@ -140,16 +142,19 @@ def _check_options(space: Space, seeds: Sequence[int], sampler: str, trials: int
 
 
 def _check_effect(recipe: Recipe, space: Space) -> None:
-    """Refuse keys without an effect: those of sources if no source is asked, and all keys if nothing is trained."""
+    """Refuse keys without an effect: those of sources if the method asks none, and all keys if nothing is trained."""
     if recipe.train.epochs == 0:
         raise StudyError("train.epochs = 0: nothing is trained, so there is nothing to choose. Set it to 1 or more.")
     keys = [axis.key for axis in space.axes]
-    if not recipe.method.asks_sources and "method.name" not in keys:
-        for key in keys:
-            if key.partition(".")[0] in ("method", "sources", "labels"):
-                raise StudyError(
-                    f"--space {key}: it has no effect while method.name = '{recipe.method.name}'. Set it to 'sskt'."
-                )
+    if recipe.method.asks_sources or "method.name" in keys:
+        return
+    own = {f"method.{key}" for key in type(recipe.method).model_fields}
+    for key in keys:
+        if key.partition(".")[0] in ("method", "sources", "labels") and key not in own:
+            asking = " or ".join(f"'{name}'" for name in METHODS if MethodOptions.of(name).asks_sources)
+            raise StudyError(
+                f"--space {key}: it has no effect while method.name = '{recipe.method.name}'. Set it to {asking}."
+            )
 
 
 def _with_validation(recipe: Recipe, progress: Progress) -> Recipe:

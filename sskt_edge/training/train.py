@@ -305,7 +305,7 @@ def _feed(data: DataOptions, train: TrainOptions, inputs: Inputs, labels: Sequen
 def _opening(recipe: Recipe, inputs: Inputs, folder: RunFolder) -> list[str]:
     """The lines that describe a run at its start."""
     environment = read_environment(folder)
-    names = ", ".join(source.name for source in inputs.sources) or "none, from scratch"
+    names = ", ".join(source.name for source in inputs.sources) or "none"
     further = f" and {len(inputs.unlabelled)} unlabelled ones" if inputs.unlabelled is not None else ""
     lines = [
         f"run {folder.path}",

@@ -6,11 +6,13 @@ import pytest
 import torch
 from torchvision import models
 
+from sskt_edge.catalogue.entry import OptionsEntry
+from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.common.errors import RecipeError, StudyError
 from sskt_edge.methods.sskt.options import SsktOptions
 from sskt_edge.recipe import load_recipe
 from sskt_edge.recipe.method import MethodOptions
-from sskt_edge.study.arms import arms_of, parse_arm
+from sskt_edge.study.arms import arms_of, method_arms, parse_arm
 from sskt_edge.targets.build import build_target
 
 RECIPE = load_recipe("quickstart")
@@ -30,6 +32,20 @@ def test_scratch_and_the_method_differ_in_the_method_alone() -> None:
     assert (scratch.name, sskt.name) == ("scratch", "sskt")
     assert scratch.recipe == RECIPE.model_copy(update={"method": MethodOptions.of("scratch")})
     assert sskt.recipe == RECIPE
+
+
+def test_every_method_of_the_catalogue_has_an_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    calm = OptionsEntry("calm", "", "tests.dummies.method:calm_learner", options="tests.dummies.method:CalmOptions")
+    monkeypatch.setitem(METHODS, "calm", calm)
+    assert list(method_arms()) == ["scratch", "sskt", "calm", "finetuned", "finetuned+sskt", "finetuned+calm"]
+
+    scratch, calm_arm = arms_of(RECIPE.model_copy(update={"method": MethodOptions.of("calm"), "sources": ()}))
+    assert (scratch.name, calm_arm.name, calm_arm.recipe.method.name) == ("scratch", "calm", "calm")
+
+
+def test_arms_of_different_tasks_are_refused() -> None:
+    with pytest.raises(StudyError, match="multi_label, single_label"):
+        arms_of(load_recipe("voc2007"), ["scratch"], ["one: task.name=single_label"])
 
 
 def test_an_arm_is_the_recipe_with_its_changes() -> None:
