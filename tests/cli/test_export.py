@@ -90,8 +90,8 @@ def test_what_a_bundle_cannot_get_is_refused_and_it_stays_as_it_was(
         (("--compute-capability", "8.9"), "--compute-capability has no effect"),
         (("--trt", "--flavour", "tensorrt_rx"), "Nearest: 'tensorrt_rtx'"),
         (("--trt", "--device", "cpu"), "Set --device cpu,tensorrt"),
-        (("--set", "train.epochs=3"), "the run was trained with it"),
-        (("--set", "export.golden=3"), "the run was trained with it"),
+        (("--set", "train.epochs=3"), "fixed by the training"),
+        (("--set", "export.golden=3"), "fixed by the training"),
         (("--set", "export.batch.max=0"), "export.batch.max"),
     ],
 )

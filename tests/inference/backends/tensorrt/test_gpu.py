@@ -152,7 +152,7 @@ def test_onnxruntime_runs_on_the_gpu_as_eval_opens_it(provider: str, precision: 
 def test_an_engine_that_is_cut_off_is_an_error_with_the_versions(share: float, built: Built, flavour: Flavour) -> None:
     plan = built.plan[: int(len(built.plan) * share)]
     with pytest.raises(
-        WorkError, match=rf"TensorRT failed at loading the engine: .*Here: {re.escape(str(flavour))}, .*driver"
+        WorkError, match=rf"TensorRT failed when loading the engine: .*Here: {re.escape(str(flavour))}, .*driver"
     ):
         TensorRtSession(plan, (SIDE, SIDE, 3), MAX, flavour=flavour)
 
