@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 import sskt_edge
+from sskt_edge.catalogue.backends import BACKENDS
 from sskt_edge.catalogue.data_sets import DATA_SETS, DataSetEntry
 from sskt_edge.catalogue.entry import Entry, OptionsEntry
+from sskt_edge.catalogue.inputs import INPUTS
 from sskt_edge.catalogue.methods import METHODS
-from sskt_edge.catalogue.optimization import SCHEDULES
+from sskt_edge.catalogue.optimization import OPTIMIZERS, SCHEDULES
+from sskt_edge.catalogue.source_views import SOURCE_VIEWS
+from sskt_edge.catalogue.sources import SOURCES
 from sskt_edge.catalogue.targets import TARGETS, TargetEntry
 from sskt_edge.catalogue.tasks import TASKS
 from sskt_edge.cli.networks import networks
-from sskt_edge.common.errors import StudyError
+from sskt_edge.common.errors import MissingExtraError, StudyError
+from sskt_edge.common.packages import extras
 from sskt_edge.evaluation.evaluate import evaluate
 from sskt_edge.inference.open_sessions import open_sessions
 from sskt_edge.recipe.load import parse_recipe
@@ -89,7 +95,7 @@ def test_what_was_added_is_compared_and_swept(tmp_path: Path) -> None:
     assert [arm.name for arm in compared.arms] == ["scratch", "calm"]
     assert {name: len(runs) for name, runs in compared.figures.items()} == {"scratch": 2, "calm": 2}
     assert {one.state for one in swept.tried} == {"done"}
-    with pytest.raises(StudyError, match="method.alpha"):
+    with pytest.raises(StudyError, match=r"method\.alpha"):
         sweep(recipe, parse_space(["method.alpha=0.1,1"]), folder=tmp_path)
 
 
@@ -118,3 +124,18 @@ def test_what_was_added_is_in_the_schema() -> None:
 )
 def test_what_was_added_is_offered_in_errors(change: str, said: str) -> None:
     assert said in fault(RECIPE, change)
+
+
+def test_a_package_that_an_entry_needs_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "of_tomorrow.py").write_text("import nowhere\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(MissingExtraError, match=r"'x' needs nowhere.*sskt-edge\[demo\]"):
+        Entry("x", "", "of_tomorrow:x", extras=("demo",)).load()
+
+
+def test_the_extras_of_every_entry_exist() -> None:
+    groups: list[Mapping[str, Entry]] = [BACKENDS, DATA_SETS, INPUTS, METHODS, OPTIMIZERS, SCHEDULES, SOURCE_VIEWS]
+    named = {
+        extra for group in [*groups, SOURCES, TARGETS, TASKS] for entry in group.values() for extra in entry.extras
+    }
+    assert named <= set(extras())

@@ -101,3 +101,12 @@ def fp32_differences() -> dict[str, float]:
         for entry in BACKENDS.values()
         for provider in entry.providers
     }
+
+
+def provider_names() -> tuple[str, ...]:
+    """What backends run on, by the names of options.
+
+    >>> provider_names()
+    ('cpu', 'cuda', 'tensorrt')
+    """
+    return tuple(dict.fromkeys(provider.name for entry in BACKENDS.values() for provider in entry.providers))

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sskt_edge.common.errors import MissingExtraError
+from sskt_edge.common.packages import install_hint
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -33,9 +36,15 @@ class Entry:
         3.141592653589793
 
         Raises:
-            ModuleNotFoundError: a package that it needs is not installed.
+            MissingExtraError: a package of its extras is not installed.
         """
-        return loaded(self.code)
+        try:
+            return loaded(self.code)
+        except ModuleNotFoundError as error:
+            if not self.extras:
+                raise
+            needed = f"'{self.name}' needs {error.name}, which is not installed"
+            raise MissingExtraError(f"{needed}: {install_hint(*self.extras)}.") from error
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.catalogue.backends import BACKENDS
+from sskt_edge.catalogue.backends import BACKENDS, provider_names
 from sskt_edge.cli.output import Bars, JsonFlag, given, show_json
 
 
@@ -19,7 +19,9 @@ def bench(
     backend: Annotated[
         str | None, typer.Option(help=f"Only one of {', '.join(BACKENDS)} (default: all that are installed).")
     ] = None,
-    provider: Annotated[str | None, typer.Option(help="Run only on cpu, cuda or tensorrt (default: all).")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help=f"Run only on one of {', '.join(provider_names())} (default: all).")
+    ] = None,
     threads: Annotated[
         int, typer.Option(min=0, help="Threads of a CPU run, pinned to that many cores; 0 = all cores, no pinning.")
     ] = 0,

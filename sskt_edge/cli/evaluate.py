@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.catalogue.backends import BACKENDS
+from sskt_edge.catalogue.backends import BACKENDS, provider_names
 from sskt_edge.cli.output import Bars, JsonFlag, show_json
 
 
@@ -23,7 +23,9 @@ def evaluate(
     backend: Annotated[
         str | None, typer.Option(help=f"Only one of {', '.join(BACKENDS)} (default: all that are installed).")
     ] = None,
-    provider: Annotated[str | None, typer.Option(help="Run only on cpu, cuda or tensorrt (default: all).")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help=f"Run only on one of {', '.join(provider_names())} (default: all).")
+    ] = None,
     threads: Annotated[int, typer.Option(min=0, help="Threads per run; 0 lets the library choose.")] = 0,
     trust_engines: Annotated[
         bool,

@@ -8,7 +8,8 @@ from sskt_edge.common.packages import install_hint
 
 
 def networks(json_: JsonFlag = False) -> None:
-    """List the targets, sources, data sets, tasks and methods that a recipe can name."""
+    """List the targets, sources, data sets, tasks, methods and backends that a recipe can name."""
+    from sskt_edge.catalogue.backends import BACKENDS
     from sskt_edge.catalogue.data_sets import DATA_SETS
     from sskt_edge.catalogue.methods import METHODS
     from sskt_edge.catalogue.sources import SOURCES
@@ -22,6 +23,7 @@ def networks(json_: JsonFlag = False) -> None:
         "data sets": {entry.name: _line(entry) for entry in DATA_SETS.values()},
         "tasks": {entry.name: _line(entry) for entry in TASKS.values()},
         "methods": {entry.name: _line(entry) for entry in METHODS.values()},
+        "backends": {entry.name: _line(entry) for entry in BACKENDS.values()},
     }
     if json_:
         show_json(everything)

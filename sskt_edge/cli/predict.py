@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sskt_edge.catalogue.backends import BACKENDS
+from sskt_edge.catalogue.backends import BACKENDS, provider_names
 from sskt_edge.cli.output import Bars, JsonFlag, show_error, show_json
 
 
@@ -23,7 +23,9 @@ def predict(
     backend: Annotated[
         str, typer.Option(help=f"The library that runs it: one of {', '.join(BACKENDS)}.")
     ] = "onnxruntime",
-    provider: Annotated[str, typer.Option(help="The provider it runs on: auto, cpu, cuda or tensorrt.")] = "auto",
+    provider: Annotated[
+        str, typer.Option(help=f"The provider it runs on: auto or one of {', '.join(provider_names())}.")
+    ] = "auto",
     trust_engines: Annotated[
         bool,
         typer.Option(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sskt_edge.bundle.golden import Golden, pixel_hashes
-from sskt_edge.common.errors import DataError
+from sskt_edge.common.errors import DataError, NetworkError
 from sskt_edge.common.progress import Progress
 from sskt_edge.data.images import ImageSet, labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import Reader, open_data
@@ -52,8 +52,15 @@ class EvaluationSet:
         return EvaluationSet(self.images[:count], self.labels[:count], self.logits[:count], self.batch, self.task)
 
     def answers(self, content: bytes, runner: Runner) -> NDArray[np.float32]:
-        """The answers of an ONNX file to the images, run by `runner`. float32 [N,classes]."""
-        session = runner.open(content, self.shape, self.batch)
+        """The answers of an ONNX file to the images, run by `runner`. float32 [N,classes].
+
+        Raises:
+            NetworkError: the runner's library does not support the network.
+        """
+        try:
+            session = runner.open(content, self.shape, self.batch)
+        except NetworkError as error:
+            raise NetworkError(f"{runner.name}: {error}") from error
         return run_batches(session, self.images, self.batch, self.logits.shape[1])
 
     def parity(self, answers: NDArray[np.float32]) -> Parity:

@@ -52,6 +52,7 @@ class ArrayReader:
 
     Raises:
         DataError: data.unlabelled names a folder without images.
+        TypeError: `train` is not made as Arrays describes.
     """
 
     def __init__(
@@ -63,6 +64,9 @@ class ArrayReader:
         unlabelled: Callable[[], Arrays] | None = None,
     ) -> None:
         """Read from `train`, from the result of `test`, and from the set's own unlabelled images if it has any."""
+        if train.images.dtype != np.uint8 or len(train.images) != len(train.labels):
+            shapes = f"{train.images.dtype} {list(train.images.shape)} with {len(train.labels)} labels"
+            raise TypeError(f"expected images uint8 [N,S,S,3] and N labels, got {shapes}")
         self._data, self._train, self._test = data, train, test
         self._folder = list_unlabelled(data)
         self._kinds: dict[str, Callable[[], Arrays]] = {"rest": lambda: train.pick(self._parts.rest)}

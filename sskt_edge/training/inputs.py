@@ -90,6 +90,7 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     }
     needed = list(dict.fromkeys([size, *(view.size for view in source_views.values())]))
     images, validation = reader.training(needed, progress)
+    task.check(images.labels, len(reader.classes))
     if len(images) < 2:
         raise DataError(f"data: got {len(images)} training image, but BatchNorm needs at least two. Add images.")
     if validation is not None and not task.class_counts(validation.labels, len(reader.classes)).any():

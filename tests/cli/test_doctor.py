@@ -106,6 +106,7 @@ def test_a_driver_that_does_not_answer_ends_in_a_warning(verb: Verb, site: Path)
 
 
 def test_networks_lists_every_name_that_a_recipe_may_use(tmp_path: Path) -> None:
+    from sskt_edge.catalogue.backends import BACKENDS
     from sskt_edge.catalogue.data_sets import DATA_SETS
     from sskt_edge.catalogue.methods import METHODS
     from sskt_edge.catalogue.sources import SOURCES
@@ -115,4 +116,5 @@ def test_networks_lists_every_name_that_a_recipe_may_use(tmp_path: Path) -> None
     assert set(listed["targets"]) == set(TARGETS)
     assert set(listed["data sets"]) == set(DATA_SETS)
     assert set(listed["methods"]) == set(METHODS)
+    assert set(listed["backends"]) == set(BACKENDS)
     assert {name.partition("/")[0] for name in listed["sources"]} == set(SOURCES)

@@ -11,6 +11,7 @@ from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.measure import Measurements, measure
 from sskt_edge.evaluation.verdict import verdict
+from sskt_edge.inference.backend import backend_named
 from sskt_edge.inference.runners import Runner, runners_here
 from sskt_edge.tasks.accuracy import accuracy_drop, top_k
 from sskt_edge.tasks.single_label import SINGLE_LABEL
@@ -76,7 +77,7 @@ def test_every_runner_that_takes_a_file_has_a_record() -> None:
             assert (one.agreement, one.flips) == (parity.agreement.share, len(parity.agreement.flips))
             assert one.max_abs == pytest.approx(parity.max_abs, rel=0.2, abs=1e-5)
             assert 0 < one.latency_ms < 1e4
-            assert set(one.versions) == {runner.backend}
+            assert one.versions == backend_named(runner.backend).versions(runner.provider)
             assert one.reasons == []
     apart = {precision: one.measured[0].max_abs or 0.0 for precision, one in found.items()}
     assert apart["fp16"] > 10 * apart["fp32"]

@@ -35,7 +35,7 @@ def names(path: Path, **asked: Any) -> list[str]:
 
 def test_everything_that_is_here_is_opened(path: Path) -> None:
     pytest.importorskip("openvino")
-    assert names(path) == [
+    assert [name for name in names(path) if name.endswith(("onnxruntime-cpu", "openvino-cpu"))] == [
         *("fp32 onnxruntime-cpu", "fp32 openvino-cpu", "fp16 onnxruntime-cpu", "fp16 openvino-cpu"),
         *("int8 onnxruntime-cpu", "int8 openvino-cpu", "int8-cpu onnxruntime-cpu"),
     ]

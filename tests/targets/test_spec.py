@@ -69,9 +69,7 @@ def test_it_trains_at_its_smallest_size(name: str) -> None:
 
 
 def test_the_taps_are_those_of_the_supplement() -> None:
-    widths = {name: tuple(target_spec(name).stages.values()) for name in TARGETS}
-
-    assert widths == {
+    published = {
         "resnet20": (16, 32, 64),
         "resnet32": (16, 32, 64),
         "resnet44": (16, 32, 64),
@@ -82,6 +80,8 @@ def test_the_taps_are_those_of_the_supplement() -> None:
         "resnet50": (256, 512, 1024, 2048),
         "densenet121": (128, 256, 512),
     }
+
+    assert {name: tuple(target_spec(name).stages.values()) for name in published} == published
 
 
 def test_the_taps_of_mobilenet_are_the_ends_of_its_groups() -> None:
