@@ -26,7 +26,7 @@ _CLEARLY = 1.25
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """The engine that a source is asked with.
+    """The engine that a source is queried with.
 
     Attributes:
         engine: the engine that runs the source.
@@ -49,7 +49,7 @@ class EngineChoice:
 
 
 class EngineSelector:
-    """Chooses the engine that a source is asked with.
+    """Chooses the engine that a source is queried with.
 
     Args:
         query: the source and its views.
@@ -80,7 +80,7 @@ class EngineSelector:
             return self._timed(without)
         are = "is" if len(allowed) == 1 else "are"
         self._progress.say(
-            f"{self._query.source.name}: up to {self._query.views:,} views to ask; {_names(allowed)} {are} tried on "
+            f"{self._query.source.name}: up to {self._query.views:,} views to query; {_names(allowed)} {are} tried on "
             f"{GATE_VIEWS} of them first"
         )
         return self.fastest(self._try(allowed), allowed)
@@ -124,7 +124,7 @@ class EngineSelector:
         return EngineChoice(fastest.engine, _compared(fastest, verdicts), tuple(verdicts), fastest.images_per_second)
 
     def _as_the_run_began(self, pinned: str) -> EngineChoice:
-        """The engine of a resumed run. If more is to be asked, it is judged again: the machine may be another one."""
+        """The engine of a resumed run. If more is to be queried, it is judged again: the machine may be another one."""
         query, why = self._query, "as the run began"
         absent = None if self._stored is None else self._stored.absent()
         if absent is not None and absent.engine.name == pinned:
@@ -139,7 +139,7 @@ class EngineSelector:
         return replace(self.fastest(self._try([engine]), [engine]), why=why)
 
     def _without_trial(self, allowed: Sequence[SourceEngine]) -> EngineChoice | None:
-        """An engine that needs no trial: the store has its labels, it is the only one, or little is left to ask."""
+        """An engine that needs no trial: the store has its labels, it is the only one, or little is left to query."""
         stored = None if self._stored is None else self._stored.best(allowed)
         if stored is not None:
             why = "the store has part of its labels" if stored.missing else "the store has its labels"
@@ -217,7 +217,7 @@ class EngineSelector:
             return reasons[0]
         source, rules = self._query.source, self._rules
         return RecipeError(
-            f"Source '{source.name}' cannot be asked with labels.engine = '{rules.backend}' and "
+            f"Source '{source.name}' cannot be queried with labels.engine = '{rules.backend}' and "
             f"labels.precision = '{rules.precision}' here. Its engines are {_names(source.engines())}. Set one "
             f"of the two keys to 'auto'."
         )

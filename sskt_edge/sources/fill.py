@@ -1,4 +1,4 @@
-"""Fill the store: ask only for the views that it lacks."""
+"""Fill the store: query only the views that it lacks."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def fill(
     temperature: float,
     progress: Progress,
 ) -> int:
-    """Ask for every view of the query that the collection lacks. Returns the number of views that were asked.
+    """Query every view that the collection lacks. Returns the number of views that were queried.
 
-    If another process fills the same collection, wait for it; its labels are not asked again. All answers are kept,
+    If another process fills the same collection, wait for it; its labels are not queried again. All answers are kept,
     whatever ends the filling.
 
     Args:
@@ -54,7 +54,7 @@ def fill(
             return 0
         missing = query.missing(collection)
         record = record_of(query, choice, recipe, temperature).model_dump()
-        with progress.bar(f"ask {query.source.name}", missing) as bar, collection.writer(record) as writer:
+        with progress.bar(f"query {query.source.name}", missing) as bar, collection.writer(record) as writer:
             for schedule in query.schedules:
                 lacking = schedule.distinct[collection.missing(schedule.keys[schedule.distinct])]
                 for slots, logits in query_source(session, query.source_view, schedule, lacking):

@@ -22,7 +22,7 @@ def fill_messages(query: LabelQuery, choice: EngineChoice, collection: Collectio
     if missing == 0:
         return [f"{name}: all {views:,} labels are in '{collection.path}' ({choice.engine.name})"]
     changed = _other_conditions(name, collection, store) if collection.rows == 0 else _new(query, collection)
-    cost = f"{missing:,} of {views:,} views to ask with {choice.engine.name} ({choice.why})"
+    cost = f"{missing:,} of {views:,} views to query with {choice.engine.name} ({choice.why})"
     speed = _speed(choice, collection)
     time = f", about {short_time(missing / speed)}" if speed else ""
     size = short_bytes(missing * collection.row_bytes)
@@ -39,7 +39,7 @@ def _other_conditions(name: str, collection: Collection, store: LabelStore) -> l
 
 
 def _another_model(name: str, collection: Collection, store: LabelStore) -> list[str]:
-    """The model of a source of this name when it was last asked, if it was another one."""
+    """The model of a source of this name when it was last queried, if it was another one."""
     collections = store.collections(skip_broken=True)
     asked = [one for one in collections if name in [record.source for record in fill_records(one)]]
     if not asked:

@@ -93,7 +93,7 @@ def try_engines(
     """A verdict on each of `engines`, in the same order. If an engine fails, its verdict says why.
 
     Args:
-        source: the source that is asked.
+        source: the source that is queried.
         engines: the engines; the first is the reference, which passes if it runs.
         batches: uint8 [B,size,size,3] each, all of one size. They are real views: noise says little about real views.
         gate: the recipe's limits.

@@ -1,4 +1,4 @@
-"""A label query: a source, the views it is asked about, how it is shown them, and all that a label depends on."""
+"""A label query: a source, the views it is queried for, how it is shown them, and all that a label depends on."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ GATE_VIEWS = 256
 
 @dataclass(frozen=True)
 class LabelQuery:
-    """A source and the views that it is asked about.
+    """A source and the views that it is queried for.
 
     Attributes:
-        source: the source that is asked.
+        source: the source that is queried.
         source_view: how a view is shown to the source.
         schedules: the views of the labelled images, and those of the unlabelled images if there are any.
         device: the device that torch runs on.

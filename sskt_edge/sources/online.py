@@ -1,4 +1,4 @@
-"""Ask for soft labels during the training, and keep none beyond the current views."""
+"""Query soft labels during the training, and keep none beyond the current views."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sskt_edge.sources.view_schedule import ViewSchedule
 
 
 def views_asked(schedule: ViewSchedule) -> int:
-    """The number of views that a whole training asks a source about with `OnlineLogits`."""
+    """The number of views that a whole training queries from a source with `OnlineLogits`."""
     passes = 1 if schedule.numbers == 1 else schedule.passes
     return sum(len(schedule.slots_of(number % schedule.numbers)) for number in range(passes))
 
@@ -22,7 +22,7 @@ def views_asked(schedule: ViewSchedule) -> int:
 class OnlineLogits:
     """A source's logits for the views of a schedule, in the store's format, so that they equal the store's bit for bit.
 
-    Each view number is asked for as a whole, over all images in order, so that the training's batches cannot change a
+    Each view number is queried as a whole, over all images in order, so that the training's batches cannot change a
     bit.
 
     Args:
@@ -57,7 +57,7 @@ class OnlineLogits:
         if number in self._kept:
             return self._kept[number]
         slots, packed = self._schedule.slots_of(number), []
-        with self._progress.bar(f"ask {self._query.source.name}, view {number + 1}", len(slots)) as bar:
+        with self._progress.bar(f"query {self._query.source.name}, view {number + 1}", len(slots)) as bar:
             for part, logits in query_source(self._session, self._query.source_view, self._schedule, slots):
                 packed.append(self._format.pack(logits))
                 bar.advance(len(part))

@@ -1,4 +1,4 @@
-"""Ask a source about views, in batches that are always full."""
+"""Query a source for views, in batches that are always full."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def query_source(
         session: the source; it takes uint8 [batch,size,size,3].
         source_view: how views are shown to it.
         schedule: the schedule of the views.
-        slots: the slots to ask about.
+        slots: the slots to query.
     """
     batch_size = schedule.plan.batch_size
     for start in range(0, len(slots), batch_size):

@@ -1,4 +1,4 @@
-"""A source: a frozen heavy network that is asked for logits and always gives the same answer."""
+"""A source: a frozen heavy network that is queried for logits and always gives the same answer."""
 
 from __future__ import annotations
 

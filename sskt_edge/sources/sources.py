@@ -33,7 +33,7 @@ class Sources:
         queries: one query per source; empty for a training without sources.
         schedules: the views of the labelled images, and those of the unlabelled images if there are any.
         rules: which engines the recipe allows, and the gate's limits.
-        store: the store of the answers; None asks again in every epoch.
+        store: the store of the answers; None queries again in every epoch.
         recipe: the recipe's name, for the list of labels.
         temperature: the training's T, at which labels.top_k is judged.
         progress: draws the bars.
@@ -85,11 +85,11 @@ class Sources:
             )
 
     def fill(self, choices: Mapping[str, EngineChoice], say: Callable[[str], None]) -> dict[str, int]:
-        """Announce the cost, then fill the store. Returns the number of views that each source was asked about.
+        """Announce the cost, then fill the store. Returns the number of views that each source was queried for.
 
         Raises:
             InputError, WorkError: as for sources.fill.fill.
-            StorageError: the labels of all sources will not fit on the disk; no source is asked.
+            StorageError: the labels of all sources will not fit on the disk; no source is queried.
         """
         for query in self.queries:
             self._say(query, choices[query.source.name], say)
@@ -109,7 +109,7 @@ class Sources:
 
         Args:
             query: the source and its views.
-            choice: the engine that it is asked with.
+            choice: the engine that it is queried with.
             session: the opened source; by default it is opened here.
 
         Raises:
@@ -127,7 +127,7 @@ class Sources:
     def _say(self, query: LabelQuery, choice: EngineChoice, say: Callable[[str], None]) -> None:
         collection = self.collection(query, choice)
         if self._store is None or collection is None:
-            say(f"{query.source.name}: asked with {choice.engine.name} in every epoch ({choice.why})")
+            say(f"{query.source.name}: queried with {choice.engine.name} in every epoch ({choice.why})")
             return
         for line in fill_messages(query, choice, collection, self._store):
             say(line)
@@ -153,7 +153,7 @@ class Sources:
         choice: EngineChoice,
         say: Callable[[str], None],
     ) -> StoredLogits:
-        """The stored labels, verified. The labels of a damaged shard are asked again."""
+        """The stored labels, verified. The labels of a damaged shard are computed again."""
         for fills_left in reversed(range(_MOST_FILLS)):
             stored = collection.open(schedule.keys, self._progress)
             if stored is not None:

@@ -15,7 +15,7 @@ TOP_K_LIMIT = 0.01
 
 
 def check_top_k(query: LabelQuery, session: Session, temperature: float, progress: Progress) -> None:
-    """Ask about a sample of the views, refuse the query's top_k if too much is lost, and otherwise report the loss.
+    """Query a sample of the views, refuse the query's top_k if too much is lost, and otherwise report the loss.
 
     Args:
         query: the source and its views; its top_k is below the number of classes.

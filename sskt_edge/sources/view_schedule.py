@@ -16,7 +16,7 @@ from sskt_edge.sources.store.keys import view_keys
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """The views of an image that the sources are asked about.
+    """The views of an image that the sources are queried for.
 
     Attributes:
         input_kind: the kind of the items, which determines how views are drawn.

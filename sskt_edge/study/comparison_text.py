@@ -29,7 +29,7 @@ def notes_of(comparison: Comparison) -> list[str]:
         "Differences in percentage points, of pairs with the same seed. 95 %: of their mean, by Student's t over "
         "pairs; p: one-sided sign-flip test that the arm is better, then that it is worse."
     )
-    costs = "Seconds: the mean of a training; of labels, what asking the sources took for all seeds together."
+    costs = "Seconds: the mean of a training; of labels, what querying the sources took for all seeds together."
     return [*([explained] if comparison.against else []), costs, *comparison.notes, *comparison.missing]
 
 

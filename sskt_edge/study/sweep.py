@@ -142,7 +142,7 @@ def _check_options(space: Space, seeds: Sequence[int], sampler: str, trials: int
 
 
 def _check_effect(recipe: Recipe, space: Space) -> None:
-    """Refuse keys without an effect: those of sources if the method asks none, and all keys if nothing is trained."""
+    """Refuse keys without an effect: those of sources if none is queried, and all keys if nothing is trained."""
     if recipe.train.epochs == 0:
         raise StudyError("train.epochs = 0: nothing is trained, so there is nothing to choose. Set it to 1 or more.")
     keys = [axis.key for axis in space.axes]

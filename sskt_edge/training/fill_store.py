@@ -28,7 +28,7 @@ def fill_store(recipe: Recipe, progress: Progress = QUIET) -> dict[str, dict[str
     """
     if not recipe.active_sources:
         raise RecipeError(
-            f"This recipe asks no source: method.name = '{recipe.method.name}'. There is nothing to fill."
+            f"This recipe queries no source: method.name = '{recipe.method.name}'. There is nothing to fill."
         )
     if not recipe.labels.store:
         raise RecipeError("This recipe keeps no soft labels: labels.store = false. Set it to a folder to fill one.")

@@ -39,7 +39,7 @@ class SourcePlan:
         choice: the engine that a training would use.
         views: the number of distinct views that the training needs labels for.
         missing: the number of those that the store lacks.
-        asked_online: the number of queries of a training without a store, which asks about the same view repeatedly.
+        asked_online: the number of queries of a training without a store, which queries the same view repeatedly.
         bytes: the size of the missing labels on the disk.
         path: their collection's folder; None without a store.
     """
@@ -65,7 +65,7 @@ class SourcePlan:
 
     @property
     def filling(self) -> float:
-        """The seconds to ask for the labels that the store lacks."""
+        """The seconds to query the labels that the store lacks."""
         return self.missing / self.speed
 
     @property
@@ -82,7 +82,7 @@ class Plan:
     Attributes:
         sources: the plan for each source.
         epochs: the number of epochs.
-        asking_epochs: the epochs in which a training without a store asks: only the first if an image has one view.
+        asking_epochs: the epochs in which a training without a store queries: only the first if an image has one view.
         images: the number of images that the target sees in an epoch, including unlabelled ones.
         stored_epoch: the seconds of an epoch with stored labels: forward and backward of the target with its branches.
     """
@@ -100,7 +100,7 @@ class Plan:
 
     @property
     def filling(self) -> float:
-        """The seconds to ask for the labels that the store lacks."""
+        """The seconds to query the labels that the store lacks."""
         return sum(plan.filling for plan in self.sources)
 
     @property
@@ -116,12 +116,12 @@ class Plan:
 
     @property
     def break_even(self) -> int:
-        """The number of epochs after which the store has cost no more than asking again."""
+        """The number of epochs after which the store has cost no more than querying again."""
         return math.ceil(round(self.filling / (self._asking / self.asking_epochs), 6))
 
     @property
     def _asking(self) -> float:
-        """The seconds that a whole training without a store spends on asking the sources."""
+        """The seconds that a whole training without a store spends on querying the sources."""
         return sum(plan.asked_online / plan.speed for plan in self.sources)
 
     def as_json(self) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
     """
     if not recipe.active_sources:
         raise RecipeError(
-            f"This recipe asks no source: method.name = '{recipe.method.name}'. There is nothing to plan."
+            f"This recipe queries no source: method.name = '{recipe.method.name}'. There is nothing to plan."
         )
     device = choose_device(recipe.train.device)
     with repeatable(device):

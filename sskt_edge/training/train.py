@@ -161,7 +161,7 @@ def fit(
         trainer = Trainer(learner, context, folder)
         try:
             _run(recipe, inputs, sources, choices, trainer, progress, stop, show_epochs)
-        except InputError:  # such as a labels.top_k that turns out to be too small when the sources are asked
+        except InputError:  # such as a labels.top_k that turns out to be too small when the sources are queried
             if resume is None and not folder.last.is_file():
                 shutil.rmtree(folder.path, ignore_errors=True)
             raise
@@ -253,7 +253,7 @@ def _run(
     stop: StopSignal,
     show_epochs: bool,
 ) -> None:
-    """Ask the sources and train to the end; save when a signal comes."""
+    """Query the sources and train to the end; save when a signal comes."""
     log = RunLog(trainer.folder, progress, trainer.state.epoch, show_epochs=show_epochs)
     try:
         for line in _opening(recipe, inputs, trainer.folder):

@@ -102,7 +102,7 @@ def test_a_trial_is_announced_before_a_view_is_asked(whole: TorchSource) -> None
     query = label_query(source, view_schedule(MANY))
     EngineSelector(query, rules(backend="onnxruntime"), None, Heard()).choose()
     assert said == [
-        f"small: up to {query.views:,} views to ask; onnxruntime-fp32 is tried on {GATE_VIEWS} of them first"
+        f"small: up to {query.views:,} views to query; onnxruntime-fp32 is tried on {GATE_VIEWS} of them first"
     ]
 
 

@@ -41,7 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> LabelStore:
 def test_an_empty_store_only_costs(tmp_path: Path) -> None:
     query = label_query(small_source())
     (line,) = said(query, LabelStore(tmp_path))
-    assert line.startswith(f"small: {query.views} of {query.views} views to ask with torch-fp32 (a test), 1 kB in '")
+    assert line.startswith(f"small: {query.views} of {query.views} views to query with torch-fp32 (a test), 1 kB in '")
 
 
 def test_a_full_store_costs_nothing(store: LabelStore) -> None:

@@ -218,7 +218,7 @@ def test_a_damaged_shard_is_named_and_asked_again(tensor: str, images: Images, a
     whole = images.weights()
     damaged, asked.batches, heard = flip_a_bit(images, tensor), 0, Heard()
     assert train(images.recipe(), images.runs, progress=heard).folder.primary.read_bytes() == whole
-    assert f"'{damaged}': its content changed. Its {rows(images)} labels are asked again." in heard.lines
+    assert f"'{damaged}': its content changed. Its {rows(images)} labels are computed again." in heard.lines
     one = int(tensor == "keys")  # that key is missed before its shard is verified
     assert asked.batches == -(-rows(images) // 4) + one
     assert not damaged.exists()

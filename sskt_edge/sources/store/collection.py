@@ -144,7 +144,7 @@ class Collection:
         return StoredLogits(self.path, self._label_format, shards, numbers, rows)
 
     def verify(self, progress: Progress = QUIET) -> list[Damage]:
-        """Check every shard against its hash and remove damaged ones, so that the next fill asks their labels again.
+        """Check every shard against its hash. Remove damaged ones, so that the next fill computes their labels again.
 
         Raises:
             DataError: the manifest is broken.

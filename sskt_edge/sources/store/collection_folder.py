@@ -54,7 +54,7 @@ class CollectionFolder:
         manifest = read_manifest(self.path) or CollectionManifest(self._facts, self._label_format)
         if key_of(manifest.facts, manifest.label_format) != key_of(self._facts, self._label_format):
             raise DataError(
-                f"'{self._file}' belongs to another collection. Move the folder elsewhere; its labels are asked again."
+                f"'{self._file}' belongs to another collection. Move the folder; its labels are computed again."
             )
         return manifest
 
@@ -112,13 +112,13 @@ class CollectionFolder:
         if files and not is_begun:
             raise DataError(
                 f"'{self.path}' has labels but no {FILE_NAME}. "
-                f"Put it back, or delete the folder: its labels are asked again."
+                f"Put it back, or delete the folder: its labels are computed again."
             )
         # A network disk may have shown an old state: a shard is given up only after a second look.
         lost = [shard for shard in manifest.shards if shard.name in self.damaged and not self.check(shard)]
         for shard in lost:
             why = self.damaged[shard.name]
-            progress.say(f"'{self.path / shard.name}': {why}. Its {shard.rows:,} labels are asked again.")
+            progress.say(f"'{self.path / shard.name}': {why}. Its {shard.rows:,} labels are computed again.")
         kept = tuple(shard for shard in manifest.shards if shard not in lost)
         if lost or not is_begun:
             write_manifest(self.path, replace(manifest, shards=kept))

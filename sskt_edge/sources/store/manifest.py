@@ -18,7 +18,7 @@ from sskt_edge.sources.store.label_format import LabelFormat
 
 FORMAT = 2
 _UNSEALED = 1  # the previous format, whose manifest has no hash of its own
-_KEYED = 1  # part of every key: after a change, all labels would be asked again
+_KEYED = 1  # part of every key: after a change, all labels would be computed again
 FILE_NAME = "manifest.json"
 Facts = dict[str, Any]
 
@@ -114,13 +114,13 @@ def read_manifest(folder: Path) -> CollectionManifest | None:
     except OSError as error:
         raise DataError(
             f"'{folder / FILE_NAME}' cannot be read: {error.strerror}. Check its permissions, "
-            "or delete the folder: its labels are then asked again."
+            "or delete the folder: its labels are then computed again."
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         why = str(error) if isinstance(error, seal.BrokenSealError) else f"{type(error).__name__}: {error}"
         raise DataError(
             f"'{folder / FILE_NAME}' is broken: {why}. Put a copy of it back, or delete the "
-            f"folder: its labels are then asked again."
+            f"folder: its labels are then computed again."
         ) from error
     return manifest
 

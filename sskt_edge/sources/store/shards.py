@@ -24,7 +24,7 @@ _TYPES = {"float16": "F16", "float32": "F32", "uint8": "U8", "uint16": "U16", "i
 
 
 class DamagedShardError(Exception):
-    """A shard is missing, truncated or changed. Its labels are asked again, so that users never see this error."""
+    """A shard is missing, truncated or changed. Its labels are computed again, so that users never see this error."""
 
 
 def write_shard(folder: Path, keys: Keys, arrays: Arrays, fill: str) -> Shard:
@@ -95,5 +95,5 @@ def _whole_size(path: Path, size: int) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(
             f"Could not read '{path}': {error.strerror or error}. Check its permissions and the disk; if the file is "
-            f"lost, delete it: its labels are then asked again."
+            f"lost, delete it: its labels are then computed again."
         ) from error

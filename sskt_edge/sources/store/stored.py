@@ -65,7 +65,7 @@ class StoredLogits:
         except DamagedShardError as error:
             raise StorageError(
                 f"'{self._folder / shard.name}' was changed while it was in use: {error}. "
-                f"Run the same command again: its labels are asked again."
+                f"Run the same command again: its labels are computed again."
             ) from error
         del arrays["keys"]
         return arrays

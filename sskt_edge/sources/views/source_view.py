@@ -19,7 +19,7 @@ class SourceView(Protocol):
         """The size of the images that the source gets; the image set has the images in this size."""
 
     def facts(self) -> dict[str, Any]:
-        """The facts that decide a label. They are part of its key: after a change, all labels are asked again."""
+        """The facts that decide a label. They are part of its key: after a change, all labels are computed again."""
 
     def batch(self, images: ImageSet, rows: NDArray[np.intp], views: NDArray[np.int32]) -> NDArray[np.uint8]:
         """Cut the views of some images.

@@ -130,7 +130,7 @@ def test_damage_is_found_before_a_label_is_used_and_asked_again(how: str, tmp_pa
     assert missing.tolist() == list(range(10, 20))
     add(collection, missing)
     assert holds(collection, range(30)) and holds(collection_in(tmp_path), range(30))
-    assert len(heard.lines) == 1 and name in heard.lines[0] and "Its 10 labels are asked again" in heard.lines[0]
+    assert len(heard.lines) == 1 and name in heard.lines[0] and "Its 10 labels are computed again" in heard.lines[0]
     assert not (collection.path / name).exists()
 
 
