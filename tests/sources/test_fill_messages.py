@@ -53,7 +53,7 @@ def test_a_full_store_costs_nothing(store: LabelStore) -> None:
 def test_new_images_are_named_with_the_time_of_the_last_measurement(store: LabelStore) -> None:
     named, cost = said(label_query(small_source(), view_schedule(image_set(COUNT + 5))), store)
     assert named == "small: no labels yet of 5 of 15 images: train[10], train[11], train[12] and 2 more"
-    assert cost.startswith("small: 10 of 30 views to ask")
+    assert cost.startswith("small: 10 of 30 views to query")
     assert "about 1 min 40 s" in cost
 
 
@@ -64,7 +64,7 @@ def test_a_changed_image_is_named(store: LabelStore) -> None:
     changed = dataclasses.replace(images, hashes=hashes)
     named, cost = said(label_query(small_source(), view_schedule(changed)), store)
     assert named == "small: no labels yet of 1 of 10 images: train[3]"
-    assert cost.startswith("small: 2 of 20 views to ask")
+    assert cost.startswith("small: 2 of 20 views to query")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A training on stored labels is the training on labels asked again, to the bit; and nothing is asked twice."""
+"""A training on stored labels is the training on labels queried again, to the bit; and nothing is asked twice."""
 
 from __future__ import annotations
 
@@ -330,7 +330,7 @@ def test_what_all_sources_cost_is_said_before_the_first_is_asked(
     heard, asked.interrupt_at = Heard(), 2 * TIMED + 1
     with pytest.raises(Interrupted):
         fill_store(images.recipe(f"sources=[{both}]"), heard)
-    assert [line[:3] for line in heard.lines if "views to ask" in line] == ["s0:", "s1:"]
+    assert [line[:3] for line in heard.lines if "views to query" in line] == ["s0:", "s1:"]
 
 
 def test_labels_of_float16_are_all_that_the_store_keeps(images: Images) -> None:

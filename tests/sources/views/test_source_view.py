@@ -34,7 +34,7 @@ def test_an_upsampled_view_has_the_pixels_of_the_target() -> None:
 
 
 def test_the_facts_in_a_labels_key_are_those_of_stores_that_exist() -> None:
-    """Another fact, or another name for it, would have all labels asked again."""
+    """Another fact, or another name for it, would have all labels queried again."""
     assert source_view("native", 224, 160, 64).facts() == {"how": "native", "square": 160, "view_side": 64, "cut": 1}
     assert source_view("upsampled", 224, 160, 64).facts() == {
         "how": "upsampled",
