@@ -60,7 +60,7 @@ def test_a_terminal_gets_bars_that_go_away_and_results_that_stay(tiny_run: Train
     os.close(ours)
     result, _ = process.communicate()
     assert process.returncode == 0
-    for bar in (b"ask teacher", b"train", b"torch, fp32", b" 1/3 ", b" 3/3 "):
+    for bar in (b"query teacher", b"train", b"torch, fp32", b" 1/3 ", b" 3/3 "):
         assert bar in shown
     assert b"\x1b[2K" in shown  # lines that are cleared again
     assert "\x1b" not in result
