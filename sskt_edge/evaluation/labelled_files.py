@@ -18,7 +18,7 @@ from sskt_edge.images.left_out import LeftOut
 from sskt_edge.images.listing import Expected, FolderListing, list_classes
 from sskt_edge.images.parts import find_parts
 from sskt_edge.images.read import ReadFiles, reader_of
-from sskt_edge.images.table_file import read_table
+from sskt_edge.images.table_file import TableFile, read_table
 from sskt_edge.images.table_rows import rows_of
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.table import TableOptions
@@ -71,7 +71,8 @@ def read_labelled(
         bundle: the bundle, whose classes they must have.
         data: data/<class>/<image>, or data/test/<class>/<image>; data/val/… if test/ is missing. Or a table: its rows
             of the part test, or else of val; all rows if no column assigns parts.
-        options: the roles of the table's columns.
+        options: the roles of the table's columns. A table without a column of class names may have a column for each
+            class of the bundle.
         skip_bad: leave out images that cannot be read.
         progress: draws the bar.
 
@@ -108,7 +109,8 @@ def _of_folder(bundle: Bundle, data: Path, skip_bad: bool, progress: Progress) -
 
 
 def _of_table(bundle: Bundle, data: Path, options: TableOptions, skip_bad: bool, progress: Progress) -> LabelledFiles:
-    rows = rows_of(read_table(data, options.separator), options, bundle.task.one_class)
+    table = read_table(data, options.separator)
+    rows = rows_of(table, _with_class_columns(options, table, bundle.manifest.classes), bundle.task.one_class)
     has = rows.labels_of(Expected(bundle.manifest.classes, _OWNER))
     part = next((part for part in ("test", "val", "") if part in rows.parts), None)
     if part is None:
@@ -119,6 +121,16 @@ def _of_table(bundle: Bundle, data: Path, options: TableOptions, skip_bad: bool,
     found = _read(bundle, listing, skip_bad, progress)
     notes += _skipped(found)
     return LabelledFiles(printable(data), found.images, bundle.task.from_classes(has[found.labels]), notes)
+
+
+def _with_class_columns(options: TableOptions, table: TableFile, classes: Sequence[str]) -> TableOptions:
+    """The options with the columns named like the bundle's classes, if none are named and the default is missing."""
+    if "classes" in options.model_fields_set or options.classes in table.columns:
+        return options
+    column_of = {spelled(column): column for column in table.columns}
+    if not all(spelled(name) in column_of for name in classes):
+        return options
+    return options.model_copy(update={"classes": tuple(column_of[spelled(name)] for name in classes)})
 
 
 def _read(bundle: Bundle, listing: FolderListing, skip_bad: bool, progress: Progress) -> ReadFiles:

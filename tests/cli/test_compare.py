@@ -60,7 +60,7 @@ def test_without_the_extra_it_says_how_to_get_it(verb: str, package: str, tmp_pa
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"This needs {package}" in done.stderr
+    assert f"This command needs {package}" in done.stderr
     assert "pip install 'sskt-edge[study]'" in done.stderr
 
 

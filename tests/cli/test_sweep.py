@@ -21,7 +21,7 @@ def test_a_sweep_ends_with_a_recipe_to_compare_and_is_there_again(
     (tmp_path / "r.toml").write_text(text(tiny_run.folder.path))
     done = sskt_edge("sweep", "r.toml", *TOLD, "--studies", "my studies", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "the sweep takes data.validation = rest" in done.stderr
+    assert "the sweep uses data.validation = rest" in done.stderr
     assert "no test image was read" in done.stdout
     (best,) = tmp_path.glob("my studies/*/sweep-*/best.toml")
     again = f"sskt-edge compare '{best.relative_to(tmp_path)}' --seeds 5 --studies 'my studies'"

@@ -184,7 +184,7 @@ def test_other_libraries_may_differ_within_the_tolerance_and_it_is_said(
 
     bundle_from_run(trained_with(other_weights(tiny_run, 1e-6), torch="1.0"), tmp_path / "bundle", progress)
 
-    assert len(progress.said) == 1 and "not to the bit" in progress.said[0]
+    assert len(progress.said) == 1 and "not bit for bit" in progress.said[0]
 
 
 def test_other_libraries_may_not_differ_by_more(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ class TestWithoutItsImages:
     def test_nothing_else_is_made(self, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
         run = with_options(elsewhere(tiny_run), "export.precisions=['fp16', 'int8']")
 
-        with pytest.raises(DataError, match=r"fp16, int8 cannot be proven without images.*--precision fp32"):
+        with pytest.raises(DataError, match=r"fp16, int8 cannot be checked without images.*--precision fp32"):
             bundle_from_run(run, tmp_path / "bundle")
 
         assert list(tmp_path.iterdir()) == []

@@ -87,6 +87,20 @@ def test_a_column_a_class_may_leave_labels_unknown(bundle_path: Path, tmp_path: 
     assert scores["positives"] == [4, 0, 0] and scores["per_class"] == [1.0, None, None]
 
 
+def test_columns_named_like_the_classes_are_found_unasked(bundle_path: Path, tmp_path: Path) -> None:
+    write_table(tmp_path / "images")
+    rows = [
+        f"{'-'.join(names) or 'none'} 0.png,9,{','.join(str(int(name in names)) for name in CLASSES)}"
+        for names in SHOWN
+    ]
+    table = tmp_path / "images" / "columns.csv"
+    table.write_text("\n".join([f"path,year,{','.join(CLASSES)}", *rows]))
+    assert as_json(of(bundle_path, table).results[0].scores)["positives"] == [4, 4, 4]
+    table.write_text(table.read_text().replace(f",{CLASSES[-1]}", ",mauve"))
+    with pytest.raises(DataError, match="'classes'"):
+        of(bundle_path, table)
+
+
 def test_of_a_divided_table_the_test_rows_are_read(bundle_path: Path, tmp_path: Path) -> None:
     table = write_table(tmp_path / "images", head="path,classes,split", end=",train")
     with pytest.raises(DataError, match="only rows of train"):
