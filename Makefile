@@ -14,7 +14,7 @@ demo: $(INSTALLED)
 test: lint
 	$(BIN)/python -m pytest -n 2
 
-# What is worth running after every edit: without kills, installs, builds of engines and whole studies.
+# What is worth running after every edit: without kills, installs, builds of engines, repeated trainings and studies.
 check: lint
 	$(BIN)/python -m pytest -n 2 -m "not slow and not docs"
 

@@ -83,6 +83,7 @@ def test_a_training_that_is_repeated_gives_the_same_weights(run: TrainedNetwork,
     assert sskt_edge.train(recipe(), tmp_path).weights_sha256 == run.weights_sha256
 
 
+@pytest.mark.slow
 def test_every_precision_is_exported_and_holds(bundle: Bundle) -> None:
     takes = bundle.manifest.input
     assert (takes.kind, takes.shape) == ("clip", (FRAMES, SIZE, SIZE, 3))
@@ -94,6 +95,7 @@ def test_every_precision_is_exported_and_holds(bundle: Bundle) -> None:
     assert {"fp32 onnxruntime-cpu", "int8 openvino-cpu"} <= {result.name for result in report.results}
 
 
+@pytest.mark.slow
 def test_it_is_benched_without_the_reading_of_files(bundle: Bundle) -> None:
     found = bench_bundle(bundle, "fp32", "onnxruntime", "cpu", batches=[1, 2], effort=Exactly(1))
     assert [one.batch for one in found.measurements] == [1, 2] and found.preprocessing is None

@@ -58,6 +58,7 @@ def test_onnxruntime_leaves_no_file_and_asks_no_host(
     assert list(tmp_path.rglob("*")) == []
 
 
+@pytest.mark.slow
 def test_the_other_libraries_leave_no_file_and_ask_no_host(tmp_path: Path, watch: NativeWatch) -> None:
     for library in ("openvino", "optuna", "timm"):
         pytest.importorskip(library)

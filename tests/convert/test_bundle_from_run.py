@@ -164,6 +164,7 @@ def test_nothing_in_a_bundle_tells_where_it_was_made(tiny_bundle: Bundle) -> Non
     }
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_onnx_file(tiny_run: TrainedNetwork, tiny_bundle: Bundle) -> None:
     assert fp32_from_run(tiny_run) == files_in(tiny_bundle.path)["model.onnx"]
 

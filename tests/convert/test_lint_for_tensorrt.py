@@ -232,6 +232,7 @@ PRECISIONS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", FP32)
 def test_what_exports_make_for_tensorrt_passes(name: str, precision: str) -> None:
@@ -263,17 +264,20 @@ def is_taken(content: bytes) -> bool:
     return builder.build_serialized_network(network, config) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", FP32)
 def test_tensorrt_for_rtx_takes_what_exports_make(name: str, precision: str) -> None:
     assert is_taken(PRECISIONS[precision](FP32[name]()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", GOOD)
 def test_tensorrt_for_rtx_takes_what_passes(what: str) -> None:
     assert is_taken(network(GOOD[what]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", [what for what, (*_, does) in BAD.items() if does != "crashes"])
 def test_tensorrt_for_rtx_does_with_the_rest_what_is_said_of_it(what: str) -> None:
     middle, _, does = BAD[what]

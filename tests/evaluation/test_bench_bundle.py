@@ -35,6 +35,7 @@ def bundle(bundle_path: Path) -> Bundle:
     return open_bundle(bundle_path)
 
 
+@pytest.mark.slow
 def test_a_bundle_is_measured_at_one_image_and_at_its_own_batches(bundle: Bundle) -> None:
     found = bench_bundle(bundle, backend="onnxruntime", effort=ONCE)
 
@@ -64,6 +65,7 @@ def test_every_precision_is_measured_by_all_that_takes_it(tmp_path: Path) -> Non
     assert [one["precision"] for one in as_json(found)["measurements"]] == ["fp32", "fp32", "int8-cpu"] * 3
 
 
+@pytest.mark.slow
 def test_one_way_alone_can_be_asked_for(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     bundle = open_bundle(write_bundle(tmp_path / "two", fp16=tiny_onnx()))
@@ -73,6 +75,7 @@ def test_one_way_alone_can_be_asked_for(tmp_path: Path) -> None:
     assert {one.subject.name for one in found.measurements} == {"fp16 onnxruntime-cpu"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asked", "given"), [(0, usable_cores(conditions().processor)), (3, 3)])
 def test_a_session_gets_the_threads_that_are_told(
     asked: int, given: int, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
@@ -92,6 +95,7 @@ def test_a_session_gets_the_threads_that_are_told(
     assert f"Threads on a CPU: {given}; " in found.method[1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no such call")
 @pytest.mark.parametrize("threads", [0, 1])
 def test_threads_that_are_told_are_kept_on_as_many_cores(
@@ -153,6 +157,7 @@ print(*seen - {last}, *sorted({one.subject.name for one in found.measurements}))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds threads by /proc")
 def test_no_library_leaves_the_cores_that_it_is_kept_on(bundle: Bundle) -> None:
     pytest.importorskip("openvino")
@@ -193,6 +198,7 @@ def test_every_golden_image_is_read_as_a_jpeg(monkeypatch: pytest.MonkeyPatch) -
         assert np.abs(pixels.mean(axis=(0, 1)) - image.mean(axis=(0, 1))).max() < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signalled", "number"), [(KeyboardInterrupt(), 2), (Interrupted("x", 15), 15)])
 def test_a_signal_keeps_what_was_measured(
     signalled: BaseException, number: int, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
@@ -222,6 +228,7 @@ def test_a_signal_before_anything_is_measured_is_a_signal(bundle: Bundle, monkey
         bench_bundle(bundle, backend="onnxruntime", provider="cpu", effort=ONCE)
 
 
+@pytest.mark.slow
 def test_batches_that_are_asked_for_are_measured_and_no_others(bundle: Bundle) -> None:
     found = bench_bundle(bundle, backend="onnxruntime", provider="cpu", batches=[3, 2, 3], effort=ONCE)
     assert [one.batch for one in found.measurements] == [2, 3]
@@ -229,6 +236,7 @@ def test_batches_that_are_asked_for_are_measured_and_no_others(bundle: Bundle) -
         bench_bundle(bundle, batches=[6], effort=ONCE)
 
 
+@pytest.mark.slow
 def test_the_report_is_json(bundle: Bundle) -> None:
     found = bench_bundle(bundle, backend="onnxruntime", effort=ONCE)
 
@@ -255,6 +263,7 @@ def test_the_report_is_json(bundle: Bundle) -> None:
         assert one["images_per_second"] == pytest.approx(one["batch"] * 1000 / one["latency"]["mean_ms"])
 
 
+@pytest.mark.slow
 def test_the_method_says_what_was_measured(bundle: Bundle) -> None:
     pytest.importorskip("openvino")
     alone = bench_bundle(bundle, backend="onnxruntime", effort=ONCE)

@@ -87,12 +87,14 @@ class TestBuilding:
             assert (sidecar.shape, sidecar.batch) == (bundle.manifest.input.shape, bundle.manifest.input.batch)
             assert not sidecar.tf32
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", BUNDLES)
     def test_a_bundle_of_an_older_version_gets_engines(self, name: str, tmp_path: Path) -> None:
         bundle, built = build_engines(open_bundle(unpacked(name, tmp_path)), flavour="tensorrt_rtx")
         (engine,) = engines(bundle)
         assert set(built) == {"fp32"} and engine.sidecar.shape == bundle.manifest.input.shape == (16, 16, 3)
 
+    @pytest.mark.slow
     def test_what_is_built_here_is_remembered(self, path: Path) -> None:
         bundle, built = build_engines(open_bundle(path), ["fp16"], "tensorrt_rtx")
         assert trust.is_own(built["fp16"].sidecar.plan_sha256)
@@ -122,6 +124,7 @@ class TestBuilding:
             build_engines(open_bundle(path), ["fp16", "fp32"], "tensorrt_rtx")
         assert tree(path) == before
 
+    @pytest.mark.slow
     def test_what_was_built_before_a_failure_is_kept(self, tmp_path: Path) -> None:
         path = write_bundle(tmp_path / "b", model=network(), fp16=network(side=SIDE + 1))
         with pytest.raises(InputError, match="another form"):
@@ -129,6 +132,7 @@ class TestBuilding:
         ((_, sidecar),) = engines(open_bundle(path))
         assert sidecar.network == "fp32" and trust.is_own(sidecar.plan_sha256)
 
+    @pytest.mark.slow
     def test_an_unwritable_list_of_own_engines_does_not_lose_the_build(
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -238,6 +242,7 @@ class TestABrokenChain:
         assert plan not in open_sessions(bundle, "fp16").unavailable
         assert plan not in open_sessions(bundle, backend="onnxruntime").unavailable
 
+    @pytest.mark.slow
     def test_building_again_cures_a_broken_engine_and_touches_no_other(self, path: Path) -> None:
         other = "engines/tensorrt-10.3.0-nvidia-a10-fp32"
         files = {f"{other}.plan": b"a plan", f"{other}.json": b"no JSON", f"{other}.log": b"", f"{other}.timing": b"t"}

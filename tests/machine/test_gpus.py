@@ -94,6 +94,7 @@ def test_a_gpu_of_others_is_neither_told_nor_a_fault(site: Path) -> None:
     assert (len(gpus), fault) == (1, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "said"),
     [

@@ -65,6 +65,7 @@ def test_the_reference_is_not_tried_if_the_recipe_allows_no_other(whole: TorchSo
     assert source.batches == []
 
 
+@pytest.mark.slow
 def test_an_engine_without_a_trial_is_timed_before_much_is_asked(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole), LabelStore(tmp_path)
     alone = rules(backend="torch", precision="fp32")
@@ -81,6 +82,7 @@ def test_an_engine_without_a_trial_is_timed_before_much_is_asked(whole: TorchSou
     assert source.batches == []
 
 
+@pytest.mark.slow
 def test_the_fastest_engine_that_passes_is_taken(whole: TorchSource) -> None:
     spoil: dict[SourceEngine, Spoil] = {engine: slow for engine in whole.engines() if engine != ONNX}
     choice = chosen(label_query(Counted(whole, spoil), view_schedule(MANY)), rules())
@@ -106,6 +108,7 @@ def test_a_trial_is_announced_before_a_view_is_asked(whole: TorchSource) -> None
     ]
 
 
+@pytest.mark.slow
 def test_a_fast_engine_that_answers_otherwise_is_not_taken(whole: TorchSource) -> None:
     wrong: dict[SourceEngine, Spoil] = {engine: reversed_classes for engine in whole.engines() if engine != TORCH}
     choice = chosen(label_query(Counted(whole, wrong | {TORCH: slow}), view_schedule(MANY)), rules())
@@ -122,6 +125,7 @@ def test_a_named_engine_that_the_gate_refuses_is_an_error(whole: TorchSource) ->
         chosen(query, rules(backend="onnxruntime"))
 
 
+@pytest.mark.slow
 def test_an_engine_with_stored_labels_is_kept_though_another_is_faster(whole: TorchSource, tmp_path: Path) -> None:
     source, store = Counted(whole, {TORCH: slow}), LabelStore(tmp_path)
     query, given = label_query(source, view_schedule(MANY)), rules()

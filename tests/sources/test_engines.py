@@ -51,6 +51,7 @@ def test_an_engine_answers_as_torch_does(source: TorchSource, engine: SourceEngi
     np.testing.assert_allclose(answer, expected, rtol=1e-5 if engine.precision == "fp32" else 0.02)
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize("batch", [4, 7])
 @pytest.mark.usefixtures("threads")
@@ -129,6 +130,7 @@ def openvino_engines(engines: tuple[SourceEngine, ...]) -> set[SourceEngine]:
     return {engine for engine in engines if engine.backend == "openvino"}
 
 
+@pytest.mark.slow
 @EACH
 def test_opening_draws_no_random_number_and_leaves_the_environment(source: TorchSource, engine: SourceEngine) -> None:
     state, environment = torch.random.get_rng_state(), dict(os.environ)
@@ -137,6 +139,7 @@ def test_opening_draws_no_random_number_and_leaves_the_environment(source: Torch
     assert dict(os.environ) == environment
 
 
+@pytest.mark.slow
 def test_a_recalibrated_source_is_exported_again() -> None:
     asked = TorchSource("small", "test/small", network(), Pixels(32), CPU)
     frozen = answers(asked, images(), ONNX)
@@ -153,6 +156,7 @@ class _Branching(nn.Module):
         return planes.mean((2, 3)) if planes.sum() > 0 else planes.amax((2, 3))
 
 
+@pytest.mark.slow
 def test_a_failed_export_says_which_engine_needs_none() -> None:
     asked = TorchSource("small", "test/small", _Branching(), Pixels(32), CPU)
     assert answers(asked, images()).shape == (4, 3)

@@ -140,6 +140,7 @@ def mixed_up_classes(session: Session) -> Session:
     return _Altered(session, say=lambda logits: np.roll(logits, 1, axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [wrong_mean, swapped_channels, mixed_up_classes])
 def test_a_broken_engine_is_refused_and_the_verdict_says_why(
     healthy: TorchSource, wrong: Callable[[Session], Session]
@@ -168,6 +169,7 @@ def first_two_swapped(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return swapped
 
 
+@pytest.mark.slow
 def test_near_ties_count_as_agreement_only_where_the_recipe_says_so(healthy: TorchSource) -> None:
     """An engine that swaps two classes that the reference holds for equally likely: near by KL, of another class."""
 

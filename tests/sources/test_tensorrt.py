@@ -43,6 +43,7 @@ def source() -> TorchSource:
     return TorchSource("small", "test/small", network(), Pixels(32), CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", BY_TENSORRT, ids=lambda engine: engine.name)
 def test_it_answers_as_torch_does_in_batches_of_the_engines_size(
     engine: Any, source: TorchSource, built: list[tuple[Any, ...]]

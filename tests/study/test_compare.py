@@ -47,6 +47,7 @@ def written(found: Comparison) -> list[bytes]:
     return [(found.folder / f"compare.{kind}").read_bytes() for kind in ("json", "md")]
 
 
+@pytest.mark.slow
 def test_the_table_is_what_the_runs_say(compared: Comparison) -> None:
     assert [arm.name for arm in compared.arms] == ["scratch", "sskt"]
     for arm in compared.arms:
@@ -116,6 +117,7 @@ def test_a_run_that_diverges_is_missing_and_the_others_go_on(tiny_run: TrainedNe
     assert "wild, seed 0, is missing" in (found.folder / "compare.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_test_images_are_read_once_a_run(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +193,7 @@ def test_nothing_to_compare_is_said(tiny_run: TrainedNetwork, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_runs_of_other_images_than_are_there_now_are_not_shown(
     part: str, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

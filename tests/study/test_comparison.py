@@ -115,6 +115,7 @@ def test_an_arm_that_asks_for_other_images_may_have_them() -> None:
     made.refuse_unlike()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "found",
     [

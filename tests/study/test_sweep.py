@@ -85,6 +85,7 @@ def test_only_the_last_epoch_is_validated_where_it_alone_counts(tiny_run: Traine
         assert [line["epoch"] for line in lines if "validation_accuracy" in line] == validated
 
 
+@pytest.mark.slow
 def test_the_best_recipe_loads_trains_and_says_how_it_was_chosen(swept: Sweep, tmp_path: Path) -> None:
     best = load_recipe(str(swept.folder / "best.toml"))
     assert swept.best is not None
@@ -106,6 +107,7 @@ def test_the_same_command_trains_nothing_and_says_the_same(
     assert again == swept
 
 
+@pytest.mark.slow
 def test_tpe_takes_what_the_grid_has_found(swept: Sweep, studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its study is the same: only points that nobody tried would be trained, and the grid left none."""
     with no_training(monkeypatch):
@@ -124,6 +126,7 @@ def test_a_second_machine_shares_the_storage_alone(
     assert not trials(elsewhere).exists()
 
 
+@pytest.mark.slow
 def test_a_study_of_another_space_is_not_mixed_up(swept: Sweep, tmp_path: Path) -> None:
     told: dict[str, Any] = {"storage": f"sqlite:///{tmp_path / 'x.db'}", "study": "mine", "folder": tmp_path}
     with pytest.MonkeyPatch.context() as patch, no_training(patch), pytest.raises(AssertionError):
@@ -184,6 +187,7 @@ def test_a_point_that_diverges_is_listed_and_the_others_go_on(tiny_run: TrainedN
         assert sweep(found.recipe, space, folder=tmp_path).tried == found.tried
 
 
+@pytest.mark.slow
 def test_what_the_budget_leaves_chooses_where_the_recipe_keeps_nothing(
     tiny_run: TrainedNetwork, tmp_path: Path
 ) -> None:
@@ -208,6 +212,7 @@ def test_unlabelled_images_can_be_swept(tiny_run: TrainedNetwork, tmp_path: Path
     assert {one.point: one.state for one in found.tried} == {(0,): "done", (1,): "done"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["data_sha256", "unlabelled: rest"])
 def test_images_that_changed_are_not_mixed_up(which: str, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     """The same storage, and a machine whose data set is another."""
@@ -253,6 +258,7 @@ def test_every_point_is_checked_before_the_first_training(tiny_run: TrainedNetwo
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("axes", "seeds"),
     [

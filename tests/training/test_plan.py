@@ -124,6 +124,7 @@ def test_a_single_view_without_a_store_is_asked_once(images: Images) -> None:
     assert plan.break_even == 1  # and kept from then on: the store costs what the first epoch would
 
 
+@pytest.mark.slow
 def test_what_cannot_be_planned_is_refused(images: Images) -> None:
     with pytest.raises(RecipeError, match=r"labels.top_k = 1 loses too much"):
         plan_labels(images.recipe(*ONLY_TORCH, "labels.top_k=1", "method.temperature=0.5"))

@@ -229,6 +229,7 @@ def test_a_run_does_not_go_on_from_what_was_changed(
     assert "without a hash" not in folder.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_run_of_before_its_files_had_a_hash_goes_on_and_says_so(
     tiny_run: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +241,7 @@ def test_a_run_of_before_its_files_had_a_hash_goes_on_and_says_so(
     assert run.result.recipe_file_sha256 is None and read_run(folder.path).folder.unprotected(folder.result) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_was_started_with_a_set_is_found_without_it(file: Path) -> None:
     run = begin(file, "train.seed=7", "name=seven")
     found = unfinished_run(str(file), (), file.parent)

@@ -46,6 +46,7 @@ def rows(images: Images) -> int:
     return sum(one.rows for one in LabelStore(images.store).collections())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -91,6 +92,7 @@ def test_the_threads_of_a_training_change_nothing_of_what_it_reads(images: Image
     assert rows(images) == 2 * before
 
 
+@pytest.mark.slow
 def test_another_training_seed_asks_nothing(images: Images, asked: Asked) -> None:
     images.weights()
     first = asked.batches
@@ -101,6 +103,7 @@ def test_another_training_seed_asks_nothing(images: Images, asked: Asked) -> Non
     assert asked.batches == 0
 
 
+@pytest.mark.slow
 def test_a_store_of_another_run_serves_more_epochs_views_and_images(images: Images, asked: Asked) -> None:
     more = ("train.epochs=4", "labels.views=3", "train.seed=3")
     online = images.weights(*more, ONLINE)
@@ -137,6 +140,7 @@ def test_other_views_cost_only_those_that_are_new(images: Images) -> None:
     assert "teacher: other views than before: flip False then, True now" in heard.lines
 
 
+@pytest.mark.slow
 def test_a_changed_source_is_named_and_asked_again(images: Images, tiny_run: TrainedNetwork) -> None:
     fill_store(images.recipe())
     for change, difference in (
@@ -157,6 +161,7 @@ def test_fresh_views_that_repeat_are_asked_once(images: Images, asked: Asked) ->
     assert asked.batches == TIMED + 16 * 18 // 32
 
 
+@pytest.mark.slow
 def test_a_fill_that_is_interrupted_keeps_its_labels_and_goes_on(images: Images, asked: Asked) -> None:
     asked.interrupt_at = TIMED + 3
     with pytest.raises(
@@ -172,6 +177,7 @@ def test_a_fill_that_is_interrupted_keeps_its_labels_and_goes_on(images: Images,
     assert stored == images.weights(ONLINE)
 
 
+@pytest.mark.slow
 def test_a_training_interrupted_while_it_fills_ends_in_the_same_weights(images: Images, asked: Asked) -> None:
     online, asked.batches, asked.interrupt_at = images.weights(ONLINE), 0, TIMED + 2
     shutil.rmtree(images.runs)
@@ -213,6 +219,7 @@ def flip_a_bit(images: Images, tensor: str = "logits") -> Path:
     return shard
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tensor", ["logits", "keys"])
 def test_a_damaged_shard_is_named_and_asked_again(tensor: str, images: Images, asked: Asked) -> None:
     whole = images.weights()
@@ -248,6 +255,7 @@ def test_a_disk_that_damages_whatever_is_written_ends_with_a_message(images: Ima
         train(images.recipe(), images.runs, progress=Damaging())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["", ONLINE])
 def test_too_small_a_top_k_leaves_no_run_and_the_named_one_trains(store: str, images: Images) -> None:
     overrides = [store] if store else []
@@ -296,6 +304,7 @@ def test_an_engine_that_the_gate_refuses_leaves_neither_run_nor_labels(images: I
     assert not images.store.exists()
 
 
+@pytest.mark.slow
 def test_unlabelled_images_change_the_weights_and_not_from_scratch(images: Images) -> None:
     labelled, scratch = ("data.per_class=4",), "method.name=scratch"
     assert images.weights(*REST) != images.weights(*labelled)

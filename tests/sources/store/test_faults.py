@@ -28,6 +28,7 @@ def test_a_kill_at_any_moment_costs_one_shard_and_nothing_is_asked_twice() -> No
     assert "| stored labels that were asked again | 0 |" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("call", "number"), [*(("fsync", n) for n in range(8)), *(("replace", n) for n in range(4))])
 def test_a_crash_at_any_step_of_writing_keeps_all_earlier_shards(call: str, number: int, tmp_path: Path) -> None:
     add(collection_in(tmp_path), range(10))
@@ -137,6 +138,7 @@ with collection.held(Loud()), collection.writer({}, rows=10) as writer:
 """
 
 
+@pytest.mark.slow
 def test_a_second_filler_waits_and_finds_everything_there(tmp_path: Path) -> None:
     with start(FILL, tmp_path) as first:
         assert first.stdout and first.stdout.readline() == "held\n"
@@ -167,6 +169,7 @@ for start in range(0, 4096, 64):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit of data and /proc")
 def test_a_store_larger_than_the_memory_is_read(tmp_path: Path) -> None:
     collection = LabelStore(tmp_path).collection({"model": "wide"}, 4096)
@@ -186,6 +189,7 @@ assert holds(collection_in(Path(sys.argv[1])), np.arange(200)[::-1])
 """
 
 
+@pytest.mark.slow
 @posix
 def test_more_shards_than_a_process_may_open_files_are_read(tmp_path: Path) -> None:
     collection = collection_in(tmp_path)

@@ -71,6 +71,7 @@ def test_the_rate_stays_for_as_many_validations_as_patience_says() -> None:
     assert our_rates([1.0, 1.0, 1.0, 1.0, 1.0], rule, 1.0) == [1.0, 1.0, 1.0, 0.1, 0.1]
 
 
+@pytest.mark.slow
 def test_a_training_lowers_its_rate_by_the_validation_loss_of_the_task(
     tiny_run: TrainedNetwork, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def validity(plan: bytes) -> object:
     return trt.Runtime(logger_of(trt)).get_engine_validity(plan)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "computes_in"), [("fp32", b"float"), ("fp16", b"half"), ("int8", b"int8")])
 def test_an_engine_computes_in_the_types_of_the_graph_without_tf32(precision: str, computes_in: bytes) -> None:
     plan = build(PRECISIONS[precision]()).plan  # TensorRT for RTX writes most of it in letters
@@ -77,6 +78,7 @@ def test_an_engine_computes_in_the_types_of_the_graph_without_tf32(precision: st
     assert re.findall(rb"\n *(tf32=\d)", plan) == [b"tf32=0"]
 
 
+@pytest.mark.slow
 def test_an_engine_is_for_the_cards_that_were_asked_for() -> None:
     for wanted, has in ((["8.6", "12.0"], b"{sm86 sm120 }"), ([], b"{sm80 }")):
         built = build(network(), compute_capabilities=wanted)
@@ -84,10 +86,12 @@ def test_an_engine_is_for_the_cards_that_were_asked_for() -> None:
         assert re.findall(rb"accelerators=(\{.*\})", built.plan) == [has]
 
 
+@pytest.mark.slow
 def test_an_engine_is_for_the_batches_that_were_asked_for() -> None:
     assert build(network()).plan != build(network(), batch=Batch(min=1, opt=2, max=64)).plan
 
 
+@pytest.mark.slow
 def test_turing_takes_fp16_only() -> None:
     assert build(network(dtype="FLOAT16"), compute_capabilities=["7.5"]).plan
     with pytest.raises(WorkError, match=r"could not build the engine: .*Turing \(SM75\): FP32 GEMM is not supported"):
@@ -134,12 +138,14 @@ def test_many_unsupported_nodes_are_counted() -> None:
         build(network(*(node("Frobnicate", [a], [b], f"frob{at}") for at, (a, b) in enumerate(pairs))))
 
 
+@pytest.mark.slow
 def test_names_of_any_letters_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
         monkeypatch.setenv(name, value)
     assert "größe" in build(network(node("Relu", ["conv"], ["middle"], "größe"))).log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -159,6 +165,7 @@ def test_what_it_would_compute_wrongly_or_not_at_all_is_refused(content: Any, sa
     assert "cudaError" not in str(refusal.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form",
     [{"side": SIDE + 1}, {"batch": 2}, {"images": "FLOAT"}, {"outputs": ("logits", "pooled")}],
@@ -212,6 +219,7 @@ except Interrupted as error:
 """
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_build_and_leaves_nothing(number: signal.Signals, temporary: Path) -> None:
@@ -252,6 +260,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
     raise AssertionError("it did not come in 20 s")
 
 
+@pytest.mark.slow
 def test_modules_in_the_current_folder_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tensorrt_rtx.py").write_text("raise SystemExit('the wrong one')")
     monkeypatch.chdir(tmp_path)

@@ -37,12 +37,14 @@ def test_an_engine_is_built_once_and_is_this_users_own(own_home: Path) -> None:
     assert len((own_home / "state" / "sskt-edge" / "own-engines.txt").read_text().split()) == 1
 
 
+@pytest.mark.slow
 def test_another_batch_is_another_engine(own_home: Path) -> None:
     engine(4)
     engine(5)
     assert len(plans(own_home)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["changed", "somebody else's", "no sidecar", "broken sidecar"])
 def test_what_lies_in_the_cache_and_is_not_what_was_built_is_built_again(how: str, own_home: Path) -> None:
     engine()
