@@ -14,6 +14,8 @@ from sskt_edge.bundle.manifest import Manifest
 from sskt_edge.targets.finished_run import read_finished
 from tests.cli.run import Verb
 
+pytestmark = pytest.mark.slow
+
 ORT = ("--backend", "onnxruntime", "--provider", "cpu")
 PARTS = {"red": (0, 0), "green": (0, 16), "blue": (16, 0)}
 """Each class is a bright square of its colour, at a place of its own."""
@@ -100,7 +102,6 @@ def here(place: Place) -> Verb:
     return Verb(place.folder)
 
 
-@pytest.mark.slow
 def test_a_training_says_and_keeps_the_map(place: Place) -> None:
     (folder,) = (place.folder / "runs").iterdir()
     run = read_finished(folder)
@@ -125,7 +126,6 @@ def test_an_export_holds_every_precision_with_its_map(place: Place) -> None:
     assert fp32.value == pytest.approx(manifest.test.value) and fp32.agreement == 1.0
 
 
-@pytest.mark.slow
 def test_the_bundle_holds_on_the_golden_images_and_on_its_table(place: Place, here: Verb) -> None:
     code, said, errors = here("eval", place.bundle, "--data", "labels.csv", *ORT, "--json")
     assert code == 0, errors

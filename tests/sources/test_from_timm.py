@@ -18,6 +18,8 @@ from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
 from tests.sources.small import CPU, answers, images
 
+pytestmark = pytest.mark.slow
+
 
 def opened(model: str, **keys: Any) -> TorchSource:
     source = open_source(SourceOptions(name="s", model=f"timm/{model}", **keys), CPU)

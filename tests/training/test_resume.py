@@ -131,10 +131,10 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
         pytest.param("labels.views=fresh", marks=pytest.mark.slow),
         pytest.param("labels.store=false", marks=pytest.mark.slow),
         pytest.param("data.validation=0.3", marks=pytest.mark.slow),
-        "train.precision=bf16",
+        pytest.param("train.precision=bf16", marks=pytest.mark.slow),
         pytest.param("train.channels_last=false", marks=pytest.mark.slow),
         pytest.param("train.optimizer.dampening=0.9", marks=pytest.mark.slow),
-        "train.schedule={name='plateau', patience=0, threshold=0.5}",
+        pytest.param("train.schedule={name='plateau', patience=0, threshold=0.5}", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_weights(
