@@ -109,7 +109,10 @@ def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] 
         raise StudyError(f"Two arms are called '{twice[0]}'. Give every arm a different name; arms: {names}.")
     tasks = sorted({arm.recipe.task.name for arm in arms})
     if len(tasks) > 1:
-        raise StudyError(f"The arms have different tasks, {', '.join(tasks)}, whose metrics cannot be compared.")
+        raise StudyError(
+            f"The arms have different tasks ({', '.join(tasks)}), whose metrics cannot be compared. Give every arm the "
+            "same task.name."
+        )
     return tuple(arms)
 
 
