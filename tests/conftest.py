@@ -34,7 +34,7 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-_RECIPE = """
+RECIPE = """
 name = "tiny"
 [data]
 name = "digits"
@@ -61,7 +61,7 @@ batch = { min = 1, opt = 4, max = 8 }
 
 def tiny_recipe(*overrides: str) -> Recipe:
     """Fifty digits of 16 × 16, one epoch of resnet20 from scratch."""
-    return parse_recipe(_RECIPE, overrides)
+    return parse_recipe(RECIPE, overrides)
 
 
 @pytest.fixture(scope="session", autouse=True)

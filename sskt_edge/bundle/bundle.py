@@ -132,6 +132,11 @@ def open_bundle(path: Path | str) -> Bundle:
 
     Raises:
         BundleError: there is no bundle, its manifest is not valid, or a file is missing, changed or not trusted.
+
+    >>> import sskt_edge
+    >>> bundle = sskt_edge.open_bundle("bundles/tiny")
+    >>> bundle.manifest.target, bundle.manifest.input.shape, len(bundle.manifest.classes)
+    ('resnet20', (16, 16, 3), 10)
     """
     path = Path(path)
     if path.is_file():

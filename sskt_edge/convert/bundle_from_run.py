@@ -68,6 +68,11 @@ def bundle_from_run(run: FinishedRun, path: Path | str, progress: Progress = QUI
         DataError: the recipe's images are missing, or are not those of the training.
         ParityError: the stripped weights or the fp32 file do not reproduce the network's answers; nothing is written.
         StorageError: the bundle cannot be written; an older one stays intact.
+
+    >>> import sskt_edge
+    >>> bundle = sskt_edge.export(sskt_edge.read_run("runs/tiny"), "bundles/new")
+    >>> list(bundle.manifest.precisions), bundle.manifest.refused
+    (['fp32'], {})
     """
     path = Path(path)
     older = find_older(path, run, replace)

@@ -30,5 +30,12 @@ def open_session(
         BundleError: the bundle has no such precision, a file was changed, or the backend does not support it.
         InputError: the backend or provider does not exist.
         MissingExtraError: the backend's package is not installed.
+
+    >>> import sskt_edge
+    >>> bundle = sskt_edge.open_bundle("bundles/tiny")
+    >>> session = sskt_edge.open_session(bundle, "fp32")
+    >>> images = bundle.golden().images
+    >>> images.dtype.name, images.shape, session.run(images).shape
+    ('uint8', (40, 16, 16, 3), (40, 10))
     """
     return backend_named(backend).open_precision(bundle, precision, provider, threads, trust_engines)

@@ -36,6 +36,11 @@ def read_run(path: Path | str) -> TrainedNetwork:
 
     Raises:
         RunError: there is no run, it is not finished, or a file is missing or was changed.
+
+    >>> import sskt_edge
+    >>> run = sskt_edge.read_run("runs/tiny")
+    >>> run.result.test.metric, run.result.test.images, run.network.training
+    ('accuracy', 359, False)
     """
     return with_network(read_finished(path))
 

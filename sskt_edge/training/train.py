@@ -106,6 +106,11 @@ def train(
         DivergenceError: a loss is not a finite number; the last state is kept.
         Interrupted: SIGINT or SIGTERM came; labels and state are saved, and `resume` continues bit for bit.
         StorageError: the run cannot be written; what was saved before stays intact.
+
+    >>> import sskt_edge
+    >>> run = sskt_edge.train(sskt_edge.load_recipe("tiny.toml", ["train.epochs=2"]))
+    >>> run.result.kept_epoch, run.result.test.images
+    (2, 359)
     """
     done = fit(recipe, runs, resume, progress, overrides, show_epochs=show_epochs)
     try:
