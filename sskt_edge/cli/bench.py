@@ -52,7 +52,7 @@ def bench(
     ] = False,
     json_: JsonFlag = False,
 ) -> None:
-    """Measure the latency and throughput of a bundle on this machine in less than a minute.
+    """Measure the latency and throughput of a bundle. It takes less than a minute.
 
     Ctrl-C stops it and shows the results so far.
     """

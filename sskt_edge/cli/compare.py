@@ -31,7 +31,7 @@ def compare(
     studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder for studies.")] = Path("studies"),
     json_: JsonFlag = False,
 ) -> None:
-    """Train several methods on the same data, views and seeds, and report their differences with intervals."""
+    """Compare methods over seeds. All arms have the same data and views; differences are given with intervals."""
     from sskt_edge.cli.study_tables import show_study
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked

@@ -6,7 +6,7 @@ from sskt_edge.cli.output import JsonFlag, show_json
 
 
 def doctor(json_: JsonFlag = False) -> None:
-    """Show this machine's hardware and software, and what each verb can do on it."""
+    """Show this machine, its software, and what each verb can do."""
     from sskt_edge.cli.doctor_tables import show_machine
     from sskt_edge.doctor.machine import look
     from sskt_edge.doctor.readiness import install_command, verbs

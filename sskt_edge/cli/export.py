@@ -57,7 +57,7 @@ def export(
     runs: Annotated[Path | None, typer.Option(help="The folder of the runs (default: runs/).")] = None,
     json_: JsonFlag = False,
 ) -> None:
-    """Export a run's stripped network to ONNX in every precision, and check each file against the trained network."""
+    """Export a run to ONNX in every precision. Each file is checked against the trained network."""
     from sskt_edge.cli.exported import ExportRequest, bundle_of, engines_into, show_exported, words_of
     from sskt_edge.common.errors import SsktEdgeError
     from sskt_edge.common.progress import Notes

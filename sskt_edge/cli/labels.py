@@ -23,7 +23,7 @@ StoreOption = Annotated[Path, typer.Option("--store", help="The store's folder."
 
 @app.command("plan")
 def plan(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
-    """Measure every source's engines and a training step of the target, and estimate the cost of soft labels.
+    """Estimate the cost of soft labels. Every source's engines and a training step of the target are measured.
 
     No labels are written. Engines that TensorRT builds for the measurement are kept in the user's cache for the fill.
     """
@@ -71,7 +71,7 @@ def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
 
 @app.command("list")
 def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
-    """List the collections of a store with their source, engine, number of labels, size and last use."""
+    """List stored labels by source and engine, with size and last use."""
     from sskt_edge.cli.labels_tables import collection_facts, show_collections
 
     found = _collections(store)
@@ -83,7 +83,7 @@ def list_(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
 
 @app.command("verify")
 def verify(store: StoreOption = Path("labels"), json_: JsonFlag = False) -> None:
-    """Check every shard against its hash, and remove damaged ones. The exit code is 1 if any were damaged.
+    """Check stored labels by their hashes. Damaged shards are removed; the exit code is 1 if there were any.
 
     The next fill computes the lost labels again.
     """
@@ -129,7 +129,7 @@ def prune(
     store: StoreOption = Path("labels"),
     json_: JsonFlag = False,
 ) -> None:
-    """Remove collections by name, or those that no training run has used for a number of days."""
+    """Remove collections, by name or by the days since their last use."""
     from sskt_edge.common.errors import DataError, InputError, nearest
     from sskt_edge.common.progress import QUIET
 

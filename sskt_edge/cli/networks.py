@@ -8,7 +8,7 @@ from sskt_edge.common.packages import install_hint
 
 
 def networks(json_: JsonFlag = False) -> None:
-    """List the targets, sources, data sets, tasks, methods and backends that a recipe can name."""
+    """List what a recipe can name, such as targets and sources."""
     from sskt_edge.catalogue.backends import BACKENDS
     from sskt_edge.catalogue.data_sets import DATA_SETS
     from sskt_edge.catalogue.methods import METHODS

@@ -30,7 +30,7 @@ RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a
 
 @app.command("list")
 def list_(json_: JsonFlag = False) -> None:
-    """List the shipped recipes, each with the first line of its header comment."""
+    """List the shipped recipes, each in one line."""
     from sskt_edge.cli.console import Console
     from sskt_edge.recipe.load import read_text
     from sskt_edge.recipe.shipped import head_of, shipped_recipes
@@ -72,7 +72,7 @@ def check(
     ] = None,
     json_: JsonFlag = False,
 ) -> None:
-    """Check a recipe's keys and values; --json prints them all, with defaults. No network is opened.
+    """Check a recipe's keys and values. --json prints them all, with defaults; no network is opened.
 
     With --data, the exit code is 1 if an image is in two parts (training, validation, test), is in two classes, or
     cannot be read and would stop the training. Near copies are listed but do not change the exit code.
@@ -134,7 +134,7 @@ def new(
     target: Annotated[str, typer.Option(help="The target, one that `sskt-edge networks` lists.")] = "resnet20",
     json_: JsonFlag = False,
 ) -> None:
-    """Inspect a folder of images and write a commented recipe for it, ready to train."""
+    """Inspect a folder of images and write a commented recipe for it."""
     from importlib.util import find_spec
 
     from sskt_edge.common.errors import RecipeError

@@ -36,7 +36,7 @@ def sweep(
     studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder for studies.")] = Path("studies"),
     json_: JsonFlag = False,
 ) -> None:
-    """Try values for a recipe's keys and compare them on validation images; the test set is never read."""
+    """Search values for a recipe's keys. Validation images decide; the test set is never read."""
     from sskt_edge.cli.study_tables import show_study
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked

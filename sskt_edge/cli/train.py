@@ -22,7 +22,7 @@ def train(
     runs: Annotated[Path, typer.Option(help="The folder for runs.")] = Path("runs"),
     json_: JsonFlag = False,
 ) -> None:
-    """Train a recipe's target on its images and on the predictions of its sources."""
+    """Train a recipe's target on images and predictions of sources."""
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import check_inputs, load_checked
     from sskt_edge.training.resume import unfinished_run

@@ -104,3 +104,13 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "{\n"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("words", [(), ("labels",), ("recipe",)])
+def test_no_line_of_a_list_of_commands_is_cut(
+    words: tuple[str, ...], verb: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, said, _ = verb(*words, "--help")
+    assert code == 0
+    assert "..." not in said.partition("Commands:")[2]
