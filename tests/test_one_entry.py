@@ -57,9 +57,7 @@ def entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TARGETS, "dots", target)
     task = Entry("balanced", "each class counts as much as another", "tests.dummies.task:BALANCED")
     monkeypatch.setitem(TASKS, "balanced", task)
-    data_set = DataSetEntry(
-        "squares", "bright and dark", "tests.dummies.data_set:open_squares", size=8, tasks=("single_label", "balanced")
-    )
+    data_set = DataSetEntry("squares", "bright and dark", "tests.dummies.data_set:open_squares", size=8)
     monkeypatch.setitem(DATA_SETS, "squares", data_set)
     method = OptionsEntry(
         "calm", "small logits", "tests.dummies.method:calm_learner", options="tests.dummies.method:CalmOptions"

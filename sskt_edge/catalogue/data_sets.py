@@ -17,14 +17,14 @@ class DataSetEntry(Entry):
         own_files: whether `data.root` names the user's own files, which must exist; if not, it is the folder for a
             download, or is not used.
         unlabelled: the value of `data.unlabelled` that selects the set's own unlabelled images, if it has some.
-        tasks: what its labels can mean.
+        several_classes: whether its images may have several classes each; every data set can give one class each.
     """
 
     input: str = "image"
     size: int = 32
     own_files: bool = False
     unlabelled: str = ""
-    tasks: tuple[str, ...] = ("single_label",)
+    several_classes: bool = False
 
     @property
     def holds_images(self) -> bool:
@@ -48,7 +48,7 @@ DATA_SETS: dict[str, DataSetEntry] = {
             "sskt_edge.data.table:open_table",
             size=96,
             own_files=True,
-            tasks=("single_label", "multi_label"),
+            several_classes=True,
         ),
         DataSetEntry(
             "stl10",

@@ -20,6 +20,7 @@ from sskt_edge.recipe.optimization import Cosine, OptimizerOptions, ScheduleOpti
 from sskt_edge.recipe.part import Part as _Part
 from sskt_edge.recipe.part import Share
 from sskt_edge.recipe.table import TableOptions
+from sskt_edge.tasks.task import task_named
 from sskt_edge.tasks.tolerances import Tolerances
 
 Triple = tuple[float, float, float]
@@ -288,12 +289,11 @@ class Recipe(_Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
-        tasks = DATA_SETS[self.data.name].tasks
-        if self.task.name not in tasks:
-            others = [name for name, entry in DATA_SETS.items() if self.task.name in entry.tasks]
+        if not DATA_SETS[self.data.name].several_classes and not task_named(self.task.name).one_class:
+            others = [name for name, entry in DATA_SETS.items() if entry.several_classes]
             raise ValueError(
-                f"task.name = '{self.task.name}': data.name = '{self.data.name}' has labels for {', '.join(tasks)} "
-                f"only; data sets with labels for '{self.task.name}': {', '.join(others) or 'none'}"
+                f"task.name = '{self.task.name}' is for several classes per image, and data.name = '{self.data.name}' "
+                f"gives each image one; data sets with labels for '{self.task.name}': {', '.join(others)}"
             )
         self._take_the_input()
         names = [source.name for source in self.sources]
