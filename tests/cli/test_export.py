@@ -113,7 +113,7 @@ def test_a_precision_that_does_not_hold_is_left_out_and_ends_with_1(
     """
     words = (
         *("--precision", "fp16,int8"),
-        *("--set", "export.parity.int8_agreement=1", "--set", "export.calibration=40"),
+        *("--set", "export.parity.int8_agreement=1", "--set", "export.calibration=40", "--device", "tensorrt"),
     )
     run = shutil.copytree(tiny_run.folder.path, tmp_path / "run")
     of_before(run / "result.json")
