@@ -30,6 +30,7 @@ def test_examples_give_what_they_say(module: str) -> None:
     assert found.attempted > 0 and found.failed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", sorted(WITH_FILES))
 def test_public_examples_give_what_they_say(
     module: str, tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

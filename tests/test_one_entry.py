@@ -85,6 +85,7 @@ def test_what_was_added_trains_and_is_exported(tmp_path: Path) -> None:
     assert abs(logits - bundle.golden().logits).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_what_was_added_is_compared_and_swept(tmp_path: Path) -> None:
     recipe = parse_recipe(RECIPE, ["train.epochs=1", "task.name=single_label"])
     compared = compare(recipe, range(2), folder=tmp_path)

@@ -116,6 +116,7 @@ def test_it_holds_on_every_runner_that_is_here() -> None:
     assert trial.agreement == min(agreement(trial.content, evaluation_set, runner) for runner in runners)
 
 
+@pytest.mark.slow
 @by_form
 def test_the_same_network_gives_the_same_file(form: Form) -> None:
     content = trained(("conv3",))
@@ -277,6 +278,7 @@ class Stumbling(Runner):
 STUMBLING = Stumbling("onnxruntime", "stumbling")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runners", [(ORT, STUMBLING), (STUMBLING, ORT)])
 def test_the_runner_that_does_worst_decides(runners: tuple[Runner, ...]) -> None:
     evaluation_set = evaluation_set_of(trained())

@@ -145,6 +145,7 @@ def test_images_get_their_classes(server: Server, tmp_path: Path) -> None:
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [["green.png", "green"], ["red.png", "red"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

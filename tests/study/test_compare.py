@@ -108,6 +108,7 @@ def test_a_comparison_that_was_stopped_goes_on_and_trains_nothing_twice(
         assert accuracies[0] == accuracies[1] == {seed: accuracies[2][seed] for seed in (0, 1)}
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_missing_and_the_others_go_on(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     small = recipe(tiny_run.folder.path)
     arms = arms_of(small, ["scratch"], ["wild: train.optimizer.lr=1e30", "calm: train.optimizer.lr=0.01"])

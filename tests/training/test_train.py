@@ -183,6 +183,7 @@ def test_the_primary_learns_from_the_labelled_images_alone(
         assert all((of_branch, of_source) == (4 + 6, 4 + 6) for _, of_branch, of_source in steps)
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_that_of_the_best_validation(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     run = train(recipe(tiny_run.folder.path, "data.validation=0.3", "train.keep=best", "train.epochs=4"), tmp_path)
     validated = [line["validation_accuracy"] for line in metrics(run)]
