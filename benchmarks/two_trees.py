@@ -1,7 +1,7 @@
 """Is this source tree as fast as another one, such as the code before a change?
 
-    git worktree add /tmp/before REVISION
-    python -m benchmarks.two_trees /tmp/before --data FLOWERS [--rounds 5]
+    git worktree add ../before REVISION
+    python -m benchmarks.two_trees ../before --data FLOWERS [--rounds 5]
 
 Both trees do the same work in turns, in separate processes, with the order reversed every second round: filling a store
 with EfficientNet-Lite0's labels by OpenVINO and training resnet20 at 64 × 64 on them, both timed by `sskt-edge train`;

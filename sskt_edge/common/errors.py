@@ -12,7 +12,7 @@ SsktEdgeError
 │   └── MissingExtraError    a package that this verb needs is not installed
 └── WorkError                the input was valid, but the work failed: exit code 1
     ├── ParityError          two sessions that should agree do not
-    ├── DivergenceError      the loss is no longer a finite number
+    ├── DivergenceError      the loss is infinite or not a number
     ├── StorageError         the disk is full, or the file cannot be written
     └── DownloadError        weights or data could not be fetched
 
@@ -82,7 +82,7 @@ class ParityError(WorkError):
 
 
 class DivergenceError(WorkError):
-    """The loss is no longer a finite number."""
+    """The loss is infinite or not a number."""
 
 
 class StorageError(WorkError):

@@ -28,7 +28,7 @@ class Expected(NamedTuple):
 
     Attributes:
         classes: their names.
-        owner: who requires them, for messages: "the bundle", "train/".
+        owner: the source of this requirement, for messages: "the bundle", "train/".
     """
 
     classes: Collection[str]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sskt_edge.common.errors import DataError
 from sskt_edge.tasks.confusion import MOST_CLASSES, confusion, confusion_tables
 from sskt_edge.tasks.score_table import Alternatives
-from sskt_edge.tasks.task import Drop, Labels, Logits
+from sskt_edge.tasks.task import Drop, Labels, Logits, scores_as_json
 from sskt_edge.tasks.wilson import Z, wilson_interval
 
 METRIC = "accuracy"
@@ -72,16 +72,8 @@ class AnswerScores:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON; NaN becomes None, and so does the confusion matrix of more than 1000 classes."""
-        return {
-            "metric": self.metric,
-            "images": self.images,
-            "value": self.value,
-            "interval": list(self.interval),
-            "further": self.further,
-            "per_class": [None if np.isnan(share) else float(share) for share in self.per_class],
-            "confusion": self.confusion.tolist() if len(self.per_class) <= MOST_CLASSES else None,
-            "not_finite": self.not_finite,
-        }
+        matrix = self.confusion.tolist() if len(self.per_class) <= MOST_CLASSES else None
+        return scores_as_json(self) | {"confusion": matrix}
 
 
 def predictions(logits: Logits) -> npt.NDArray[np.int64]:

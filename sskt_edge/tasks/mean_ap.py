@@ -26,7 +26,7 @@ from sskt_edge.tasks.average_precision import (
 )
 from sskt_edge.tasks.bootstrap import resampled_weights, resamples, standard_interval
 from sskt_edge.tasks.score_table import Alternatives, Head, ScoreTable, as_share
-from sskt_edge.tasks.task import Drop, Labels, Logits
+from sskt_edge.tasks.task import Drop, Labels, Logits, plain_figures, scores_as_json
 
 METRIC = "mAP"
 
@@ -84,17 +84,10 @@ class RankingScores:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON; NaN becomes None."""
-        return {
-            "metric": self.metric,
-            "images": self.images,
-            "value": self.value,
-            "interval": list(self.interval),
-            "further": self.further,
-            "per_class": _plain(self.per_class),
+        return scores_as_json(self) | {
             "positives": self.positives.tolist(),
-            "precision": _plain(self.precision),
-            "recall": _plain(self.recall),
-            "not_finite": self.not_finite,
+            "precision": plain_figures(self.precision),
+            "recall": plain_figures(self.recall),
         }
 
 
@@ -201,7 +194,3 @@ def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> Figures:
     out = np.full(whole.shape, np.nan)
     np.divide(part, whole, out=out, where=whole > 0)
     return out
-
-
-def _plain(values: Figures) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in values]

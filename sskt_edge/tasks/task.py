@@ -124,6 +124,24 @@ class Scores(Protocol):
         """Plain values for JSON; NaN becomes None."""
 
 
+def scores_as_json(scores: Scores) -> dict[str, Any]:
+    """The values that all scores have, as plain values for JSON; NaN becomes None."""
+    return {
+        "metric": scores.metric,
+        "images": scores.images,
+        "value": scores.value,
+        "interval": list(scores.interval),
+        "further": dict(scores.further),
+        "per_class": plain_figures(scores.per_class),
+        "not_finite": scores.not_finite,
+    }
+
+
+def plain_figures(figures: npt.NDArray[np.float64]) -> list[float | None]:
+    """A figure of each class for JSON; NaN becomes None."""
+    return [None if np.isnan(one) else float(one) for one in figures]
+
+
 class Task(Protocol):
     """A meaning of labels. It has no state.
 

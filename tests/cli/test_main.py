@@ -1,4 +1,4 @@
-"""Exit codes and messages: what a user sees who does something wrong."""
+"""Exit codes and messages after a user's mistake."""
 
 from __future__ import annotations
 

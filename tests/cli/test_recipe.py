@@ -111,7 +111,7 @@ def test_near_without_data_is_refused(own: Path) -> None:
 def test_without_the_library_of_near_copies_check_says_how_to_get_it(
     asked: list[str], code: int, own: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Equal images are found all the same; only who asks for near ones cannot be served."""
+    """Equal images are still found; only near copies cannot be searched for."""
     monkeypatch.setitem(sys.modules, "imagehash", None)
     ended, said, errors = verb("recipe", "check", str(own), "--data", *asked)
     assert ended == code

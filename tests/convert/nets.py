@@ -22,7 +22,7 @@ from sskt_edge.tasks.single_label import SINGLE_LABEL
 SIDE, CLASSES, WIDTH, BATCH = 16, 4, 16, 32
 ORT = Runner("onnxruntime", "cpu")
 TOLD = {"sskt_edge.name": "größe", "sskt_edge.classes": '["a", "b", "c", "d"]'}
-FAR = 1e4  # beside it all other weights of a channel are nothing in int8
+FAR = 1e4  # in int8 all other weights of the channel become zero
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 

@@ -1,4 +1,4 @@
-"""What is installed, as it is found: by metadata, and by loading what is there."""
+"""The installed packages are found by metadata and by loading them."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ ONCE = Turns(Budget(0.0, 0), TURN, Budget(0.0, 1))
 
 
 class Watch:
-    """A clock that moves only when something is called, and remembers who was."""
+    """A clock that moves only when something is called, and records the calls."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""The container files, read: what they are built of, who runs in them, what they do by default."""
+"""The container files, read: their base images, their user, and their default command."""
 
 from __future__ import annotations
 

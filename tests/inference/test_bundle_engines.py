@@ -33,7 +33,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with an engine of fp32 and one of fp16; who built them is forgotten."""
+    """A bundle with an engine of fp32 and one of fp16; their builder is not recorded."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         path = write_bundle(tmp_path_factory.mktemp("bundles") / "tiny", model=network(), fp16=network(dtype="FLOAT16"))

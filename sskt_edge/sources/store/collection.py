@@ -27,7 +27,7 @@ from sskt_edge.sources.store.writer import Writer
 
 @dataclass(frozen=True)
 class Damage:
-    """A shard whose content is no longer what was written.
+    """A shard whose content has changed since it was written.
 
     Attributes:
         path: its file.

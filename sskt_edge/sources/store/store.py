@@ -71,7 +71,7 @@ class LabelStore:
         """
         now = _flat({**plain(facts), "top_k": top_k})
         best: tuple[Collection, list[str]] | None = None
-        for found in self.collections(skip_broken=True):  # a broken collection is no help here and does no harm
+        for found in self.collections(skip_broken=True):  # a broken collection cannot be compared
             if found.rows == 0 or found.facts["model"] != now["model"]:
                 continue
             then = _flat({**found.facts, "top_k": found.top_k})
