@@ -14,6 +14,7 @@ import sskt_edge
 from sskt_edge.bundle.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.common.lock import locked
 from sskt_edge.common.progress import QUIET
+from sskt_edge.convert.fp32_from_run import fp32_from_run
 from sskt_edge.evaluation import bench
 from sskt_edge.evaluation.effort import Exactly
 from sskt_edge.recipe.load import parse_recipe
@@ -21,6 +22,7 @@ from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.run_folder import TrainedNetwork
 from tests.bundle.tiny import write_bundle, write_images
 from tests.cli.run import Verb
+from tests.exports import Exports
 from tests.trainings import Trainings, shared_folder
 
 # Tiny networks gain nothing from threads; next to another busy process threads make them hundreds of times slower.
@@ -69,6 +71,15 @@ def brief_timing() -> Iterator[None]:
     """Where an export or an evaluation says how fast a file is, a few runs are enough."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "QUICK", Exactly(5))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fp32_files_are_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An export takes the fp32 file of a run that another test has exported, instead of writing it again."""
+    folder = shared_folder(tmp_path_factory, "fp32")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sskt_edge.convert.fp32_from_run.fp32_from_run", Exports(folder, fp32_from_run))
         yield
 
 

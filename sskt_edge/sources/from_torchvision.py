@@ -10,7 +10,7 @@ from sskt_edge.data.inputs.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
 from sskt_edge.sources.source import TorchSource
-from sskt_edge.targets.build import fetch_torchvision, torchvision_weights
+from sskt_edge.targets.published_weights import fetch_torchvision, torchvision_weights
 
 _USUAL_SIZE = 224
 # Their published weights expect the input to be scaled inside the network, which their files do not say.

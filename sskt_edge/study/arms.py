@@ -10,7 +10,7 @@ from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.common.errors import DownloadError, NetworkError, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.base import refuse_seed, with_overrides
-from sskt_edge.targets.build import fetch_torchvision, torchvision_weights
+from sskt_edge.targets.published_weights import fetch_torchvision, torchvision_weights
 
 _SCRATCH = "scratch"
 _OPEN, _CLOSE = "[{", "]}"

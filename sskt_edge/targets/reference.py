@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sskt_edge.common.packages import version_of
 from sskt_edge.common.progress import QUIET, Progress
 from sskt_edge.data.inputs.pixels import Pixels
 
@@ -23,7 +23,7 @@ def reference_facts() -> dict[str, str]:
     """The facts that the last bits of reference logits depend on. With equal facts the bits are equal."""
     facts = {
         "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
+        "torchvision": version_of("torchvision") or "",
         "batch": str(_BATCH),
         "threads": str(torch.get_num_threads()),
         "instructions": torch.backends.cpu.get_cpu_capability(),

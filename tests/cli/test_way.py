@@ -42,9 +42,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train", "mine.toml", "--set", "train.epochs=12", "--set", "labels.views=1", "--set", "train.batch_size=20"),
         ("export",),
     ):
-        done = sskt_edge(*words, cwd=cwd)
-        assert done.returncode == 0, done.stderr
-        assert "next: sskt-edge" in done.stdout
+        code, said, errors = Verb(cwd)(*words)
+        assert code == 0, errors
+        assert "next: sskt-edge" in said
     return cwd
 
 

@@ -8,40 +8,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from sskt_edge.bundle.manifest import Batch
 from sskt_edge.bundle.onnx_limits import refuse_costly
-from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.progress import QUIET
 from sskt_edge.convert.calibration import ranges
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, layers, prepared, quantised
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
-from sskt_edge.convert.onnx_from_module import onnx_from_module
-from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.backends.tensorrt import flavours
 from sskt_edge.inference.backends.tensorrt.build import Built, build_engine
 from sskt_edge.recipe.models import SourceOptions as SourceRecipe
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
-from sskt_edge.targets.spec import target_spec
+from tests.convert.targets import SIDE, Exported
 
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("tensorrt_rtx")
 BATCH = Batch(min=1, opt=8, max=64)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-def lived_in(network: nn.Module) -> nn.Module:
-    """The network with statistics of batch norms as after a training: fresh ones hide how they are folded."""
-    generator = torch.Generator().manual_seed(0)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
-            module.running_mean.normal_(0, 0.1, generator=generator)
-            module.running_var.uniform_(0.5, 1.5, generator=generator)
-    return network.eval()
 
 
 def built(content: bytes, side: int, precision: str) -> Built:
@@ -59,15 +44,13 @@ def int8(content: bytes, side: int) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("target", ["resnet20", "mobilenet_v2", "densenet121"])
-def test_every_kind_of_target_becomes_an_engine_in_every_precision(target: str) -> None:
-    side = max(32, TARGETS[target].smallest)
-    network = lived_in(target_spec(target).build(5))
-    fp32 = onnx_from_module(network, Pixels(side, MEAN, STD), (side, side, 3), BATCH.max, {})
-    files = {"fp32": fp32, "fp16": fp16_from_fp32(fp32), **int8(fp32, side)}
+def test_every_kind_of_target_becomes_an_engine_in_every_precision(target: str, exported: Exported) -> None:
+    fp32 = exported(target)
+    files = {"fp32": fp32, "fp16": fp16_from_fp32(fp32), **int8(fp32, SIDE)}
     for precision, content in files.items():
-        refuse_costly(content, BATCH.max, (side, side, 3), precision)  # a bundle takes it
+        refuse_costly(content, BATCH.max, (SIDE, SIDE, 3), precision)  # a bundle takes it
 
-    engines = {precision: built(files[precision], side, precision) for precision in ("fp32", "fp16", "int8")}
+    engines = {precision: built(files[precision], SIDE, precision) for precision in ("fp32", "fp16", "int8")}
 
     assert all(engine.sidecar.batch == BATCH for engine in engines.values())
     assert b"tf32=0" in engines["fp32"].plan

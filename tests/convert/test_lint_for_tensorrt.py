@@ -23,7 +23,7 @@ from tests.convert.nets import (
     trained,
     with_shape_arithmetic,
 )
-from tests.convert.test_onnx_from_module import exported
+from tests.convert.targets import Exported
 
 ZERO, STEP = np.array(0, np.int8), np.array(0.05, np.float32)
 
@@ -220,10 +220,10 @@ def test_a_node_without_a_name_is_called_by_its_output() -> None:
     assert first.startswith("QuantizeLinear 'block.narrow_out' has")
 
 
-FP32: dict[str, Callable[[], bytes]] = {
-    "small": trained,
-    "with shapes": with_shape_arithmetic,
-    "resnet20": lambda: exported("resnet20"),
+FP32: dict[str, Callable[[Exported], bytes]] = {
+    "small": lambda _: trained(),
+    "with shapes": lambda _: with_shape_arithmetic(),
+    "resnet20": lambda exported: exported("resnet20"),
 }
 PRECISIONS: dict[str, Callable[[bytes], bytes]] = {
     "fp32": lambda content: content,
@@ -235,13 +235,13 @@ PRECISIONS: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", FP32)
-def test_what_exports_make_for_tensorrt_passes(name: str, precision: str) -> None:
-    assert lint_for_tensorrt(PRECISIONS[precision](FP32[name]())) == []
+def test_what_exports_make_for_tensorrt_passes(name: str, precision: str, exported: Exported) -> None:
+    assert lint_for_tensorrt(PRECISIONS[precision](FP32[name](exported))) == []
 
 
 @pytest.mark.parametrize("name", FP32)
-def test_what_is_made_for_onnx_runtimes_cpu_does_not(name: str) -> None:
-    found = lint_for_tensorrt(int8_of(FP32[name](), CPU))
+def test_what_is_made_for_onnx_runtimes_cpu_does_not(name: str, exported: Exported) -> None:
+    found = lint_for_tensorrt(int8_of(FP32[name](exported), CPU))
 
     assert any("has a zero point of type UINT8; only INT8 is supported" in fault for fault in found)
     # The network with shapes has no biases.
@@ -267,8 +267,8 @@ def is_taken(content: bytes) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", FP32)
-def test_tensorrt_for_rtx_takes_what_exports_make(name: str, precision: str) -> None:
-    assert is_taken(PRECISIONS[precision](FP32[name]()))
+def test_tensorrt_for_rtx_takes_what_exports_make(name: str, precision: str, exported: Exported) -> None:
+    assert is_taken(PRECISIONS[precision](FP32[name](exported)))
 
 
 @pytest.mark.slow

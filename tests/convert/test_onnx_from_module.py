@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,38 +20,13 @@ from sskt_edge.convert.onnx_from_module import onnx_from_module
 from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.targets.reference import reference_logits
-from sskt_edge.targets.spec import target_spec
 from tests.convert.local_paths import local_paths_in
+from tests.convert.targets import CLASSES, LARGEST, PIXELS, SIDE, TOLD, Exported, network_of
 from tests.methods.sskt.learners import learner_of
-
-SIDE, CLASSES, LARGEST = 32, 5, 8
-TOLD = {"sskt_edge.name": "größe", "sskt_edge.classes": '["a", "b"]'}
-PIXELS = Pixels(SIDE)
-
-
-def network_of(model: str) -> nn.Module:
-    """A target whose BatchNorms have seen something: folding them wrongly would show."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = target_spec(model).build(CLASSES)
-    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-    for layer in norms:
-        layer.momentum = 1.0
-        layer.weight.data.uniform_(0.5, 1.5, generator=generator)
-        layer.bias.data.normal_(0, 0.2, generator=generator)
-    with torch.no_grad():  # without statistics of its own the signal of a deep network dies away
-        network.train()(torch.randn(LARGEST, 3, SIDE, SIDE, generator=generator))
-    return network.eval()
-
-
-@cache
-def exported(model: str) -> bytes:
-    return onnx_from_module(network_of(model), PIXELS, (SIDE, SIDE, 3), LARGEST, TOLD)
 
 
 @pytest.fixture(scope="module")
-def resnet20() -> onnx.ModelProto:
+def resnet20(exported: Exported) -> onnx.ModelProto:
     return onnx.load_from_string(exported("resnet20"))
 
 
@@ -102,7 +76,7 @@ def test_preprocessing_starts_with_the_cast_that_tensorrt_needs(resnet20: onnx.M
     assert [node.op_type for node in resnet20.graph.node][:4] == ["Cast", "Transpose", "Mul", "Add"]
 
 
-def test_all_weights_are_inside(resnet20: onnx.ModelProto) -> None:
+def test_all_weights_are_inside(resnet20: onnx.ModelProto, exported: Exported) -> None:
     refuse_untrusted(exported("resnet20"), "model.onnx")
     assert all(one.data_location == onnx.TensorProto.DEFAULT for one in resnet20.graph.initializer)
     assert all(not one.external_data for one in resnet20.graph.initializer)
@@ -110,7 +84,7 @@ def test_all_weights_are_inside(resnet20: onnx.ModelProto) -> None:
     assert sum(onnx.numpy_helper.to_array(one).size for one in resnet20.graph.initializer) >= parameters
 
 
-def test_nothing_tells_where_it_was_made() -> None:
+def test_nothing_tells_where_it_was_made(exported: Exported) -> None:
     assert local_paths_in(exported("resnet20")) == []
 
 
@@ -130,7 +104,7 @@ def one_is_fast(models: Iterable[str]) -> list[Any]:
 
 
 @pytest.mark.parametrize("model", one_is_fast(name for name in TARGETS if name not in DEEPER))
-def test_a_gpu_and_a_bundle_take_every_target(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_and_a_bundle_take_every_target(model: str, exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing computes where values lie, which a GPU would leave to the CPU; all is far below a bundle's limits."""
     kinds = {node.op_type for node in onnx.load_from_string(exported(model)).graph.node}
     assert not kinds & {"Shape", "Range", "Gather", "Squeeze", "Unsqueeze", "Expand"}
@@ -142,7 +116,7 @@ def test_a_gpu_and_a_bundle_take_every_target(model: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("model", one_is_fast(["resnet20", "mobilenet_v2", "densenet121"]))
-def test_onnx_runtime_answers_as_torch_does_at_every_batch(model: str) -> None:
+def test_onnx_runtime_answers_as_torch_does_at_every_batch(model: str, exported: Exported) -> None:
     images = np.random.default_rng(3).integers(0, 256, (LARGEST, SIDE, SIDE, 3), dtype=np.uint8)
     expected = reference_logits(network_of(model), PIXELS, images)
     session = OnnxRuntimeSession(exported(model), (SIDE, SIDE, 3), LARGEST, provider="cpu", threads=1)
@@ -154,7 +128,7 @@ def test_onnx_runtime_answers_as_torch_does_at_every_batch(model: str) -> None:
         assert np.abs(logits - expected).max() <= tolerance, batch
 
 
-def test_a_stripped_network_equals_one_without_branches_node_for_node() -> None:
+def test_a_stripped_network_equals_one_without_branches_node_for_node(exported: Exported) -> None:
     network = network_of("resnet20")
     start = {key: value.clone() for key, value in network.state_dict().items()}
     branched = learner_of(network, "resnet20", {"imagenet": 7, "places": 3}).train()

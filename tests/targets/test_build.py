@@ -8,7 +8,7 @@ import torch
 
 from sskt_edge.common.errors import CheckpointError, NetworkError
 from sskt_edge.recipe.models import TargetOptions
-from sskt_edge.targets.build import build_target, torchvision_weights
+from sskt_edge.targets.build import build_target
 from sskt_edge.targets.spec import target_spec
 
 
@@ -77,8 +77,3 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
 def test_published_weights_that_do_not_exist_offer_the_nearest() -> None:
     with pytest.raises(NetworkError, match=r"no weights 'IMAGENET1K_V9' of resnet18. Nearest: 'IMAGENET1K_V1'"):
         build_target(TargetOptions(model="resnet18", weights="IMAGENET1K_V9"), 10, seed=0)
-
-
-def test_a_target_without_published_weights_says_what_to_use_instead() -> None:
-    with pytest.raises(NetworkError, match=r"'resnet20' has no published weights in torchvision; use checkpoint"):
-        torchvision_weights("resnet20", "IMAGENET1K_V1")
