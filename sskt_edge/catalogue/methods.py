@@ -18,6 +18,12 @@ METHODS: dict[str, OptionsEntry] = {
             options="sskt_edge.methods.sskt.options:SsktOptions",
         ),
         OptionsEntry(
+            "probe",
+            "the target learns what a linear layer on the soft labels says in the task's own classes",
+            "sskt_edge.methods.probe.learner:probe_learner",
+            options="sskt_edge.methods.probe.options:ProbeOptions",
+        ),
+        OptionsEntry(
             "scratch",
             "the same training without sources, for comparison",
             "sskt_edge.methods.scratch.learner:scratch_learner",

@@ -222,6 +222,7 @@ def _manifest(
             recipe_sha256=run.result.recipe_sha256,
             data_sha256=run.result.data_sha256,
             unlabelled_sha256=run.result.unlabelled_sha256,
+            probe_sha256=run.result.probe_sha256,
             run=run.folder.path.resolve().name,
             weights_sha256=run.weights_sha256,
             onnx_sha256=precisions["fp32"].sha256,

@@ -15,6 +15,9 @@ class TaskLoss(Protocol):
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The task's loss, a mean over the batch. [B,K] logits, the labels of B images → scalar."""
 
+    def divergence(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """The divergence of each image's probabilities from a teacher's; see `Task.divergence`. [N,K], [N,K] → [N]."""
+
 
 class TaughtBy(NamedTuple):
     """The facts about a source that a learner needs.

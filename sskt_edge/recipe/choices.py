@@ -74,8 +74,8 @@ class TableIn:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """One schema for each entry."""
-        del schema, handler
-        return {"anyOf": [entry.options_model().model_json_schema() for entry in self.entries.values()]}
+        del schema
+        return {"anyOf": [handler(entry.options_model().__pydantic_core_schema__) for entry in self.entries.values()]}
 
     def _check(self, given: object) -> BaseModel:
         if isinstance(given, BaseModel):

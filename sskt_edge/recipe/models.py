@@ -299,15 +299,12 @@ class Recipe(_Part):
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"sources: every source needs a name of its own, got {names}")
-        if {"primary", "total", "correct"} & set(names):
-            raise ValueError("sources: 'primary', 'total' and 'correct' are reserved names; rename the source")
-        for name in self.method.taking_part or ():
-            if name not in names:
-                raise ValueError(f"method.sources: there is no source '{name}'; sources: {names}")
+        self.method.check_sources(names)
         if self.method.asks_sources and not self.active_sources:
             raise ValueError(
                 f"method.name = '{self.method.name}' needs at least one [[sources]]; or set method.name = 'scratch'"
             )
+        self.method.check_labels(self.labels.store, self.labels.top_k)
         if self.train.keep == "best" and self.data.validation == 0:
             raise ValueError(
                 "train.keep = 'best' needs data.validation > 0 or 'rest': the test set never chooses a checkpoint"

@@ -25,11 +25,11 @@ class SoftLabels:
 
     Args:
         schedule: the views.
-        logits: name of a source → its logits.
+        readers: name of a source → its logits.
     """
 
-    def __init__(self, schedule: ViewSchedule, logits: Mapping[str, LogitsReader]) -> None:
-        self._schedule, self._logits = schedule, logits
+    def __init__(self, schedule: ViewSchedule, readers: Mapping[str, LogitsReader]) -> None:
+        self.schedule, self.readers = schedule, readers
 
     def of(
         self, passes: NDArray[np.intp], rows: NDArray[np.intp]
@@ -38,5 +38,5 @@ class SoftLabels:
 
         [B], [B] → int32 [B,5], {source: float32 [B,C]}.
         """
-        slots = self._schedule.slots(passes, rows)
-        return self._schedule.views(slots), {name: logits.read(slots) for name, logits in self._logits.items()}
+        slots = self.schedule.slots(passes, rows)
+        return self.schedule.views(slots), {name: reader.read(slots) for name, reader in self.readers.items()}

@@ -80,6 +80,12 @@ class ViewSchedule:
         last = None if self.passes > self.numbers else self.last  # otherwise all images had this view number before
         return (self.numbers - 1) * len(self.images), np.arange(len(self.images)) if last is None else last
 
+    @property
+    def count(self) -> int:
+        """The number of slots."""
+        first, present = self._end
+        return first + len(present)
+
     def slots(self, passes: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """The slots of images in given passes. [B], [B] → [B]."""
         slots = (passes % self.numbers) * len(self.images) + rows

@@ -34,7 +34,8 @@ class RunResult(BaseModel):
     """result.json, written last: a run that has it is finished.
 
     `recipe_file_sha256` is the hash of recipe.toml as a file; None in a result of an older version. `validation` is the
-    best value of the task's metric on the validation images.
+    best value of the task's metric on the validation images. `probes` has the held-out score of each probe that was
+    fitted, by the names of its sources; the target learned from the first, whose file has the hash `probe_sha256`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,6 +59,8 @@ class RunResult(BaseModel):
     data_notes: tuple[str, ...] = ()  # how the folder of images was read, and what was left out
     seconds: float  # the training took
     label_seconds: float  # querying the sources before it took
+    probe_sha256: str | None = None
+    probes: dict[str, Score] = {}
     reference: dict[str, str]  # the versions and the processor that the golden logits were computed with
 
 

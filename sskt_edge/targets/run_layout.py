@@ -57,6 +57,11 @@ class RunFolder:
         return self.path / "primary.safetensors"
 
     @property
+    def probe(self) -> Path:
+        """The probe, if the method fits one."""
+        return self.path / "probe.safetensors"
+
+    @property
     def golden(self) -> Path:
         """Test images and the logits that were recorded before the branches were stripped."""
         return self.path / "golden.safetensors"

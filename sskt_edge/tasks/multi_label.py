@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sskt_edge.common.errors import DataError
+from sskt_edge.tasks.linear_fit import one_by_one
 from sskt_edge.tasks.mean_ap import METRIC, RankingScores, mean_ap, mean_ap_drop, ranking_scores
-from sskt_edge.tasks.task import Agreement, Drop, Labels, Logits, Predicted
+from sskt_edge.tasks.task import Agreement, Drop, Labels, Linear, Logits, Predicted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,6 +117,15 @@ class MultiLabel:
         total = (losses * counted).sum()
         return total / counted.sum().clamp(min=torch.finfo(counted.dtype).tiny) if reduction == "mean" else total
 
+    def divergence(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """KL of each class's sigmoid at T, the teacher's against ours: the mean over classes. [N,K], [N,K] → [N]."""
+        import torch.nn.functional as F
+
+        ours, theirs = (one.float() / temperature for one in (logits, teacher))
+        has = theirs.sigmoid()
+        apart = has * (F.logsigmoid(theirs) - F.logsigmoid(ours))
+        return (apart + (1 - has) * (F.logsigmoid(-theirs) - F.logsigmoid(-ours))).mean(dim=1)
+
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The number of images with all known classes decided correctly. [N,K], [N,K] → scalar."""
         right = ((logits > 0) == (labels == 1)) | (labels < 0)
@@ -145,6 +155,19 @@ class MultiLabel:
             DataError: shapes that do not fit, or no image has a class.
         """
         return mean_ap(logits, labels)
+
+    def chance(self, labels: Labels, classes: int) -> float:
+        """The mean share of images that have a class: the expected mAP of a random order of the images.
+
+        >>> MULTI_LABEL.chance(np.array([[1, 1], [0, -1], [0, 1], [0, 0]]), classes=2)
+        0.4583333333333333
+        """
+        known = np.maximum((labels >= 0).sum(axis=0), 1)
+        return float((self.class_counts(labels, classes) / known).mean())
+
+    def fit_linear(self, inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, strength: float) -> Linear:
+        """One logistic regression for each class, on the images whose label is known."""
+        return one_by_one(inputs, labels, start, strength)
 
     def sampling_error(self, value: float, images: int) -> None:
         """None: it cannot be derived from mAP alone; `scores` has the interval of a bootstrap."""

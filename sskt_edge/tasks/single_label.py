@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from sskt_edge.common.errors import DataError
 from sskt_edge.tasks.accuracy import METRIC, AnswerScores, accuracy_drop, answer_scores, predictions, top_k
+from sskt_edge.tasks.linear_fit import multinomial
 from sskt_edge.tasks.softmax import log_softmax
-from sskt_edge.tasks.task import Agreement, Drop, Labels, Logits, Predicted
+from sskt_edge.tasks.task import Agreement, Drop, Labels, Linear, Logits, Predicted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,6 +117,13 @@ class SingleLabel:
             counted = counted * class_weights[labels.clamp(min=0)]
         return total / counted.sum()
 
+    def divergence(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """KL(softmax(teacher/T) ‖ softmax(logits/T)) of each image. [N,K], [N,K] → [N]."""
+        import torch.nn.functional as F
+
+        ours, theirs = (F.log_softmax(one.float() / temperature, dim=1) for one in (logits, teacher))
+        return F.kl_div(ours, theirs, reduction="none", log_target=True).sum(dim=1)
+
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The number of images whose true class comes first. [N,K], [N] → scalar."""
         return (logits.argmax(dim=1) == labels).sum()
@@ -142,6 +150,18 @@ class SingleLabel:
             DataError: shapes that do not fit, labels out of range, or no images.
         """
         return top_k(logits, labels, 1)
+
+    def chance(self, labels: Labels, classes: int) -> float:
+        """The share of the most frequent class.
+
+        >>> SINGLE_LABEL.chance(np.array([0, 1, 1, -1]), classes=2)
+        0.6666666666666666
+        """
+        return float(self.class_counts(labels, classes).max() / self.known(labels).sum())
+
+    def fit_linear(self, inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, strength: float) -> Linear:
+        """Multinomial logistic regression."""
+        return multinomial(inputs, labels, start, strength)
 
     def sampling_error(self, value: float, images: int) -> float:
         """The standard error of a share: √(p·(1 - p) / N)."""

@@ -64,6 +64,27 @@ class Agreement(NamedTuple):
         return wilson_interval(self.share, self.images)
 
 
+class Linear(NamedTuple):
+    """A linear layer: logits = inputs · weights + bias.
+
+    Attributes:
+        weights: float32 [D,K].
+        bias: float32 [K].
+    """
+
+    weights: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+
+    @classmethod
+    def zeros(cls, inputs: int, classes: int) -> Linear:
+        """A layer that gives every class the same logit."""
+        return cls(np.zeros((inputs, classes), dtype=np.float32), np.zeros(classes, dtype=np.float32))
+
+    def logits(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """[N,D] → float32 [N,K]."""
+        return np.asarray(inputs @ self.weights + self.bias, dtype=np.float32)
+
+
 class Drop(NamedTuple):
     """How much of the metric a file loses, on the same images as the trained network.
 
@@ -217,6 +238,12 @@ class Task(Protocol):
             reduction: the (weighted) mean over the images, or the sum.
         """
 
+    def divergence(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """The Kullback-Leibler divergence of each image's probabilities from a teacher's, both at a temperature.
+
+        [N,K], [N,K] → [N], in nats; on the scale of `loss`, which averages over classes where an image has several.
+        """
+
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The number of images that are answered completely right, as an integer scalar, shown during training."""
 
@@ -234,6 +261,19 @@ class Task(Protocol):
 
         Raises:
             DataError: as `scores`.
+        """
+
+    def chance(self, labels: Labels, classes: int) -> float:
+        """The metric of answers that do not depend on the image, 0…1."""
+
+    def fit_linear(self, inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, strength: float) -> Linear:
+        """Fit a linear layer by logistic regression. Images without a label must be left out before.
+
+        Args:
+            inputs: [N,D].
+            labels: the labels of the N inputs, in the task's form.
+            start: a layer to begin the search at.
+            strength: C, the inverse of the L2 regularisation.
         """
 
     def sampling_error(self, value: float, images: int) -> float | None:

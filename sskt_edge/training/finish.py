@@ -19,6 +19,7 @@ from sskt_edge.data.images import ImageSet
 from sskt_edge.data.readers import Reader
 from sskt_edge.data.split import rank
 from sskt_edge.methods.learner import Learner
+from sskt_edge.sources.probe.probe import held_out_scores, probe_from_bytes
 from sskt_edge.targets.cost import network_cost
 from sskt_edge.targets.finished_run import NetworkCost, RunResult, write_result
 from sskt_edge.targets.reference import reference_facts, reference_logits
@@ -82,6 +83,7 @@ def finish(
     write_atomically(folder.primary, primary_bytes)
     write_atomically(folder.golden, golden_bytes)
     environment = read_environment(folder)
+    probe = folder.probe.read_bytes() if folder.probe.is_file() else None
     result = RunResult(
         name=name,
         classes=reader.classes,
@@ -103,6 +105,8 @@ def finish(
         data_notes=tuple(reader.notes),
         seconds=seconds,
         label_seconds=label_seconds,
+        probe_sha256=None if probe is None else hashlib.sha256(probe).hexdigest(),
+        probes={} if probe is None else held_out_scores(probe_from_bytes(probe, str(folder.probe))),
         reference=reference_facts(),
     )
     write_result(folder, result)

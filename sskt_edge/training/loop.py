@@ -53,6 +53,10 @@ class BatchLoss(NamedTuple):
         """The mean loss over the batch. [B,K], the labels of B images → scalar."""
         return self.task.loss(logits, labels, self.class_weights, self.image_weights)
 
+    def divergence(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """The divergence of each image's probabilities from a teacher's; see `Task.divergence`. [N,K], [N,K] → [N]."""
+        return self.task.divergence(logits, teacher, temperature)
+
 
 @dataclass(frozen=True)
 class TrainContext:

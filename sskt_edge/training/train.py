@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ from sskt_edge.training.repeatable import repeatable
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.signals import StopRequested, StopSignal
 from sskt_edge.training.state import TrainState
+from sskt_edge.training.teach import soft_labels
 from sskt_edge.training.trial import blank_batch, trial_step
 
 
@@ -266,8 +268,11 @@ def _run(
         for line in _going_on(trainer):
             log.say(line)
         with stop.catching():
-            feed = _feed(recipe.data, recipe.train, inputs, _labels(sources, choices, trainer.folder, log))
-            trainer.state.label_seconds += sources.seconds
+            labels = _labels(sources, choices, trainer.folder, log)
+            start = time.perf_counter()
+            labels = soft_labels(recipe.method, inputs, labels, trainer.folder, log, progress)
+            trainer.state.label_seconds += sources.seconds + time.perf_counter() - start
+            feed = _feed(recipe.data, recipe.train, inputs, labels)
             trainer.run(feed, log, progress)
             stop.raise_if_set()
     except StopRequested as request:

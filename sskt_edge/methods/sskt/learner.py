@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sskt_edge.methods.learner import Learner, Outputs, TaskLoss, TaughtBy
 from sskt_edge.methods.sskt.folding import Stage
 from sskt_edge.methods.sskt.losses import auxiliary_loss
-from sskt_edge.methods.sskt.options import SsktOptions
+from sskt_edge.methods.sskt.options import BranchOptions, SsktOptions
 from sskt_edge.methods.sskt.transfer import LinearBranch, TransferModule
 from sskt_edge.targets.spec import TargetSpec
 
@@ -24,12 +24,12 @@ class SsktLearner(Learner):
     """
 
     def __init__(
-        self, options: SsktOptions, primary: nn.Module, spec: TargetSpec, sources: Mapping[str, TaughtBy]
+        self, options: BranchOptions, primary: nn.Module, spec: TargetSpec, sources: Mapping[str, TaughtBy]
     ) -> None:
         """Attach a branch to `primary` for every source."""
         alphas = {name: options.alpha if source.alpha is None else source.alpha for name, source in sources.items()}
         super().__init__(primary, alphas)
-        self._options, self._spec = options, spec
+        self._options, self._spec, self._names = options, spec, tuple(sources)
         features = _input_features(primary.get_submodule(spec.last_layer))
         self.branches = nn.ModuleList(
             TransferModule(spec.stages, spec.transfer_width, source.classes, options.combine)
@@ -47,16 +47,16 @@ class SsktLearner(Learner):
         with self._tapped() as (stages, pooled):
             logits = self.primary(images)
         return Outputs(
-            logits, {name: branch(stages, pooled[0]) for name, branch in zip(self.weights, self.branches, strict=True)}
+            logits, {name: branch(stages, pooled[0]) for name, branch in zip(self._names, self.branches, strict=True)}
         )
 
     def losses(self, outputs: Outputs, labels: Tensor, soft: Mapping[str, Tensor], task: TaskLoss) -> dict[str, Tensor]:
         """The task's loss on labelled images plus α times each source's loss on all images. Equations (1) and (5)."""
         terms = {"primary": task.loss(outputs.primary[: len(labels)], labels)}
         terms["total"] = terms["primary"]
-        for name, alpha in self.weights.items():
+        for name in self._names:
             terms[name] = auxiliary_loss(self._options, outputs.branches[name].float(), soft[name])
-            terms["total"] = terms["total"] + alpha * terms[name]
+            terms["total"] = terms["total"] + self.weights[name] * terms[name]
         return terms
 
     @contextmanager

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sskt_edge.methods.sskt.options import SsktOptions
+from sskt_edge.methods.sskt.options import BranchOptions
 
 Reduction = Literal["batchmean", "mean"]
 
 
-def auxiliary_loss(options: SsktOptions, branch: Tensor, source: Tensor) -> Tensor:
+def auxiliary_loss(options: BranchOptions, branch: Tensor, source: Tensor) -> Tensor:
     """One source's term of the total loss, before α. Logits of the branch [B,C], of the source [B,C] → scalar."""
     if options.loss == "ce":
         return soft_cross_entropy(branch, source, options.temperature)

@@ -7,12 +7,12 @@ from typing import Literal
 from pydantic import Field
 
 from sskt_edge.recipe.method import SourceMethodOptions
+from sskt_edge.recipe.part import Part
 
 
-class SsktOptions(SourceMethodOptions):
-    """Branches of the target learn to predict the sources' outputs."""
+class BranchOptions(Part):
+    """Branches of the target that learn to predict the sources' outputs."""
 
-    name: Literal["sskt"] = "sskt"
     transfer_module: bool = Field(False, description="branches sum bottlenecks of all stages; else one linear layer")
     combine: Literal["sum", "mean"] = Field("mean", description="over stages; the paper's text says sum, its code mean")
     loss: Literal["ce", "kd"] = Field("ce", description="equation (2) or (3)")
@@ -22,6 +22,12 @@ class SsktOptions(SourceMethodOptions):
     alpha: float = Field(
         3.0, ge=0, description="the weight of the auxiliary losses; 1 in the paper's tables, 0.1 in its published code"
     )
+
+
+class SsktOptions(SourceMethodOptions, BranchOptions):
+    """Branches of the target learn to predict the sources' outputs."""
+
+    name: Literal["sskt"] = "sskt"
 
     @property
     def label_temperature(self) -> float:

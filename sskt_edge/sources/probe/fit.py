@@ -1,0 +1,183 @@
+"""Fit probes: one on each source's stored logits, and one on those of all sources together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sskt_edge.common.errors import DataError
+from sskt_edge.common.progress import Bar, Progress
+from sskt_edge.data.images import ImageSet
+from sskt_edge.sources.probe.folds import folds_of
+from sskt_edge.sources.probe.probe import Probe, ProbeFacts
+from sskt_edge.sources.soft_labels import SoftLabels
+from sskt_edge.tasks.score import score_from
+from sskt_edge.tasks.task import Labels, Linear, Task
+
+# The inverse of the regularisation of the mean loss, for inputs of unit variance.
+_STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+# With this many views the search for the strength takes seconds, and more would hardly change the choice.
+_SEARCHED = 2_500
+# With more views the layer itself hardly changes either.
+_MOST = 16_384
+_TEMPERATURES = np.geomspace(0.2, 20, 93)  # 5 % apart
+
+
+def fit_probes(task: Task, images: ImageSet, classes: Sequence[str], labels: SoftLabels, progress: Progress) -> Probe:
+    """Fit a probe on each source and, if there are several, one on all together; return that of the lowest loss.
+
+    Args:
+        task: the task that says what the images' labels mean.
+        images: the labelled training images.
+        classes: the names of the classes.
+        labels: the views of the images, and the logits of the sources.
+        progress: draws a bar.
+
+    Raises:
+        DataError: a class has fewer than two different images, or a source's logits are not all finite.
+    """
+    folds = folds_of(task, images, classes)
+    slots = np.arange(labels.schedule.count)
+    slots = slots[folds[labels.schedule.rows(slots)] >= 0]
+    slots = slots[_whole_passes(len(slots), int((folds >= 0).sum()), _MOST)]
+    rows = labels.schedule.rows(slots)
+    logits = {name: _centred(name, reader.read(slots)) for name, reader in labels.readers.items()}
+    candidates = [(name,) for name in logits] + ([tuple(logits)] if len(logits) > 1 else [])
+    steps = len(candidates) * (len(_STRENGTHS) + 1) * (folds.max() + 1)
+    with progress.bar("fit probe", int(steps)) as bar:
+        fits = [
+            _Views(task, images.labels, folds, rows, len(classes)).fit({name: logits[name] for name in names}, bar)
+            for names in candidates
+        ]
+    fits.sort(key=lambda fit: fit.facts[0].loss)
+    return replace(fits[0], facts=tuple(fit.facts[0] for fit in fits))
+
+
+def _whole_passes(views: int, images: int, most: int) -> NDArray[np.intp]:
+    """At most `most` of the views, which are in the order of their numbers: the first views of every image.
+
+    If there are more images than that, it is one view of images that are spread evenly.
+    """
+    if images > most:
+        return np.linspace(0, images - 1, most).astype(np.intp)
+    return np.arange(min(views, most // images * images))
+
+
+def _centred(name: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits minus their mean over the classes, which no softmax depends on.
+
+    Raises:
+        DataError: one is not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise DataError(
+            f"Source '{name}' gave logits that are not finite, so no probe can be fitted on them. Leave it out: "
+            f"method.sources."
+        )
+    return np.asarray(logits - logits.mean(axis=1, keepdims=True), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class _Views:
+    """The views that probes are fitted on: the row of each view's image, [n]; labels and folds are those of rows."""
+
+    task: Task
+    labels: Labels
+    folds: NDArray[np.intp]
+    rows: NDArray[np.intp]
+    classes: int
+
+    def fit(self, logits: Mapping[str, NDArray[np.float32]], bar: Bar) -> Probe:
+        """The calibrated probe on these sources."""
+        scale = {name: 1 / max(float(part.std()), 1e-6) for name, part in logits.items()}
+        inputs = np.concatenate([part * np.float32(scale[name]) for name, part in logits.items()], axis=1)
+        strength, start = self._strength(inputs, bar)
+        views = np.arange(len(self.rows))
+        layers = [self._fitted(inputs, views, fold, strength, start[fold], bar) for fold in self._folds]
+        held_out = self._held_out(inputs, layers)
+        loss, temperature = self._calibrated(held_out, self.labels[self.rows])
+        answered = np.unique(self.rows)
+        answers = self._by_image(held_out / np.float32(temperature))
+        scores = self.task.scores(answers[answered], self.labels[answered], self.classes)
+        facts = ProbeFacts(
+            sources=tuple(logits),
+            score=score_from(scores),
+            chance=self.task.chance(self.labels[answered], self.classes),
+            loss=loss,
+            temperature=temperature,
+            strength=strength,
+            views=len(self.rows),
+        )
+        raw = tuple(_on_raw_logits(layer, logits, scale, temperature) for layer in layers)
+        return Probe((facts,), raw, self.folds.astype(np.int64))
+
+    @property
+    def _folds(self) -> range:
+        return range(int(self.folds.max()) + 1)
+
+    def _strength(self, inputs: NDArray[np.float32], bar: Bar) -> tuple[float, list[Linear]]:
+        """The strength with the lowest held-out loss on the first views, and the layer of each fold with it."""
+        searched = _whole_passes(len(self.rows), len(np.unique(self.rows)), _SEARCHED)
+        best: tuple[float, float, list[Linear]] | None = None
+        layers = [Linear.zeros(inputs.shape[1], self.classes) for _ in self._folds]
+        for strength in _STRENGTHS:
+            layers = [self._fitted(inputs, searched, fold, strength, layers[fold], bar) for fold in self._folds]
+            loss, _ = self._calibrated(self._held_out(inputs, layers)[searched], self.labels[self.rows[searched]])
+            if best is None or loss < best[0]:
+                best = loss, strength, layers
+        assert best is not None
+        return best[1:]
+
+    def _fitted(
+        self,
+        inputs: NDArray[np.float32],
+        views: NDArray[np.intp],
+        fold: int,
+        strength: float,
+        start: Linear,
+        bar: Bar,
+    ) -> Linear:
+        """The layer that has not seen a fold, fitted on the others of these views."""
+        others = views[self.folds[self.rows[views]] != fold]
+        layer = self.task.fit_linear(inputs[others], self.labels[self.rows[others]], start, strength / len(others))
+        bar.advance()
+        return layer
+
+    def _held_out(self, inputs: NDArray[np.float32], layers: Sequence[Linear]) -> NDArray[np.float32]:
+        """The logits of each view by the layer that has not seen its image, [n,K]."""
+        logits = np.empty((len(inputs), self.classes), dtype=np.float32)
+        for fold, layer in enumerate(layers):
+            here = self.folds[self.rows] == fold
+            logits[here] = layer.logits(inputs[here])
+        return logits
+
+    def _by_image(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The mean logits of each image's views, [N,K]; 0 for an image without any."""
+        sums = np.zeros((len(self.labels), self.classes))
+        np.add.at(sums, self.rows, logits)
+        counts = np.bincount(self.rows, minlength=len(self.labels))
+        return np.asarray(sums / np.maximum(counts, 1)[:, None], dtype=np.float32)
+
+    def _calibrated(self, logits: NDArray[np.float32], labels: Labels) -> tuple[float, float]:
+        """The task's mean loss at the temperature at which it is lowest, and that temperature."""
+        ours, theirs = torch.from_numpy(logits), torch.from_numpy(labels)
+        losses = [float(self.task.loss(ours / temperature, theirs)) for temperature in _TEMPERATURES]
+        best = int(np.argmin(losses))
+        return losses[best], float(_TEMPERATURES[best])
+
+
+def _on_raw_logits(
+    layer: Linear, logits: Mapping[str, NDArray[np.float32]], scale: Mapping[str, float], temperature: float
+) -> Linear:
+    """The layer on logits as the sources give them: scale, centring and temperature become part of the weights."""
+    parts, at = [], 0
+    for name, part in logits.items():
+        weights = layer.weights[at : at + part.shape[1]].astype(np.float64) * scale[name]
+        parts.append(weights - weights.mean(axis=0))  # (x - mean(x)) · W = x · (W - mean(W))
+        at += part.shape[1]
+    weights = np.concatenate(parts) / temperature
+    return Linear(weights.astype(np.float32), (layer.bias / temperature).astype(np.float32))

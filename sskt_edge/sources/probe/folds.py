@@ -1,0 +1,63 @@
+"""The folds of a cross-validation, in which all views of an image, and its copies, stay together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sskt_edge.common.errors import DataError
+from sskt_edge.data.images import ImageSet
+from sskt_edge.data.split import content_groups, rank
+from sskt_edge.tasks.task import Task
+
+MOST_FOLDS = 5
+
+
+def folds_of(task: Task, images: ImageSet, classes: Sequence[str]) -> NDArray[np.intp]:
+    """The fold of each image, [N]; -1 for an image without a label. Every class is dealt out evenly.
+
+    There are MOST_FOLDS folds, or as many as the smallest class has images. An image's fold depends only on its content
+    and on the contents of the other images of its class.
+
+    Raises:
+        DataError: a class has fewer than two different images.
+    """
+    groups = content_groups(images.hashes)
+    known = task.known(images.labels)
+    once = _first_of_each(groups, known)
+    counts = task.class_counts(images.labels[once], len(classes))
+    few = [name for name, count in zip(classes, counts, strict=True) if count < 2]
+    if few:
+        raise DataError(
+            f"method.name = 'probe' needs at least two different labelled images of every class, and "
+            f"{', '.join(repr(name) for name in few)} {'has' if len(few) == 1 else 'have'} fewer. Add images, raise "
+            f"data.per_class, or use method.name = 'sskt'."
+        )
+    number = min(MOST_FOLDS, int(counts.min()))
+    fold_of_group = np.full(groups.max() + 1, -1, dtype=np.intp)
+    dealt = 0
+    order = [row for row in rank(images.hashes, seed=0) if row in set(once.tolist())]
+    strata = _rarest(task.strata(images.labels))
+    for stratum in np.unique(strata[once]):
+        for row in order:
+            if strata[row] == stratum:
+                fold_of_group[groups[row]] = dealt % number
+                dealt += 1
+    return np.where(known, fold_of_group[groups], -1)
+
+
+def _first_of_each(groups: NDArray[np.intp], known: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """One row, the first, of each content that has a label."""
+    rows = np.flatnonzero(known)
+    return rows[np.unique(groups[rows], return_index=True)[1]]
+
+
+def _rarest(strata: NDArray[Any]) -> NDArray[np.intp]:
+    """The stratum of each image; of several, the one with the fewest images. [N] or bool [N,S] → [N]."""
+    if strata.ndim == 1:
+        return strata.astype(np.intp)
+    rare = np.where(strata, strata.sum(axis=0), len(strata) + 1)
+    return np.asarray(rare.argmin(axis=1), dtype=np.intp)
