@@ -15,7 +15,7 @@ from sskt_edge.common.text import short_bytes, short_time
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection
 
-app = typer.Typer(help="Plan, fill, list, verify and prune stored soft labels.", no_args_is_help=True)
+app = typer.Typer(help="Plan, fill, rank, list, verify and prune soft labels.", no_args_is_help=True)
 
 RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")]
 StoreOption = Annotated[Path, typer.Option("--store", help="The store's folder.")]
@@ -67,6 +67,30 @@ def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
     }
     next_command = command("train", recipe_word(recipe), *given(set=set_))
     show(f"filled in {short_time(time.monotonic() - start)}", rows, [next_command])
+
+
+@app.command("rank")
+def rank(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
+    """Rank the recipe's sources by what they know of your classes.
+
+    Nothing is trained but a linear layer on the answers of each source, and of all together; it is scored on labelled
+    images that it has not seen. Missing labels of four views per image are added to the store for later trainings.
+    """
+    from sskt_edge.cli.labels_tables import show_ranking
+    from sskt_edge.common.progress import QUIET
+    from sskt_edge.data.ready import load_checked
+
+    loaded = load_checked(recipe, set_ or ())
+    progress = QUIET if json_ else Bars()
+    with progress.bar("load torch", 1):
+        from sskt_edge.training.memory import keep_freed_memory
+        from sskt_edge.training.rank_sources import rank_sources
+    keep_freed_memory()
+    ranked = rank_sources(loaded, progress)
+    if json_:
+        show_json([one.as_json() for one in ranked])
+    else:
+        show_ranking(ranked, [recipe_word(recipe), *given(set=set_)])
 
 
 @app.command("list")

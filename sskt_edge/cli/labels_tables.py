@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from sskt_edge.common.text import short_bytes, short_time
 if TYPE_CHECKING:
     from sskt_edge.sources.store.collection import Collection
     from sskt_edge.training.plan import Plan, SourcePlan
+    from sskt_edge.training.rank_sources import RankedSource
 
 
 def show_plan(plan: Plan, recipe: Sequence[str | Path]) -> None:
@@ -66,6 +68,33 @@ def _show_engines(source: SourcePlan) -> None:
     console = Console()
     console.print(f"{source.name}: engines on real views", style="bold")
     Table(console, columns, rows, styles=styles).show()
+
+
+def show_ranking(ranked: Sequence[RankedSource], recipe: Sequence[str | Path]) -> None:
+    """Print sources in the order of what they know; `recipe` is given as command words."""
+    from sskt_edge.cli.console import Console
+    from sskt_edge.cli.table import Column, Table
+
+    first = ranked[0].facts
+    console = Console()
+    console.print(f"{first.score.metric} of a linear layer on the answers of each source", style="bold")
+    metric = f"{first.score.metric} (95 %)"
+    columns = [Column("source"), *(Column(name, right=True) for name in (metric, "loss", "views/s")), Column("engine")]
+    rows = []
+    for one in ranked:
+        facts, speed = one.facts, one.images_per_second
+        low, high = facts.score.interval
+        scored = f"{facts.score.value:.1%} ({low * 100:.1f}–{high * 100:.1f})"
+        rows.append([facts.name, scored, f"{facts.loss:.3f}", f"{speed:.0f}" if speed else "–", ", ".join(one.engines)])
+    Table(console, columns, rows, styles=["bold", *[""] * (len(rows) - 1)]).show()
+    chosen = ["--set", "method.name=probe"]
+    if len(ranked) > 1:
+        chosen += ["--set", f"method.sources={json.dumps(list(first.sources))}"]
+    measured = f"on {first.score.images:,} labelled images, held out in turn; {first.chance:.1%} by chance"
+    if first.is_better_than_chance:
+        show(f"ranked {measured}", {}, [command("train", *recipe, *chosen)])
+    else:
+        show(f"no source tells your classes apart, {measured}", {}, [command("networks")])
 
 
 def show_collections(store: Path, collections: Sequence[Collection]) -> None:

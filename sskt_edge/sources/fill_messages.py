@@ -8,7 +8,7 @@ import numpy as np
 
 from sskt_edge.common.text import first_of, short_bytes, short_time
 from sskt_edge.sources.engine_selection import EngineChoice
-from sskt_edge.sources.fill_record import fill_records
+from sskt_edge.sources.fill_record import fill_records, speed_of
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
@@ -23,7 +23,7 @@ def fill_messages(query: LabelQuery, choice: EngineChoice, collection: Collectio
         return [f"{name}: all {views:,} labels are in '{collection.path}' ({choice.engine.name})"]
     changed = _other_conditions(name, collection, store) if collection.rows == 0 else _new(query, collection)
     cost = f"{missing:,} of {views:,} views to query with {choice.engine.name} ({choice.why})"
-    speed = _speed(choice, collection)
+    speed = choice.images_per_second or speed_of(collection)
     time = f", about {short_time(missing / speed)}" if speed else ""
     size = short_bytes(missing * collection.row_bytes)
     return [*(f"{name}: {line}" for line in changed), f"{name}: {cost}{time}, {size} in '{collection.path}'"]
@@ -73,11 +73,3 @@ def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     fewer = all(isinstance(views, int) for views in of_both) and of_both[0] >= of_both[1]
     differ = [key for key in now if then.get(key) != now[key] and not (key == "views" and fewer)]
     return [f"{key} {then.get(key)} then, {now[key]} now" for key in differ]
-
-
-def _speed(choice: EngineChoice, collection: Collection) -> float | None:
-    """Images per second: as just measured, or else as measured when the collection was started."""
-    if choice.images_per_second is not None:
-        return choice.images_per_second
-    known = [record.images_per_second for record in fill_records(collection) if record.images_per_second]
-    return known[-1] if known else None

@@ -55,3 +55,10 @@ def fill_records(collection: Collection) -> list[FillRecord]:
         except ValidationError:
             continue
     return found
+
+
+def speed_of(collection: Collection | None) -> float | None:
+    """Images per second, as last measured for a collection; None if it never was."""
+    measured = [record.images_per_second for record in fill_records(collection)] if collection else []
+    known = [speed for speed in measured if speed]
+    return known[-1] if known else None

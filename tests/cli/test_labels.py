@@ -81,6 +81,20 @@ def test_a_plan_is_a_table_of_engines_and_the_times_that_follow(place: Path, her
     assert lines[-1].endswith(f"sskt-edge train small.toml {' '.join(told)}")
 
 
+@pytest.mark.slow
+def test_a_ranking_is_a_table_of_sources_and_the_command_that_uses_it(place: Path, here: Verb, tmp_path: Path) -> None:
+    told = ("--set", "labels.engine=torch", "--set", "labels.precision=fp32")
+    own = (*told, "--set", f"labels.store={tmp_path / 'ranked'}")
+    code, said, errors = here("labels", "rank", "small.toml", *own, columns=80)
+    assert code == 0, errors
+    assert re.search(r"source +accuracy \(95 %\) +loss +views/s +engine", said)
+    assert re.search(r"teacher +\d+\.\d% \(\d+\.\d–\d+\.\d\) +\d\.\d{3} +\S+ +torch-fp32", said)
+    assert "on 16 labelled images, held out in turn; 50.0% by chance" in said
+    _, told_as_json, _ = here("labels", "rank", "small.toml", *own, "--json")
+    (only,) = json.loads(told_as_json)
+    assert only["sources"] == ["teacher"] and only["score"]["images"] == 16
+
+
 def test_a_store_is_listed(place: Path, here: Verb) -> None:
     code, said, errors = here("labels", "list", columns=50)
     assert code == 0, errors

@@ -1,0 +1,72 @@
+"""The ranking of a recipe's sources, by what a layer on their answers knows of the classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sskt_edge.common.errors import RecipeError
+from sskt_edge.recipe import Recipe, parse_recipe
+from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.training.rank_sources import rank_sources
+from sskt_edge.training.train import train
+from tests.training.labelled import Asked, Images
+
+ENGINE = ("labels.engine=torch", "labels.precision=fp32", "labels.views=2")
+
+
+@pytest.fixture
+def images(tiny_teacher: TrainedNetwork, tmp_path: Path) -> Images:
+    """Two classes that any network tells apart: bright noise and dark noise."""
+    images = Images(tmp_path, tiny_teacher)
+    for path in images.root.rglob("a/*.png"):
+        Image.fromarray(np.asarray(Image.open(path)) // 8).save(path)
+    return images
+
+
+def with_two_sources(images: Images) -> Recipe:
+    """The recipe's source, and the same network with a mean and a deviation that leave nothing of an image."""
+    tree = images.recipe(*ENGINE).model_dump(mode="json", exclude_none=True)
+    blind = {**tree["sources"][0], "name": "blind", "mean": [0.5] * 3, "std": [1e6] * 3}
+    return Recipe.model_validate({**tree, "sources": [blind, *tree["sources"]]})
+
+
+def test_what_a_source_knows_of_the_classes_puts_it_first(images: Images) -> None:
+    ranked = rank_sources(with_two_sources(images))
+    scores = {one.facts.name: one.facts.score.value for one in ranked}
+    assert scores.keys() == {"teacher", "blind", "blind + teacher"}
+    assert scores["teacher"] > 0.9 and scores["blind"] < 0.7
+    assert ranked[-1].facts.name == "blind"
+    assert [one.facts.loss for one in ranked] == sorted(one.facts.loss for one in ranked)
+
+
+def test_a_ranking_again_asks_nothing_and_a_training_uses_its_labels(
+    images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = images.recipe(*ENGINE)
+    first = rank_sources(recipe)
+    asked = Asked(monkeypatch)
+    assert [one.facts for one in rank_sources(recipe)] == [one.facts for one in first]
+    run = train(images.recipe(*ENGINE, "method.name=probe", "train.epochs=2"), images.runs)
+    assert asked.batches == 0
+    assert run.result.probes["teacher"] == first[0].facts.score
+
+
+def test_the_recipes_own_method_does_not_matter(images: Images) -> None:
+    scratch, sskt = (rank_sources(images.recipe(*ENGINE, f"method.name={name}")) for name in ("scratch", "sskt"))
+    assert [one.facts for one in scratch] == [one.facts for one in sskt]
+
+
+@pytest.mark.parametrize("told", ["labels.store=false", "labels.top_k=2"])
+def test_what_no_probe_can_be_fitted_on_is_refused(told: str, images: Images) -> None:
+    with pytest.raises(RecipeError, match=told.partition("=")[0]):
+        rank_sources(images.recipe(*ENGINE, told))
+
+
+def test_a_recipe_without_sources_is_refused() -> None:
+    text = 'name="a"\n[data]\nname="digits"\n[target]\nmodel="resnet20"\n[method]\nname="scratch"'
+    with pytest.raises(RecipeError, match="no source to rank"):
+        rank_sources(parse_recipe(text))
