@@ -27,6 +27,7 @@ else:
     import tomli as tomllib
 
 
+_METHOD, _DEFAULT = "method.name", "sskt"
 _MAX_CHARACTERS = 1 << 15  # the cost of a dotted key in tomllib grows with the square of its length
 _MAX_DEPTH = 16
 _MAX_BITS = 64
@@ -125,7 +126,8 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[str], where: str) 
     Raises:
         RecipeError: as load_recipe.
     """
-    for override in overrides:
+    # The method comes first, since another method leaves out the options of the one before.
+    for override in sorted(overrides, key=lambda one: _key(one) != _METHOD):
         _set_value(tree, override)
     _refuse_odd(tree, where)
     if lines := moved(tree):
@@ -154,18 +156,25 @@ def _set_value(tree: dict[str, Any], override: str) -> None:
     if isinstance(node, list):
         node[node.index(_step(node, last, override))] = _value(text)
     elif isinstance(node, dict):
+        if key.strip() == _METHOD:
+            _leave_out_options(node, _value(text))
         node[last] = _value(text)
-        if key.strip() == "method.name":
-            _leave_out_other_options(node)
     else:
         raise RecipeError(f"--set {override}: '{'.'.join(parents)}' is not a table and has no keys.")
 
 
-def _leave_out_other_options(table: dict[str, Any]) -> None:
-    """If the name of [method] was overridden, drop the options that the new method does not have."""
-    if table["name"] in METHODS:
-        known = METHODS[table["name"]].options_model().model_fields
-        for key in table.keys() - known:
+def _key(override: str) -> str:
+    return override.partition("=")[0].strip()
+
+
+def _leave_out_options(table: dict[str, Any], method: object) -> None:
+    """Drop the options of [method] if another method is named: a weight or a temperature belongs to its method.
+
+    The sources stay, if the other method has any.
+    """
+    if method in METHODS and method != table.get("name", _DEFAULT):
+        kept = {"sources"} & METHODS[str(method)].options_model().model_fields.keys()
+        for key in table.keys() - kept:
             del table[key]
 
 

@@ -6,6 +6,7 @@ import pytest
 import tomli_w
 
 from sskt_edge.common.errors import RecipeError
+from sskt_edge.methods.probe.options import ProbeOptions
 from sskt_edge.recipe.load import load_recipe, parse_recipe, read_text, recipe_sha256
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.recipe.shipped import shipped_recipes
@@ -243,3 +244,16 @@ def test_a_shipped_recipe_is_found_by_name_and_reads_back_as_run(name: str) -> N
 
 def test_a_value_that_is_not_utf8_is_refused_escaped() -> None:
     assert r"'caf\xe9/photos' is not" in fault(TEXT, "data.root=caf\udce9/photos")
+
+
+def test_another_method_does_not_take_the_values_of_the_one_before() -> None:
+    text = f"{TEXT}[method]\nalpha = 7.0\ntemperature = 5.0\nsources = ['imagenet']"
+    recipe = parse_recipe(text, ["method.name=probe"])
+    assert recipe.method == ProbeOptions(sources=("imagenet",))
+    assert parse_recipe(text, ["method.name=sskt"]).method == parse_recipe(text).method
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_options_are_those_of_the_method_that_is_named_with_them(order: int) -> None:
+    told = ["method.name=probe", "method.temperature=4"][::order]
+    assert parse_recipe(TEXT, told).method == ProbeOptions(temperature=4.0)
