@@ -16,6 +16,7 @@ from sskt_edge.cli import (
     doctor,
     evaluate,
     export,
+    front,
     labels,
     networks,
     predict,
@@ -63,6 +64,7 @@ app.command("bench")(bench.bench)
 app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("sweep")(sweep.sweep)
+app.command("front")(front.front)
 app.add_typer(labels.app, name="labels")
 app.add_typer(recipe.app, name="recipe")
 app.command("networks")(networks.networks)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sskt_edge.common.errors import RunError
-from sskt_edge.common.lock import locked
+from sskt_edge.common.lock import is_held, locked
 from sskt_edge.common.progress import Progress
 from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
@@ -42,11 +42,19 @@ def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
         return fit(recipe, runs, folder.path if folder else None, progress, show_epochs=False)
 
 
+def is_trained_elsewhere(recipe: Recipe, runs: Path) -> bool:
+    """Whether another process is training exactly this recipe in `runs` now."""
+    return is_held(_lock(recipe, runs))
+
+
+def _lock(recipe: Recipe, runs: Path) -> Path:
+    return runs / f".{recipe_sha256(recipe)[:16]}.lock"
+
+
 @contextlib.contextmanager
 def _alone(recipe: Recipe, runs: Path, progress: Progress) -> Iterator[RunFolder | None]:
     """Lock the training of this recipe. Yields the folder of its run if there is one."""
-    wanted = recipe_sha256(recipe)
-    with locked(runs / f".{wanted[:16]}.lock", "trains the same recipe", progress):
+    with locked(_lock(recipe, runs), "trains the same recipe", progress):
         yield _find(recipe, runs)
 
 

@@ -1,0 +1,199 @@
+"""Train and export several targets on one store of labels, and find what to ship. A stopped study goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sskt_edge.bundle.bundle import MANIFEST, Bundle, open_bundle
+from sskt_edge.catalogue.targets import TARGETS
+from sskt_edge.common.errors import DivergenceError, Interrupted, ParityError, StudyError, nearest
+from sskt_edge.common.files import write_atomically
+from sskt_edge.common.json import as_json
+from sskt_edge.common.printable import as_utf8
+from sskt_edge.common.progress import QUIET, Progress, SaidOnce
+from sskt_edge.convert.bundle_from_run import bundle_from_run
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.study.base import study_folder, with_overrides, with_train
+from sskt_edge.study.draw_front import draw_front
+from sskt_edge.study.front_result import Front, FrontPoint, SizedTarget, points_of
+from sskt_edge.study.front_text import markdown_of
+from sskt_edge.study.runs import finished_run, is_trained_elsewhere
+from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.targets.spec import check_size
+from sskt_edge.training.train import settled_precision
+
+
+def parse_targets(text: str) -> tuple[SizedTarget, ...]:
+    """The targets in a text such as "resnet20@64,mobilenet_v2@96".
+
+    >>> [target.size for target in parse_targets("resnet20@64, mobilenet_v2@96")]
+    [64, 96]
+
+    Raises:
+        StudyError: a part is not of this form, occurs twice, or names an unknown target.
+        NetworkError: a size is too small for its target.
+    """
+    found = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        match = re.fullmatch(r"([A-Za-z0-9_.-]+)@([1-9]\d{0,3})", part)
+        if match is None:
+            raise StudyError(f"--targets '{part}': expected NAME@SIZE, such as resnet20@64.")
+        if match[1] not in TARGETS:
+            raise StudyError(
+                f"--targets '{part}': there is no target '{match[1]}'. {nearest(match[1], TARGETS)}"
+                f"Known: {', '.join(TARGETS)}."
+            )
+        target = SizedTarget(match[1], int(match[2]))
+        check_size(target.model, target.size)
+        if target in found:
+            raise StudyError(f"--targets: '{part}' is there twice. Leave one out.")
+        found.append(target)
+    if not found:
+        raise StudyError("--targets names no target. Give some, such as --targets resnet20@64,mobilenet_v2@96.")
+    return tuple(found)
+
+
+def front(
+    recipe: Recipe,
+    targets: Sequence[SizedTarget],
+    folder: Path | str = "studies",
+    reports: Mapping[str, Path] | None = None,
+    progress: Progress = QUIET,
+) -> Front:
+    """Train the recipe with every target, export each run, and gather accuracy, latency and size of all files.
+
+    The study has a folder in `folder` that is named after the recipe. It holds runs/, bundles/, and front.json,
+    front.md and front.png, which are updated after every target. After an interruption the same call continues. Several
+    processes, also on machines that share the folder, can work on one study: each takes a target that no other trains.
+
+    Args:
+        recipe: the recipe; its target.model and data.image_size are replaced.
+        targets: the targets with their sizes, from parse_targets.
+        folder: the folder of all studies.
+        reports: target's name → the output of `bench --json` on a device, whose latencies are taken instead.
+        progress: draws bars and lines.
+
+    Raises:
+        InputError: the recipe names something that is missing or does not fit.
+        Interrupted: SIGINT or SIGTERM came; everything is saved.
+        WorkError: as for train and export; but a target that diverges, or whose fp32 file does not hold, is listed as
+            missing, and the others continue.
+    """
+    progress = SaidOnce(progress)
+    place = study_folder(recipe, Path(folder))
+    latencies = {name: _latencies(path) for name, path in (reports or {}).items()}
+    so_far = Front(place, recipe, tuple(targets), measured_on=_measured_on(reports or {}))
+    recipes = {target: _recipe_for(recipe, target) for target in targets}
+    progress.say(f"study {place}")
+    with progress.bar("front", len(targets)) as bar:
+        try:
+            for target in _free_first(recipes, place):
+                so_far = _with_target(so_far, target, recipes[target], latencies.get(target.name, {}), progress)
+                bar.advance()
+        except Interrupted as stop:
+            done = len({point.target for point in so_far.points})
+            raise Interrupted(
+                f"Stopped after {done} of {len(targets)} targets; everything is saved in '{place}'. "
+                f"Run the same command to continue.",
+                stop.exit_code - 128,
+            ) from None
+    return so_far
+
+
+def _recipe_for(recipe: Recipe, target: SizedTarget) -> Recipe:
+    """The recipe with this target. Weights that it names for another network are left out.
+
+    Raises:
+        RecipeError: the recipe does not fit this target.
+    """
+    changes = [f"target.model={target.model}", f"data.image_size={target.size}"]
+    found = with_overrides(recipe, changes, f"--targets {target.name}")
+    if found.train.precision == "auto":
+        found = with_train(found, precision=settled_precision(found))
+    return found
+
+
+def _free_first(recipes: Mapping[SizedTarget, Recipe], place: Path) -> list[SizedTarget]:
+    """The targets in their order, those that another process trains at the end."""
+    return sorted(recipes, key=lambda target: is_trained_elsewhere(recipes[target], place / "runs"))
+
+
+def _with_target(
+    so_far: Front, target: SizedTarget, recipe: Recipe, latencies: Mapping[tuple[str, str], float], progress: Progress
+) -> Front:
+    """Add the points of one target, whose run and bundle are found or made."""
+    try:
+        run, _ = finished_run(recipe, so_far.folder / "runs", progress)
+        bundle = _bundle_of(run, so_far.folder / "bundles" / target.name, progress)
+    except (DivergenceError, ParityError) as error:
+        progress.say(f"{target.name}: {error}")
+        found = replace(so_far, missing={**so_far.missing, target.name: str(error)})
+    else:
+        points = points_of(target, bundle.manifest, bundle.path)
+        if latencies:
+            points = _with_latencies(points, latencies)
+        best = max(points, key=lambda point: point.value)
+        progress.say(f"{target.name}: {best.value:.2%}, {len(points)} files by libraries")
+        found = replace(so_far, points=(*so_far.points, *points))
+    order = {target: number for number, target in enumerate(found.targets)}
+    found = replace(found, points=tuple(sorted(found.points, key=lambda point: order[point.target])))
+    _write(found)
+    return found
+
+
+def _bundle_of(run: TrainedNetwork, path: Path, progress: Progress) -> Bundle:
+    """The bundle of a run, exported if there is none yet."""
+    if (path / MANIFEST).is_file():
+        bundle = open_bundle(path)
+        if bundle.manifest.lineage.weights_sha256 == run.weights_sha256:
+            return bundle
+    return bundle_from_run(run, path, progress, replace=True)
+
+
+def _latencies(report: Path) -> dict[tuple[str, str], float]:
+    """(precision, runner) → milliseconds for one image, from the output of `bench --json`.
+
+    Raises:
+        StudyError: it cannot be read, or is not such a report.
+    """
+    try:
+        raw: Any = json.loads(report.read_text(encoding="utf-8"))
+        return {
+            (str(one["precision"]), f"{one['backend']}-{one['provider']}"): float(one["latency"]["p50_ms"])
+            for one in raw["measurements"]
+            if one["batch"] == 1
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"--bench: '{report}' is not the output of sskt-edge bench --json ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _with_latencies(points: Sequence[FrontPoint], latencies: Mapping[tuple[str, str], float]) -> list[FrontPoint]:
+    """The points that the report has, with its latencies."""
+    return [
+        replace(point, latency_ms=latencies[point.precision, point.runner])
+        for point in points
+        if (point.precision, point.runner) in latencies
+    ]
+
+
+def _measured_on(reports: Mapping[str, Path]) -> str:
+    return f"the device of {', '.join(map(str, reports.values()))}" if reports else "this machine"
+
+
+def _write(result: Front) -> None:
+    """Write front.json, front.md and front.png, each atomically.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    write_atomically(result.folder / "front.json", json.dumps(as_json(result), indent=2).encode() + b"\n")
+    write_atomically(result.folder / "front.md", as_utf8(markdown_of(result)).encode())
+    if result.points:
+        write_atomically(result.folder / "front.png", draw_front(result))
