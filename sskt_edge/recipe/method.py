@@ -9,6 +9,7 @@ from pydantic import Field
 
 from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.recipe.part import Part
+from sskt_edge.tasks.task import Task
 
 
 class MethodOptions(Part):
@@ -46,6 +47,13 @@ class MethodOptions(Part):
         for name in self.taking_part or ():
             if name not in names:
                 raise ValueError(f"method.sources: there is no source '{name}'; sources: {list(names)}")
+
+    def check_task(self, task: Task) -> None:
+        """Check that the options fit the task; by default every method works with every task.
+
+        Raises:
+            ValueError: they do not.
+        """
 
     def check_labels(self, store: str | Literal[False], top_k: int) -> None:
         """Check what a recipe's [labels] keeps; by default every method takes all of it.

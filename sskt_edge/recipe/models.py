@@ -300,6 +300,7 @@ class Recipe(_Part):
         if len(set(names)) != len(names):
             raise ValueError(f"sources: every source needs a name of its own, got {names}")
         self.method.check_sources(names)
+        self.method.check_task(task_named(self.task.name))
         if self.method.asks_sources and not self.active_sources:
             raise ValueError(
                 f"method.name = '{self.method.name}' needs at least one [[sources]]; or set method.name = 'scratch'"

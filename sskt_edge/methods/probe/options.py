@@ -8,6 +8,7 @@ from pydantic import Field
 
 from sskt_edge.methods.sskt.options import BranchOptions
 from sskt_edge.recipe.method import SourceMethodOptions
+from sskt_edge.tasks.task import Task
 
 
 class ProbeOptions(SourceMethodOptions):
@@ -19,9 +20,29 @@ class ProbeOptions(SourceMethodOptions):
     name: Literal["probe"] = "probe"
     temperature: float = Field(2.0, gt=0, description="T of the probe's and the target's probabilities")
     alpha: float = Field(1.0, ge=0, description="the weight of the probe's term, T² times a KL divergence")
+    loss: Literal["kl", "dkd", "dist", "standardised"] = Field(
+        "kl", description="how far the target is from the probe; others than kl are for one class per image"
+    )
+    weighting: Literal["equal", "confidence"] = Field(
+        "equal", description="confidence: an unlabelled image counts less the less sure the probe is of its class"
+    )
     branches: BranchOptions | None = Field(
         None, description="a table with the options of sskt: its branches beside the probe, with their own alpha"
     )
+
+    def check_task(self, task: Task) -> None:
+        """Only the task's own divergence, with equal weights, is defined for several classes per image.
+
+        Raises:
+            ValueError: the options are for one class per image, and the task is not.
+        """
+        given = {"loss": (self.loss, "kl"), "weighting": (self.weighting, "equal")}
+        for key, (value, every) in given.items():
+            if value != every and not task.one_class:
+                raise ValueError(
+                    f"method.{key} = '{value}' is for one class per image, and task.name = '{task.name}'; "
+                    f"set method.{key} = '{every}'"
+                )
 
     def check_labels(self, store: str | Literal[False], top_k: int) -> None:
         """A probe is fitted on stored logits, all of them.
