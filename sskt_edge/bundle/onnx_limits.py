@@ -78,6 +78,17 @@ def _concat(it: _Operands) -> Shape:
     return tuple(first)
 
 
+def _split(it: _Operands) -> Shape:
+    """The shape of every output; all must be equal."""
+    shape, outputs = list(it.shape()), len(it.node.outputs)
+    (axis,) = it.numbers("axis", (0,))
+    place = _place(axis, len(shape))
+    if outputs == 0 or it.values(1) not in (None, (shape[place] // outputs,) * outputs) or shape[place] % outputs:
+        raise OtherFormError("Split has outputs of different shapes")
+    shape[place] //= outputs
+    return tuple(shape)
+
+
 def _transpose(it: _Operands) -> Shape:
     shape = it.shape()
     order = it.node.numbers.get("perm", tuple(reversed(range(len(shape)))))
@@ -201,6 +212,7 @@ OPERATIONS: dict[str, Sides] = {
     "Pad": _pad,
     "ReduceMean": _mean,
     "Reshape": _reshape,
+    "Split": _split,
     "Shape": lambda it: (len(_part_of_a_shape(it)),),
     "Transpose": _transpose,
 }
@@ -243,12 +255,15 @@ def _check(graph: Graph, images: Shape) -> None:
             raise OtherFormError(f"it has the operation '{kind[:100]}'")
         operands = _Operands(node, shapes, graph)
         shape = OPERATIONS[node.kind](operands)
-        if min(shape, default=1) < 1 or len(node.outputs) != 1 or node.outputs[0] in shapes:
-            raise OtherFormError(f"{node.kind} has the output shape {list(shape)}, or several outputs")
-        shapes[node.outputs[0]] = shape
+        outputs = dict.fromkeys(node.outputs, shape)
+        if min(shape, default=1) < 1 or len(outputs) != len(node.outputs) or outputs.keys() & shapes.keys():
+            raise OtherFormError(f"{node.kind} has the output shape {list(shape)}, or a name that is taken")
+        if len(outputs) != 1 and node.kind != "Split":
+            raise OtherFormError(f"{node.kind} has {len(outputs)} outputs")
+        shapes |= outputs
         if (known := _known(operands, shape)) is not None:
             graph.constants[node.outputs[0]] = known
-        values += product(shape)
+        values += product(shape) * len(outputs)
         products += product(shape) * _terms(operands)
         _hold(product(shape), of_a_tensor, f"the values of a {node.kind}")
         _hold(values, VALUES * pixels + 16 * kept, "the values of all nodes")

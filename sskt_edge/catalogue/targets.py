@@ -32,6 +32,11 @@ def _torchvision(name: str, parameters: str, stages: str) -> TargetEntry:
     return TargetEntry(name, what, f"sskt_edge.targets.from_torchvision:{name}")
 
 
+def _timm(name: str, parameters: str, weights: str, stages: str) -> TargetEntry:
+    what = f"{parameters} parameters; for images from 32 pixels; {weights}; stages: {stages}"
+    return TargetEntry(name, what, f"sskt_edge.targets.from_timm:{name}")
+
+
 TARGETS: dict[str, TargetEntry] = {
     entry.name: entry
     for entry in (
@@ -40,6 +45,17 @@ TARGETS: dict[str, TargetEntry] = {
         _cifar(44, "0.66 M"),
         _cifar(56, "0.85 M"),
         _torchvision("mobilenet_v2", "2.2 M", "the ends of six groups of inverted residuals"),
+        _torchvision("mobilenet_v3_large", "4.2 M", "the last inverted residuals at each of five resolutions"),
+        _torchvision("mobilenet_v3_small", "1.5 M", "the last inverted residuals at each of four resolutions"),
+        _timm("mobilenetv4_conv_small", "2.5 M", "timm's weights", "its four groups of blocks"),
+        _timm(
+            "efficientnet_lite0",
+            "3.4 M",
+            'weights = "package" (in a Python package, extra demo) or timm\'s "in1k"',
+            "the last blocks at each of five resolutions",
+        ),
+        _torchvision("shufflenet_v2_x1_0", "1.3 M", "its three groups of blocks"),
+        _torchvision("regnet_y_400mf", "3.9 M", "its four groups of blocks"),
         _torchvision("resnet18", "11 M", "conv2_x to conv5_x"),
         _torchvision("resnet34", "21 M", "conv2_x to conv5_x"),
         _torchvision("resnet50", "24 M", "conv2_x to conv5_x"),

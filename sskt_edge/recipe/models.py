@@ -135,7 +135,7 @@ class TargetOptions(_Part):
     """The compact network."""
 
     model: Annotated[str, NameIn(TARGETS)] = Field(description="its name; `sskt-edge networks` lists all names")
-    weights: str | None = Field(None, description="torchvision weights to fine-tune from, with a new last layer")
+    weights: str | None = Field(None, description="name of pretrained weights to start from, with a new last layer")
     checkpoint: str | None = Field(None, description="a weights file to start from")
     last_layer: Literal["new", "kept"] = Field(
         "new", description="kept: the checkpoint's own, for the same classes in the same order; new: newly initialized"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sskt_edge.catalogue.methods import METHODS
-from sskt_edge.common.errors import DownloadError, NetworkError, StudyError, nearest
+from sskt_edge.common.errors import DownloadError, MissingExtraError, NetworkError, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.base import refuse_seed, with_overrides
-from sskt_edge.targets.published_weights import fetch_torchvision, torchvision_weights
+from sskt_edge.targets.spec import pretrained_weights
 
 _SCRATCH = "scratch"
 _OPEN, _CLOSE = "[{", "]}"
@@ -39,20 +39,23 @@ def _own_weights(recipe: Recipe) -> str | None:
 
 
 def _from_weights(recipe: Recipe) -> list[str]:
-    """The changes to start from weights: those that the recipe names, or torchvision's with a tenth of the rate.
+    """The changes to start from weights: those that the recipe names, or the target's default with a tenth of the rate.
 
-    Weights are fetched now rather than hours later.
+    Weights are fetched now rather than hours later. They come with the normalisation that they were trained with.
 
     Raises:
         NetworkError: there are no such weights.
         DownloadError: they could not be fetched.
+        MissingExtraError: the package that contains them is not installed.
     """
-    model = recipe.target.model
     if _own_weights(recipe):
         return []
-    weights = torchvision_weights(model, "DEFAULT")
-    fetch_torchvision(model, weights)
-    return [f"target.weights={weights.name}", f"train.optimizer.lr={recipe.train.optimizer.lr / 10:g}"]
+    weights = pretrained_weights(recipe.target.model)
+    default = weights.names()[0]
+    weights.read(default)
+    own, target = weights.normalisation(default), recipe.target
+    other = [] if own == (target.mean, target.std) else [f"target.mean={[*own.mean]}", f"target.std={[*own.std]}"]
+    return [f"target.weights={default}", *other, f"train.optimizer.lr={recipe.train.optimizer.lr / 10:g}"]
 
 
 def method_arms() -> dict[str, tuple[str, bool]]:
@@ -72,6 +75,7 @@ def _changes_of(recipe: Recipe, name: str) -> list[str]:
     Raises:
         NetworkError: the recipe starts from weights and the arm does not; or there are no published weights.
         DownloadError: published weights could not be fetched.
+        MissingExtraError: the package that contains them is not installed.
     """
     method, from_weights = method_arms()[name]
     if from_weights:
@@ -151,6 +155,6 @@ def _method_arm(recipe: Recipe, name: str) -> Arm:
         raise StudyError(f"--method {name}: unknown. {nearest(name, known)}Known: {', '.join(known)}.")
     try:
         changes = _changes_of(recipe, name)
-    except (NetworkError, DownloadError) as error:
+    except (NetworkError, DownloadError, MissingExtraError) as error:
         return Arm(name, recipe, missing=str(error))
     return Arm(name, with_overrides(recipe, changes, f"method {name}"), tuple(changes))

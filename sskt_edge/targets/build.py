@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sskt_edge.common.errors import CheckpointError
 from sskt_edge.recipe.models import TargetOptions
-from sskt_edge.targets.spec import TargetSpec, target_spec
+from sskt_edge.targets.spec import TargetSpec, pretrained_weights, target_spec
 from sskt_edge.targets.weights import load_weights, named_as, read_weights
 
 
@@ -21,6 +21,7 @@ def build_target(target: TargetOptions, classes: int, seed: int) -> nn.Module:
     Raises:
         CheckpointError: the weights do not fit.
         DownloadError: published weights could not be fetched.
+        MissingExtraError: the package that contains the weights is not installed.
         NetworkError: there are no published weights of that name.
     """
     spec = target_spec(target.model)
@@ -35,11 +36,9 @@ def build_target(target: TargetOptions, classes: int, seed: int) -> nn.Module:
         else:
             _load_but_last(network, spec, state, target.checkpoint)
     elif target.weights:
-        # Here, since torchvision takes a second to import.
-        from sskt_edge.targets.published_weights import fetch_torchvision, torchvision_weights
-
-        published = fetch_torchvision(target.model, torchvision_weights(target.model, target.weights))
-        _load_but_last(network, spec, published.state_dict(), target.weights)
+        with torch.random.fork_rng(devices=[]):  # the libraries initialise a network before they load its weights
+            state = pretrained_weights(target.model).read(target.weights)
+        _load_but_last(network, spec, state, target.weights)
     return network
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -21,17 +23,27 @@ class StridedDepthwise(nn.Conv2d):
             return super().forward(features.float()).to(features.dtype)
 
 
-def with_fast_depthwise(network: nn.Module) -> nn.Module:
-    """Replace the strided depthwise convolutions of `network` in place; parameters and their names stay the same."""
+def with_fast_depthwise(
+    network: nn.Module, kinds: Mapping[type[nn.Conv2d], type[StridedDepthwise]] | None = None
+) -> nn.Module:
+    """Replace the strided depthwise convolutions of `network` in place; parameters and their names stay the same.
+
+    Args:
+        network: the network.
+        kinds: the class of a convolution → the class that replaces it; by default, nn.Conv2d alone. Convolutions of
+            other classes compute something else, so they stay.
+    """
+    kinds = kinds or {nn.Conv2d: StridedDepthwise}
     for name, module in list(network.named_modules()):
-        if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels and max(module.stride) > 1:
-            network.set_submodule(name, _of(module))
+        made = kinds.get(type(module))
+        if made is not None and 1 < module.groups == module.in_channels and max(module.stride) > 1:
+            network.set_submodule(name, _of(module, made))
     return network
 
 
-def _of(plain: nn.Conv2d) -> StridedDepthwise:
+def _of(plain: nn.Conv2d, kind: type[StridedDepthwise]) -> StridedDepthwise:
     """The same convolution with the same parameters."""
-    made = StridedDepthwise(
+    made = kind(
         plain.in_channels,
         plain.out_channels,
         plain.kernel_size,  # type: ignore[arg-type]

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision import models
 
-from sskt_edge.common.errors import CheckpointError, DownloadError, NetworkError, nearest
+from sskt_edge.common.errors import CheckpointError, DownloadError
 from sskt_edge.common.text import first_line
+from sskt_edge.targets.pretrained import Normalisation, refuse_unknown
 from sskt_edge.targets.weights import no_pickles
+
+
+@dataclass(frozen=True)
+class TorchvisionWeights:
+    """The weights of a network of torchvision.
+
+    Attributes:
+        network: torchvision's name of it.
+    """
+
+    network: str
+
+    def names(self) -> tuple[str, ...]:
+        """The names that torchvision gives them; its own default is the first."""
+        known = models.get_model_weights(self.network)
+        return tuple(dict.fromkeys([torchvision_weights(self.network, "DEFAULT").name, *known.__members__]))
+
+    def normalisation(self, name: str) -> Normalisation:
+        """The means and standard deviations that torchvision's own preprocessing for these weights has."""
+        own = torchvision_weights(self.network, name).transforms()
+        return Normalisation(tuple(own.mean), tuple(own.std))
+
+    def read(self, name: str) -> dict[str, Tensor]:
+        """The state dict with 1000 classes, from the local cache or the network.
+
+        Raises:
+            CheckpointError: the cached file is not a plain weights file.
+            DownloadError: the weights could not be fetched.
+            NetworkError: torchvision has no weights of that name.
+        """
+        return fetch_torchvision(self.network, torchvision_weights(self.network, name)).state_dict()
 
 
 def torchvision_weights(name: str, weights: str) -> models.WeightsEnum:
@@ -20,15 +53,8 @@ def torchvision_weights(name: str, weights: str) -> models.WeightsEnum:
     Raises:
         NetworkError: torchvision has no weights of that name.
     """
-    try:
-        known = models.get_model_weights(name)
-    except ValueError:
-        raise NetworkError(f"'{name}' has no published weights in torchvision; use checkpoint = FILE.") from None
-    if weights not in known.__members__:
-        raise NetworkError(
-            f"torchvision has no weights '{weights}' of {name}. {nearest(weights, known.__members__)}"
-            f"Known: {', '.join(known.__members__) or 'none'}."
-        )
+    known = models.get_model_weights(name)
+    refuse_unknown("torchvision", name, weights, list(known.__members__))
     found: models.WeightsEnum = known[weights]
     return found
 

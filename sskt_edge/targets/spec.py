@@ -9,6 +9,7 @@ from torch import nn
 
 from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import NetworkError
+from sskt_edge.targets.pretrained import PretrainedWeights
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class TargetSpec:
         transfer_width: the output channels of a transfer module's bottlenecks; their middle has half as many.
         branches_fan_out: whether the convolutions of its branches are initialised as in the published code for
             ResNet18, 34 and 50, normal with fan-out scaling (He et al., 2015), instead of with torch's default.
+        weights: its pretrained weights; None if there are none.
     """
 
     build: Callable[[int], nn.Module]
@@ -31,12 +33,25 @@ class TargetSpec:
     last_layer: str
     transfer_width: int
     branches_fan_out: bool = False
+    weights: PretrainedWeights | None = None
 
 
 def target_spec(name: str) -> TargetSpec:
     """The spec of a target by its name in the catalogue."""
     spec: TargetSpec = TARGETS[name].load()()
     return spec
+
+
+def pretrained_weights(name: str) -> PretrainedWeights:
+    """The pretrained weights of a target.
+
+    Raises:
+        NetworkError: there are none.
+    """
+    weights = target_spec(name).weights
+    if weights is None:
+        raise NetworkError(f"'{name}' has no published weights; use checkpoint = FILE.")
+    return weights
 
 
 def check_size(model: str, image_size: int) -> None:

@@ -67,6 +67,10 @@ FINE: dict[str, Callable[[], Any]] = {
     "a convolution": lambda: window(3, pads=[1, 1, 1, 1], strides=[2, 2]),
     "a pool": lambda: network(node("MaxPool", ["planes"], ["out"], kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)),
     "a padding": lambda: padded(2),
+    "two halves": lambda: network(node("Split", ["planes"], ["out", "more"], axis=2, num_outputs=2)),
+    "three parts of a given size": lambda: network(
+        node("Split", ["planes", "sizes"], ["a", "b", "c"], axis=1), sizes=np.array([1, 1, 1])
+    ),
     "a new shape": lambda: network(node("Reshape", ["planes", "to"], ["out"]), to=np.array([-1, 3 * SIDE * SIDE])),
     "a constant node": lambda: network(
         node("Constant", [], ["to"], value=onnx.numpy_helper.from_array(np.array([0, -1]))),
@@ -137,6 +141,22 @@ COSTLY: dict[str, Callable[[], Any]] = {
     "an output twice": lambda: network(node("Relu", ["wide"], ["mean"])),
     "an input of nowhere": lambda: network(node("Relu", ["nowhere"], ["out"])),
     "several outputs": lambda: network(node("MaxPool", ["planes"], ["out", "at"], kernel_shape=[1, 1])),
+    "parts of different sizes": lambda: network(
+        node("Split", ["planes", "sizes"], ["a", "b"], axis=1), sizes=np.array([1, 2])
+    ),
+    "parts that do not fit": lambda: network(node("Split", ["planes"], ["a", "b"], axis=1, num_outputs=2)),
+    "parts of one name": lambda: network(node("Split", ["planes"], ["a", "a"], axis=2, num_outputs=2)),
+    "no parts": lambda: network(node("Split", ["planes"], [], axis=2)),
+    "growth in parts": lambda: network(
+        *(
+            part
+            for number in range(30)
+            for part in (
+                node("Concat", [f"a{number}", f"b{number}"] * 2 if number else ["planes"] * 2, [f"c{number}"], axis=1),
+                node("Split", [f"c{number}"], [f"a{number + 1}", f"b{number + 1}"], axis=1, num_outputs=2),
+            )
+        )
+    ),
     "many nodes": lambda: network(*(node("Relu", ["wide"], [f"n{number}"]) for number in range(20_001))),
 }
 

@@ -27,6 +27,8 @@ pytestmark = pytest.mark.slow
 
 pytest.importorskip("tensorrt_rtx")
 BATCH = Batch(min=1, opt=8, max=64)
+# Squeeze-and-excitation with hard swish; padding that differs at each side; channels that are shuffled.
+OF_OTHER_BLOCKS = ("mobilenet_v3_small", "efficientnet_lite0", "shufflenet_v2_x1_0")
 
 
 def built(content: bytes, side: int, precision: str) -> Built:
@@ -43,7 +45,7 @@ def int8(content: bytes, side: int) -> dict[str, bytes]:
     return {form.name: quantised(model, table, form, nodes) for form in (TENSORRT, CPU)}
 
 
-@pytest.mark.parametrize("target", ["resnet20", "mobilenet_v2", "densenet121"])
+@pytest.mark.parametrize("target", ["resnet20", "mobilenet_v2", "densenet121", *OF_OTHER_BLOCKS])
 def test_every_kind_of_target_becomes_an_engine_in_every_precision(target: str, exported: Exported) -> None:
     fp32 = exported(target)
     files = {"fp32": fp32, "fp16": fp16_from_fp32(fp32), **int8(fp32, SIDE)}

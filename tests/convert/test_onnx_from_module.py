@@ -95,7 +95,8 @@ def test_it_carries_its_metadata_and_nothing_of_the_exporter(resnet20: onnx.Mode
     assert all(not part.metadata_props and not part.doc_string for part in parts)
 
 
-DEEPER = {"resnet32", "resnet44", "resnet56", "resnet34"}  # more of the blocks of resnet20 and resnet18
+# More of the blocks of resnet20, resnet18 and mobilenet_v3_small.
+DEEPER = {"resnet32", "resnet44", "resnet56", "resnet34", "mobilenet_v3_large"}
 
 
 def one_is_fast(models: Iterable[str]) -> list[Any]:
@@ -115,13 +116,18 @@ def test_a_gpu_and_a_bundle_take_every_target(model: str, exported: Exported, mo
     onnx_limits.refuse_costly(exported(model), LARGEST, (SIDE, SIDE, 3), "model.onnx")
 
 
-@pytest.mark.parametrize("model", one_is_fast(["resnet20", "mobilenet_v2", "densenet121"]))
+@pytest.mark.parametrize("model", one_is_fast(name for name in TARGETS if name not in DEEPER))
 def test_onnx_runtime_answers_as_torch_does_at_every_batch(model: str, exported: Exported) -> None:
     images = np.random.default_rng(3).integers(0, 256, (LARGEST, SIDE, SIDE, 3), dtype=np.uint8)
     expected = reference_logits(network_of(model), PIXELS, images)
+    with torch.no_grad():
+        planes = PIXELS(torch.from_numpy(images)).double()
+        exact = network_of(model).double()(planes.contiguous()).numpy()
     session = OnnxRuntimeSession(exported(model), (SIDE, SIDE, 3), LARGEST, provider="cpu", threads=1)
     assert np.ptp(expected, axis=0).min() > 1e-2, "the images must not all get the same logits"
-    tolerance = 5e-5 * max(2.0, float(np.abs(expected).max()))
+    # Squeeze-and-excitation leaves a BatchNorm here so little variance that torch's own rounding shows.
+    rounding = float(np.abs(expected - exact).max())
+    tolerance = max(5e-5 * max(2.0, float(np.abs(expected).max())), 3 * rounding)
 
     for batch in (1, 3, LARGEST):
         logits = np.concatenate([session.run(images[start : start + batch]) for start in range(0, LARGEST, batch)])

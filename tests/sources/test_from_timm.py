@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from sskt_edge.common.errors import NetworkError, RecipeError
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
+from tests.hub import cache_folder, run_offline
 from tests.sources.small import CPU, answers, images
 
 pytestmark = pytest.mark.slow
@@ -93,30 +91,14 @@ class _Code:
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """What is said of three networks without a net: one absent, one cached, one cached with code inside.
-
-    In a process of its own, as the hub's client reads its settings when it is imported.
-    """
+    """What is said of three networks without a net: one absent, one cached, one cached with code inside."""
     home = tmp_path_factory.mktemp("hub")
     vit = timm.create_model("test_vit").state_dict()
-    save_file(vit, _cached(home, "test_vit") / "model.safetensors")
+    save_file(vit, cache_folder(home, "test_vit") / "model.safetensors")
     torch.save(vit, home / "vit.pth")
-    torch.save({"a": _Code(home / "ran")}, _cached(home, "test_efficientnet") / "pytorch_model.bin")
-    env = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([sys.executable, "-c", OFFLINE], env=env, capture_output=True, text=True, check=True)
-    lines = [line.partition(" ") for line in done.stdout.splitlines()]
+    torch.save({"a": _Code(home / "ran")}, cache_folder(home, "test_efficientnet") / "pytorch_model.bin")
+    lines = [line.partition(" ") for line in run_offline(home, OFFLINE)]
     return home, {name: said for name, _, said in lines}
-
-
-def _cached(home: Path, name: str) -> Path:
-    """The folder where the hub's client looks for the files of a network."""
-    own = timm.get_pretrained_cfg(name)
-    assert own is not None
-    repository = home / "hub" / f"models--{str(own.hf_hub_id).replace('/', '--')}"
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text("0" * 40)
-    (repository / "snapshots" / ("0" * 40)).mkdir(parents=True)
-    return repository / "snapshots" / ("0" * 40)
 
 
 def test_weights_that_are_neither_here_nor_reachable_are_a_download_error(

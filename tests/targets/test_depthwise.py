@@ -65,6 +65,18 @@ def test_in_bf16_values_and_gradients_are_those_of_fp32_rounded() -> None:
         torch.testing.assert_close(one, other.to(one.dtype), rtol=0, atol=0)
 
 
+def test_a_convolution_with_a_forward_of_its_own_stays() -> None:
+    class Doubled(nn.Conv2d):
+        def forward(self, features: Tensor) -> Tensor:
+            return 2 * super().forward(features)
+
+    plain = Doubled(4, 4, 3, 2, groups=4)
+
+    (kept,) = with_fast_depthwise(nn.Sequential(plain)).children()
+
+    assert kept is plain
+
+
 def test_a_bias_a_dilation_and_padding_stay() -> None:
     plain = nn.Conv2d(4, 8, 3, (2, 1), (2, 1), (2, 1), groups=4, bias=True, padding_mode="reflect")
     images = torch.randn(1, 4, 12, 9)

@@ -96,6 +96,38 @@ def test_the_taps_of_mobilenet_are_the_ends_of_its_groups() -> None:
     assert [block for block in ends if outputs[block].shape[1] != 160] == list(spec.stages)
 
 
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("mobilenet_v3_large", [f"features.{number}" for number in range(1, 16)]),
+        ("mobilenet_v3_small", [f"features.{number}" for number in range(1, 12)]),
+        ("efficientnet_lite0", [f"blocks.{number}" for number in range(7)]),
+        ("mobilenetv4_conv_small", [f"blocks.{number}" for number in range(4)]),
+        ("shufflenet_v2_x1_0", ["maxpool", "stage2", "stage3", "stage4"]),
+        ("regnet_y_400mf", [f"trunk_output.block{number}" for number in range(1, 5)]),
+    ],
+)
+def test_other_targets_have_a_stage_at_each_resolution(name: str, blocks: list[str]) -> None:
+    """Each is the last block at its resolution, so that no two branches read the same grid of pixels."""
+    outputs, _ = traced(target_spec(name).build(7).eval(), blocks, torch.rand(1, 3, 64, 64))
+
+    last = {outputs[block].shape[-1]: block for block in blocks}
+    assert [block for block in last.values() if block != "maxpool"] == list(target_spec(name).stages)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v3_small"])
+def test_the_head_of_mobilenet_v3_gets_the_feature_before_its_dropout(name: str) -> None:
+    spec = target_spec(name)
+    network = spec.build(7).train()
+    seen: list[Tensor] = []
+    network.get_submodule(spec.head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+
+    _, copies = traced(network, ["classifier.1"], torch.rand(4, 3, 64, 64))
+
+    # Dropout sets values to zero, and must not do so in what a branch reads.
+    assert torch.equal(seen[0], copies["classifier.1"])
+
+
 def test_the_pooled_feature_of_mobilenet_is_taken_before_its_dropout() -> None:
     spec = target_spec("mobilenet_v2")
     network = spec.build(7).train()

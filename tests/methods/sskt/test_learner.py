@@ -23,6 +23,7 @@ from tests.methods.sskt.learners import learner_of
 from tests.methods.sskt.test_losses import BRANCH, CROSS_ENTROPIES, LN3, LN5, SOURCE
 
 SOURCES = {"imagenet": 11, "places": 7}
+KINDS = [model for model in TARGETS if model not in ("resnet32", "resnet44", "resnet56", "resnet34", "resnet50")]
 
 
 def images(model: str, batch: int = 2) -> Tensor:
@@ -58,7 +59,7 @@ def same_random_numbers() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("transfer_module", [True, False])
-@pytest.mark.parametrize("model", ["resnet20", "resnet18", "mobilenet_v2", "densenet121"])
+@pytest.mark.parametrize("model", KINDS)
 def test_branches_leave_the_primary_as_it_was(model: str, transfer_module: bool) -> None:
     primary = build(model).eval()
     keys = list(primary.state_dict())
@@ -103,7 +104,7 @@ def test_without_sources_there_are_no_branches() -> None:
     assert [id(p) for p in branched.parameters()] == [id(p) for p in primary.parameters()]
 
 
-@pytest.mark.parametrize("model", ["resnet20", "resnet18", "mobilenet_v2", "densenet121"])
+@pytest.mark.parametrize("model", KINDS)
 def test_the_loss_of_a_transfer_module_reaches_every_stage(model: str) -> None:
     primary = build(model)
     # In eval mode BatchNorm is affine; in training, two images of one pixel leave it nothing to pass back.
@@ -172,6 +173,25 @@ def test_a_linear_branch_takes_what_the_primary_head_takes(model: str) -> None:
 
     # With the last layer's own weights the branch must answer as the primary does.
     assert torch.equal(branches["imagenet"], logits)
+
+
+@pytest.mark.parametrize("transfer_module", [True, False])
+@pytest.mark.parametrize("model", KINDS)
+def test_a_step_trains_the_target_and_its_branches(model: str, transfer_module: bool) -> None:
+    learner = learner_of(build(model), model, SOURCES, transfer_module).train()
+    before = {name: value.detach().clone() for name, value in learner.named_parameters()}
+    soft = {name: torch.randn(4, classes) for name, classes in SOURCES.items()}
+    optimizer = torch.optim.SGD(learner.parameters(), lr=0.1)
+
+    terms = learner.losses(learner(images(model, batch=4)), torch.tensor([0, 1, 2, 3]), soft, SINGLE_LABEL)
+    terms["total"].backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+    assert all(torch.isfinite(term) for term in terms.values())
+    assert all(torch.isfinite(value).all() for value in learner.parameters())
+    last = f"primary.{target_spec(model).last_layer}.weight"
+    for name in (next(iter(before)), last, "branches.0.linear.weight", "branches.1.linear.weight"):
+        assert not torch.equal(learner.get_parameter(name), before[name]), name
 
 
 def test_every_source_has_its_own_branch_in_order() -> None:
