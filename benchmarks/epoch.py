@@ -20,7 +20,7 @@ import dataclasses
 import functools
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,12 +73,21 @@ def images_of(data: str | None, size: int) -> ImageSet:
 
 
 class Contender:
-    """One way to train, ready to do an epoch again and again."""
+    """One way to train, ready to do an epoch again and again; `changes` are KEY=VALUE of its recipe."""
 
-    def __init__(self, name: str, images: ImageSet, model: str, size: int, precision: Precision, folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        images: ImageSet,
+        model: str,
+        size: int,
+        precision: Precision,
+        folder: Path,
+        changes: Sequence[str] = (),
+    ) -> None:
         count = {"scratch": 0, "two sources": 2}.get(name, 1)
         names = [f"s{number}" for number in range(count)]
-        recipe = recipe_of(model, size)
+        recipe = recipe_of(model, size, changes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             spec, options = target_spec(model), SsktOptions(alpha=1.0, transfer_module="no TM" not in name)
@@ -106,10 +115,10 @@ class Contender:
         self.epoch_number += 1
 
 
-def recipe_of(model: str, size: int) -> Recipe:
-    """All defaults."""
+def recipe_of(model: str, size: int, changes: Sequence[str] = ()) -> Recipe:
+    """All defaults, except for `changes`."""
     data = f'name="x"\n[data]\nname="imagefolder"\nimage_size={size}\n[target]\nmodel="{model}"'
-    return parse_recipe(f'{data}\n[method]\nname="scratch"')
+    return parse_recipe(f'{data}\n[method]\nname="scratch"', changes)
 
 
 def stored(store: Path, name: str, schedule: ViewSchedule):  # type: ignore[no-untyped-def]

@@ -83,6 +83,12 @@ def test_a_training_that_is_repeated_gives_the_same_weights(run: TrainedNetwork,
     assert sskt_edge.train(recipe(), tmp_path).weights_sha256 == run.weights_sha256
 
 
+def test_clips_are_changed_and_mixed_and_averaged_too(run: TrainedNetwork, tmp_path: Path) -> None:
+    mixing, changes = "train.mixing={mixup=0.2, cutmix=1}", "train.input={brightness=0.2, erasing=0.5}"
+    changed = sskt_edge.train(recipe(mixing, changes, "train.ema=0.5", "train.epochs=1"), tmp_path)
+    assert changed.weights_sha256 != run.weights_sha256 and np.isfinite(changed.golden().logits).all()
+
+
 @pytest.mark.slow
 def test_every_precision_is_exported_and_holds(bundle: Bundle) -> None:
     takes = bundle.manifest.input

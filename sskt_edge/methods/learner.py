@@ -72,6 +72,9 @@ class Learner(nn.Module):
     def losses(self, outputs: Outputs, labels: Tensor, soft: Mapping[str, Tensor], task: TaskLoss) -> dict[str, Tensor]:
         """The loss to be minimised, and its terms.
 
+        Each term is a mean over images. For a mixed batch, the loop calls it once with the labels and soft labels of
+        the images and once with those of the images that they are mixed with, and takes the weighted sum.
+
         Args:
             outputs: the outputs for B + U images.
             labels: the labels of the first B images.

@@ -15,6 +15,7 @@ from sskt_edge.catalogue.sources import SOURCES
 from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.catalogue.tasks import TASKS
 from sskt_edge.recipe.choices import NameIn, TableIn, unknown
+from sskt_edge.recipe.input_options import InputOptions, MixingOptions
 from sskt_edge.recipe.method import MethodOptions
 from sskt_edge.recipe.optimization import Cosine, OptimizerOptions, ScheduleOptions, Sgd
 from sskt_edge.recipe.part import Part as _Part
@@ -73,10 +74,7 @@ class DataOptions(_Part):
     test_share: Share = Field(0.2, description="for a folder without train/ and test/: the share held out for the test")
     split_seed: int = Field(0, ge=0, lt=2**63, description="chooses the images of test_share, per_class and validation")
     view_seed: int = Field(
-        0,
-        ge=0,
-        lt=2**63,
-        description="chooses the views; separate from train.seed, so that seeds share them",
+        0, ge=0, lt=2**63, description="chooses the views; separate from train.seed, so that seeds share them"
     )
     skip_bad: bool = Field(False, description="skip and count unreadable images instead of stopping")
     augment: AugmentOptions = AugmentOptions()
@@ -190,10 +188,7 @@ class GateOptions(_Part):
 
     kl: float = Field(0.004, ge=0, description="largest mean KL(torch, engine) of the softmax at T = 1, in nats")
     agreement: float = Field(
-        0.97,
-        ge=0,
-        le=1,
-        description="smallest share of views whose top class is torch's, or in a near tie with it",
+        0.97, ge=0, le=1, description="smallest share of views whose top class is torch's, or in a near tie with it"
     )
     near_tie: float = Field(
         1.0,
@@ -241,6 +236,11 @@ class TrainOptions(_Part):
         "last", description="which checkpoint is exported; best needs data.validation"
     )
     validate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch is always validated")
+    ema: Share = Field(
+        0.0, description="decay of a moving average of the weights, which is validated and exported instead; 0 = off"
+    )
+    input: InputOptions = InputOptions()
+    mixing: MixingOptions = MixingOptions()
 
 
 class BatchSizes(_Part):

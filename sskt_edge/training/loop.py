@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,15 +16,18 @@ from sskt_edge.common.errors import DivergenceError
 from sskt_edge.common.progress import Bar, Progress
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.inputs.pixels import Pixels
-from sskt_edge.methods.learner import Learner
+from sskt_edge.methods.learner import Learner, Outputs
 from sskt_edge.recipe.models import TrainOptions
 from sskt_edge.recipe.precision import Precision
 from sskt_edge.targets.precision import autocast
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.tasks.task import Task
+from sskt_edge.training.ema import Average
 from sskt_edge.training.epoch_table import EpochTable
 from sskt_edge.training.feed import Batch, Feed
+from sskt_edge.training.input_changes import changed_input, draw_changes
 from sskt_edge.training.learner import layout
+from sskt_edge.training.mixing import Mix, Taught, draw_mix, mixed_input, mixed_terms
 from sskt_edge.training.optimizers import build_optimizer
 from sskt_edge.training.run_log import RunLog
 from sskt_edge.training.schedules.schedule import Place, build_schedule
@@ -91,9 +93,10 @@ class Trainer:
         self._optimizer = build_optimizer(context.train.optimizer, learner)
         self._schedule = build_schedule(context.train.schedule, context.train.optimizer.lr)
         self._scaler = torch.amp.GradScaler(context.device.type, enabled=context.precision == "fp16")
+        self._average = Average(learner, context.train.ema) if context.train.ema > 0 else None
         self.state = TrainState()
         if folder.last.is_file():
-            self.state = load_state(folder.last, learner, self._optimizer)
+            self.state = load_state(folder.last, learner, self._optimizer, self._averaged)
             if self.state.scaler:
                 self._scaler.load_state_dict(dict(self.state.scaler))
         self._pending: list[dict[str, Tensor]] = []
@@ -103,8 +106,13 @@ class Trainer:
         """The device that it runs on."""
         return self._context.device
 
+    @property
+    def _averaged(self) -> Learner | None:
+        """The learner with the averaged weights; None without train.ema."""
+        return None if self._average is None else self._average.network
+
     def run(self, feed: Feed, log: RunLog, progress: Progress) -> None:
-        """Train to the last epoch on the batches of `feed`.
+        """Train to the last epoch on the batches of `feed`. With train.ema, the learner then has the averaged weights.
 
         Raises:
             StopRequested: the bar of `progress` raised it, since a signal came; the state is saved.
@@ -128,12 +136,14 @@ class Trainer:
                     log.metrics(line)
                     log.epoch(table.row(line))
                     self._note_rate(line["lr"], log)
-                    self._save(self.folder.last)
+                    self._save()
         except StopRequested:
             self._read_pending()
             self.state.seconds += time.perf_counter() - start
-            self._save(self.folder.last)
+            self._save()
             raise
+        if self._averaged is not None:  # only here: the state that is saved needs both
+            self.learner.load_state_dict(self._averaged.state_dict())
 
     def _epoch(self, feed: Feed, bar: Bar) -> None:
         """Train on the remaining batches of the current epoch."""
@@ -157,20 +167,35 @@ class Trainer:
         rate = self._schedule.rate(Place(step, steps, context.train.epochs), self.state.schedule)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        images, labels = self._to_device(batch.images), self._to_device(batch.labels)
-        with autocast(context.device, context.precision):
-            planes = self._pixels(images)
-            outputs = self.learner(planes.contiguous(memory_format=layout(context.train, planes.dim())))
-        soft = {name: self._to_device(logits) for name, logits in batch.soft.items()}
-        weights = None if batch.weights is None else self._to_device(batch.weights)
-        task = BatchLoss(context.task, context.class_weights, weights)
-        terms = self.learner.losses(outputs, labels, soft, task)
+        outputs, mix = self._outputs(batch, step)
+        terms, labels = mixed_terms(mix, self._taught(batch), lambda taught: self._terms(outputs, taught))
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
         self._scaler.step(self._optimizer)
         self._scaler.update()
+        if self._average is not None:
+            self._average.update(step + 1)
         correct = context.task.correct(outputs.primary.detach()[: len(labels)], labels)
         self._pending.append({name: term.detach() * len(labels) for name, term in terms.items()} | {"correct": correct})
+
+    def _outputs(self, batch: Batch, step: int) -> tuple[Outputs, Mix | None]:
+        """The learner's outputs for a batch as train.input and train.mixing change it, and how it was mixed."""
+        train, size, images = self._context.train, self._context.pixels.size, len(batch.images)
+        changes = draw_changes(train.input, train.seed, step, images, size)
+        mix = draw_mix(train.mixing, train.seed, step, len(batch.labels), images, size)
+        with autocast(self._context.device, self._context.precision):
+            planes = mixed_input(changed_input(self._to_device(batch.images), self._pixels, changes), mix)
+            return self.learner(planes.contiguous(memory_format=layout(train, planes.dim()))), mix
+
+    def _taught(self, batch: Batch) -> Taught:
+        soft = {name: self._to_device(logits) for name, logits in batch.soft.items()}
+        weights = None if batch.weights is None else self._to_device(batch.weights)
+        return Taught(self._to_device(batch.labels), soft, weights)
+
+    def _terms(self, outputs: Outputs, taught: Taught) -> dict[str, Tensor]:
+        """The learner's loss terms for its outputs."""
+        task = BatchLoss(self._context.task, self._context.class_weights, taught.weights)
+        return self.learner.losses(outputs, taught.labels, taught.soft, task)
 
     def _read_pending(self) -> None:
         """Add up the losses of the steps since the last reading, and stop if one is not finite."""
@@ -214,7 +239,7 @@ class Trainer:
             state.schedule = self._schedule.after_validation(state.schedule, loss)
             if state.best_metric is None or value > state.best_metric:
                 state.best_metric, state.best_epoch = value, state.epoch
-                self._save(self.folder.best)
+                self._save_best()
         return line
 
     def _note_rate(self, rate: float, log: RunLog) -> None:
@@ -225,22 +250,28 @@ class Trainer:
             log.epoch(f"after epoch {self.state.epoch}: learning rate {rate:g} → {lowered:g}, {schedule}")
 
     def _validate(self, images: ImageSet) -> tuple[float, float]:
-        """The task's mean loss and its metric on the validation images, in fp32."""
-        self.learner.eval()
+        """The task's mean loss and its metric on the validation images, in fp32, of the averaged network if any."""
+        network = (self._averaged or self.learner).eval()
         context, resized, loss, answers = self._context, images.resized[self._context.pixels.size], 0.0, []
         with torch.inference_mode():
             for start in range(0, len(images), context.train.batch_size):
                 part = slice(start, start + context.train.batch_size)
-                logits = self.learner.primary(self._pixels(self._to_device(resized[part])))
+                logits = network.primary(self._pixels(self._to_device(resized[part])))
                 labels = self._to_device(images.labels[part])
                 loss += float(context.task.loss(logits, labels, reduction="sum"))
                 answers.append(logits.float().cpu().numpy())
         known = max(1, int(context.task.known(images.labels).sum()))
         return loss / known, context.task.value(np.concatenate(answers), images.labels)
 
-    def _save(self, path: Path) -> None:
+    def _save(self) -> None:
+        """Save the state that a resumed training continues from."""
         self.state.scaler = self._scaler.state_dict()
-        save_state(path, self.learner, self._optimizer, self.state)
+        save_state(self.folder.last, self.learner, self._optimizer, self.state, self._averaged)
+
+    def _save_best(self) -> None:
+        """Save the network that was validated, as the one that a finished run keeps."""
+        self.state.scaler = self._scaler.state_dict()
+        save_state(self.folder.best, self._averaged or self.learner, self._optimizer, self.state)
 
     def _to_device(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self._context.device)

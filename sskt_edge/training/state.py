@@ -48,13 +48,21 @@ class TrainState(BaseModel):
     schedule: ScheduleState = Field(ScheduleState(), validation_alias=AliasChoices("schedule", "plateau"))
 
 
-def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: TrainState) -> None:
-    """Write the state atomically.
+def save_state(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: TrainState,
+    averaged: nn.Module | None = None,
+) -> None:
+    """Write the state atomically; `averaged` is the network with the averaged weights, if there is one.
 
     Raises:
         StorageError: it cannot be written; an earlier file stays intact.
     """
     tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
+    if averaged is not None:
+        tensors |= {f"averaged.{key}": value for key, value in averaged.state_dict().items()}
     for number, slots in optimizer.state_dict()["state"].items():
         for key, value in slots.items():
             if value is not None:
@@ -64,24 +72,31 @@ def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer,
     write_atomically(path, seal.sealed(safetensors.torch.save(plain, about)))
 
 
-def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> TrainState:
-    """Load a saved state into `network` and `optimizer`. Its own hash is checked first.
+def load_state(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    averaged: nn.Module | None = None,
+) -> TrainState:
+    """Load a saved state into `network`, and into `optimizer` and `averaged` if given. Its own hash is checked first.
 
     Raises:
         RunError: the file is broken, was changed, or belongs to another network.
     """
-    weights: dict[str, Tensor] = {}
+    weights: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}}
     slots: dict[int, dict[str, Tensor]] = {}
     try:
         state, tensors = _read(path)
         for name, value in tensors.items():
             part, _, key = name.partition(".")
-            if part == "network":
-                weights[key] = value
+            if part in weights:
+                weights[part][key] = value
             elif optimizer is not None:
                 number, _, slot = key.partition(".")
                 slots.setdefault(int(number), {})[slot] = value
-        network.load_state_dict(weights)
+        network.load_state_dict(weights["network"])
+        if averaged is not None:
+            averaged.load_state_dict(weights["averaged"])
         if optimizer is not None:
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             restored = {number: _laid_out(slots[number], parameters[number]) for number in slots}

@@ -111,9 +111,10 @@ def test_every_command_is_run_by_a_test_or_said_not_to_be() -> None:
 
 
 @pytest.mark.docs
-def test_the_recipe_of_the_page_is_one() -> None:
-    (text,) = re.findall(r"```toml\n(.*?)```", text_of(REPOSITORY / "docs" / "recipes.md"), re.DOTALL)
-    assert parse_recipe(text).name == "mine"
+def test_the_recipe_of_the_page_is_one_and_takes_its_other_tables() -> None:
+    first, *others = re.findall(r"```toml\n(.*?)```", text_of(REPOSITORY / "docs" / "recipes.md"), re.DOTALL)
+    assert parse_recipe(first).name == "mine"
+    assert others and all(parse_recipe(first + other).train != parse_recipe(first).train for other in others)
 
 
 @pytest.mark.slow

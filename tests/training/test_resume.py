@@ -129,6 +129,7 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
     "change",
     [
         "labels.views=2",
+        "train.ema=0.9",
         pytest.param("target.model=mobilenet_v2", marks=pytest.mark.slow),  # its dropout draws random numbers
         pytest.param("labels.views=fresh", marks=pytest.mark.slow),
         pytest.param("labels.store=false", marks=pytest.mark.slow),
@@ -137,6 +138,9 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_weights(
         pytest.param("train.channels_last=false", marks=pytest.mark.slow),
         pytest.param("train.optimizer.dampening=0.9", marks=pytest.mark.slow),
         pytest.param("train.schedule={name='plateau', patience=0, threshold=0.5}", marks=pytest.mark.slow),
+        pytest.param("train.input={contrast=0.4, saturation=0.4, erasing=0.5}", marks=pytest.mark.slow),
+        pytest.param("train.mixing.mixup=0.4", marks=pytest.mark.slow),
+        pytest.param("train.mixing.cutmix=1.0", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_weights(
@@ -146,6 +150,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_weights(
         "target.model": ["data.image_size=32"],
         "data.validation": ["train.keep=best"],
         "train.schedule": ["data.validation=0.3"],
+        "train.ema": ["data.validation=0.3", "train.keep=best", "train.input.brightness=0.4", "train.mixing.mixup=1"],
     }
     told = [change, *further.get(change.partition("=")[0], [])]
     small = recipe(tiny_run.folder.path, "train.epochs=4", *told)
@@ -315,12 +320,12 @@ def test_an_unfinished_run_is_not_read_and_says_how_to_go_on(tiny_run: TrainedNe
         read_run(folder.path)
 
 
-@pytest.mark.parametrize("store", ["", "labels.store=false"])
+@pytest.mark.parametrize("further", ["", "labels.store=false", "train.mixing={mixup=1.0, cutmix=1.0}"])
 def test_a_run_with_unlabelled_images_goes_on_to_the_same_weights(
-    store: str, tiny_teacher: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    further: str, tiny_teacher: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = ("train.batch_size=4", "data.per_class=5")  # three an epoch
-    told = [*steps, "data.unlabelled=rest", "labels.views=fresh", *([store] if store else [])]
+    told = [*steps, "data.unlabelled=rest", "labels.views=fresh", *([further] if further else [])]
     images = Images(tmp_path, tiny_teacher)
     whole = images.weights(*told)
     folder = stop_within_epoch(1, images.recipe(*told), tmp_path / "stopped", monkeypatch)

@@ -90,3 +90,19 @@ def test_a_state_of_another_network_is_refused(tmp_path: Path) -> None:
     save_state(tmp_path / "state", network, optimizer, TrainState())
     with pytest.raises(RunError, match="cannot be read"):
         load_state(tmp_path / "state", nn.Linear(2, 2))
+
+
+def test_averaged_weights_are_saved_with_the_others(tmp_path: Path) -> None:
+    (network, optimizer), (average, _) = stepped(0), stepped(1)
+    save_state(tmp_path / "state", network, optimizer, TrainState(), average)
+    (one, its_optimizer), (other, _) = stepped(2), stepped(3)
+    load_state(tmp_path / "state", one, its_optimizer, other)
+    for ours, theirs in ((network, one), (average, other)):
+        assert all(torch.equal(value, theirs.state_dict()[key]) for key, value in ours.state_dict().items())
+
+
+def test_a_state_without_averaged_weights_does_not_continue_an_average(tmp_path: Path) -> None:
+    network, optimizer = stepped(0)
+    save_state(tmp_path / "state", network, optimizer, TrainState())
+    with pytest.raises(RunError, match="cannot be read"):
+        load_state(tmp_path / "state", *stepped(1), averaged=stepped(2)[0])
