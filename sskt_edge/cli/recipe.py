@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,8 +21,14 @@ from sskt_edge.cli.output import (
 from sskt_edge.common.shell import command
 from sskt_edge.common.text import first_of
 
+if TYPE_CHECKING:
+    from sskt_edge.common.progress import Progress
+    from sskt_edge.recipe.new import Start
+
 app = typer.Typer(help="List, show, check and create recipes.", no_args_is_help=True, rich_markup_mode=None)
 
+# The targets of a new recipe where none is asked for: with pretrained weights, and without.
+_PRETRAINED, _SMALL = "efficientnet_lite0", "resnet20"
 _MOST_CLASSES = 10  # shown by name on a line
 
 RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")]
@@ -131,10 +137,22 @@ def new(
         Path, typer.Option("--data", help="A folder of images: train/<class> and test/<class> (or val/), or <class>.")
     ],
     out: Annotated[Path | None, typer.Option(help="The recipe file to write (default: <folder>.toml).")] = None,
-    target: Annotated[str, typer.Option(help="The target, one that `sskt-edge networks` lists.")] = "resnet20",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="The target, one that `sskt-edge networks` lists (default: efficientnet_lite0, or resnet20 where no "
+            "pretrained weights can be had)."
+        ),
+    ] = None,
+    scratch: Annotated[
+        bool, typer.Option("--scratch", help="Start from new weights, not from pretrained ones.")
+    ] = False,
     json_: JsonFlag = False,
 ) -> None:
-    """Inspect a folder of images and write a commented recipe for it."""
+    """Inspect a folder of images and write a commented recipe for it.
+
+    The target starts from pretrained weights if they can be had, from a package, the cache or the network.
+    """
     from importlib.util import find_spec
 
     from sskt_edge.common.errors import RecipeError
@@ -150,10 +168,12 @@ def new(
         raise RecipeError(f"'{path}' already exists and is not overwritten. Name another file: --out FILE.")
     seen = survey(data, QUIET if json_ else Bars())
     counts = {name: count + (seen.test or {}).get(name, 0) for name, count in seen.train.items()}
+    target, start, why = _start(target, scratch, QUIET if json_ else Bars())
     text = new_recipe(
         data,
         path,
         target,
+        start,
         counts,
         seen.short_sides,
         has_test=seen.test is not None,
@@ -164,7 +184,8 @@ def new(
     parse_recipe(text, where=str(path))
     write_atomically(path, text.encode())
     if json_:
-        show_json({"recipe": str(path), **vars(seen)})
+        weights = None if start is None else start.weights
+        show_json({"recipe": str(path), "target": target, "weights": weights, **vars(seen)})
         return
     test = (
         "a fifth of them held out for the test"
@@ -177,6 +198,7 @@ def new(
         f"{first_of(counts, _MOST_CLASSES)}",
         "short sides": f"{seen.short_sides[0]} to {seen.short_sides[2]} pixels, median {seen.short_sides[1]}",
     }
+    rows["target"] = f"{target}, {why}"
     if seen.notes:
         rows["folders"] = "; ".join(seen.notes)
     if seen.not_taken:
@@ -186,3 +208,25 @@ def new(
     if copies := seen.copies.harmful():
         rows["copies"] = "\n".join(copies)
     show(f"wrote {path}", rows, [command("train", path)])
+
+
+def _start(target: str | None, scratch: bool, progress: Progress) -> tuple[str, Start | None, str]:
+    """The target of a new recipe, the weights that it starts from if any, and the words that say so.
+
+    Raises:
+        NetworkError: there is no target of that name.
+    """
+    from sskt_edge.recipe.new import Start
+
+    if scratch:
+        return target or _SMALL, None, "from new weights; without --scratch, from pretrained ones if it has any"
+    with progress.bar("load torch", 1):
+        from sskt_edge.targets.start import find_weights
+    found = find_weights(target or _PRETRAINED)
+    if isinstance(found, str):
+        return target or _SMALL, None, f"from new weights: {found.rstrip('.')}"
+    name, own, others = found
+    also = f", others: {', '.join(others)}" if others else ""
+    smaller = f"; smaller: --target {_SMALL}" if target is None else ""
+    words = f'from its pretrained weights "{name}"{also}; from new ones: --scratch{smaller}'
+    return target or _PRETRAINED, Start(name, own.mean, own.std), words

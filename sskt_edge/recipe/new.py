@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import RecipeError
@@ -25,35 +26,45 @@ root = {root_toml}
 image_size = {size}            # of the target's input; short sides of the images: {small} to {large}, median {middle}
 per_class = 0              # a budget of labelled images per class; 0 = all
 validation = 0.0           # a share of the training images; above 0, train.keep = "best" selects a checkpoint by it
-{split}{skip}# unlabelled = "FOLDER"    # images without labels, for the sources' losses: flowers gained from them
+{split}{skip}# unlabelled = "FOLDER"    # images without labels, of the same classes: flowers gained most from them
 augment = {{ crop_padding = 4, horizontal_flip = true }}   # no flip for digits or text
 
 [target]
 model = "{target}"         # `sskt-edge networks` lists all targets
-
+{weights}
 [[sources]]
 name = "imagenet"
 {source}
 view = "native"            # the source gets the images at their own resolution
 
 [method]
-name = "sskt"              # "scratch" trains the same network without sources, for comparison
-transfer_module = false    # a source's branch is one linear layer; true: bottlenecks on every stage of the target
-loss = "ce"
-temperature = 1.0          # temperature and alpha are from the recipe flowers, which gained 4 points with
-                           # data.unlabelled and none without; test them with sskt-edge compare and sweep
-alpha = 3.0
-
+{method}
 [labels]
 views = 16                 # per image; the sources are queried once for each view, whatever the number of epochs
 
 [train]
 epochs = {epochs}
 batch_size = 32
-optimizer = {{ name = "sgd", lr = 0.05, momentum = 0.9, weight_decay = 5e-4 }}
-schedule = {{ name = "cosine", warmup_epochs = 5 }}
+optimizer = {{ name = "sgd", lr = {rate}, momentum = 0.9, weight_decay = 5e-4 }}{why_rate}
+schedule = {{ name = "cosine", warmup_epochs = {warmup} }}
 seed = 0
 """
+
+_PROBE = """\
+name = "probe"             # a linear layer says what the source sees in your classes, and the target learns that;
+                           # "scratch" trains the same network without sources, for comparison
+temperature = 2.0          # from the recipe flowers; test them with sskt-edge compare and sweep
+alpha = 1.0
+"""
+_SSKT = """\
+name = "sskt"              # "probe" needs more images: a class here has fewer than {least}
+transfer_module = false    # a source's branch is one linear layer; true: bottlenecks on every stage of the target
+loss = "ce"
+temperature = 1.0          # from the recipe flowers; test them with sskt-edge compare and sweep
+alpha = 3.0
+"""
+# So many images of a class that, after a fifth is held out for a test, two are left for the folds of a probe.
+_LEAST = 4
 
 _PACKAGED = (
     'model = "package/efficientnet_lite0"   # ImageNet weights that come as a Python package: nothing to download'
@@ -64,10 +75,33 @@ _PUBLISHED = (
 )
 
 
+class Start(NamedTuple):
+    """The pretrained weights that a target starts from.
+
+    Attributes:
+        weights: their name, for target.weights.
+        mean: the means of the input's channels when they were trained, from 0 to 1.
+        std: the standard deviations.
+    """
+
+    weights: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def as_toml(self) -> str:
+        """The lines of the table [target]."""
+        mean, std = ([round(value, 6) for value in values] for values in (self.mean, self.std))
+        return (
+            f'weights = "{self.weights}"        # pretrained; leave these three lines out to start from scratch\n'
+            f"mean = {mean}\nstd = {std}\n"
+        )
+
+
 def new_recipe(
     root: Path,
     file: Path,
     target: str,
+    start: Start | None,
     counts: dict[str, int],
     short_sides: tuple[int, int, int],
     *,
@@ -82,6 +116,7 @@ def new_recipe(
         root: the folder of images.
         file: where the recipe will be written, for the command at its head.
         target: the target's name.
+        start: the weights that it starts from; None for new ones.
         counts: class → number of images, in all parts together.
         short_sides: smallest, median and largest short side, in pixels.
         has_test: whether the folder has test images of its own.
@@ -111,9 +146,21 @@ def new_recipe(
         split=said + split,
         skip=skip,
         target=target,
+        weights="" if start is None else start.as_toml(),
         source=_PACKAGED if packaged_source else _PUBLISHED,
-        epochs=100 if images <= 10_000 else 50,
+        method=_PROBE if min(counts.values()) >= _LEAST else _SSKT.format(least=_LEAST),
+        epochs=_epochs(images, start),
+        rate=0.05 if start is None else 0.01,
+        why_rate="" if start is None else "   # a lower rate than from scratch",
+        warmup=5 if start is None else 1,
     )
+
+
+def _epochs(images: int, start: Start | None) -> int:
+    """Fewer where there is more to see in each, or much is known already."""
+    if start is not None:
+        return 30 if images <= 10_000 else 15
+    return 100 if images <= 10_000 else 50
 
 
 def folder_name(root: Path) -> str:

