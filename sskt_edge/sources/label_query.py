@@ -25,7 +25,7 @@ from sskt_edge.sources.views.source_view import SourceView
 
 # An engine is compared with torch on this many views: with fewer, the share of equal classes would be down to chance.
 GATE_VIEWS = 256
-# Ranges hardly change with more views, each of which takes a little longer than an answer in fp32.
+# With more views the ranges of an int8 file hardly change, and each one takes time before the first answer.
 CALIBRATION_VIEWS = 128
 
 
