@@ -21,7 +21,7 @@ from benchmarks.source_engines import BATCH, CPU, LIBRARIES, NATIVE, open_any, v
 from sskt_edge.common.packages import version_of
 from sskt_edge.data.inputs.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from sskt_edge.sources.engines import ENGINES
-from sskt_edge.sources.gate import agreement, divergence
+from sskt_edge.sources.judge import agreement, divergence
 from sskt_edge.sources.label_query import GATE_VIEWS
 from sskt_edge.sources.source import TorchSource
 

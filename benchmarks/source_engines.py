@@ -51,7 +51,7 @@ from sskt_edge.inference.session import Session
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.engines import ENGINES
-from sskt_edge.sources.gate import divergence
+from sskt_edge.sources.judge import divergence
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
 from sskt_edge.training.memory import keep_freed_memory

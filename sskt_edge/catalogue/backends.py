@@ -48,7 +48,7 @@ class BackendEntry(Entry):
     title: str
     providers: tuple[Provider, ...]
     runs_files: bool = True
-    source_engines: tuple[tuple[Literal["fp32", "bf16", "fp16"], str], ...] = ()
+    source_engines: tuple[tuple[Literal["fp32", "bf16", "fp16", "int8"], str], ...] = ()
 
 
 _FOLDER = "sskt_edge.inference.backends"
@@ -69,7 +69,7 @@ BACKENDS: dict[str, BackendEntry] = {
                 # name, it may be out of tolerance.
                 Provider("tensorrt", "ONNX Runtime on TensorRT", ("fp16", "int8"), ON_GPU),
             ),
-            source_engines=(("fp32", ""), ("fp32", "tensorrt")),
+            source_engines=(("fp32", ""), ("fp32", "tensorrt"), ("int8", "")),
         ),
         BackendEntry(
             "openvino",
@@ -78,7 +78,7 @@ BACKENDS: dict[str, BackendEntry] = {
             ("openvino",),
             title="OpenVINO",
             providers=(Provider("cpu", "OpenVINO on the CPU", ("fp32", "fp16", "int8"), ON_CPU),),
-            source_engines=(("fp32", ""), ("bf16", "")),
+            source_engines=(("fp32", ""), ("bf16", ""), ("int8", "")),
         ),
         BackendEntry(
             "tensorrt",

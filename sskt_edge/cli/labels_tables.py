@@ -47,8 +47,10 @@ def _show_engines(source: SourcePlan) -> None:
     from sskt_edge.cli.console import Console
     from sskt_edge.cli.table import Column, Table
 
-    near_ties = any(verdict.near_tie < 1 for verdict in source.verdicts)
-    numbers = ["images/s", "KL", "same class", *(["or near tie"] if near_ties else [])]
+    near_ties = any(0 < verdict.near_tie < 1 for verdict in source.verdicts)
+    by_probe = any(verdict.judge == "probe" for verdict in source.verdicts)
+    of_probe = ("KL of the probe", "same by the probe")
+    numbers = ["images/s", *(of_probe if by_probe else ("KL", "same class")), *(["or near tie"] if near_ties else [])]
     columns = [Column("engine"), Column("on"), *(Column(name, right=True) for name in numbers), Column(folds=True)]
     rows, styles = [], []
     for verdict in source.verdicts:

@@ -15,6 +15,7 @@ from sskt_edge.catalogue.sources import SOURCES
 from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.catalogue.tasks import TASKS
 from sskt_edge.recipe.choices import NameIn, TableIn, unknown
+from sskt_edge.recipe.gate import GateOptions
 from sskt_edge.recipe.input_options import InputOptions, MixingOptions
 from sskt_edge.recipe.method import MethodOptions
 from sskt_edge.recipe.optimization import Cosine, OptimizerOptions, ScheduleOptions, Sgd
@@ -183,21 +184,6 @@ class SourceOptions(_Part):
         return model
 
 
-class GateOptions(_Part):
-    """How much a source engine may differ from torch in fp32, on views of the recipe."""
-
-    kl: float = Field(0.004, ge=0, description="largest mean KL(torch, engine) of the softmax at T = 1, in nats")
-    agreement: float = Field(
-        0.97, ge=0, le=1, description="smallest share of views whose top class is torch's, or in a near tie with it"
-    )
-    near_tie: float = Field(
-        1.0,
-        gt=0,
-        le=1,
-        description="minimum probability ratio to the top class that still counts as a tie; 1 disables ties",
-    )
-
-
 class LabelOptions(_Part):
     """Which views the sources are queried on, with which engine, and where their soft labels are stored."""
 
@@ -212,7 +198,7 @@ class LabelOptions(_Part):
     engine: Annotated[str, NameIn(BACKENDS, ("auto", "torch"))] = Field(
         "auto", description="the library that runs the sources; auto: the fastest that passes the gate"
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(
         "auto", description="precision of the sources; one below fp32 must pass the gate"
     )
     gate: GateOptions = GateOptions()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sskt_edge.recipe.models import GateOptions
 from sskt_edge.sources.engines import SourceEngine
-from sskt_edge.sources.fill_record import GateRecord
+from sskt_edge.sources.judge import Judge, LogitsJudge
 
 
 @dataclass(frozen=True)
@@ -16,12 +15,12 @@ class EngineRules:
     Attributes:
         backend: the only library that is allowed, or "auto".
         precision: the only precision that is allowed, or "auto".
-        gate: how far an engine's answers may be from the reference's.
+        judge: how far an engine's answers may be from the reference's.
     """
 
     backend: str = "auto"
     precision: str = "auto"
-    gate: GateOptions = field(default_factory=GateOptions)
+    judge: Judge = field(default_factory=LogitsJudge)
 
     @property
     def allow_all(self) -> bool:
@@ -29,13 +28,10 @@ class EngineRules:
         return self.backend == self.precision == "auto"
 
     def allow(self, engine: SourceEngine) -> bool:
-        """Whether an engine is allowed, provided that it passes the gate."""
-        return self.backend in ("auto", engine.backend) and self.precision in ("auto", engine.precision)
+        """Whether an engine is allowed, provided that it passes the gate.
 
-    def accept(self, record: GateRecord) -> bool:
-        """Whether an engine with this record would pass the gate of this recipe."""
-        return (
-            record.kl <= self.gate.kl
-            and record.agreement >= self.gate.agreement
-            and record.near_tie >= self.gate.near_tie
-        )
+        "auto" leaves out int8 where logits are judged: it is several times as far from them as the defaults allow.
+        """
+        if self.precision == "auto" and engine.precision == "int8" and self.judge.by.judge == "logits":
+            return False
+        return self.backend in ("auto", engine.backend) and self.precision in ("auto", engine.precision)

@@ -10,7 +10,7 @@ from sskt_edge.common.progress import Progress
 from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.engines import ENGINES, SourceEngine, engine_facts
 from sskt_edge.sources.fill_record import fill_records
-from sskt_edge.sources.gate import GateVerdict, try_engines
+from sskt_edge.sources.gate import GateVerdict, speed_of_engine, try_engines
 from sskt_edge.sources.label_query import GATE_VIEWS, LabelQuery
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
@@ -166,15 +166,17 @@ class EngineSelector:
         if is_known or query.missing(collection) <= _SHORT * query.batch_size:
             return choice
         one_batch = query.sample()[:1]
-        (verdict,) = try_engines(query.source, [choice.engine], one_batch, self._rules.gate, self._progress)
-        return replace(choice, images_per_second=verdict.images_per_second or None)
+        speed = speed_of_engine(query.source.name, query.open, choice.engine, one_batch, self._progress)
+        return replace(choice, images_per_second=speed)
 
     def _try(self, engines: Sequence[SourceEngine]) -> list[GateVerdict]:
         """Try the reference and `engines` on real views. Returns their verdicts, with speeds."""
-        source = self._query.source
-        reference = source.engines()[0]
+        query, judge = self._query, self._rules.judge
+        reference = query.source.engines()[0]
         tried = [reference, *(engine for engine in engines if engine != reference)]
-        return try_engines(source, tried, self._query.sample(), self._rules.gate, self._progress)
+        if judge.remark:
+            self._progress.say(f"{query.source.name}: {judge.remark}")
+        return try_engines(query.source.name, query.open, tried, query.sample(), judge, self._progress)
 
     def _pinned_engine(self, name: str) -> SourceEngine:
         """The engine of this name.
@@ -182,7 +184,7 @@ class EngineSelector:
         Raises:
             RunError: it no longer runs here.
         """
-        engines = self._query.source.engines()
+        engines = self._query.engines()
         for engine in engines:
             if engine.name == name:
                 return engine
@@ -199,7 +201,7 @@ class EngineSelector:
             NetworkError: the recipe names a precision that this machine does not support.
             RecipeError: no engine is allowed for another reason.
         """
-        allowed = tuple(filter(self._rules.allow, self._query.source.engines()))
+        allowed = tuple(filter(self._rules.allow, self._query.engines()))
         if not allowed:
             raise self._no_engine()
         return allowed
@@ -218,16 +220,15 @@ class EngineSelector:
         source, rules = self._query.source, self._rules
         return RecipeError(
             f"Source '{source.name}' cannot be queried with labels.engine = '{rules.backend}' and "
-            f"labels.precision = '{rules.precision}' here. Its engines are {_names(source.engines())}. Set one "
+            f"labels.precision = '{rules.precision}' here. Its engines are {_names(self._query.engines())}. Set one "
             f"of the two keys to 'auto'."
         )
 
     def _refused(self, verdicts: Sequence[GateVerdict]) -> str:
-        gate = self._rules.gate
         reasons = "; ".join(f"{verdict.engine.name}: {verdict.why}" for verdict in verdicts if not verdict.passed)
         return (
-            f"Source '{self._query.source.name}': no engine that the recipe allows passes the gate (KL at most "
-            f"{gate.kl:g}, agreement at least {gate.agreement:.1%}). {reasons}. Set labels.engine and labels.precision "
+            f"Source '{self._query.source.name}': no engine that the recipe allows passes the gate "
+            f"({self._rules.judge.limits}). {reasons}. Set labels.engine and labels.precision "
             f"to 'auto', or widen labels.gate."
         )
 

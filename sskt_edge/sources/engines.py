@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sskt_edge.catalogue.backends import BACKENDS
 from sskt_edge.common.errors import InputError, NetworkError
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
 from sskt_edge.inference.backend import backend_named
 from sskt_edge.inference.session import Session
-from sskt_edge.recipe.precision import Precision
-from sskt_edge.targets.precision import bf16_instructions, has_fast_bf16
+from sskt_edge.recipe.precision import Precision, SourcePrecision
+from sskt_edge.sources.int8_file import int8_from_source, quantiser_version
+from sskt_edge.targets.precision import bf16_instructions, has_fast_bf16, has_fast_int8, int8_instructions
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,12 @@ class SourceEngine:
 
     Attributes:
         backend: the library.
-        precision: the precision that it computes in.
+        precision: the precision that it computes in. In int8 it runs a quantised file, whose float parts are in fp32.
         provider: what the library shall run on, if that does not follow from the device.
     """
 
     backend: str
-    precision: Precision
+    precision: SourcePrecision
     provider: str = ""
 
     @property
@@ -50,13 +54,17 @@ _GPU = ("cuda", "tensorrt")
 
 
 def engines_here(reference: SourceEngine, device: torch.device) -> tuple[SourceEngine, ...]:
-    """The reference, and the other installed engines that run on the same device.
+    """The reference, and the other installed engines that run the same network on the same device.
 
     If that device is a GPU, CPU engines are not worth an export.
     """
-    place = _place(reference, device)
-    others = (engine for engine in ENGINES.values() if engine != reference)
-    return (reference, *(engine for engine in others if _place(engine, device) == place))
+    others = (engine for engine in _beside(reference, device) if engine.precision != "int8")
+    return (reference, *others)
+
+
+def int8_engines_here(reference: SourceEngine, device: torch.device) -> tuple[SourceEngine, ...]:
+    """The installed engines that run a quantised file of the network on the reference's device."""
+    return tuple(engine for engine in _beside(reference, device) if engine.precision == "int8")
 
 
 def engine_facts(engine: SourceEngine, device: torch.device) -> dict[str, Any]:
@@ -103,7 +111,14 @@ def processor_of(engine: SourceEngine, facts: dict[str, Any], device: torch.devi
     return None if provider in _GPU and device.type != "cuda" else _processor(engine, provider, device)
 
 
-def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device, size: int, batch: int) -> Session:
+def open_onnx_session(
+    content: bytes,
+    engine: SourceEngine,
+    device: torch.device,
+    size: int,
+    batch: int,
+    calibration: NDArray[np.uint8] | None = None,
+) -> Session:
     """A session of an engine that runs ONNX files, with the same number of threads as torch.
 
     Args:
@@ -112,6 +127,7 @@ def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device
         device: the device of the training.
         size: the side of the images.
         batch: the exact batch size of every run.
+        calibration: uint8 [n,size,size,3], which an int8 engine needs for its file.
 
     Raises:
         NetworkError: the engine does not support the network, or not in the requested precision.
@@ -119,6 +135,12 @@ def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device
         MissingExtraError: the engine's library is not installed.
     """
     facts = engine_facts(engine, device)
+    if engine.precision == "int8":
+        if calibration is None:
+            raise NetworkError(
+                f"Engine '{engine.name}' runs a quantised file, and there are no images to calibrate it."
+            )
+        content = int8_from_source(content, calibration)
     # A TensorRT engine computes in the types of its graph.
     in_fp16 = engine.precision == "fp16" and not BACKENDS[engine.backend].runs_files
     session = backend_named(engine.backend).open_file(
@@ -127,7 +149,7 @@ def open_onnx_session(content: bytes, engine: SourceEngine, device: torch.device
         batch,
         provider=facts["provider"],
         threads=torch.get_num_threads(),
-        precision=engine.precision,
+        precision="fp32" if engine.precision == "int8" else engine.precision,
         fixed_batch=True,
     )
     return checked(session, engine, device)
@@ -140,6 +162,8 @@ def checked(session: Session, engine: SourceEngine, device: torch.device) -> Ses
         NetworkError: it does not.
     """
     asked = engine_facts(engine, device)
+    if engine.precision == "int8":  # to the library, it is a file in fp32 with roundings in it
+        asked["precision"] = "fp32"
     for key in ("backend", "provider", "precision", "versions"):
         if getattr(session, key) != asked[key]:
             raise NetworkError(
@@ -168,7 +192,15 @@ def _provider(engine: SourceEngine, device: torch.device) -> str | None:
         _versions(engine)
     except InputError:  # it is not installed, or has no GPU
         return None
+    if engine.precision == "int8" and not (provider == "cpu" and has_fast_int8() and quantiser_version()):
+        return None
     return None if (provider, engine.precision) == ("cpu", "bf16") and not has_fast_bf16() else provider
+
+
+def _beside(reference: SourceEngine, device: torch.device) -> Iterator[SourceEngine]:
+    """The other engines that compute on the reference's device."""
+    place = _place(reference, device)
+    return (engine for engine in ENGINES.values() if engine != reference and _place(engine, device) == place)
 
 
 def _place(engine: SourceEngine, device: torch.device) -> str | None:
@@ -192,6 +224,8 @@ def _processor(engine: SourceEngine, provider: str, device: torch.device) -> str
     words = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
     if engine.precision == "bf16":
         words += bf16_instructions()
+    if engine.precision == "int8":
+        words += int8_instructions()
     if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):  # torch's and OpenVINO's convolutions obey it
         words.append(f"at most {limit}")
     return " ".join(words)

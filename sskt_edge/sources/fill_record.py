@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sskt_edge.sources.store.collection import Collection
+
+
+class JudgedBy(NamedTuple):
+    """The kind of a finding.
+
+    Attributes:
+        judge: what was compared: the source's own logits, or what a probe makes of them.
+        labelled: the identity of the labelled images that the probe was fitted on; "" for logits.
+    """
+
+    judge: Literal["logits", "probe"]
+    labelled: str = ""
 
 
 class GateRecord(BaseModel):
@@ -16,7 +28,14 @@ class GateRecord(BaseModel):
     kl: float
     same: float = 0.0
     agreement: float
-    near_tie: float = 0.0  # missing in an older store; 0 passes no gate
+    near_tie: float = 0.0  # missing in an older store, and 0 of a probe: 0 passes no gate of logits in any version
+    judge: Literal["logits", "probe"] = "logits"
+    labelled: str = ""
+
+    @property
+    def judged_by(self) -> JudgedBy:
+        """The kind of the finding."""
+        return JudgedBy(self.judge, self.labelled)
 
 
 class FillRecord(BaseModel):

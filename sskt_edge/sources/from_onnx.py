@@ -69,8 +69,12 @@ class OnnxSource:
         here = engines_here(ENGINES["onnxruntime-fp32"], self.device)
         return tuple(engine for engine in here if engine.backend != "torch")
 
-    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+    def open(
+        self, engine: SourceEngine, size: int, batch: int, calibration: NDArray[np.uint8] | None = None
+    ) -> Session:
         """A session that takes uint8 [N,size,size,3]. A file with a fixed batch runs that batch, whatever `batch` is.
+
+        An int8 engine needs images [n,size,size,3] to calibrate its file with.
 
         Raises:
             NetworkError: the engine does not support the network in its precision, or is torch.
@@ -80,7 +84,8 @@ class OnnxSource:
             raise NetworkError(f"Source '{self.name}' is an ONNX file, which torch does not run. Use onnxruntime.")
         if size not in self._prepared:
             self._prepared[size] = _prepared(self._model, self._onnx_input, size, self.input_size, self._pixels)
-        return open_onnx_session(self._prepared[size], engine, self.device, size, self._onnx_input.batch or batch)
+        content, batch = self._prepared[size], self._onnx_input.batch or batch
+        return open_onnx_session(content, engine, self.device, size, batch, calibration)
 
 
 def open_onnx(part: SourceOptions, device: torch.device) -> OnnxSource:

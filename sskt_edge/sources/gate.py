@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from sskt_edge.common.errors import SsktEdgeError
 from sskt_edge.common.progress import Progress
 from sskt_edge.common.text import first_line
-from sskt_edge.recipe.models import GateOptions
+from sskt_edge.inference.session import Session
 from sskt_edge.sources.engines import SourceEngine
-from sskt_edge.sources.source import Source
-from sskt_edge.tasks.softmax import log_softmax
+from sskt_edge.sources.judge import Distance, Judge, Logits
+
+Open = Callable[[SourceEngine], Session]
+"""Opens a source with an engine, for batches of one size."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,15 @@ class GateVerdict:
         engine: the engine that was tried.
         provider: what really ran it, such as "cpu" or "cuda"; empty if it did not open.
         images_per_second: the median over the batches except the first, which is a warm-up; 0 if it does not run.
-        kl: the mean KL(reference, engine) of the softmax at T = 1, in nats; infinite if it does not run.
-        same: the share of images with the same top class.
-        agreement: the share of images with the same top class, or one in a near tie with it.
-        near_tie: the probability ratio from which two classes are in a near tie; see `agreement`.
+        kl: the mean KL(reference, engine) of what is judged at T = 1, in nats; infinite if it does not run.
+        same: the share of equal decisions; of logits, the share of images with the same top class.
+        agreement: the share of decisions that are equal, or that are in a near tie with the reference's.
+        near_tie: the probability ratio from which two classes are in a near tie; see `sources.judge.agreement`.
         passed: whether it may be used.
         why: the reason, as a sentence.
         seconds_to_open: the time to open it, including the export if there was none from another engine.
+        judge: what was judged: the source's own logits, or what a probe makes of them.
+        labelled: the labelled images that the probe was fitted on; see `JudgedBy`.
     """
 
     engine: SourceEngine
@@ -46,6 +51,8 @@ class GateVerdict:
     passed: bool
     why: str
     seconds_to_open: float
+    judge: Literal["logits", "probe"] = "logits"
+    labelled: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,61 +62,48 @@ class _Trial:
     provider: str = ""
     seconds_to_open: float = 0.0
     images_per_second: float = 0.0
-    logits: NDArray[np.float32] | None = None
+    logits: Logits | None = None
     failure: str = ""
 
 
-def divergence(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """KL(softmax(reference), softmax(logits)) at T = 1, in nats; infinite for logits that are not finite.
-
-    [N,C], [N,C] → [N].
-    """
-    expected, given = log_softmax(reference), log_softmax(logits)
-    apart = (np.exp(expected) * (expected - given)).sum(axis=1)
-    finite = np.isfinite(reference).all(axis=1) & np.isfinite(logits).all(axis=1)
-    return np.where(finite, np.maximum(apart, 0.0), math.inf)
-
-
-def agreement(reference: NDArray[np.float32], logits: NDArray[np.float32], near_tie: float) -> float:
-    """The share of rows whose top class is the reference's, or in a near tie with it. [N,C], [N,C] → number.
-
-    A class is in a near tie if the reference gives it at least `near_tie` times the probability of its top class.
-    Between two such classes rounding decides, and either is an equally good answer. With 1 only the top class counts.
-    """
-    first = logits.argmax(axis=1)
-    if near_tie == 1:
-        return float((first == reference.argmax(axis=1)).mean())
-    behind = reference.max(axis=1) - reference[np.arange(len(logits)), first]
-    return float((behind <= -math.log(near_tie)).mean())
-
-
 def try_engines(
-    source: Source,
+    name: str,
+    open_: Open,
     engines: Sequence[SourceEngine],
     batches: Sequence[NDArray[np.uint8]],
-    gate: GateOptions,
+    judge: Judge,
     progress: Progress,
 ) -> list[GateVerdict]:
     """A verdict on each of `engines`, in the same order. If an engine fails, its verdict says why.
 
     Args:
-        source: the source that is queried.
+        name: the source's name.
+        open_: opens it with an engine.
         engines: the engines; the first is the reference, which passes if it runs.
         batches: uint8 [B,size,size,3] each, all of one size. They are real views: noise says little about real views.
-        gate: the recipe's limits.
+        judge: compares their answers, and knows the limits.
         progress: draws a bar for each trial.
     """
-    reference, verdicts = None, []
-    for engine in engines:
-        trial = _try(source, engine, batches, progress)
-        if engine == engines[0]:
-            reference = trial.logits
-        verdicts.append(_judge(engine, trial, reference, engine == engines[0], gate))
+    first = _try(name, open_, engines[0], batches, progress)
+    distance_of = None if first.logits is None else judge.against(first.logits)
+    shape = None if first.logits is None else first.logits.shape
+    verdicts = [_verdict(engines[0], first, distance_of, shape, judge, is_reference=True)]
+    for engine in engines[1:]:
+        trial = _try(name, open_, engine, batches, progress)
+        verdicts.append(_verdict(engine, trial, distance_of, shape, judge, is_reference=False))
     return verdicts
 
 
+def speed_of_engine(
+    name: str, open_: Open, engine: SourceEngine, batches: Sequence[NDArray[np.uint8]], progress: Progress
+) -> float | None:
+    """The images per second of an engine; None if it does not run."""
+    return _try(name, open_, engine, batches, progress).images_per_second or None
+
+
 def _try(
-    source: Source,
+    name: str,
+    open_: Open,
     engine: SourceEngine,
     batches: Sequence[NDArray[np.uint8]],
     progress: Progress,
@@ -119,8 +113,8 @@ def _try(
     answers, seconds = [], []
     start = time.perf_counter()
     try:
-        with progress.bar(f"{source.name}, try {engine.name}", len(runs)) as bar:
-            session = source.open(engine, batches[0].shape[1], len(batches[0]))
+        with progress.bar(f"{name}, try {engine.name}", len(runs)) as bar:
+            session = open_(engine)
             opened = time.perf_counter() - start
             for batch in runs:
                 start = time.perf_counter()
@@ -133,49 +127,41 @@ def _try(
     return _Trial(session.provider, opened, speed, np.concatenate(answers[-len(batches) :]))
 
 
-def _judge(
+def _verdict(
     engine: SourceEngine,
     trial: _Trial,
-    reference: NDArray[np.float32] | None,
+    distance_of: Callable[[Logits], Distance] | None,
+    shape: tuple[int, ...] | None,
+    judge: Judge,
+    *,
     is_reference: bool,
-    gate: GateOptions,
 ) -> GateVerdict:
-    kl, same, agreeing = math.inf, 0.0, 0.0
+    """The verdict on an engine; `shape` is that of the reference's logits."""
+    distance = Distance(math.inf, 0.0, 0.0, ())
     if trial.logits is None:
-        reasons = [trial.failure]
-    elif reference is None:
-        reasons = ["it cannot be compared, since the reference does not run"]
-    elif trial.logits.shape != reference.shape:
-        reasons = [f"its output is {list(trial.logits.shape)}, but the reference's is {list(reference.shape)}"]
+        distance = distance._replace(reasons=(trial.failure,))
+    elif distance_of is None or shape is None:
+        distance = distance._replace(reasons=("it cannot be compared, since the reference does not run",))
+    elif trial.logits.shape != shape:
+        why = f"its output is {list(trial.logits.shape)}, but the reference's is {list(shape)}"
+        distance = distance._replace(reasons=(why,))
     else:
-        kl = float(divergence(reference, trial.logits).mean())
-        same, agreeing = (agreement(reference, trial.logits, near_tie) for near_tie in (1, gate.near_tie))
-        reasons = _too_far(kl, agreeing, gate)
-    said = "the reference" if is_reference else f"KL {kl:.2g}, {agreeing:.1%} agree"
+        distance = distance_of(trial.logits)
+    said = "the reference" if is_reference else f"KL {distance.kl:.2g}, {distance.agreement:.1%} agree"
     return GateVerdict(
         engine=engine,
         provider=trial.provider,
         images_per_second=trial.images_per_second,
-        kl=kl,
-        same=same,
-        agreement=agreeing,
-        near_tie=gate.near_tie,
-        passed=not reasons,
-        why="; ".join(reasons) or said,
+        kl=distance.kl,
+        same=distance.same,
+        agreement=distance.agreement,
+        near_tie=judge.near_tie,
+        passed=not distance.reasons,
+        why="; ".join(distance.reasons) or said,
         seconds_to_open=trial.seconds_to_open,
+        judge=judge.by.judge,
+        labelled=judge.by.labelled,
     )
-
-
-def _too_far(kl: float, agreeing: float, gate: GateOptions) -> list[str]:
-    """The limits that an engine's distance from the reference exceeds."""
-    reasons = []
-    if not math.isfinite(kl):
-        reasons.append("its logits are not all finite")
-    elif kl > gate.kl:
-        reasons.append(f"KL {kl:.2g} nats, but at most {gate.kl:g} is allowed")
-    if agreeing < gate.agreement:
-        reasons.append(f"{agreeing:.1%} agree, but at least {gate.agreement:.1%} is required")
-    return reasons
 
 
 def _reason(error: Exception) -> str:

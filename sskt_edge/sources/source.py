@@ -51,8 +51,13 @@ class Source(Protocol):
     def engines(self) -> tuple[SourceEngine, ...]:
         """The engines that can run it here; the first is the reference that the others are compared with."""
 
-    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
-        """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images; the last is padded."""
+    def open(
+        self, engine: SourceEngine, size: int, batch: int, calibration: NDArray[np.uint8] | None = None
+    ) -> Session:
+        """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images; the last is padded.
+
+        An int8 engine needs images [n,size,size,3] to calibrate its file with.
+        """
 
 
 class TorchSource:
@@ -106,17 +111,20 @@ class TorchSource:
         """The engines that can run it here, torch in fp32 first."""
         return engines_here(ENGINES["torch-fp32"], self.device)
 
-    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+    def open(
+        self, engine: SourceEngine, size: int, batch: int, calibration: NDArray[np.uint8] | None = None
+    ) -> Session:
         """A session that takes uint8 [N,size,size,3] and runs batches of exactly `batch` images; the last is padded.
 
-        The session has the current BatchNorm statistics; open it again after a recalibration.
+        The session has the current BatchNorm statistics; open it again after a recalibration. An int8 engine needs
+        images [n,size,size,3] to calibrate its file with.
 
         Raises:
             NetworkError: the network cannot be exported, or the engine does not support it in its precision.
             MissingExtraError: the engine's library is not installed.
         """
-        if engine.backend != "torch":
-            return open_onnx_session(self.onnx(size), engine, self.device, size, batch)
+        if engine.backend != "torch" or engine.precision == "int8":
+            return open_onnx_session(self.onnx(size), engine, self.device, size, batch, calibration)
         session = TorchSession(self.network, self.pixels, self.device, size, batch, engine.precision)
         return checked(session, engine, self.device)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.engines import SourceEngine, engine_named_in, processor_of
-from sskt_edge.sources.fill_record import fill_records
+from sskt_edge.sources.fill_record import JudgedBy, fill_records
 from sskt_edge.sources.label_query import GATE_VIEWS, LabelQuery
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.manifest import Facts, plain
@@ -68,7 +68,7 @@ class StoredEngines:
         query = self._query
         if query.top_k:  # to judge top_k, the engine would have to run
             return None
-        here = query.source.engines()
+        here = query.engines()
         now = _without_engine(plain(query.facts(here[0])))
         for one in self._store.collections(skip_broken=True):
             engine = engine_named_in(one.facts.get("engine"))
@@ -78,23 +78,36 @@ class StoredEngines:
             processor = processor_of(engine, facts, query.device)
             if _without_engine(one.facts) != now or facts.get("processor") != processor:
                 continue
+            if engine.precision == "int8" and not query.has_int8_file_of(facts):
+                continue
             if self._rules.allow(engine) and query.missing(one) == 0 and self.may_be_kept(engine, one):
                 return StoredEngine(engine, one, 0)
         return None
 
     def may_be_kept(self, engine: SourceEngine, collection: Collection) -> bool:
-        """Whether the engine passed the gate on these images when it filled the collection, by the current limits."""
-        is_reference, records = engine == self._query.source.engines()[0], fill_records(collection)
-        gates = [record.gate for record in records if record.gate]
-        if not gates:
-            return is_reference and self._query.missing(collection) <= MOST_UNJUDGED
+        """Whether the engine passed the gate on these images when it filled the collection, by the current limits.
+
+        Findings of a kind that the recipe's judge does not believe count for nothing: labels that were near enough to
+        the reference's for a probe need not be near enough for a training that learns the logits.
+        """
+        is_judged = any(record.gate for record in fill_records(collection))
+        if engine == self._query.source.engines()[0]:
+            return is_judged or self._query.missing(collection) <= MOST_UNJUDGED
+        return any(self._passed(by, collection) for by in self._rules.judge.believes)
+
+    def _passed(self, by: JudgedBy, collection: Collection) -> bool:
+        """Whether all findings of one kind are accepted today, and one is about these images."""
+        records = [record for record in fill_records(collection) if record.gate]
+        own = [record for record in records if record.gate and record.gate.judged_by == by]
         now = self._query.images_sha256
         on_these_images = (
-            is_reference
-            or any(record.gate and record.images_sha256 == now for record in records)
-            or self._query.known_images(collection) >= _SAME_IMAGES
+            bool(by.labelled)  # it says itself which images they are
+            or any(record.images_sha256 == now for record in own)
+            # The share of known images says nothing if some of them were let in by another kind of finding.
+            or (len(own) == len(records) and self._query.known_images(collection) >= _SAME_IMAGES)
         )
-        return on_these_images and all(map(self._rules.accept, gates))
+        accepts = self._rules.judge.accepts
+        return bool(own) and on_these_images and all(accepts(record.gate) for record in own if record.gate)
 
 
 def _without_engine(facts: Facts) -> Facts:

@@ -25,3 +25,14 @@ def bf16_instructions() -> tuple[str, ...]:
 def has_fast_bf16() -> bool:
     """Whether this CPU has bf16 instructions."""
     return bool(bf16_instructions())
+
+
+def int8_instructions() -> tuple[str, ...]:
+    """This CPU's instruction sets that multiply 8-bit integers and add up the products exactly in 32 bits."""
+    asked = {"VNNI": "_is_vnni_supported", "AMX": "_is_amx_tile_supported"}  # not every torch has them
+    return tuple(name for name, of_torch in asked.items() if getattr(torch.cpu, of_torch, bool)())
+
+
+def has_fast_int8() -> bool:
+    """Whether this CPU has such instructions; without them int8 is slow, and products may be cut off at 16 bits."""
+    return bool(int8_instructions())

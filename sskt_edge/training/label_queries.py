@@ -13,7 +13,9 @@ from sskt_edge.data.batches import joining, unlabelled_passes
 from sskt_edge.data.inputs.input import ViewPolicy
 from sskt_edge.recipe.models import DataOptions, LabelOptions, Recipe, TrainOptions
 from sskt_edge.sources.engine_rules import EngineRules
-from sskt_edge.sources.label_query import LabelQuery
+from sskt_edge.sources.judge import Judge, LogitsJudge
+from sskt_edge.sources.label_query import LabelQuery, gate_slots
+from sskt_edge.sources.probe.judge import judge_for_probe
 from sskt_edge.sources.sources import Sources
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
@@ -38,9 +40,18 @@ def sources_of(recipe: Recipe, inputs: Inputs, device: torch.device, progress: P
         LabelQuery(source, inputs.source_views[source.name], schedules, device, labels.top_k)
         for source in inputs.sources
     ]
-    rules = EngineRules(labels.engine, labels.precision, labels.gate)
+    rules = EngineRules(labels.engine, labels.precision, _judge(recipe, inputs, schedules[0]))
     store = _label_store(labels.store)
     return Sources(queries, schedules, rules, store, recipe.name, recipe.method.label_temperature, progress)
+
+
+def _judge(recipe: Recipe, inputs: Inputs, labelled: ViewSchedule) -> Judge:
+    """The judge of engines: by the probe where it alone reads the sources, else by their logits."""
+    method, gate = recipe.method, recipe.labels.gate
+    if not method.fits_probe or method.reads_logits:
+        return LogitsJudge(gate)
+    rows = labelled.rows(gate_slots(labelled))
+    return judge_for_probe(inputs.task, inputs.images, inputs.reader.classes, rows, gate)
 
 
 def _view_schedules(

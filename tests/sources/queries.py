@@ -14,9 +14,10 @@ from sskt_edge.data.inputs.image.image import IMAGE
 from sskt_edge.data.inputs.input import ViewPolicy
 from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import Session
-from sskt_edge.recipe.models import GateOptions
+from sskt_edge.recipe.gate import GateOptions
 from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.engines import SourceEngine
+from sskt_edge.sources.judge import LogitsJudge
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.source import Source, TorchSource
 from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
@@ -58,7 +59,7 @@ def label_query(source: Source, *schedules: ViewSchedule, size: int = SIZE, top_
 
 
 def rules(backend: str = "auto", precision: str = "auto", **gate: float) -> EngineRules:
-    return EngineRules(backend, precision, GateOptions.model_validate(gate))
+    return EngineRules(backend, precision, LogitsJudge(GateOptions.model_validate(gate)))
 
 
 class Counted:
@@ -77,8 +78,10 @@ class Counted:
     def engines(self) -> tuple[SourceEngine, ...]:
         return self._source.engines()
 
-    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
-        session = self._source.open(engine, size, batch)
+    def open(
+        self, engine: SourceEngine, size: int, batch: int, calibration: NDArray[np.uint8] | None = None
+    ) -> Session:
+        session = self._source.open(engine, size, batch, calibration)
         return _CountedSession(session, self.batches, self._spoil.get(engine, lambda logits: logits))
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
@@ -18,9 +17,10 @@ from sskt_edge.common.errors import Interrupted
 from sskt_edge.common.progress import QUIET, Stoppable
 from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.inference.session import Session
-from sskt_edge.recipe.models import GateOptions
+from sskt_edge.recipe.gate import GateOptions
 from sskt_edge.sources.engines import ENGINES, SourceEngine
-from sskt_edge.sources.gate import GateVerdict, agreement, divergence, try_engines
+from sskt_edge.sources.gate import GateVerdict, Open, try_engines
+from sskt_edge.sources.judge import LogitsJudge
 from sskt_edge.sources.source import Source, TorchSource
 from tests.sources.small import CPU, images, network
 
@@ -70,48 +70,21 @@ class _Broken:
         self.facts, self.identity, self.engines, self.remark = whole.facts, whole.identity, whole.engines, whole.remark
         self._whole, self._engine, self._wrong = whole, engine, wrong
 
-    def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+    def open(
+        self, engine: SourceEngine, size: int, batch: int, calibration: NDArray[np.uint8] | None = None
+    ) -> Session:
         session = self._whole.open(engine, size, batch)
         return self._wrong(session) if engine == self._engine else session
 
 
+def opener(source: Source) -> Open:
+    return partial(source.open, size=SIZE, batch=BATCH)
+
+
 def judged(source: Source, *engines: SourceEngine, gate: GateOptions = USUAL) -> dict[str, GateVerdict]:
-    verdicts = try_engines(source, [TORCH, *engines], SHOTS, gate, QUIET)
+    verdicts = try_engines(source.name, opener(source), [TORCH, *engines], SHOTS, LogitsJudge(gate), QUIET)
     assert [verdict.engine for verdict in verdicts] == [TORCH, *engines]
     return {verdict.engine.name: verdict for verdict in verdicts}
-
-
-def test_kl_is_torchs() -> None:
-    random = np.random.default_rng(0)
-    reference = random.normal(0, 4, (20, 7)).astype(np.float32)
-    logits = reference + random.normal(0, 1, (20, 7)).astype(np.float32)
-    kl = divergence(reference, logits).mean()
-    given, expected = torch.from_numpy(logits).log_softmax(1), torch.from_numpy(reference).log_softmax(1)
-    assert kl == pytest.approx(F.kl_div(given, expected, reduction="batchmean", log_target=True).item(), rel=1e-4)
-
-
-def test_agreement_forgives_only_a_class_that_the_reference_finds_likely() -> None:
-    likely = np.log(np.array([0.5, 0.41, 0.09], dtype=np.float32))  # 0.41 / 0.5 is just above four fifths
-    unlikely = np.log(np.array([0.5, 0.39, 0.11], dtype=np.float32))
-    first, second, third = 10 * np.eye(3, dtype=np.float32)
-    reference = np.stack([likely, likely, likely, unlikely, unlikely])
-    assert agreement(reference, np.stack([first, second, second, first, first]), 0.8) == 1
-    assert agreement(reference, np.stack([first, second, third, first, second]), 0.8) == 3 / 5
-    assert agreement(reference, np.stack([first, second, third, first, second]), 1) == 2 / 5
-
-
-def test_equal_logits_have_no_distance_however_large() -> None:
-    logits = np.array([[1e4, -1e4, 0], [0, 0, 0]], dtype=np.float32)
-    assert divergence(logits, logits + 5).tolist() == [0, 0]
-    assert agreement(logits, logits + 5, 1) == 1
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_is_infinitely_far(value: float) -> None:
-    logits = np.zeros((2, 3), dtype=np.float32)
-    broken = logits.copy()
-    broken[1, 2] = value
-    assert divergence(logits, broken).tolist() == [0, math.inf]
 
 
 def test_healthy_engines_pass_and_full_precision_has_no_distance(healthy: TorchSource) -> None:
@@ -174,7 +147,9 @@ def test_near_ties_count_as_agreement_only_where_the_recipe_says_so(healthy: Tor
     """An engine that swaps two classes that the reference holds for equally likely: near by KL, of another class."""
 
     class Even(TorchSource):
-        def open(self, engine: SourceEngine, size: int, batch: int) -> Session:
+        def open(
+            self, engine: SourceEngine, size: int, batch: int, calibration: NDArray[np.uint8] | None = None
+        ) -> Session:
             say = first_two_even if engine.backend == "torch" else first_two_swapped
             return _Altered(super().open(engine, size, batch), say=say)
 
@@ -260,5 +235,6 @@ def test_a_trial_can_be_interrupted_between_batches(healthy: TorchSource) -> Non
             raise Interrupted("stopped", 2)
 
     with pytest.raises(Interrupted):
-        try_engines(healthy, [TORCH, ONNX], SHOTS, USUAL, Stoppable(QUIET, stop_at_the_third))
+        stopping = Stoppable(QUIET, stop_at_the_third)
+        try_engines(healthy.name, opener(healthy), [TORCH, ONNX], SHOTS, LogitsJudge(), stopping)
     assert len(calls) == 3

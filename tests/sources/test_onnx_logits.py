@@ -14,7 +14,7 @@ from sskt_edge.common.errors import NetworkError
 from sskt_edge.common.progress import Quiet
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.from_onnx import OnnxSource
-from sskt_edge.sources.gate import divergence
+from sskt_edge.sources.judge import divergence
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.zoo import open_source
 from sskt_edge.training.inputs import open_inputs

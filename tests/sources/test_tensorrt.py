@@ -87,19 +87,20 @@ def test_it_stands_behind_the_same_gate(source: TorchSource) -> None:
     class OnCuda:
         name, classes, input_size = source.name, source.classes, source.input_size
 
-        def open(self, engine: Any, size: int, batch: int) -> Any:
+        def open(self, engine: Any, size: int = SIDE, batch: int = 4) -> Any:
             if engine.backend == "torch":
                 return source.open(engine, size, batch)
             return open_onnx_session(source.onnx(size), engine, CUDA, size, batch)
 
     from sskt_edge.common.progress import QUIET
-    from sskt_edge.recipe.models import GateOptions
+    from sskt_edge.sources.judge import LogitsJudge
 
     reference, *others = try_engines(
-        OnCuda(),  # type: ignore[arg-type]
+        "source",
+        OnCuda().open,
         [ENGINES["torch-fp32"], *BY_TENSORRT],
         [images(4, SIDE), images(4, SIDE)],
-        GateOptions(),
+        LogitsJudge(),
         QUIET,
     )
     assert [verdict.passed for verdict in (reference, *others)] == [True, True, True]

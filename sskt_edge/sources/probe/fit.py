@@ -47,14 +47,47 @@ def fit_probes(task: Task, images: ImageSet, classes: Sequence[str], labels: Sof
     rows = labels.schedule.rows(slots)
     logits = {name: _centred(name, reader.read(slots)) for name, reader in labels.readers.items()}
     candidates = [(name,) for name in logits] + ([tuple(logits)] if len(logits) > 1 else [])
-    steps = len(candidates) * (len(_STRENGTHS) + 1) * (folds.max() + 1)
-    with progress.bar("fit probe", int(steps)) as bar:
+    with progress.bar("fit probe", _steps(len(candidates), folds)) as bar:
         fits = [
             _Views(task, images.labels, folds, rows, len(classes)).fit({name: logits[name] for name in names}, bar)
             for names in candidates
         ]
     fits.sort(key=lambda fit: fit.facts[0].loss)
     return replace(fits[0], facts=tuple(fit.facts[0] for fit in fits))
+
+
+def fit_probe_on(
+    task: Task,
+    labels: Labels,
+    folds: NDArray[np.intp],
+    rows: NDArray[np.intp],
+    logits: Mapping[str, NDArray[np.float32]],
+    classes: Sequence[str],
+    progress: Progress,
+) -> Probe:
+    """Fit a probe on the logits of given views.
+
+    Args:
+        task: the task that says what the labels mean.
+        labels: the labels of the images.
+        folds: the fold of each image; see `folds_of`. Views of images in no fold are left out.
+        rows: the image of each view, [n].
+        logits: the logits of each source, [n,C].
+        classes: the names of the classes.
+        progress: draws a bar.
+
+    Raises:
+        DataError: a source's logits are not all finite.
+    """
+    views = folds[rows] >= 0
+    inputs = {name: _centred(name, part[views]) for name, part in logits.items()}
+    with progress.bar("fit probe", _steps(1, folds)) as bar:
+        return _Views(task, labels, folds, rows[views], len(classes)).fit(inputs, bar)
+
+
+def _steps(probes: int, folds: NDArray[np.intp]) -> int:
+    """The number of layers that are fitted."""
+    return probes * (len(_STRENGTHS) + 1) * (int(folds.max()) + 1)
 
 
 def _whole_passes(views: int, images: int, most: int) -> NDArray[np.intp]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sskt_edge.common.errors import DataError
 from sskt_edge.data.images import ImageSet
 from sskt_edge.data.split import content_groups, rank
-from sskt_edge.tasks.task import Task
+from sskt_edge.tasks.task import Labels, Task
 
 MOST_FOLDS = 5
 
@@ -25,18 +25,17 @@ def folds_of(task: Task, images: ImageSet, classes: Sequence[str]) -> NDArray[np
     Raises:
         DataError: a class has fewer than two different images.
     """
-    groups = content_groups(images.hashes)
-    known = task.known(images.labels)
-    once = _first_of_each(groups, known)
-    counts = task.class_counts(images.labels[once], len(classes))
-    few = [name for name, count in zip(classes, counts, strict=True) if count < 2]
+    few = too_few(task, images.labels, images.hashes, classes)
     if few:
         raise DataError(
             f"method.name = 'probe' needs at least two different labelled images of every class, and "
             f"{', '.join(repr(name) for name in few)} {'has' if len(few) == 1 else 'have'} fewer. Add images, raise "
             f"data.per_class, or use method.name = 'sskt'."
         )
-    number = min(MOST_FOLDS, int(counts.min()))
+    groups = content_groups(images.hashes)
+    known = task.known(images.labels)
+    once = _first_of_each(groups, known)
+    number = min(MOST_FOLDS, int(task.class_counts(images.labels[once], len(classes)).min()))
     fold_of_group = np.full(groups.max() + 1, -1, dtype=np.intp)
     dealt = 0
     order = [row for row in rank(images.hashes, seed=0) if row in set(once.tolist())]
@@ -47,6 +46,20 @@ def folds_of(task: Task, images: ImageSet, classes: Sequence[str]) -> NDArray[np
                 fold_of_group[groups[row]] = dealt % number
                 dealt += 1
     return np.where(known, fold_of_group[groups], -1)
+
+
+def too_few(task: Task, labels: Labels, hashes: NDArray[np.uint8], classes: Sequence[str]) -> list[str]:
+    """The classes that have fewer than two different images, so that no folds are possible.
+
+    Args:
+        task: the task that says what the labels mean.
+        labels: the labels of the images.
+        hashes: the contents of the images, uint8 [N,32].
+        classes: the names of the classes.
+    """
+    once = _first_of_each(content_groups(hashes), task.known(labels))
+    counts = task.class_counts(labels[once], len(classes))
+    return [name for name, count in zip(classes, counts, strict=True) if count < 2]
 
 
 def _first_of_each(groups: NDArray[np.intp], known: NDArray[np.bool_]) -> NDArray[np.intp]:
