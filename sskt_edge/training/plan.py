@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.gate import GateVerdict
 from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.online import views_asked
+from sskt_edge.sources.probe.fit import fit_probes
+from sskt_edge.sources.probe.probe import ProbeFacts
+from sskt_edge.sources.soft_labels import SoftLabels
 from sskt_edge.sources.sources import Sources
 from sskt_edge.training.device import choose_device, choose_precision
 from sskt_edge.training.inputs import Inputs, open_inputs
@@ -85,6 +89,8 @@ class Plan:
         asking_epochs: the epochs in which a training without a store queries: only the first if an image has one view.
         images: the number of images that the target sees in an epoch, including unlabelled ones.
         stored_epoch: the seconds of an epoch with stored labels: forward and backward of the target with its branches.
+        probes: what a probe of each source knows, if the method fits one and the labels of the labelled images are
+            stored already; see `labels rank`.
     """
 
     sources: tuple[SourcePlan, ...]
@@ -92,6 +98,7 @@ class Plan:
     asking_epochs: int
     images: int
     stored_epoch: float
+    probes: tuple[ProbeFacts, ...] = ()
 
     @property
     def online_epoch(self) -> float:
@@ -137,6 +144,7 @@ class Plan:
                 "training_online": self.training_online,
             },
             "break_even_epochs": self.break_even,
+            "probes": {facts.name: facts for facts in self.probes},
             "sources": {
                 plan.name: {
                     "engine": plan.choice.engine.name,
@@ -171,13 +179,29 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
         inputs = open_inputs(recipe, device, progress)
         sources = sources_of(recipe, inputs, device, progress)
         plans = tuple(_plan(query, sources) for query in sources.queries)
+        probes = _probes(inputs, sources, plans, progress) if recipe.method.fits_probe else ()
         unlabelled = recipe.data.unlabelled_ratio if inputs.unlabelled is not None else 0.0
         images = len(inputs.images) + sum(joining(len(inputs.images), recipe.train.batch_size, unlabelled))
         classes = len(inputs.reader.classes)
         learner = build_learner(recipe.target, recipe.method, inputs.taught_by, classes, recipe.train, device)
         seconds = images * _seconds_per_image(learner, inputs, recipe.train, device, progress)
     asking = 1 if sources.schedules[0].numbers == 1 else recipe.train.epochs
-    return Plan(plans, recipe.train.epochs, asking, images, seconds)
+    return Plan(plans, recipe.train.epochs, asking, images, seconds, probes)
+
+
+def _probes(
+    inputs: Inputs, sources: Sources, plans: Sequence[SourcePlan], progress: Progress
+) -> tuple[ProbeFacts, ...]:
+    """The facts of the probes, the best first; none if a label of a labelled image is missing."""
+    schedule, readers = sources.schedules[0], {}
+    for query, plan in zip(sources.queries, plans, strict=True):
+        collection = sources.collection(query, plan.choice)
+        stored = collection and collection.open(schedule.keys, progress)
+        if not stored:
+            return ()
+        readers[plan.name] = stored
+    labels = SoftLabels(schedule, readers)
+    return fit_probes(inputs.task, inputs.images, inputs.reader.classes, labels, progress).facts
 
 
 def _plan(query: LabelQuery, sources: Sources) -> SourcePlan:

@@ -112,7 +112,7 @@ def test_the_name_of_a_folder_is_found_through_dots_and_not_through_links(
     assert [folder_name(Path(root)) for root in (".", "cat/..", "../a", "cat")] == ["photos", "photos", "a", "cat"]
 
 
-def test_pretrained_weights_come_with_their_normalisation_and_a_lower_rate() -> None:
+def test_pretrained_weights_come_with_their_normalisation_and_rate() -> None:
     start = Start("package", (127 / 255,) * 3, (128 / 255,) * 3)
     recipe, scratch = parse_recipe(text_for(target="efficientnet_lite0", start=start)), parse_recipe(text_for())
     assert recipe.target.weights == "package"

@@ -11,6 +11,7 @@ from PIL import Image
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe import Recipe, parse_recipe
 from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.training.plan import plan_labels
 from sskt_edge.training.rank_sources import rank_sources
 from sskt_edge.training.train import train
 from tests.training.labelled import Asked, Images
@@ -53,6 +54,13 @@ def test_a_ranking_again_asks_nothing_and_a_training_uses_its_labels(
     run = train(images.recipe(*ENGINE, "method.name=probe", "train.epochs=2"), images.runs)
     assert asked.batches == 0
     assert run.result.probes["teacher"] == first[0].facts.score
+
+
+def test_a_plan_shows_the_ranking_once_the_labels_are_stored(images: Images) -> None:
+    recipe = images.recipe(*ENGINE, "method.name=probe", "train.epochs=2")
+    assert plan_labels(recipe).probes == ()
+    ranked = rank_sources(recipe)
+    assert plan_labels(recipe).probes == tuple(one.facts for one in ranked)
 
 
 def test_the_recipes_own_method_does_not_matter(images: Images) -> None:
