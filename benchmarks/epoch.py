@@ -7,7 +7,8 @@ The sides take turns of one epoch of 500 images. Each is a separate process, who
 --together all run in one process, so that none has a better memory placement. It prints the medians, the median ratio
 of the pairs with its quartiles, and n.
 
-scratch, one source, two sources: this package's loop, channels_last, views cut and labels read from a store on disk.
+scratch, one source, two sources, probe (of one source): this package's loop, channels_last, views cut and labels read
+from a store on disk.
 online: the same steps, but each batch first goes through the source in its plain form: torch, fp32, NCHW, eval,
 no_grad, with the view cut at the image's own resolution. ResNet50 has random weights, since only its time matters.
 All sides keep freed memory, as the command `train` does.
@@ -35,7 +36,9 @@ from sskt_edge.data.inputs.image.image import IMAGE
 from sskt_edge.data.inputs.input import ViewPolicy
 from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.data.readers import open_data
-from sskt_edge.methods.learner import TaughtBy
+from sskt_edge.methods.learner import Learner, TaughtBy
+from sskt_edge.methods.probe.learner import probe_learner
+from sskt_edge.methods.probe.options import ProbeOptions
 from sskt_edge.methods.scratch.learner import scratch_learner
 from sskt_edge.methods.scratch.options import ScratchOptions
 from sskt_edge.methods.sskt.learner import sskt_learner
@@ -43,6 +46,8 @@ from sskt_edge.methods.sskt.options import SsktOptions
 from sskt_edge.recipe.load import parse_recipe
 from sskt_edge.recipe.models import Recipe, SourceOptions
 from sskt_edge.recipe.precision import Precision
+from sskt_edge.sources.probe.fit import fit_probes
+from sskt_edge.sources.probe.probe_logits import with_probe
 from sskt_edge.sources.soft_labels import SoftLabels
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
@@ -57,7 +62,7 @@ from sskt_edge.training.memory import keep_freed_memory
 
 COUNT, CLASSES, VIEWS, NATIVE = 500, 1000, 16, 160
 CPU = torch.device("cpu")
-SIDES = ("scratch", "one source", "two sources", "one source, no TM")
+SIDES = ("scratch", "one source", "two sources", "one source, no TM", "probe")
 
 
 def images_of(data: str | None, size: int) -> ImageSet:
@@ -92,16 +97,21 @@ class Contender:
             torch.manual_seed(0)
             spec, options = target_spec(model), SsktOptions(alpha=1.0, transfer_module="no TM" not in name)
             sources = dict.fromkeys(names, TaughtBy(CLASSES))
-            learner = (
-                sskt_learner(options, spec.build(5), spec, sources)
-                if sources
-                else scratch_learner(ScratchOptions(), spec.build(5), spec, {})
-            )
+            network = spec.build(5)
+            if name == "probe":
+                learner: Learner = probe_learner(ProbeOptions(), network, spec, sources)
+            elif sources:
+                learner = sskt_learner(options, network, spec, sources)
+            else:
+                learner = scratch_learner(ScratchOptions(), network, spec, {})
         placed(learner, recipe.train, CPU)
         context = TrainContext(recipe.train, None, SINGLE_LABEL, None, Pixels(size), CPU, precision)
         plan = LabelPlan(IMAGE, ViewPolicy(size, 4, None, True), 0, VIEWS, 64)
         schedule = ViewSchedule(images, plan, recipe.train.epochs)
         self.labels = SoftLabels(schedule, {source: stored(folder / "labels", source, schedule) for source in names})
+        if name == "probe":
+            probe = fit_probes(SINGLE_LABEL, images, "abcde", self.labels, QUIET)
+            self.labels = with_probe(probe, self.labels, is_labelled=True, kept=())
         self.feed = Feed(images, self.labels, None, IMAGE, size, recipe.train.batch_size, 0)
         self.trainer = Trainer(learner, context, RunFolder(folder / name))
         self.epoch_number = 0
