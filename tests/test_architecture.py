@@ -190,6 +190,7 @@ WHOLE_RECIPE = {
     *("sskt_edge.data.ready", "sskt_edge.training.environment", "sskt_edge.training.fill_store"),
     *("sskt_edge.training.inputs", "sskt_edge.training.label_queries", "sskt_edge.training.plan"),
     "sskt_edge.training.rank_sources",
+    "sskt_edge.training.source_answers",
     *("sskt_edge.training.resume", "sskt_edge.training.train"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -27,6 +28,7 @@ from sskt_edge.targets.records import read_record, write_record
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.tasks.task import task_named
 from sskt_edge.training.environment import Environment, read_environment
+from sskt_edge.training.source_answers import source_answers
 from sskt_edge.training.train import settled_precision
 
 
@@ -90,8 +92,15 @@ def compare(
                 f"Run the same command to continue.",
                 stop.exit_code - 128,
             ) from None
+    so_far = _with_sources(so_far, progress)
     _write(so_far)
     return so_far
+
+
+def _with_sources(so_far: Comparison, progress: Progress) -> Comparison:
+    """Add the answers of the sources themselves, if an arm fits a probe on them."""
+    probed = [arm.recipe for arm in so_far.arms if not arm.missing and arm.recipe.method.fits_probe]
+    return replace(so_far, sources=tuple(source_answers(probed[0], progress))) if probed else so_far
 
 
 def _with_run(so_far: Comparison, arm: Arm, seed: int, present: DataGuard, progress: Progress) -> Comparison:

@@ -23,6 +23,7 @@ from sskt_edge.study.statistics import (
     verdict,
 )
 from sskt_edge.tasks.task import task_named
+from sskt_edge.training.source_answers import SourceAnswers
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Comparison:
         arms: the arms; the others are compared with the first.
         figures: arm → seed → the figures of its run, for finished runs.
         failed: arm → seed → why its run has no figures.
+        sources: the answers of the sources themselves with a linear layer, the best first, if an arm fits one.
     """
 
     folder: Path
@@ -96,6 +98,7 @@ class Comparison:
     arms: tuple[Arm, ...]
     figures: dict[str, dict[int, RunFigures]] = field(default_factory=dict)
     failed: dict[str, dict[int, str]] = field(default_factory=dict)
+    sources: tuple[SourceAnswers, ...] = ()
 
     def having(self, arm: str, seed: int, found: RunFigures) -> Comparison:
         """Add the figures of one run."""
@@ -142,7 +145,15 @@ class Comparison:
     def notes(self) -> list[str]:
         """Remarks that keep a reader from concluding more from the table than it shows."""
         return [
-            note for note in (self._what_counts(), self._sampling_error(), self._pairs(), self._made_with()) if note
+            note
+            for note in (
+                self._what_counts(),
+                self._sampling_error(),
+                self._pairs(),
+                self._made_with(),
+                self._source_itself(),
+            )
+            if note
         ]
 
     @property
@@ -181,6 +192,7 @@ class Comparison:
             "seeds": self.seeds,
             "arms": [self._arm_as_json(arm) for arm in self.arms],
             "against": {"arm": self.arms[0].name, "arms": [_against_as_json(one) for one in self.against]},
+            "sources": self.sources,
             "notes": self.notes,
             "missing": self.missing,
         }
@@ -239,6 +251,18 @@ class Comparison:
         if not differing:
             return ""
         return f"Not all runs were made in the same way, which alone moves a result: {'; '.join(differing)}."
+
+    def _source_itself(self) -> str:
+        """Whether a source itself would be the better answer."""
+        if not self.sources or not self.spreads:
+            return ""
+        first, best = self.sources[0], max(self.spreads, key=lambda name: self.spreads[name].mean)
+        if first.test.value <= self.spreads[best].mean:
+            return f"No source itself, with a linear layer, is better than {best}."
+        return (
+            f"The source itself is better than every arm: {first.name} with a linear layer, {first.test.value:.1%}. "
+            f"If the device can afford it, ship that instead."
+        )
 
     def _pairs(self) -> str:
         if not self.against:

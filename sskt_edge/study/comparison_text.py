@@ -13,7 +13,8 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 def tables_of(comparison: Comparison) -> list[Table]:
     """The tables: arms with their costs, every seed, and the arms against the first if there are pairs."""
     tables = [_arms(comparison), _seeds(comparison)]
-    return [*tables, _against(comparison)] if comparison.against else tables
+    tables += [_against(comparison)] if comparison.against else []
+    return [*tables, _sources(comparison)] if comparison.sources else tables
 
 
 def title_of(comparison: Comparison) -> str:
@@ -102,6 +103,17 @@ def _against(comparison: Comparison) -> Table:
             )
         )
     return (f"against {comparison.arms[0].name}", "pairs", "mean", "95 %", tested, "p, worse", ""), rows
+
+
+def _sources(comparison: Comparison) -> Table:
+    rows = []
+    for one in comparison.sources:
+        low, high = one.test.interval
+        costs = ("–", "–") if one.cost is None else (f"{one.cost.parameters:,}", f"{one.cost.macs / 1e6:,.0f}")
+        value = f"{100 * one.test.value:.2f} ({100 * low:.1f}–{100 * high:.1f})"
+        rows.append((one.name, value, *costs))
+    head = ("a source with a linear layer", f"{comparison.metric}, % (95 %)", "parameters", "M multiply-accumulates")
+    return head, rows
 
 
 def _points(share: float) -> str:

@@ -59,7 +59,7 @@ def rank_sources(recipe: Recipe, progress: Progress = QUIET) -> list[RankedSourc
     """
     if not recipe.sources:
         raise RecipeError("This recipe has no source to rank. Add [[sources]]; the kinds: sskt-edge networks.")
-    recipe = _with_probes(recipe)
+    recipe = with_probes(recipe)
     few = _with_few_views(recipe)
     device, stop = choose_device(recipe.train.device), StopSignal()
     progress = Stoppable(progress, stop.raise_if_set)
@@ -92,7 +92,7 @@ def _ranked(facts: ProbeFacts, engines: dict[str, str], speeds: dict[str, float 
     return RankedSource(facts, tuple(dict.fromkeys(engines[name] for name in facts.sources)), together)
 
 
-def _with_probes(recipe: Recipe) -> Recipe:
+def with_probes(recipe: Recipe) -> Recipe:
     """The recipe with all its sources, the probe method, and labelled images alone.
 
     Raises:

@@ -1,0 +1,56 @@
+"""A source with its linear layer, tested as if it were shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sskt_edge.common.progress import QUIET
+from sskt_edge.study.arms import arms_of
+from sskt_edge.study.compare import compare
+from sskt_edge.study.comparison_text import markdown_of
+from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.training.source_answers import source_answers
+from tests.training.labelled import Asked, Images
+
+ENGINE = ("labels.engine=torch", "labels.precision=fp32", "labels.views=2", "train.epochs=2", "method.name=probe")
+
+
+@pytest.fixture
+def images(tiny_teacher: TrainedNetwork, tmp_path: Path) -> Images:
+    """Two classes that any network tells apart: bright noise and dark noise."""
+    images = Images(tmp_path, tiny_teacher)
+    for path in images.root.rglob("a/*.png"):
+        Image.fromarray(np.asarray(Image.open(path)) // 8).save(path)
+    return images
+
+
+def test_a_source_is_tested_on_the_test_images_with_its_cost(
+    images: Images, tiny_teacher: TrainedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (found,) = source_answers(images.recipe(*ENGINE), QUIET)
+    assert (found.name, found.test.images) == ("teacher", 4)
+    assert found.test.value == 1.0
+    assert found.cost is not None
+    assert found.cost.parameters == sum(one.numel() for one in tiny_teacher.network.parameters())
+    asked = Asked(monkeypatch)
+    assert source_answers(images.recipe(*ENGINE), QUIET) == [found]
+    assert asked.batches == 0
+
+
+def test_a_comparison_says_when_the_source_is_the_better_answer(images: Images, tmp_path: Path) -> None:
+    recipe = images.recipe(*ENGINE, "train.optimizer.lr=1e-9")
+    found = compare(recipe, [0], arms_of(recipe, ["scratch", "probe"]), tmp_path / "studies")
+    assert [one.name for one in found.sources] == ["teacher"]
+    text = markdown_of(found)
+    assert "The source itself is better than every arm: teacher with a linear layer, 100.0%" in text
+    assert "| teacher | 100.00 (" in text
+
+
+def test_without_a_probe_no_source_is_tested(images: Images, tmp_path: Path) -> None:
+    recipe = images.recipe(*ENGINE, "method.name=sskt", "train.epochs=1")
+    found = compare(recipe, [0], arms_of(recipe, ["scratch"]), tmp_path / "studies")
+    assert found.sources == () and "linear layer" not in markdown_of(found)
