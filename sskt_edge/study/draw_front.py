@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from sskt_edge.study.draw_comparison import png_of
 
@@ -42,6 +43,9 @@ def _panel(front: Front, panel: Axes, cost: Callable[[FrontPoint], float], best:
                 markersize=6, markerfacecolor=f"C{number % 10}" if point.holds else "none", zorder=2,
             )  # fmt: skip
     panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(lambda cost, _: f"{cost:g}")  # 0.5, not 5 × 10⁻¹
+    panel.xaxis.set_minor_formatter(NullFormatter())
     panel.grid(color="0.92")
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
