@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sskt_edge.common.errors import CheckpointError
+from sskt_edge.common.errors import CheckpointError, RecipeError
 from sskt_edge.recipe.models import TargetOptions
+from sskt_edge.targets.pretrained import Normalisation
 from sskt_edge.targets.spec import TargetSpec, pretrained_weights, target_spec
 from sskt_edge.targets.weights import load_weights, named_as, read_weights
 
@@ -23,6 +25,7 @@ def build_target(target: TargetOptions, classes: int, seed: int) -> nn.Module:
         DownloadError: published weights could not be fetched.
         MissingExtraError: the package that contains the weights is not installed.
         NetworkError: there are no published weights of that name.
+        RecipeError: the recipe leaves out the mean and std of the weights that it names, and the defaults are others.
     """
     spec = target_spec(target.model)
     with torch.random.fork_rng(devices=[]):
@@ -36,10 +39,24 @@ def build_target(target: TargetOptions, classes: int, seed: int) -> nn.Module:
         else:
             _load_but_last(network, spec, state, target.checkpoint)
     elif target.weights:
+        pretrained = pretrained_weights(target.model)
         with torch.random.fork_rng(devices=[]):  # the libraries initialise a network before they load its weights
-            state = pretrained_weights(target.model).read(target.weights)
+            state = pretrained.read(target.weights)
+        _refuse_other_normalisation(target, pretrained.normalisation(target.weights))
         _load_but_last(network, spec, state, target.weights)
     return network
+
+
+def _refuse_other_normalisation(target: TargetOptions, own: Normalisation) -> None:
+    """Refuse defaults that the weights were not trained with; what the recipe itself says is taken as it is."""
+    here = (*target.mean, *target.std)
+    if {"mean", "std"} & target.model_fields_set or np.allclose(here, (*own.mean, *own.std), atol=1e-3):
+        return
+    mean, std = ([round(value, 6) for value in values] for values in own)
+    raise RecipeError(
+        f"target.weights = '{target.weights}' of {target.model} was trained with target.mean = {mean} and "
+        f"target.std = {std}, and the recipe leaves both at ImageNet's. Set them."
+    )
 
 
 def _refuse_other_classes(state: dict[str, Tensor], spec: TargetSpec, classes: int, where: str) -> None:

