@@ -17,15 +17,14 @@ from sskt_edge.common.json import as_json
 from sskt_edge.common.printable import as_utf8
 from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.convert.bundle_from_run import bundle_from_run
-from sskt_edge.recipe.models import Recipe
-from sskt_edge.study.base import study_folder, with_overrides, with_train
+from sskt_edge.recipe.models import Recipe, TargetOptions
+from sskt_edge.study.base import study_folder, with_overrides
 from sskt_edge.study.draw_front import draw_front
 from sskt_edge.study.front_result import Front, FrontPoint, SizedTarget, points_of
 from sskt_edge.study.front_text import markdown_of
 from sskt_edge.study.runs import finished_run, is_trained_elsewhere
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.spec import check_size
-from sskt_edge.training.train import settled_precision
 
 
 def parse_targets(text: str) -> tuple[SizedTarget, ...]:
@@ -88,7 +87,7 @@ def front(
     place = study_folder(recipe, Path(folder))
     latencies = {name: _latencies(path) for name, path in (reports or {}).items()}
     so_far = Front(place, recipe, tuple(targets), measured_on=_measured_on(reports or {}))
-    recipes = {target: _recipe_for(recipe, target) for target in targets}
+    recipes = recipes_of(recipe, targets)
     progress.say(f"study {place}")
     with progress.bar("front", len(targets)) as bar:
         try:
@@ -105,17 +104,25 @@ def front(
     return so_far
 
 
+def recipes_of(recipe: Recipe, targets: Sequence[SizedTarget]) -> dict[SizedTarget, Recipe]:
+    """Target → the recipe with it.
+
+    Raises:
+        RecipeError: the recipe does not fit a target.
+    """
+    return {target: _recipe_for(recipe, target) for target in targets}
+
+
 def _recipe_for(recipe: Recipe, target: SizedTarget) -> Recipe:
-    """The recipe with this target. Weights that it names for another network are left out.
+    """The recipe with this target. If it is another network, the weights and the normalisation are left out.
 
     Raises:
         RecipeError: the recipe does not fit this target.
     """
+    if target.model != recipe.target.model:
+        recipe = recipe.model_copy(update={"target": TargetOptions(model=target.model)})
     changes = [f"target.model={target.model}", f"data.image_size={target.size}"]
-    found = with_overrides(recipe, changes, f"--targets {target.name}")
-    if found.train.precision == "auto":
-        found = with_train(found, precision=settled_precision(found))
-    return found
+    return with_overrides(recipe, changes, f"--targets {target.name}")
 
 
 def _free_first(recipes: Mapping[SizedTarget, Recipe], place: Path) -> list[SizedTarget]:

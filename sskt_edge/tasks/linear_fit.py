@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from sskt_edge.tasks.task import Labels, Linear
+from sskt_edge.tasks.task import Labels, Linear
 
 # A search that ends at this many steps is close enough: held-out images choose the strength, and early steps do most.
 _STEPS = 100
 _TOLERANCE = 1e-3
+_NEVER = -30.0  # the logit of a class that was never seen: its probability is 1e-13
 
 
 def multinomial(inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, strength: float) -> Linear:
@@ -25,10 +24,10 @@ def multinomial(inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, 
     weights, bias = start.weights.copy(), np.full_like(start.bias, _NEVER)
     if len(present) == 1:
         bias[present] = 0
-        return type(start)(weights, bias)
+        return Linear(weights, bias)
     found = _fit(inputs, labels, start.weights[:, present].T, start.bias[present], strength)
     weights[:, present], bias[present] = found[0].T, found[1]
-    return type(start)(weights, bias)
+    return Linear(weights, bias)
 
 
 def one_by_one(inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, strength: float) -> Linear:
@@ -46,10 +45,7 @@ def one_by_one(inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, s
         row = start.weights[:, number][None], start.bias[[number]]
         found = _fit(inputs[known], has, *row, strength)
         weights[:, number], bias[number] = found[0][0], found[1][0]
-    return type(start)(weights, bias)
-
-
-_NEVER = -30.0  # the logit of a class that was never seen: its probability is 1e-13
+    return Linear(weights, bias)
 
 
 def _fit(

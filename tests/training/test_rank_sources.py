@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
-from PIL import Image
 
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe import Recipe, parse_recipe
-from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.training.plan import plan_labels
 from sskt_edge.training.rank_sources import rank_sources
 from sskt_edge.training.train import train
 from tests.training.labelled import Asked, Images
 
 ENGINE = ("labels.engine=torch", "labels.precision=fp32", "labels.views=2")
-
-
-@pytest.fixture
-def images(tiny_teacher: TrainedNetwork, tmp_path: Path) -> Images:
-    """Two classes that any network tells apart: bright noise and dark noise."""
-    images = Images(tmp_path, tiny_teacher)
-    for path in images.root.rglob("a/*.png"):
-        Image.fromarray(np.asarray(Image.open(path)) // 8).save(path)
-    return images
 
 
 def with_two_sources(images: Images) -> Recipe:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from sskt_edge.common.progress import QUIET
 from sskt_edge.study.arms import arms_of
@@ -17,15 +15,6 @@ from sskt_edge.training.source_answers import source_answers
 from tests.training.labelled import Asked, Images
 
 ENGINE = ("labels.engine=torch", "labels.precision=fp32", "labels.views=2", "train.epochs=2", "method.name=probe")
-
-
-@pytest.fixture
-def images(tiny_teacher: TrainedNetwork, tmp_path: Path) -> Images:
-    """Two classes that any network tells apart: bright noise and dark noise."""
-    images = Images(tmp_path, tiny_teacher)
-    for path in images.root.rglob("a/*.png"):
-        Image.fromarray(np.asarray(Image.open(path)) // 8).save(path)
-    return images
 
 
 def test_a_source_is_tested_on_the_test_images_with_its_cost(

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import sskt_edge
 from sskt_edge.common.errors import DataError, RecipeError, RunError
@@ -26,15 +25,6 @@ from tests.training.labelled import Asked, Images
 from tests.training.small import stop_within_epoch
 
 PROBE = ("method.name=probe", "data.unlabelled=rest", "data.per_class=5")
-
-
-@pytest.fixture
-def images(tiny_teacher: TrainedNetwork, tmp_path: Path) -> Images:
-    """Two classes that any network tells apart: bright noise and dark noise."""
-    images = Images(tmp_path, tiny_teacher)
-    for path in images.root.rglob("a/*.png"):
-        Image.fromarray(np.asarray(Image.open(path)) // 8).save(path)
-    return images
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ from sskt_edge.methods.probe.losses.standardised import standardised
 from sskt_edge.methods.probe.options import ProbeOptions
 from sskt_edge.methods.sskt.learner import SsktLearner
 from sskt_edge.methods.sskt.options import BranchOptions
+from sskt_edge.sources.probe.probe_logits import PROBE
 from sskt_edge.targets.spec import TargetSpec
 
-PROBE = "probe"
 # For one class per image. "kl" is the task's own divergence, which every task has.
 _LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
     "dkd": decoupled,

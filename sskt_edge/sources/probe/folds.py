@@ -19,8 +19,8 @@ MOST_FOLDS = 5
 def folds_of(task: Task, images: ImageSet, classes: Sequence[str]) -> NDArray[np.intp]:
     """The fold of each image, [N]; -1 for an image without a label. Every class is dealt out evenly.
 
-    There are MOST_FOLDS folds, or as many as the smallest class has images. An image's fold depends only on its content
-    and on the contents of the other images of its class.
+    There are MOST_FOLDS folds, or as many as the smallest class has images. An image's fold depends only on the
+    contents of the images, not on their order.
 
     Raises:
         DataError: a class has fewer than two different images.
@@ -37,14 +37,9 @@ def folds_of(task: Task, images: ImageSet, classes: Sequence[str]) -> NDArray[np
     once = _first_of_each(groups, known)
     number = min(MOST_FOLDS, int(task.class_counts(images.labels[once], len(classes)).min()))
     fold_of_group = np.full(groups.max() + 1, -1, dtype=np.intp)
-    dealt = 0
-    order = [row for row in rank(images.hashes, seed=0) if row in set(once.tolist())]
-    strata = _rarest(task.strata(images.labels))
-    for stratum in np.unique(strata[once]):
-        for row in order:
-            if strata[row] == stratum:
-                fold_of_group[groups[row]] = dealt % number
-                dealt += 1
+    drawn = once[rank(images.hashes[once], seed=0)]
+    order = drawn[np.argsort(_rarest(task.strata(images.labels))[drawn], kind="stable")]  # one stratum after the other
+    fold_of_group[groups[order]] = np.arange(len(order)) % number
     return np.where(known, fold_of_group[groups], -1)
 
 

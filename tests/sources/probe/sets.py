@@ -31,7 +31,7 @@ def image_set(labels: NDArray[Any], contents: NDArray[Any] | None = None) -> Ima
     count = len(labels)
     contents = np.arange(count) if contents is None else contents
     hashes = [np.frombuffer(hashlib.sha256(str(one).encode()).digest(), np.uint8) for one in contents.tolist()]
-    blank = np.zeros((count, SIZE, SIZE, 3), dtype=np.uint8)
+    blank = np.broadcast_to(np.zeros(1, dtype=np.uint8), (count, SIZE, SIZE, 3))
     return ImageSet({SIZE: blank}, labels, np.stack(hashes), tuple(f"{number}.png" for number in range(count)))
 
 

@@ -59,3 +59,9 @@ def test_several_classes_are_dealt_out_by_the_rarest_of_an_image() -> None:
     folds = folds_of(MULTI_LABEL, image_set(labels), "abcd")
     rare = np.bincount(folds[labels[:, 3] == 1], minlength=folds.max() + 1)
     assert np.ptp(rare) <= 1
+
+
+def test_many_images_are_dealt_out_at_once() -> None:
+    labels = np.arange(20_000) % 100
+    folds = folds_of(SINGLE_LABEL, image_set(labels), [str(name) for name in range(100)])
+    assert np.bincount(folds).tolist() == [4_000] * MOST_FOLDS
