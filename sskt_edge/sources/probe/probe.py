@@ -91,6 +91,14 @@ class Probe:
         """The layer that has not seen this fold; for fold -1, the mean of all."""
         return self.mean if fold < 0 else self.layers[fold]
 
+    def logits(self, inputs: NDArray[np.float32], folds: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """The logits of each input by the layer that has not seen its fold. [B,D], [B] → [B,K]."""
+        given = np.empty((len(inputs), len(self.layers[0].bias)), dtype=np.float32)
+        for fold in np.unique(folds):
+            here = folds == fold
+            given[here] = self.layer(int(fold)).logits(inputs[here])
+        return given
+
     def inputs(self, logits: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """The probe's inputs. {source: [B,C]} → [B,D]."""
         return np.concatenate([logits[name] for name in self.sources], axis=1)

@@ -28,14 +28,12 @@ class ProbeLogits:
 
     def __init__(self, probe: Probe, labels: SoftLabels, is_labelled: bool) -> None:
         views = labels.schedule.count
-        self._logits = np.empty((views, len(probe.mean.bias)), dtype=np.float32)
+        self._logits = np.empty((views, len(probe.layers[0].bias)), dtype=np.float32)
         for start in range(0, views, _BLOCK):
             slots = np.arange(start, min(start + _BLOCK, views))
             inputs = probe.inputs({name: labels.readers[name].read(slots) for name in probe.sources})
             folds = probe.folds[labels.schedule.rows(slots)] if is_labelled else np.full(len(slots), -1)
-            for fold in np.unique(folds):
-                here = folds == fold
-                self._logits[slots[here]] = probe.layer(int(fold)).logits(inputs[here])
+            self._logits[slots] = probe.logits(inputs, folds)
 
     def read(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
         """[B] → float32 [B,K]."""
