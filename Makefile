@@ -31,7 +31,7 @@ $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "sskt-edge needs Python 3.10 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[train,cpu,demo,openvino,rtx,study,copies,table,docs,dev]'
+	$(BIN)/python -m pip install --quiet -e '.[train,cpu,demo,lite2,openvino,rtx,study,copies,table,docs,dev]'
 	touch $@
 
 clean:

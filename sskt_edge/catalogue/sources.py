@@ -47,10 +47,10 @@ SOURCES: dict[str, SourceEntry] = {
         ),
         SourceEntry(
             "package",
-            "ImageNet weights that come as a Python package",
+            "ImageNet weights that come as a Python package (efficientnet_lite2: the extra lite2)",
             "sskt_edge.sources.from_package:open_package",
             extras=("demo",),
-            names=("efficientnet_lite0",),
+            names=("efficientnet_lite0", "efficientnet_lite2"),
         ),
         SourceEntry(
             "cifar",

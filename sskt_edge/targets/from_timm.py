@@ -10,7 +10,7 @@ from timm.layers.padding import pad_same
 from torch import Tensor, nn
 
 from sskt_edge.targets.depthwise import StridedDepthwise, with_fast_depthwise
-from sskt_edge.targets.packaged_lite0 import NORMALISATION, packaged_lite0
+from sskt_edge.targets.packaged_lite import LITE0, NORMALISATION
 from sskt_edge.targets.spec import TargetSpec
 from sskt_edge.targets.timm_weights import Packaged, TimmWeights
 
@@ -26,7 +26,7 @@ class SameStridedDepthwise(StridedDepthwise):
 def efficientnet_lite0() -> TargetSpec:
     """EfficientNet-Lite0 as timm's tf_efficientnet_lite0; its stages are the last blocks at each resolution."""
     stages = {f"blocks.{n}": c for n, c in {0: 16, 1: 24, 2: 40, 4: 112, 6: 320}.items()}
-    weights = TimmWeights("tf_efficientnet_lite0", {"package": Packaged(packaged_lite0, NORMALISATION)})
+    weights = TimmWeights(LITE0.timm, {"package": Packaged(LITE0.weights, NORMALISATION)})
     return _spec(stages, weights)
 
 

