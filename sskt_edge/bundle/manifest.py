@@ -78,8 +78,8 @@ class Tool(_Frozen):
 class Lineage(_Frozen):
     """The hashes of what the bundle was made from.
 
-    `sources` maps each source's name to its identity. `probe_sha256` is the hash of the file of the probe that the
-    network learned from; None if it learned from none.
+    `sources` maps each source's name to its identity, and `licenses` to the license of its weights, where it is known.
+    `probe_sha256` is the hash of the file of the probe that the network learned from; None if it learned from none.
     """
 
     recipe_sha256: Sha256
@@ -89,6 +89,7 @@ class Lineage(_Frozen):
     weights_sha256: Sha256
     onnx_sha256: Sha256
     sources: dict[str, str]
+    licenses: dict[str, str] = {}
     probe_sha256: Sha256 | None = None
 
 

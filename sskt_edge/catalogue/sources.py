@@ -15,11 +15,13 @@ class SourceEntry(Entry):
         names: the networks that may follow the slash; None for any.
         is_path: the part after the slash is the path of a folder or a file.
         serves: which of the keys "weights" and "checkpoint" it accepts; a kind with neither brings its own weights.
+        has_features: whether it can give the features before its class layer.
     """
 
     names: tuple[str, ...] | None = None
     is_path: bool = False
     serves: frozenset[str] = frozenset()
+    has_features: bool = False
 
     @property
     def written(self) -> str:
@@ -38,12 +40,15 @@ SOURCES: dict[str, SourceEntry] = {
             "(Places365's resnet50_places365.pth.tar is such a file)",
             "sskt_edge.sources.from_torchvision:open_torchvision",
             serves=frozenset({"weights", "checkpoint"}),
+            has_features=True,
         ),
         SourceEntry(
             "timm",
-            "any classifier of timm, with its published weights or checkpoint = FILE",
+            "any network of timm, with published weights or checkpoint = FILE; one without classes, such as DINOv2, "
+            'with outputs = "features"',
             "sskt_edge.sources.from_timm:open_timm",
             serves=frozenset({"checkpoint"}),
+            has_features=True,
         ),
         SourceEntry(
             "package",
@@ -51,6 +56,7 @@ SOURCES: dict[str, SourceEntry] = {
             "sskt_edge.sources.from_package:open_package",
             extras=("demo",),
             names=("efficientnet_lite0", "efficientnet_lite2"),
+            has_features=True,
         ),
         SourceEntry(
             "cifar",

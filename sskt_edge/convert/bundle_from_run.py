@@ -227,6 +227,7 @@ def _manifest(
             weights_sha256=run.weights_sha256,
             onnx_sha256=precisions["fp32"].sha256,
             sources=run.result.sources,
+            licenses=run.result.licenses,
         ),
         task=run.task.name,
         input=InputSpec(kind=run.kind, shape=run.shape, batch=Batch(min=batch.min, opt=batch.opt, max=batch.max)),

@@ -10,8 +10,9 @@ from sskt_edge.recipe.part import Part
 class GateOptions(Part):
     """How much a source engine may differ from torch in fp32, on views of the recipe.
 
-    The first three keys judge the source's own logits; the last two judge what a probe makes of them, and count where
-    only a probe reads the source.
+    The first three keys judge the source's own logits; the next two judge what a probe makes of them, and count where
+    only a probe reads the source. Of a source whose outputs are features, the last key judges the features themselves,
+    beside the two of the probe.
     """
 
     kl: float = Field(0.004, ge=0, description="largest mean KL(torch, engine) of the softmax at T = 1, in nats")
@@ -32,4 +33,7 @@ class GateOptions(Part):
     )
     probe_agreement: float = Field(
         0.99, ge=0, le=1, description="where a probe alone reads the source: smallest share of equal decisions of it"
+    )
+    cosine: float = Field(
+        0.99, ge=-1, le=1, description="of features: smallest mean cosine between the engine's and torch's"
     )

@@ -159,6 +159,9 @@ class SourceOptions(_Part):
     weights: str | None = Field(None, description="torchvision: the name of published weights, such as IMAGENET1K_V1")
     checkpoint: str | None = Field(None, description="a weights file: .pth, .pth.tar, .pt, .th or .safetensors")
     classes: int | None = Field(None, ge=2, description="number of classes of the checkpoint")
+    outputs: Literal["logits", "features"] = Field(
+        "logits", description="features: those before the class layer, for a probe; torchvision/, timm/, package/"
+    )
     input_size: int | None = Field(None, ge=8, le=1024, description="side of its input; the network's own by default")
     mean: Triple | None = Field(None, description="means of its channels; the network's own by default")
     std: PositiveTriple | None = Field(None, description="std deviations of its channels; the network's own by default")
@@ -291,6 +294,7 @@ class Recipe(_Part):
             raise ValueError(
                 f"method.name = '{self.method.name}' needs at least one [[sources]]; or set method.name = 'scratch'"
             )
+        self._has_classes_to_learn()
         self.method.check_labels(self.labels.store, self.labels.top_k)
         if self.train.keep == "best" and self.data.validation == 0:
             raise ValueError(
@@ -317,6 +321,14 @@ class Recipe(_Part):
                     f"{key} = '{name}' takes input of kind {', '.join(takes[name])}; data.name = '{self.data.name}' "
                     f"gives {kind}. Accepting {kind}: {', '.join(fit for fit in takes if kind in takes[fit]) or 'none'}"
                 )
+
+    def _has_classes_to_learn(self) -> None:
+        without = [source.name for source in self.active_sources if source.outputs == "features"]
+        if without and self.method.reads_logits:
+            raise ValueError(
+                f"sources.{without[0]}.outputs = 'features' gives no classes, and method.name = '{self.method.name}' "
+                f"teaches a source's own classes; set method.name = 'probe' without branches, or outputs = 'logits'"
+            )
 
     def _nothing_to_train(self) -> None:
         if self.target.last_layer != "kept" or self.method.asks_sources or self.train.keep != "last":

@@ -240,7 +240,7 @@ def _compared(fastest: GateVerdict, verdicts: Sequence[GateVerdict]) -> str:
     faster = fastest.images_per_second / reference.images_per_second
     return (
         f"the fastest that passes the gate: {fastest.images_per_second:.0f} images/s, {faster:.1f} × "
-        f"{reference.engine.name}; KL {fastest.kl:.4f}, {fastest.agreement:.1%} agree"
+        f"{reference.engine.name}; {fastest.close}"
     )
 
 

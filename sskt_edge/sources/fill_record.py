@@ -8,16 +8,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sskt_edge.sources.store.collection import Collection
 
+JudgeName = Literal["logits", "probe", "features"]
+
 
 class JudgedBy(NamedTuple):
     """The kind of a finding.
 
     Attributes:
-        judge: what was compared: the source's own logits, or what a probe makes of them.
-        labelled: the identity of the labelled images that the probe was fitted on; "" for logits.
+        judge: what was compared: the source's own logits, what a probe makes of them, or features and their probe.
+        labelled: the identity of the labelled images that the probe was fitted on; "" if there was none.
     """
 
-    judge: Literal["logits", "probe"]
+    judge: JudgeName
     labelled: str = ""
 
 
@@ -29,8 +31,9 @@ class GateRecord(BaseModel):
     same: float = 0.0
     agreement: float
     near_tie: float = 0.0  # missing in an older store, and 0 of a probe: 0 passes no gate of logits in any version
-    judge: Literal["logits", "probe"] = "logits"
+    judge: JudgeName = "logits"
     labelled: str = ""
+    cosine: float | None = None
 
     @property
     def judged_by(self) -> JudgedBy:

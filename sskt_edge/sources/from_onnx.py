@@ -19,7 +19,7 @@ from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.engines import ENGINES, SourceEngine, engines_here, open_onnx_session
 from sskt_edge.sources.onnx_logits import OnnxLogits, logits_of, probes
 from sskt_edge.sources.onnx_pixels import OnnxInput, onnx_input_of, onnx_with_pixels
-from sskt_edge.sources.source import identity_of
+from sskt_edge.sources.source import Outputs, identity_of
 
 
 class OnnxSource:
@@ -46,6 +46,8 @@ class OnnxSource:
         device: torch.device,
     ) -> None:
         self.name, self.input_size, self.device = name, size, device
+        self.outputs: Outputs = "logits"
+        self.license: str | None = None
         self.classes, self.remark = logits.classes, logits.remark
         self._model, self._onnx_input, self._pixels = logits.model, onnx_input, pixels
         self._prepared: dict[int, bytes] = {}

@@ -25,5 +25,7 @@ def open_package(part: SourceOptions, device: torch.device) -> TorchSource:
     weights = packaged.weights()
     network = timm.create_model(packaged.timm)
     load_weights(network, weights, part.model)
+    if part.outputs == "features":
+        network.reset_classifier(0)  # type: ignore[operator]
     pixels = Pixels(part.input_size or packaged.size, part.mean or NORMALISATION.mean, part.std or NORMALISATION.std)
-    return TorchSource(part.name, part.model, network, pixels, device)
+    return TorchSource(part.name, part.model, network, pixels, device, part.outputs, packaged.license)

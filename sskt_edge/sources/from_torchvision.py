@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torchvision import models
 
@@ -9,8 +11,10 @@ from sskt_edge.common.errors import NetworkError, RecipeError, nearest
 from sskt_edge.data.inputs.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.checkpoint import network_from_checkpoint
+from sskt_edge.sources.class_layer import drop_class_layer, without_layers
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.targets.published_weights import fetch_torchvision, torchvision_weights
+from sskt_edge.targets.weights import load_weights, read_weights
 
 _USUAL_SIZE = 224
 # Their published weights expect the input to be scaled inside the network, which their files do not say.
@@ -28,19 +32,28 @@ def open_torchvision(part: SourceOptions, device: torch.device) -> TorchSource:
         )
     if part.weights and part.checkpoint:
         raise RecipeError(f"sources.{part.name}: weights and checkpoint exclude each other; leave one out.")
+    license_ = None
     if part.weights:
         published = torchvision_weights(name, part.weights)
         network = fetch_torchvision(name, published)
+        if part.outputs == "features":
+            drop_class_layer(network, f"sources.{part.name}")
         own = published.transforms()
         size, mean, std = own.crop_size[0], own.mean, own.std
+        license_ = published.meta.get("license")
     elif part.checkpoint:
         if name in _NOT_FROM_FILES:
             raise NetworkError(
                 f"sources.{part.name}.checkpoint: {name} runs with published weights only. Set weights = … instead."
             )
-        network = network_from_checkpoint(
-            part, part.checkpoint, lambda classes: models.get_model(name, num_classes=classes)
-        )
+        if part.outputs == "features":
+            network = models.get_model(name)
+            layer = drop_class_layer(network, f"sources.{part.name}")
+            load_weights(network, without_layers(read_weights(Path(part.checkpoint)), [layer]), part.checkpoint)
+        else:
+            network = network_from_checkpoint(
+                part, part.checkpoint, lambda classes: models.get_model(name, num_classes=classes)
+            )
         size, mean, std = _USUAL_SIZE, IMAGENET_MEAN, IMAGENET_STD
     else:
         have = ", ".join(models.get_model_weights(name).__members__)
@@ -49,4 +62,4 @@ def open_torchvision(part: SourceOptions, device: torch.device) -> TorchSource:
             f"Set checkpoint = FILE, or weights = one of: {have or 'none published'}."
         )
     pixels = Pixels(part.input_size or size, part.mean or mean, part.std or std)
-    return TorchSource(part.name, part.model, network, pixels, device)
+    return TorchSource(part.name, part.model, network, pixels, device, part.outputs, license_)

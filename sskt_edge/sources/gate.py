@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from sskt_edge.common.progress import Progress
 from sskt_edge.common.text import first_line
 from sskt_edge.inference.session import Session
 from sskt_edge.sources.engines import SourceEngine
+from sskt_edge.sources.fill_record import JudgeName
 from sskt_edge.sources.judge import Distance, Judge, Logits
 
 Open = Callable[[SourceEngine], Session]
@@ -39,6 +39,7 @@ class GateVerdict:
         seconds_to_open: the time to open it, including the export if there was none from another engine.
         judge: what was judged: the source's own logits, or what a probe makes of them.
         labelled: the labelled images that the probe was fitted on; see `JudgedBy`.
+        cosine: the mean cosine of features with the reference's; None for logits.
     """
 
     engine: SourceEngine
@@ -51,8 +52,15 @@ class GateVerdict:
     passed: bool
     why: str
     seconds_to_open: float
-    judge: Literal["logits", "probe"] = "logits"
+    judge: JudgeName = "logits"
     labelled: str = ""
+    cosine: float | None = None
+
+    @property
+    def close(self) -> str:
+        """How close it is to the reference, in words."""
+        cosine = "" if self.cosine is None else f"cosine {self.cosine:.4f}, "
+        return f"{cosine}KL {self.kl:.2g}, {self.agreement:.1%} agree"
 
 
 @dataclass(frozen=True)
@@ -147,8 +155,7 @@ def _verdict(
         distance = distance._replace(reasons=(why,))
     else:
         distance = distance_of(trial.logits)
-    said = "the reference" if is_reference else f"KL {distance.kl:.2g}, {distance.agreement:.1%} agree"
-    return GateVerdict(
+    verdict = GateVerdict(
         engine=engine,
         provider=trial.provider,
         images_per_second=trial.images_per_second,
@@ -157,11 +164,13 @@ def _verdict(
         agreement=distance.agreement,
         near_tie=judge.near_tie,
         passed=not distance.reasons,
-        why="; ".join(distance.reasons) or said,
+        why="; ".join(distance.reasons) or ("the reference" if is_reference else ""),
         seconds_to_open=trial.seconds_to_open,
         judge=judge.by.judge,
         labelled=judge.by.labelled,
+        cosine=distance.cosine,
     )
+    return verdict if verdict.why else replace(verdict, why=verdict.close)
 
 
 def _reason(error: Exception) -> str:

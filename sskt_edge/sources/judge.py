@@ -25,12 +25,14 @@ class Distance(NamedTuple):
         same: the share of equal decisions.
         agreement: the share of decisions that are equal, or that count as equal.
         reasons: why the engine is refused; empty if it passes.
+        cosine: the mean cosine of features with the reference's; None for logits.
     """
 
     kl: float
     same: float
     agreement: float
     reasons: tuple[str, ...]
+    cosine: float | None = None
 
 
 class Judge(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -26,10 +26,13 @@ class SoftLabels:
     Args:
         schedule: the views.
         readers: name of a source → its logits.
+        features: the names of the sources that give features in place of logits.
     """
 
-    def __init__(self, schedule: ViewSchedule, readers: Mapping[str, LogitsReader]) -> None:
-        self.schedule, self.readers = schedule, readers
+    def __init__(
+        self, schedule: ViewSchedule, readers: Mapping[str, LogitsReader], features: Collection[str] = ()
+    ) -> None:
+        self.schedule, self.readers, self.features = schedule, readers, frozenset(features)
 
     def of(
         self, passes: NDArray[np.intp], rows: NDArray[np.intp]

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -25,20 +25,27 @@ from sskt_edge.sources.torch_session import TorchSession, forward, torch_logits
 _ANY_BATCH = 1 << 16
 
 
+Outputs = Literal["logits", "features"]
+
+
 class Source(Protocol):
-    """A frozen network that gives logits for images.
+    """A frozen network that gives logits for images, or features, which only a probe can read.
 
     Attributes:
         name: its name in the recipe.
-        classes: the number of its logits.
+        outputs: what it gives.
+        classes: the number of its logits, or of its features.
         input_size: the side of the images that it takes without resizing.
         remark: a remark for the user about the origin of its logits, or "".
+        license: the license of its weights, as the library or the package that brings them states it; None if unknown.
     """
 
     name: str
+    outputs: Outputs
     classes: int
     input_size: int
     remark: str
+    license: str | None
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -69,13 +76,26 @@ class TorchSource:
         network: float [B,3,size,size] → [B,classes]; it is moved to the device and frozen in place.
         pixels: its preprocessing.
         device: the device that torch runs it on.
+        outputs: what the network gives. The identity has features, and leaves out logits, which are the usual.
+        license: the license of its weights, if it is known.
 
     Raises:
         NetworkError: the network does not turn images of that size into [B,classes].
     """
 
-    def __init__(self, name: str, model: str, network: nn.Module, pixels: Pixels, device: torch.device) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        network: nn.Module,
+        pixels: Pixels,
+        device: torch.device,
+        outputs: Outputs = "logits",
+        license: str | None = None,
+    ) -> None:
         self.name, self.input_size, self.remark = name, pixels.size, ""
+        self.outputs: Outputs = outputs
+        self.license = license
         self.network = network.requires_grad_(False).eval().float()
         self.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pixels = pixels.to(device)
@@ -87,6 +107,7 @@ class TorchSource:
             "mean": list(pixels.mean),
             "std": list(pixels.std),
             "batchnorm": "frozen",
+            **({} if outputs == "logits" else {"outputs": outputs}),
         }
         self._exported: dict[tuple[str, int], bytes] = {}
         try:

@@ -32,7 +32,7 @@ class Sources:
     Args:
         queries: one query per source; empty for a training without sources.
         schedules: the views of the labelled images, and those of the unlabelled images if there are any.
-        rules: which engines the recipe allows, and the gate's limits.
+        rules: source → which engines the recipe allows for it, and the gate's limits.
         store: the store of the answers; None queries again in every epoch.
         recipe: the recipe's name, for the list of labels.
         temperature: the training's T, at which labels.top_k is judged.
@@ -46,7 +46,7 @@ class Sources:
         self,
         queries: Sequence[LabelQuery],
         schedules: Sequence[ViewSchedule],
-        rules: EngineRules,
+        rules: Mapping[str, EngineRules],
         store: LabelStore | None,
         recipe: str,
         temperature: float,
@@ -59,7 +59,7 @@ class Sources:
 
     def selector(self, query: LabelQuery) -> EngineSelector:
         """The selector of a source's engine."""
-        return EngineSelector(query, self._rules, self._store, self._progress)
+        return EngineSelector(query, self._rules[query.source.name], self._store, self._progress)
 
     def choose(self, pinned: Mapping[str, str]) -> dict[str, EngineChoice]:
         """Source → engine. `pinned` names the engines that a resumed run was started with.
@@ -79,8 +79,9 @@ class Sources:
         with self._timed():
             self.fill(choices, say)
             logits = {q.source.name: self._logits(q, choices[q.source.name], say) for q in self.queries}
+            features = [q.source.name for q in self.queries if q.source.outputs == "features"]
             return tuple(
-                SoftLabels(schedule, {name: parts[number] for name, parts in logits.items()})
+                SoftLabels(schedule, {name: parts[number] for name, parts in logits.items()}, features)
                 for number, schedule in enumerate(self.schedules)
             )
 

@@ -28,9 +28,15 @@ def open_source(part: SourceOptions, device: torch.device) -> Source:
     for key in ("weights", "checkpoint"):
         if getattr(part, key) is not None and key not in entry.serves:
             raise RecipeError(f"sources.{part.name}.{key}: a {kind}/ source has its own weights. Leave {key} out.")
+    if part.outputs == "features" and not entry.has_features:
+        those = ", ".join(f"{one.name}/" for one in SOURCES.values() if one.has_features)
+        raise RecipeError(
+            f"sources.{part.name}.outputs = 'features': a {kind}/ source gives logits alone. Leave outputs out; "
+            f"these give features: {those}."
+        )
     with torch.random.fork_rng(devices=[]), no_pickles():
         source: Source = entry.load()(part, device)
-    if part.classes not in (None, source.classes):
+    if part.outputs == "logits" and part.classes not in (None, source.classes):
         raise CheckpointError(
             f"sources.{part.name}.classes = {part.classes}, but {part.model} has {source.classes} classes. "
             f"Leave classes out, or name other weights."

@@ -33,9 +33,10 @@ class NetworkCost(BaseModel):
 class RunResult(BaseModel):
     """result.json, written last: a run that has it is finished.
 
-    `recipe_file_sha256` is the hash of recipe.toml as a file; None in a result of an older version. `validation` is the
-    best value of the task's metric on the validation images. `probes` has the held-out score of each probe that was
-    fitted, by the names of its sources; the target learned from the first, whose file has the hash `probe_sha256`.
+    `recipe_file_sha256` is the hash of recipe.toml as a file; None in a result of an older version. `licenses` has the
+    licenses of the sources' weights, where they are known. `validation` is the best value of the task's metric on the
+    validation images. `probes` has the held-out score of each probe that was fitted, by the names of its sources; the
+    target learned from the first, whose file has the hash `probe_sha256`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +47,7 @@ class RunResult(BaseModel):
     data_sha256: str
     unlabelled_sha256: str | None = None
     sources: dict[str, str]
+    licenses: dict[str, str] = {}
     kept: str  # "last" or "best"
     kept_epoch: int
     task: str

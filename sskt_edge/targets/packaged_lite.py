@@ -38,12 +38,14 @@ class PackagedLite:
         size: the side of the images that it was trained on.
         groups: the number of blocks in each of timm's groups; the package numbers all blocks from 0 on.
         extra: the extra of sskt-edge that installs the package.
+        license: the license that the package states.
     """
 
     name: str
     size: int
     groups: tuple[int, ...]
     extra: str
+    license: str = "Apache-2.0"
 
     @property
     def timm(self) -> str:

@@ -60,6 +60,7 @@ class Environment(BaseModel):
         recipe: every value of the recipe, so that resuming can say what changed. None in a run of an older version.
         recipe_file_sha256: the hash of recipe.toml. None in a run of an older version.
         overrides: the KEY=VALUE arguments that were given by --set.
+        licenses: the licenses of the sources' weights, where they are known.
         copies: images in two parts or in two classes; None in a run of a version that did not look for them.
     """
 
@@ -77,6 +78,7 @@ class Environment(BaseModel):
     skipped_images: tuple[str, ...]
     copies: Copies | None = None
     sources: dict[str, str]
+    licenses: dict[str, str] = {}
     remarks: dict[str, str] = {}
     engines: dict[str, str]
     machine: TrainingMachine
@@ -128,6 +130,7 @@ def new_environment(
         copies=inputs.copies,
         skipped_images=tuple(map(printable, inputs.reader.skipped)),
         sources={source.name: source.identity for source in inputs.sources},
+        licenses=inputs.licenses,
         remarks={source.name: source.remark for source in inputs.sources if source.remark},
         engines=engines,
         machine=this_machine(device),

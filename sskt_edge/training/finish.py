@@ -92,6 +92,7 @@ def finish(
         data_sha256=environment.data_sha256,
         unlabelled_sha256=environment.unlabelled_sha256,
         sources=environment.sources,
+        licenses=environment.licenses,
         kept=context.train.keep,
         kept_epoch=state.epoch,
         task=context.task.name,

@@ -60,6 +60,11 @@ class Inputs:
         """The images under "training" and, if there are any, under "validation"."""
         return {"training": self.images} | ({} if self.validation is None else {"validation": self.validation})
 
+    @property
+    def licenses(self) -> dict[str, str]:
+        """Source → the license of its weights, where its library or package states one."""
+        return {source.name: source.license for source in self.sources if source.license}
+
     def data_sha256(self) -> str:
         """The identity of the training and validation images."""
         return labelled_sha256(self.reader.classes, self.images, self.validation)

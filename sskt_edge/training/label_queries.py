@@ -15,7 +15,8 @@ from sskt_edge.recipe.models import DataOptions, LabelOptions, Recipe, TrainOpti
 from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.judge import Judge, LogitsJudge
 from sskt_edge.sources.label_query import LabelQuery, gate_slots
-from sskt_edge.sources.probe.judge import judge_for_probe
+from sskt_edge.sources.probe.choose_judge import judge_for_probe
+from sskt_edge.sources.source import Source
 from sskt_edge.sources.sources import Sources
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
@@ -40,18 +41,21 @@ def sources_of(recipe: Recipe, inputs: Inputs, device: torch.device, progress: P
         LabelQuery(source, inputs.source_views[source.name], schedules, device, labels.top_k)
         for source in inputs.sources
     ]
-    rules = EngineRules(labels.engine, labels.precision, _judge(recipe, inputs, schedules[0]))
+    rules = {
+        source.name: EngineRules(labels.engine, labels.precision, _judge(source, recipe, inputs, schedules[0]))
+        for source in inputs.sources
+    }
     store = _label_store(labels.store)
     return Sources(queries, schedules, rules, store, recipe.name, recipe.method.label_temperature, progress)
 
 
-def _judge(recipe: Recipe, inputs: Inputs, labelled: ViewSchedule) -> Judge:
-    """The judge of engines: by the probe where it alone reads the sources, else by their logits."""
+def _judge(source: Source, recipe: Recipe, inputs: Inputs, labelled: ViewSchedule) -> Judge:
+    """The judge of a source's engines: by the probe where it alone reads the source, else by the logits."""
     method, gate = recipe.method, recipe.labels.gate
     if not method.fits_probe or method.reads_logits:
         return LogitsJudge(gate)
     rows = labelled.rows(gate_slots(labelled))
-    return judge_for_probe(inputs.task, inputs.images, inputs.reader.classes, rows, gate)
+    return judge_for_probe(inputs.task, inputs.images, inputs.reader.classes, rows, gate, source.outputs)
 
 
 def _view_schedules(

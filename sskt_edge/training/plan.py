@@ -200,7 +200,8 @@ def _probes(
         if not stored:
             return ()
         readers[plan.name] = stored
-    labels = SoftLabels(schedule, readers)
+    features = [query.source.name for query in sources.queries if query.source.outputs == "features"]
+    labels = SoftLabels(schedule, readers, features)
     return fit_probes(inputs.task, inputs.images, inputs.reader.classes, labels, progress).facts
 
 

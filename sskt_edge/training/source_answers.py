@@ -90,7 +90,8 @@ def _labels(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Prog
     queries = [replace(query, schedules=schedules) for query in usual.queries]
     assert recipe.labels.store, "with_probes refuses a recipe that keeps no labels"
     store = LabelStore(Path(recipe.labels.store))
-    asked = Sources(queries, schedules, EngineRules(), store, recipe.name, 1.0, progress)
+    rules = {query.source.name: EngineRules() for query in queries}
+    asked = Sources(queries, schedules, rules, store, recipe.name, 1.0, progress)
     return asked.labels(choices, progress.say)
 
 

@@ -323,6 +323,7 @@ def _opening(recipe: Recipe, inputs: Inputs, folder: RunFolder) -> list[str]:
         f"{recipe.target.model} at {recipe.data.image_size} × {recipe.data.image_size}; sources: {names}",
         f"{environment.machine.device}, {environment.precision} ({environment.precision_why})",
     ]
+    lines += [f"{name}: license of the weights {license_}" for name, license_ in inputs.licenses.items()]
     lines += inputs.reader.notes
     short = below_budget(inputs.task.strata(inputs.images.labels), inputs.reader.classes, recipe.data.per_class)
     lines += [*inputs.copies.harmful(), *([short] if short else [])]

@@ -74,6 +74,7 @@ class Counted:
         self._source, self._spoil, self.batches = source, spoil or {}, list[int]()
         self.name, self.classes, self.input_size = source.name, source.classes, source.input_size
         self.facts, self.identity, self.remark = source.facts, source.identity, source.remark
+        self.outputs, self.license = source.outputs, source.license
 
     def engines(self) -> tuple[SourceEngine, ...]:
         return self._source.engines()

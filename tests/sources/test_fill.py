@@ -140,7 +140,7 @@ def test_a_fill_notes_who_asked_what_and_how_good_the_engine_is(tmp_path: Path) 
     verdict = GateVerdict(TORCH, "cpu", 123.0, 0.001, 0.95, 0.99, 0.8, True, "", 0.5)
     filled(query, tmp_path, choice=EngineChoice(TORCH, "a test", (verdict,), 123.0))
     (noted,) = collection_of(query, tmp_path).fills
-    of_logits = {"judge": "logits", "labelled": ""}
+    of_logits = {"judge": "logits", "labelled": "", "cosine": None}
     assert noted["gate"] == {"kl": 0.001, "same": 0.95, "agreement": 0.99, "near_tie": 0.8, **of_logits}
     assert (noted["source"], noted["images"], noted["images_per_second"]) == ("small", COUNT, 123.0)
     assert noted["views"] == query.schedules[0].plan.views_as_json()
@@ -222,6 +222,7 @@ class Cheap:
         self._source, self._asked = source, asked
         self.name, self.classes, self.input_size = source.name, source.classes, source.input_size
         self.facts, self.identity, self.engines, self.remark = source.facts, source.identity, source.engines, ""
+        self.outputs, self.license = source.outputs, source.license
 
     def open(
         self, engine: SourceEngine, size: int, batch: int, calibration: NDArray[np.uint8] | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sskt_edge.common.errors import MissingExtraError, RecipeError
@@ -42,6 +43,20 @@ def test_the_larger_network_has_its_own_size() -> None:
     assert isinstance(larger, TorchSource)
     temple, _ = seen_by(larger)
     assert set(temple[:2]) < BUILDINGS
+
+
+def test_features_are_what_the_class_layer_takes(source: TorchSource) -> None:
+    whole = open_source(PART.model_copy(update={"outputs": "features"}), CPU)
+    assert whole.classes == 1280 and isinstance(whole, TorchSource)
+    shots = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    features = torch.from_numpy(answers(whole, shots))
+    expected = torch.from_numpy(answers(source, shots))
+    with torch.no_grad():
+        torch.testing.assert_close(source.network.get_submodule("classifier")(features), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_its_license_is_known(source: TorchSource) -> None:
+    assert source.license == "Apache-2.0"
 
 
 def test_a_missing_larger_network_names_its_own_extra(monkeypatch: pytest.MonkeyPatch) -> None:

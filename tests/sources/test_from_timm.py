@@ -9,7 +9,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from sskt_edge.common.errors import NetworkError, RecipeError
+from sskt_edge.common.errors import CheckpointError, NetworkError, RecipeError
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.source import TorchSource
 from sskt_edge.sources.zoo import open_source
@@ -39,10 +39,54 @@ def test_a_file_gives_the_weights_and_timm_the_preprocessing(tmp_path: Path) -> 
 
 
 def test_a_size_that_the_network_does_not_take_is_refused(tmp_path: Path) -> None:
-    name = "vit_tiny_patch16_224"
+    name = "levit_128s"
     torch.save(timm.create_model(name).state_dict(), tmp_path / "w.pth")
     with pytest.raises(NetworkError, match=r"does not take images of side 64.*input_size"):
         opened(name, checkpoint=str(tmp_path / "w.pth"), input_size=64)
+
+
+def test_position_embeddings_are_resampled_for_another_size(tmp_path: Path) -> None:
+    torch.save(timm.create_model("test_vit", num_classes=7).state_dict(), tmp_path / "w.pth")
+    source = opened("test_vit", checkpoint=str(tmp_path / "w.pth"), input_size=96)
+    assert answers(source, images(2, 96)).shape == (2, 7)
+    assert source.identity != opened("test_vit", checkpoint=str(tmp_path / "w.pth")).identity
+
+
+def test_features_are_what_the_class_layer_takes(tmp_path: Path) -> None:
+    net = timm.create_model("test_vit", num_classes=7).eval()
+    torch.save(net.state_dict(), tmp_path / "w.pth")
+    source = opened("test_vit", checkpoint=str(tmp_path / "w.pth"), outputs="features")
+    shots = images(2, source.input_size)
+    features = answers(source, shots)
+    assert features.shape == (2, net.num_features) and source.classes == net.num_features
+    with torch.no_grad():
+        logits = net(source.pixels(torch.from_numpy(shots)))
+        torch.testing.assert_close(net.get_submodule("head")(torch.from_numpy(features)), logits, rtol=1e-4, atol=1e-5)
+    assert source.identity != opened("test_vit", checkpoint=str(tmp_path / "w.pth")).identity
+    assert source.facts["outputs"] == "features"
+
+
+def test_a_file_in_dinov2s_own_names_is_read(tmp_path: Path) -> None:
+    """As facebookresearch/dinov2 publishes it: with mask_token, without a class layer, for 518 × 518."""
+    name = "vit_small_patch14_dinov2"
+    with torch.random.fork_rng(devices=[]):
+        net = timm.create_model(name).eval()
+    torch.save({**net.state_dict(), "mask_token": torch.zeros(1, 384)}, tmp_path / "dinov2_vits14.pth")
+    source = opened(name, checkpoint=str(tmp_path / "dinov2_vits14.pth"), outputs="features", input_size=70)
+    shots = images(2, 70)
+    net.set_input_size((70, 70))  # type: ignore[operator]
+    with torch.no_grad():
+        expected = net(source.pixels(torch.from_numpy(shots))).numpy()
+    assert expected.shape == (2, 384)
+    np.testing.assert_allclose(answers(source, shots), expected, rtol=1e-4, atol=1e-4)
+    assert source.license is None  # whose file it is, nobody knows
+
+
+def test_a_network_without_classes_is_no_source_of_logits(tmp_path: Path) -> None:
+    torch.save(timm.create_model("test_vit", num_classes=0).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match="head"):
+        opened("test_vit", checkpoint=str(tmp_path / "w.pth"))
+    assert opened("test_vit", checkpoint=str(tmp_path / "w.pth"), outputs="features").classes == 64
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
@@ -75,7 +119,7 @@ from sskt_edge.sources.zoo import open_source
 for name in ("test_resnet", "test_vit", "test_efficientnet"):
     try:
         source = open_source(SourceOptions(name="s", model=f"timm/{name}"), torch.device("cpu"))
-        print(name, source.classes, source.identity)
+        print(name, source.classes, source.license, source.identity)
     except DownloadError as error:
         print(name, error)
 """
@@ -110,7 +154,7 @@ def test_weights_that_are_neither_here_nor_reachable_are_a_download_error(
 
 def test_cached_weights_need_no_net(offline: tuple[Path, dict[str, str]]) -> None:
     same = opened("test_vit", checkpoint=str(offline[0] / "vit.pth"))
-    assert offline[1]["test_vit"] == f"1000 {same.identity}"
+    assert offline[1]["test_vit"] == f"1000 apache-2.0 {same.identity}"
 
 
 def test_code_in_a_cached_file_does_not_run(offline: tuple[Path, dict[str, str]]) -> None:

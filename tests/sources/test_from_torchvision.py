@@ -137,3 +137,24 @@ def test_weights_and_checkpoint_exclude_each_other() -> None:
 def test_networks_that_scale_inside_are_not_read_from_files(name: str) -> None:
     with pytest.raises(NetworkError, match="published weights"):
         opened(name, checkpoint="w.pth")
+
+
+@pytest.mark.parametrize("with_class_layer", [True, False])
+def test_features_need_no_class_layer_in_the_file(with_class_layer: bool, tmp_path: Path) -> None:
+    """Files of networks that learned without labels have none."""
+    net = random_network("resnet18", 365)
+    kept = {key: value for key, value in net.state_dict().items() if with_class_layer or not key.startswith("fc.")}
+    torch.save(kept, tmp_path / "w.pth")
+    source = opened("resnet18", checkpoint=str(tmp_path / "w.pth"), outputs="features", input_size=64)
+    shots = images(2, 64)
+    features = torch.from_numpy(answers(source, shots))
+    with torch.no_grad():
+        expected = net(source.pixels(torch.from_numpy(shots)))
+        torch.testing.assert_close(net.get_submodule("fc")(features), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_published_features_are_those_of_the_published_network(cache: Path) -> None:
+    torch.save(random_network("resnet18", 1000).state_dict(), cache / Path(models.ResNet18_Weights.DEFAULT.url).name)
+    features, logits = (opened("resnet18", weights="IMAGENET1K_V1", outputs=kind) for kind in ("features", "logits"))
+    assert (features.classes, logits.classes) == (512, 1000)
+    assert (features.input_size, features.pixels.mean) == (logits.input_size, logits.pixels.mean)

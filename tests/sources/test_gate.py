@@ -68,6 +68,7 @@ class _Broken:
     def __init__(self, whole: TorchSource, engine: SourceEngine, wrong: Callable[[Session], Session]) -> None:
         self.name, self.classes, self.input_size = whole.name, whole.classes, whole.input_size
         self.facts, self.identity, self.engines, self.remark = whole.facts, whole.identity, whole.engines, whole.remark
+        self.outputs, self.license = whole.outputs, whole.license
         self._whole, self._engine, self._wrong = whole, engine, wrong
 
     def open(

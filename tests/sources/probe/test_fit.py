@@ -115,7 +115,7 @@ def test_logits_that_are_not_finite_are_refused_by_name() -> None:
     soft = soft_labels(IMAGES, one_hot(LABELS, 3), 1.0, name="places")
     raw = soft.readers["places"].read(np.arange(soft.schedule.count))
     raw[7, 2] = np.inf
-    with pytest.raises(DataError, match="Source 'places' gave logits that are not finite"):
+    with pytest.raises(DataError, match="Source 'places' gave answers that are not finite"):
         fit_probes(SINGLE_LABEL, IMAGES, "abc", SoftLabels(soft.schedule, {"places": Logits(raw)}), QUIET)
 
 

@@ -12,9 +12,10 @@ from sskt_edge.common.progress import QUIET
 from sskt_edge.recipe.gate import GateOptions
 from sskt_edge.sources.fill_record import GateRecord
 from sskt_edge.sources.judge import LogitsJudge
+from sskt_edge.sources.probe.choose_judge import judge_for_probe
 from sskt_edge.sources.probe.fit import fit_probe_on
 from sskt_edge.sources.probe.folds import folds_of
-from sskt_edge.sources.probe.judge import ProbeJudge, judge_for_probe, labelled_identity
+from sskt_edge.sources.probe.judge import ProbeJudge, labelled_identity
 from sskt_edge.tasks.multi_label import MULTI_LABEL
 from sskt_edge.tasks.single_label import SINGLE_LABEL
 from tests.sources.probe.sets import image_set, logits_of, one_hot
