@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, recipe_word, show, show_json
+from sskt_edge.cli.output import Bars, JsonFlag, SetOption, given, show, show_json
 from sskt_edge.common.errors import StudyError
 from sskt_edge.common.shell import command
-
-if TYPE_CHECKING:
-    pass
 
 
 def front(
@@ -29,6 +26,9 @@ def front(
             help="Take a target's latencies from the output of bench --json on a device; repeatable.",
         ),
     ] = None,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Start targets from published weights, where they can be had.")
+    ] = False,
     set_: SetOption = None,
     studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder for studies.")] = Path("studies"),
     json_: JsonFlag = False,
@@ -45,13 +45,14 @@ def front(
     loaded = load_checked(recipe, set_ or ())
     progress = QUIET if json_ else Bars()
     with progress.bar("load torch", 1):  # takes seconds; mistakes in the recipe were reported before
+        from sskt_edge.bundle.bundle import open_bundle
         from sskt_edge.study.front import front as find_front
         from sskt_edge.study.front import parse_targets
         from sskt_edge.study.front_text import fronts_of, notes_of, title_of
         from sskt_edge.training.memory import keep_freed_memory
     keep_freed_memory()
     asked = parse_targets(targets)
-    found = find_front(loaded, asked, studies, _reports(bench or (), [one.name for one in asked]), progress)
+    found = find_front(loaded, asked, studies, _reports(bench or (), [one.name for one in asked]), pretrained, progress)
     if json_:
         show_json(found)
         raise typer.Exit(1 if found.missing else 0)
@@ -63,11 +64,11 @@ def front(
     else:
         what = "ship" if ms is None and mb is None else "below the limits"
         rows[what] = f"{chosen.target.name}, {chosen.precision} by {chosen.runner}: {chosen.bundle}"
-    again = given(set=set_, studies=studies if studies != Path("studies") else None)
-    next_commands = [] if chosen is None else [command("eval", chosen.bundle)]
+    next_commands = []
     if chosen is not None:
-        changes = [f"target.model={chosen.target.model}", f"data.image_size={chosen.target.size}"]
-        next_commands.append(command("compare", recipe_word(recipe), *given(set=changes), *again))
+        run = found.folder / "runs" / open_bundle(chosen.bundle).manifest.lineage.run
+        again = given(studies=studies if studies != Path("studies") else None)
+        next_commands = [command("eval", chosen.bundle), command("compare", run / "recipe.toml", *again)]
     show("some targets are missing" if found.missing else "compared targets", rows, next_commands)
     raise typer.Exit(1 if found.missing else 0)
 

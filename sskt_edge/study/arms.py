@@ -10,7 +10,7 @@ from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.common.errors import DownloadError, MissingExtraError, NetworkError, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.base import refuse_seed, with_overrides
-from sskt_edge.targets.spec import pretrained_weights
+from sskt_edge.study.start import gentler_rate, own_weights, weights_changes
 
 _SCRATCH = "scratch"
 _OPEN, _CLOSE = "[{", "]}"
@@ -33,29 +33,13 @@ class Arm:
     missing: str = ""
 
 
-def _own_weights(recipe: Recipe) -> str | None:
-    """The weights that the recipe itself starts the target from, if any."""
-    return recipe.target.weights or recipe.target.checkpoint
-
-
 def _from_weights(recipe: Recipe) -> list[str]:
     """The changes to start from weights: those that the recipe names, or the target's default with a tenth of the rate.
 
-    Weights are fetched now rather than hours later. They come with the normalisation that they were trained with.
-
     Raises:
-        NetworkError: there are no such weights.
-        DownloadError: they could not be fetched.
-        MissingExtraError: the package that contains them is not installed.
+        NetworkError, DownloadError, MissingExtraError: as for `weights_changes`.
     """
-    if _own_weights(recipe):
-        return []
-    weights = pretrained_weights(recipe.target.model)
-    default = weights.names()[0]
-    weights.read(default)
-    own, target = weights.normalisation(default), recipe.target
-    other = [] if own == (target.mean, target.std) else [f"target.mean={[*own.mean]}", f"target.std={[*own.std]}"]
-    return [f"target.weights={default}", *other, f"train.optimizer.lr={recipe.train.optimizer.lr / 10:g}"]
+    return [] if own_weights(recipe) else [*weights_changes(recipe), gentler_rate(recipe)]
 
 
 def method_arms() -> dict[str, tuple[str, bool]]:
@@ -80,7 +64,7 @@ def _changes_of(recipe: Recipe, name: str) -> list[str]:
     method, from_weights = method_arms()[name]
     if from_weights:
         return [f"method.name={method}", *_from_weights(recipe)]
-    if own := _own_weights(recipe):
+    if own := own_weights(recipe):
         raise NetworkError(f"The recipe starts from '{own}', not from scratch: use --method {_finetuned(method)}.")
     return [f"method.name={method}"]
 
@@ -100,7 +84,7 @@ def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] 
         RecipeError: a change is not valid.
     """
     usual = (_SCRATCH, recipe.method.name if recipe.method.name != _SCRATCH else "sskt")
-    if _own_weights(recipe):
+    if own_weights(recipe):
         usual = (_finetuned(usual[0]), _finetuned(usual[1]))
     arms = [_method_arm(recipe, name) for name in methods or usual]
     for text in further:

@@ -17,9 +17,10 @@ from sskt_edge.common.json import as_json
 from sskt_edge.common.printable import as_utf8
 from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.convert.bundle_from_run import bundle_from_run
-from sskt_edge.recipe.models import Recipe, TargetOptions
-from sskt_edge.study.base import study_folder, with_overrides
+from sskt_edge.recipe.models import Recipe
+from sskt_edge.study.base import study_folder
 from sskt_edge.study.draw_front import draw_front
+from sskt_edge.study.front_recipes import recipes_of
 from sskt_edge.study.front_result import Front, FrontPoint, SizedTarget, points_of
 from sskt_edge.study.front_text import markdown_of
 from sskt_edge.study.runs import finished_run, is_trained_elsewhere
@@ -62,6 +63,7 @@ def front(
     targets: Sequence[SizedTarget],
     folder: Path | str = "studies",
     reports: Mapping[str, Path] | None = None,
+    pretrained: bool = False,
     progress: Progress = QUIET,
 ) -> Front:
     """Train the recipe with every target, export each run, and gather accuracy, latency and size of all files.
@@ -75,6 +77,7 @@ def front(
         targets: the targets with their sizes, from parse_targets.
         folder: the folder of all studies.
         reports: target's name → the output of `bench --json` on a device, whose latencies are taken instead.
+        pretrained: start every target from published weights, where they can be had; see `recipes_of`.
         progress: draws bars and lines.
 
     Raises:
@@ -87,8 +90,8 @@ def front(
     place = study_folder(recipe, Path(folder))
     latencies = {name: _latencies(path) for name, path in (reports or {}).items()}
     so_far = Front(place, recipe, tuple(targets), measured_on=_measured_on(reports or {}))
-    recipes = recipes_of(recipe, targets)
     progress.say(f"study {place}")
+    recipes = recipes_of(recipe, targets, pretrained, progress)
     with progress.bar("front", len(targets)) as bar:
         try:
             for target in _free_first(recipes, place):
@@ -102,27 +105,6 @@ def front(
                 stop.exit_code - 128,
             ) from None
     return so_far
-
-
-def recipes_of(recipe: Recipe, targets: Sequence[SizedTarget]) -> dict[SizedTarget, Recipe]:
-    """Target → the recipe with it.
-
-    Raises:
-        RecipeError: the recipe does not fit a target.
-    """
-    return {target: _recipe_for(recipe, target) for target in targets}
-
-
-def _recipe_for(recipe: Recipe, target: SizedTarget) -> Recipe:
-    """The recipe with this target. If it is another network, the weights and the normalisation are left out.
-
-    Raises:
-        RecipeError: the recipe does not fit this target.
-    """
-    if target.model != recipe.target.model:
-        recipe = recipe.model_copy(update={"target": TargetOptions(model=target.model)})
-    changes = [f"target.model={target.model}", f"data.image_size={target.size}"]
-    return with_overrides(recipe, changes, f"--targets {target.name}")
 
 
 def _free_first(recipes: Mapping[SizedTarget, Recipe], place: Path) -> list[SizedTarget]:

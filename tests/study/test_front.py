@@ -13,7 +13,7 @@ from sskt_edge.common.errors import Interrupted, NetworkError, StudyError
 from sskt_edge.common.lock import locked
 from sskt_edge.common.progress import QUIET
 from sskt_edge.recipe import Recipe
-from sskt_edge.study.front import front, parse_targets, recipes_of
+from sskt_edge.study.front import front, parse_targets
 from sskt_edge.study.front_result import Front, FrontPoint, SizedTarget, pareto
 from sskt_edge.study.front_text import markdown_of
 from sskt_edge.study.runs import is_trained_elsewhere
@@ -159,13 +159,3 @@ def test_what_another_process_trains_comes_last(tmp_path: Path) -> None:
     finally:
         done.set()
         thread.join()
-
-
-def test_another_network_does_not_take_the_recipes_weights() -> None:
-    weights = ("target.weights=package", "target.mean=[0.5, 0.5, 0.5]", "train.precision=auto")
-    recipe = tiny_recipe("target.model=efficientnet_lite0", "data.image_size=32", *weights)
-    own, other = recipes_of(recipe, parse_targets("efficientnet_lite0@64,resnet20@16")).values()
-    assert (own.target.weights, own.target.mean, own.data.image_size) == ("package", (0.5, 0.5, 0.5), 64)
-    assert (other.target.weights, other.data.image_size) == (None, 16)
-    assert other.target.mean != own.target.mean
-    assert own.train.precision == other.train.precision == "auto"  # a run settles it; the recipe stays the same
