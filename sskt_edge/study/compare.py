@@ -23,9 +23,10 @@ from sskt_edge.study.comparison import Comparison, RunFigures
 from sskt_edge.study.comparison_text import markdown_of
 from sskt_edge.study.data_guard import TEST, TRAINING, UNLABELLED, DataGuard, tested_sha256
 from sskt_edge.study.draw_comparison import draw_comparison
+from sskt_edge.study.latency import latencies
 from sskt_edge.study.runs import finished_run
 from sskt_edge.targets.records import read_record, write_record
-from sskt_edge.targets.run_folder import TrainedNetwork
+from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.tasks.task import task_named
 from sskt_edge.training.environment import Environment, read_environment
 from sskt_edge.training.source_answers import source_answers
@@ -92,7 +93,7 @@ def compare(
                 f"Run the same command to continue.",
                 stop.exit_code - 128,
             ) from None
-    so_far = _with_sources(so_far, progress)
+    so_far = _with_latencies(_with_sources(so_far, progress), progress)
     _write(so_far)
     return so_far
 
@@ -101,6 +102,16 @@ def _with_sources(so_far: Comparison, progress: Progress) -> Comparison:
     """Add the answers of the sources themselves, if an arm fits a probe on them."""
     probed = [arm.recipe for arm in so_far.arms if not arm.missing and arm.recipe.method.fits_probe]
     return replace(so_far, sources=tuple(source_answers(probed[0], progress))) if probed else so_far
+
+
+def _with_latencies(so_far: Comparison, progress: Progress) -> Comparison:
+    """Add how long the networks take for one image, if there is a choice."""
+    if not so_far.has_choice_of_networks:
+        return so_far
+    first = {arm: next(iter(found.values())).run for arm, found in so_far.figures.items() if found}
+    runs = {arm: read_run(so_far.folder / "runs" / run) for arm, run in first.items()}
+    parts = so_far.recipe.sources
+    return replace(so_far, ms=latencies(runs, so_far.sources, parts, so_far.folder / "latency.json", progress))
 
 
 def _with_run(so_far: Comparison, arm: Arm, seed: int, present: DataGuard, progress: Progress) -> Comparison:

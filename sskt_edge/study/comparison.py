@@ -89,6 +89,7 @@ class Comparison:
         figures: arm → seed → the figures of its run, for finished runs.
         failed: arm → seed → why its run has no figures.
         sources: the answers of the sources themselves with a linear layer, the best first, if an arm fits one.
+        ms: arm or source → the median milliseconds for one image here, in fp32, if there is a choice of networks.
     """
 
     folder: Path
@@ -99,6 +100,7 @@ class Comparison:
     figures: dict[str, dict[int, RunFigures]] = field(default_factory=dict)
     failed: dict[str, dict[int, str]] = field(default_factory=dict)
     sources: tuple[SourceAnswers, ...] = ()
+    ms: dict[str, float] = field(default_factory=dict)
 
     def having(self, arm: str, seed: int, found: RunFigures) -> Comparison:
         """Add the figures of one run."""
@@ -157,6 +159,12 @@ class Comparison:
         ]
 
     @property
+    def has_choice_of_networks(self) -> bool:
+        """Whether the arms, or the sources that were tested, are different networks."""
+        costs = {(one.parameters, one.macs) for found in self.figures.values() for one in found.values()}
+        return bool(self.sources) or len(costs) > 1
+
+    @property
     def seeds_needed(self) -> int:
         """The fewest seeds with which an arm could be shown to be better."""
         return pairs_needed(len(self.against))
@@ -193,6 +201,7 @@ class Comparison:
             "arms": [self._arm_as_json(arm) for arm in self.arms],
             "against": {"arm": self.arms[0].name, "arms": [_against_as_json(one) for one in self.against]},
             "sources": self.sources,
+            "ms": self.ms,
             "notes": self.notes,
             "missing": self.missing,
         }

@@ -39,11 +39,13 @@ class SourceAnswers:
         name: the source's name, or the names of all.
         test: the score on the test images.
         cost: parameters, and multiply-accumulates for an image as the source is shown it; None for an ONNX file.
+        sizes: each of the sources → the side of the images that it is shown.
     """
 
     name: str
     test: Score
     cost: NetworkCost | None
+    sizes: dict[str, int]
 
 
 def source_answers(recipe: Recipe, progress: Progress) -> list[SourceAnswers]:
@@ -76,6 +78,7 @@ def source_answers(recipe: Recipe, progress: Progress) -> list[SourceAnswers]:
                 probe.facts[0].name,
                 score_from(inputs.task.scores(probe.mean.logits(probe.inputs(answers)), labels, classes)),
                 _sum([costs[name] for name in probe.sources]),
+                {name: inputs.source_views[name].size for name in probe.sources},
             )
             for probe in probes
         ]

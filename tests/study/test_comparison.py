@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,11 +78,22 @@ def test_markdown_and_json_hold_every_seed() -> None:
     text = markdown_of(found)
     assert "| 0 | 50.00 | 55.00 (+5.00) |" in text
     assert "| 1 | 60.00 | – |" in text
-    assert "| a | 2 | 55.00 | 7.07 | 100 | 10 | 1,000 |" in text
+    assert "| a | 2 | 55.00 | 7.07 | 100 | 10 |" in text
     values = json.loads(json.dumps(as_json(found)))
     assert [run["value"] for run in values["arms"][0]["runs"]] == [0.5, 0.6]
     assert (values["arms"][0]["mean"], values["arms"][1]["sd"]) == (pytest.approx(0.55), None)
     assert values["against"]["arms"][0]["differences"] == [{"seed": 0, "difference": pytest.approx(0.05)}]
+
+
+def test_networks_are_listed_with_their_costs_where_there_is_a_choice() -> None:
+    one = comparison(a=[0.5, 0.6], b=[0.55, 0.65])
+    assert "M MACs" not in markdown_of(one)
+    larger = {seed: replace(run, macs=2_000_000) for seed, run in one.figures["b"].items()}
+    found = replace(one, figures={**one.figures, "b": larger}, ms={"b": 1.5})
+    text = markdown_of(found)
+    assert "| network | accuracy, % | M parameters | M MACs | ms an image |" in text
+    assert re.search(r"\| a \| 55\.00 \| 0\.00 \| \d+ \| – \|\n\| b \| 60\.00 \| 0\.00 \| 2 \| 1\.50 \|", text)
+    assert json.loads(json.dumps(as_json(found)))["ms"] == {"b": 1.5}
 
 
 def test_an_arm_that_is_left_out_stands_in_the_table_with_its_reason() -> None:

@@ -36,10 +36,14 @@ def test_a_comparison_says_when_the_source_is_the_better_answer(images: Images, 
     assert [one.name for one in found.sources] == ["teacher"]
     text = markdown_of(found)
     assert "The source itself is better than every arm: teacher with a linear layer, 100.0%" in text
-    assert "| teacher | 100.00 (" in text
+    assert "| source teacher | 100.00 (" in text
+    # The teacher is the same network at the same size.
+    assert found.ms.keys() == {"scratch", "probe", "teacher"} and found.ms["scratch"] == found.ms["probe"] > 0
+    again = compare(recipe, [0], arms_of(recipe, ["scratch", "probe"]), tmp_path / "studies")
+    assert again.ms == found.ms and markdown_of(again) == text
 
 
 def test_without_a_probe_no_source_is_tested(images: Images, tmp_path: Path) -> None:
     recipe = images.recipe(*ENGINE, "method.name=sskt", "train.epochs=1")
     found = compare(recipe, [0], arms_of(recipe, ["scratch"]), tmp_path / "studies")
-    assert found.sources == () and "linear layer" not in markdown_of(found)
+    assert found.sources == () and found.ms == {} and "linear layer" not in markdown_of(found)
