@@ -207,7 +207,13 @@ def new(
         rows["unreadable"] = f"{len(seen.unreadable)}, which the recipe skips. The first: {seen.unreadable[0]}"
     if copies := seen.copies.harmful():
         rows["copies"] = "\n".join(copies)
-    show(f"wrote {path}", rows, [command("train", path)])
+    show(f"wrote {path}", rows, [command("train", path), command("compare", path, *_alternatives(start))])
+
+
+def _alternatives(start: Start | None) -> list[str]:
+    """The arms of a comparison with what a user could train instead."""
+    arms = ["scratch", "sskt", *(["finetuned", "finetuned+sskt", "finetuned+probe"] if start else ["probe"])]
+    return [word for arm in arms for word in ("--method", arm)]
 
 
 def _start(target: str | None, scratch: bool, progress: Progress) -> tuple[str, Start | None, str]:

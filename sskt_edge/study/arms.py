@@ -10,7 +10,7 @@ from sskt_edge.catalogue.methods import METHODS
 from sskt_edge.common.errors import DownloadError, MissingExtraError, NetworkError, StudyError, nearest
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.base import refuse_seed, with_overrides
-from sskt_edge.study.start import gentler_rate, own_weights, weights_changes
+from sskt_edge.study.start import gentler_rate, new_weights_changes, own_weights, weights_changes
 
 _SCRATCH = "scratch"
 _OPEN, _CLOSE = "[{", "]}"
@@ -57,16 +57,14 @@ def _changes_of(recipe: Recipe, name: str) -> list[str]:
     """The changes that make the recipe an arm of method_arms.
 
     Raises:
-        NetworkError: the recipe starts from weights and the arm does not; or there are no published weights.
+        NetworkError: there are no published weights.
         DownloadError: published weights could not be fetched.
         MissingExtraError: the package that contains them is not installed.
     """
     method, from_weights = method_arms()[name]
     if from_weights:
         return [f"method.name={method}", *_from_weights(recipe)]
-    if own := own_weights(recipe):
-        raise NetworkError(f"The recipe starts from '{own}', not from scratch: use --method {_finetuned(method)}.")
-    return [f"method.name={method}"]
+    return [f"method.name={method}", *(new_weights_changes(recipe) if own_weights(recipe) else [])]
 
 
 def arms_of(recipe: Recipe, methods: Sequence[str] = (), further: Sequence[str] = ()) -> tuple[Arm, ...]:

@@ -32,6 +32,11 @@ def weights_changes(recipe: Recipe) -> list[str]:
     return [f"target.weights={default}", *other]
 
 
+def new_weights_changes(recipe: Recipe) -> list[str]:
+    """The changes that start the target of a recipe for published weights from new ones, at a rate that suits them."""
+    return [f'target={{model="{recipe.target.model}"}}', bolder_rate(recipe)]
+
+
 def gentler_rate(recipe: Recipe) -> str:
     """The change of a recipe for new weights to a rate for published ones: a tenth of its own."""
     return f"train.optimizer.lr={recipe.train.optimizer.lr / _GENTLER:g}"

@@ -141,6 +141,7 @@ def test_a_new_recipe_starts_from_weights_that_can_be_had(tmp_path: Path, verb: 
     code, said, errors = verb("recipe", "new", "--data", "photos")
     assert code == 0, errors
     assert 'efficientnet_lite0, from its pretrained weights "package", others: in1k' in said
+    assert "sskt-edge compare photos.toml --method scratch --method sskt --method finetuned" in " ".join(said.split())
     assert 'weights = "package"' in (tmp_path / "photos.toml").read_text()
     for words, target in ((("--scratch",), "resnet20"), (("--target", "resnet32"), "resnet32")):
         code, said, errors = verb("recipe", "new", "--data", "photos", "--out", f"{target}.toml", *words)
