@@ -49,9 +49,10 @@ def _show_engines(source: SourcePlan) -> None:
     from sskt_edge.cli.table import Column, Table
 
     near_ties = any(0 < verdict.near_tie < 1 for verdict in source.verdicts)
-    by_probe = any(verdict.judge == "probe" for verdict in source.verdicts)
-    of_probe = ("KL of the probe", "same by the probe")
-    numbers = ["images/s", *(of_probe if by_probe else ("KL", "same class")), *(["or near tie"] if near_ties else [])]
+    of_features = any(verdict.cosine is not None for verdict in source.verdicts)
+    by_probe = any(verdict.judge != "logits" for verdict in source.verdicts)
+    of_answers = ("KL of the probe", "same by the probe") if by_probe else ("KL", "same class")
+    numbers = ["images/s", *(["cosine"] if of_features else []), *of_answers, *(["or near tie"] if near_ties else [])]
     columns = [Column("engine"), Column("on"), *(Column(name, right=True) for name in numbers), Column(folds=True)]
     rows, styles = [], []
     for verdict in source.verdicts:
@@ -61,6 +62,7 @@ def _show_engines(source: SourcePlan) -> None:
             verdict.engine.name,
             verdict.provider or "–",
             f"{verdict.images_per_second:.0f}" if measured else "–",
+            *([f"{verdict.cosine:.4f}" if verdict.cosine is not None else "–"] if of_features else []),
             f"{verdict.kl:.4f}" if measured else "–",
             f"{verdict.same:.1%}" if measured else "–",
             *([f"{verdict.agreement:.1%}" if measured else "–"] if near_ties else []),

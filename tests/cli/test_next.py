@@ -39,7 +39,10 @@ def test_check_is_followed_by_the_training_of_what_was_checked(verb: Verb, recip
 def test_a_new_recipe_is_followed_by_its_training(verb: Verb, tmp_path: Path) -> None:
     write_images(tmp_path / "my photos")
     _, said, _ = verb("recipe", "new", "--data", "my photos", "--out", "it's mine.toml", "--scratch")
-    assert next_commands(said) == [["sskt-edge", "train", "it's mine.toml"]]
+    train, compare = next_commands(said)
+    assert train == ["sskt-edge", "train", "it's mine.toml"]
+    assert compare[:3] == ["sskt-edge", "compare", "it's mine.toml"]
+    assert compare[3:] == ["--method", "scratch", "--method", "sskt", "--method", "probe"]
     head = (tmp_path / "it's mine.toml").read_text().splitlines()[1]
     assert shlex.split(head.removeprefix("# ")) == ["sskt-edge", "train", "it's mine.toml"]
     assert verb("recipe", "check", "it's mine.toml")[0] == 0

@@ -95,6 +95,7 @@ def plan(_: Path) -> Shown:
         SourceEngine("torch", "fp32"), "cpu", 12345.0, 0.0, 1.0, 1.0, 0.9, True, "the reference", 1.0
     )
     other = dataclasses.replace(reference, engine=SourceEngine("onnxruntime", "fp16"), passed=False, why=f"{LONG} " * 3)
+    other = dataclasses.replace(other, judge="features", cosine=0.98766)
     sources = [
         SourcePlan(
             name, (reference, other), EngineChoice(reference.engine, LONG), 100, 10, 100, 12345, f"labels/{name}"
@@ -102,7 +103,7 @@ def plan(_: Path) -> Shown:
         for name in NAMES
     ]
     made = Plan(tuple(sources), 100, 1, 16, 1.0)
-    values = ["torch-fp32", "onnxruntime-fp16", "12345", "100.0%", "chosen", other.why, *NAMES, LONG]
+    values = ["torch-fp32", "onnxruntime-fp16", "12345", "0.9877", "100.0%", "chosen", other.why, *NAMES, LONG]
     return lambda: show_plan(made, ["r.toml"]), values
 
 

@@ -18,15 +18,15 @@ import torch
 from torchvision import models
 
 import sskt_edge
+from sskt_edge.methods.probe.options import ProbeOptions
 from sskt_edge.methods.sskt.options import SsktOptions
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.targets.build import build_target
 from tests.data.small import write_classes
 from tests.fabricate import fabricate_cifar10, fabricate_cifar100, fabricate_places365, fabricate_stl10
 
-# Short: one epoch of two steps. No weight decay: what moves is moved by a loss.
+# Short: one epoch of few steps. No weight decay: what moves is moved by a loss.
 SHORT = (
-    "data.per_class=1",
     "labels.batch_size=5",
     "train.device=cpu",
     "train.epochs=1",
@@ -57,7 +57,7 @@ def _mnist5k(root: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def _image_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    write_classes(root / "flowers" / "train", dict.fromkeys("abcdef", 2))
+    write_classes(root / "flowers" / "train", dict.fromkeys("abcdef", 4))
     write_classes(root / "flowers" / "test", dict.fromkeys("abcdef", 1), first=100)
     return 6
 
@@ -100,16 +100,19 @@ def workplace(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_shipped_recipe_trains(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two steps move every layer of the target, and the loss is the sum of its terms, each of a source included."""
     classes = RECIPES[name](Path("data"), monkeypatch)
-    recipe = sskt_edge.load_recipe(name, [*SHORT, f"train.batch_size={classes // 2}"])
+    few = 2 if sskt_edge.load_recipe(name).method.fits_probe else 1  # a probe needs two of each class
+    recipe = sskt_edge.load_recipe(name, [*SHORT, f"data.per_class={few}", f"train.batch_size={few * classes // 2}"])
 
     run = sskt_edge.train(recipe)
 
     (epoch,) = map(json.loads, run.folder.metrics.read_text(encoding="utf-8").splitlines())
-    assert isinstance(recipe.method, SsktOptions)
-    sources = {source.name: source.alpha or recipe.method.alpha for source in recipe.active_sources}
-    assert {key for key in epoch if key.startswith("loss_")} == {"loss_primary", *(f"loss_{one}" for one in sources)}
+    assert isinstance(recipe.method, SsktOptions | ProbeOptions)
+    taught_by = {source.name: source.alpha or recipe.method.alpha for source in recipe.active_sources}
+    if isinstance(recipe.method, ProbeOptions):
+        taught_by = {"probe": recipe.method.alpha}
+    assert {key for key in epoch if key.startswith("loss_")} == {"loss_primary", *(f"loss_{one}" for one in taught_by)}
     assert all(math.isfinite(epoch[key]) for key in epoch if key.startswith("loss"))
-    terms = sum(alpha * epoch[f"loss_{source}"] for source, alpha in sources.items())
+    terms = sum(alpha * epoch[f"loss_{name}"] for name, alpha in taught_by.items())
     assert epoch["loss"] == pytest.approx(epoch["loss_primary"] + terms)
     assert run.result.test.images > 0
     assert _all_moved(recipe, run.network, classes)

@@ -18,7 +18,8 @@ from sskt_edge.study.arms import arms_of, method_arms, parse_arm
 from sskt_edge.targets.build import build_target
 from sskt_edge.targets.spec import target_spec
 
-RECIPE = load_recipe("quickstart")
+SSKT = "method.name=sskt"
+RECIPE = load_recipe("quickstart", [SSKT])
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_without_weights_or_net_a_finetuned_arm_says_why(cache: Path) -> None:
 
 @pytest.mark.parametrize("start", ["target.checkpoint=w.pth", "target.weights=IMAGENET1K_V1"])
 def test_a_recipe_that_starts_from_weights_is_not_called_from_scratch(start: str) -> None:
-    recipe = load_recipe("quickstart", ["target.model=mobilenet_v2", start, "train.optimizer.lr=0.01"])
+    recipe = load_recipe("quickstart", [SSKT, "target.model=mobilenet_v2", start, "train.optimizer.lr=0.01"])
     alone, both = arms_of(recipe)
     assert [(arm.name, arm.recipe.method.name) for arm in (alone, both)] == [
         ("finetuned", "scratch"),

@@ -43,7 +43,7 @@ def test_every_point_comes_back_from_what_a_storage_keeps() -> None:
 
 
 def test_a_points_changes_reach_the_recipe() -> None:
-    recipe = load_recipe("quickstart")
+    recipe = load_recipe("quickstart", ["method.name=sskt"])
     for point in MIXED.points():
         values = MIXED.values(point)
         if values["method.sources"]:
