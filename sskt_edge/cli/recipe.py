@@ -231,8 +231,11 @@ def _start(target: str | None, scratch: bool, progress: Progress) -> tuple[str, 
     found = find_weights(target or _PRETRAINED)
     if isinstance(found, str):
         return target or _SMALL, None, f"from new weights: {found.rstrip('.')}"
-    name, own, others = found
+    name, own, size, others = found
     also = f", others: {', '.join(others)}" if others else ""
     smaller = f"; smaller: --target {_SMALL}" if target is None else ""
-    words = f'from its pretrained weights "{name}"{also}; from new ones: --scratch{smaller}'
-    return target or _PRETRAINED, Start(name, own.mean, own.std), words
+    words = (
+        f'from its pretrained weights "{name}"{also}. They were trained at {size} × {size}, so data.image_size may be '
+        f"worth raising. From new weights: --scratch{smaller}"
+    )
+    return target or _PRETRAINED, Start(name, own.mean, own.std, size), words

@@ -82,19 +82,19 @@ class Start(NamedTuple):
         weights: their name, for target.weights.
         mean: the means of the input's channels when they were trained, from 0 to 1.
         std: the standard deviations.
+        size: the side of the images that they were trained on.
     """
 
     weights: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    size: int
 
     def as_toml(self) -> str:
         """The lines of the table [target]."""
         mean, std = ([round(value, 6) for value in values] for values in (self.mean, self.std))
-        return (
-            f'weights = "{self.weights}"        # pretrained; leave these three lines out to start from scratch\n'
-            f"mean = {mean}\nstd = {std}\n"
-        )
+        how = f"pretrained at {self.size} × {self.size}; leave these three lines out to start from scratch"
+        return f'weights = "{self.weights}"        # {how}\nmean = {mean}\nstd = {std}\n'
 
 
 def new_recipe(

@@ -26,7 +26,7 @@ class SameStridedDepthwise(StridedDepthwise):
 def efficientnet_lite0() -> TargetSpec:
     """EfficientNet-Lite0 as timm's tf_efficientnet_lite0; its stages are the last blocks at each resolution."""
     stages = {f"blocks.{n}": c for n, c in {0: 16, 1: 24, 2: 40, 4: 112, 6: 320}.items()}
-    weights = TimmWeights(LITE0.timm, {"package": Packaged(LITE0.weights, NORMALISATION)})
+    weights = TimmWeights(LITE0.timm, {"package": Packaged(LITE0.weights, NORMALISATION, LITE0.size)})
     return _spec(stages, weights)
 
 

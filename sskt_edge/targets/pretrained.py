@@ -26,6 +26,9 @@ class PretrainedWeights(Protocol):
     def normalisation(self, name: str) -> Normalisation:
         """What the input was normalised with when the weights of that name were trained."""
 
+    def size(self, name: str) -> int:
+        """The side of the images that the weights of that name were trained on."""
+
     def read(self, name: str) -> dict[str, Tensor]:
         """The state dict of the whole network, including its last layer, with the names that the target uses.
 

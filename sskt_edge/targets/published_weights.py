@@ -36,6 +36,10 @@ class TorchvisionWeights:
         own = torchvision_weights(self.network, name).transforms()
         return Normalisation(tuple(own.mean), tuple(own.std))
 
+    def size(self, name: str) -> int:
+        """The side that torchvision's own preprocessing crops images to."""
+        return int(torchvision_weights(self.network, name).transforms().crop_size[0])
+
     def read(self, name: str) -> dict[str, Tensor]:
         """The state dict with 1000 classes, from the local cache or the network.
 

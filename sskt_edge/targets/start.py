@@ -15,11 +15,13 @@ class FoundWeights(NamedTuple):
     Attributes:
         name: their name, for target.weights.
         normalisation: what the input was normalised with when they were trained.
+        size: the side of the images that they were trained on.
         others: the names of the network's other weights.
     """
 
     name: str
     normalisation: Normalisation
+    size: int
     others: tuple[str, ...]
 
 
@@ -39,5 +41,6 @@ def find_weights(target: str) -> FoundWeights | str:
             continue
         except DownloadError as error:  # others would come from the same place
             return str(error)
-        return FoundWeights(name, weights.normalisation(name), tuple(one for one in names if one != name))
+        others = tuple(one for one in names if one != name)
+        return FoundWeights(name, weights.normalisation(name), weights.size(name), others)
     return why

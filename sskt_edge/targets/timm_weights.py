@@ -21,10 +21,12 @@ class Packaged:
     Attributes:
         read: reads the state dict, with timm's names and 1000 classes.
         normalisation: what the input was normalised with.
+        size: the side of the images that they were trained on.
     """
 
     read: Callable[[], dict[str, Tensor]]
     normalisation: Normalisation
+    size: int
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,16 @@ class TimmWeights:
         own = timm.get_pretrained_cfg(f"{self.network}.{name}")
         assert own is not None, "timm lists every tag of `names`"
         return Normalisation(own.mean, own.std)
+
+    def size(self, name: str) -> int:
+        """The side of the package's images, or the one that timm lists for the tag."""
+        import timm
+
+        if name in self.packaged:
+            return self.packaged[name].size
+        own = timm.get_pretrained_cfg(f"{self.network}.{name}")
+        assert own is not None, "timm lists every tag of `names`"
+        return int(own.input_size[-1])
 
     def read(self, name: str) -> dict[str, Tensor]:
         """The state dict with timm's names and 1000 classes; a tag is fetched from the local cache or the network.

@@ -113,9 +113,10 @@ def test_the_name_of_a_folder_is_found_through_dots_and_not_through_links(
 
 
 def test_pretrained_weights_come_with_their_normalisation_and_rate() -> None:
-    start = Start("package", (127 / 255,) * 3, (128 / 255,) * 3)
+    start = Start("package", (127 / 255,) * 3, (128 / 255,) * 3, 224)
     recipe, scratch = parse_recipe(text_for(target="efficientnet_lite0", start=start)), parse_recipe(text_for())
     assert recipe.target.weights == "package"
+    assert "# pretrained at 224 × 224" in text_for(target="efficientnet_lite0", start=start)
     assert recipe.target.mean == pytest.approx(start.mean, abs=1e-6)
     assert recipe.target.std == pytest.approx(start.std, abs=1e-6)
     assert recipe.train.optimizer.lr < scratch.train.optimizer.lr and recipe.train.epochs < scratch.train.epochs

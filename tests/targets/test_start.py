@@ -11,7 +11,7 @@ def test_packaged_weights_are_found_first() -> None:
     found = find_weights("efficientnet_lite0")
     assert isinstance(found, FoundWeights)
     assert (found.name, found.normalisation.mean[0]) == ("package", 127 / 255)
-    assert "in1k" in found.others
+    assert "in1k" in found.others and found.size == 224
 
 
 def test_a_target_without_weights_is_said() -> None:

@@ -31,6 +31,7 @@ def test_each_tag_has_the_normalisation_that_timm_lists() -> None:
     assert weights.normalisation("e2400_r224_in1k") == (IMAGENET_MEAN, IMAGENET_STD)
     assert weights.normalisation("e3600_r256_in1k") == ((0.5,) * 3, (0.5,) * 3)
     assert pretrained_weights("efficientnet_lite0").normalisation("in1k") == ((0.5,) * 3, (0.5,) * 3)
+    assert (weights.size("e2400_r224_in1k"), weights.size("e3600_r256_in1k")) == (224, 256)
 
 
 @pytest.mark.parametrize(
