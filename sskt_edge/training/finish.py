@@ -115,11 +115,22 @@ def finish(
 
 
 def result_facts(result: RunResult) -> dict[str, str]:
-    """The main facts of a result: the test score with its 95 % interval, and the checkpoint."""
+    """The main facts of a result: the test score with its 95 % interval, the checkpoint, and the probe's score."""
     kept = f"epoch {result.kept_epoch}, the {result.kept}"
     if result.validation is not None:
         kept += f" (best validation {result.test.metric} {result.validation:.2%})"
-    return {f"test {result.test.metric}": str(result.test), "checkpoint": kept}
+    return {f"test {result.test.metric}": str(result.test), "checkpoint": kept, **_probe_fact(result)}
+
+
+def _probe_fact(result: RunResult) -> dict[str, str]:
+    """The score of the probe that taught, if one did, and a warning if the target is better than it."""
+    if not result.probes:
+        return {}
+    name, score = next(iter(result.probes.items()))
+    fact = f"{score.metric} {score.value:.2%} on labelled images held out in turn ({name})"
+    if result.test.interval[0] > score.value:
+        fact += "; the target is better than what taught it, so it may be as good without: compare --method scratch"
+    return {"probe": fact}
 
 
 def _record(golden_images: int, reader: Reader, learner: Learner, context: TrainContext, progress: Progress) -> Golden:

@@ -9,6 +9,8 @@ from PIL import Image
 from sskt_edge.recipe import parse_recipe
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.tasks.multi_label import MULTI_LABEL
+from sskt_edge.tasks.score import Score
+from sskt_edge.training.finish import result_facts
 from sskt_edge.training.train import train
 from tests.data.small import picture
 
@@ -48,3 +50,16 @@ def test_the_result_is_the_score_of_the_recorded_logits(run: TrainedNetwork) -> 
     assert (test.metric, test.images) == ("mAP", 16)
     assert (test.value, test.interval, test.further) == (found.value, found.interval, found.further)
     assert np.isfinite(golden.test_logits).all()
+
+
+def test_a_target_that_is_better_than_its_probe_says_so(run: TrainedNetwork) -> None:
+    def told(test: float, probe: float) -> str:
+        score = {"metric": "accuracy", "images": 100, "further": {}}
+        made = Score.model_validate({**score, "value": test, "interval": (test - 0.02, test + 0.02)})
+        taught = Score.model_validate({**score, "value": probe, "interval": (probe - 0.05, probe + 0.05)})
+        return result_facts(run.result.model_copy(update={"test": made, "probes": {"imagenet": taught}}))["probe"]
+
+    assert told(0.80, 0.85) == "accuracy 85.00% on labelled images held out in turn (imagenet)"
+    assert told(0.86, 0.85) == told(0.80, 0.85)  # within the interval of the test
+    assert told(0.90, 0.85).endswith("it may be as good without: compare --method scratch")
+    assert "probe" not in result_facts(run.result)
