@@ -112,10 +112,11 @@ def show_collections(store: Path, collections: Sequence[Collection]) -> None:
 
     for one in collections:
         facts = collection_facts(one)
+        kept = f"{one.classes} {_dict(one.facts.get('source')).get('outputs', 'logits')}"
         rows = {
             "labels": f"{one.rows:,}, {short_bytes(one.bytes)}, used {_ago(one.used)}",
             "computed by": f"{facts['engine']} on {facts['device']}, {facts['sees']} px",
-            "kept": f"the {one.top_k} largest of {one.classes} logits" if one.top_k else f"all {one.classes} logits",
+            "kept": f"the {one.top_k} largest of {kept}" if one.top_k else f"all {kept}",
             "for": ", ".join(dict.fromkeys(f"{record.recipe} ({record.source})" for record in fill_records(one))),
         }
         if not facts["protected"]:

