@@ -46,7 +46,7 @@ def test_weights_that_cannot_be_fetched_are_replaced_by_new_ones(monkeypatch: py
     assert said.lines == ["mobilenet_v2@32: from new weights: no way to the net"]
 
 
-def test_on_request_targets_start_from_their_weights_at_a_tenth_of_the_rate() -> None:
+def test_on_request_targets_start_from_their_weights() -> None:
     pytest.importorskip(PACKAGE)
     said = Notes()
     recipe = tiny_recipe("train.optimizer.lr=0.1")

@@ -69,7 +69,7 @@ def test_a_class_with_one_image_among_the_views_is_said(images: Images) -> None:
     sources = sources_of(recipe, open_inputs(recipe, CPU, QUIET), CPU, Heard())
     (verdict,) = sources.selector(sources.queries[0]).survey().verdicts
     assert verdict.judge == "logits"
-    assert "teacher: engines are judged by their logits, not by a probe: class 'b' has fewer than two" in lines[0]
+    assert "teacher: engines are judged by their logits alone, not by a probe: class 'b' has fewer than two" in lines[0]
 
 
 @pytest.mark.slow

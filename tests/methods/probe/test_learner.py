@@ -49,16 +49,16 @@ def test_unlabelled_images_teach_the_primary_path() -> None:
 
 def test_nothing_is_attached_without_branches() -> None:
     learner = learner_of()
-    assert learner.weights == {"probe": 3.0}
+    assert learner.weights == {"probe": 1.0}
     assert len(list(learner.parameters())) == len(list(learner.primary.parameters()))
     assert learner.strip() is learner.primary
 
 
 def test_branches_stand_beside_the_probe_with_weights_of_their_own() -> None:
     learner = learner_of(branches={"alpha": 2.0, "loss": "kd"})
-    assert learner.weights == {"probe": 3.0, "imagenet": 2.0, "places": 0.25}
+    assert learner.weights == {"probe": 1.0, "imagenet": 2.0, "places": 0.25}
     terms = learner.losses(learner(IMAGES), LABELS, SOFT, TASK)
-    parts = terms["primary"] + 3.0 * terms["probe"] + 2.0 * terms["imagenet"] + 0.25 * terms["places"]
+    parts = terms["primary"] + terms["probe"] + 2.0 * terms["imagenet"] + 0.25 * terms["places"]
     assert terms["total"].item() == pytest.approx(parts.item(), rel=1e-6)
     assert len(list(learner.strip().parameters())) < len(list(learner.parameters()))
 

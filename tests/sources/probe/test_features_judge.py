@@ -37,7 +37,7 @@ def test_equal_features_pass() -> None:
     assert distance.cosine == pytest.approx(1)
 
 
-def test_features_that_point_elsewhere_are_refused_though_the_probe_agrees() -> None:
+def test_features_that_point_elsewhere_are_refused() -> None:
     far = noisy(2.0)
     (reason,) = judge(probe_kl=1e9, probe_agreement=0).against(FEATURES)(far).reasons
     assert reason.startswith("cosine 0.9") and "at least 0.99 is required" in reason
