@@ -76,7 +76,7 @@ class Bundle:
         """The manifest's record of a precision.
 
         Raises:
-            BundleError: there is no precision of that name; the message gives the reason if the manifest records one.
+            BundleError: the bundle lacks this precision; the message gives the reason if the manifest records one.
         """
         for known, record in self.manifest.precisions.items():
             if known == name:
@@ -131,7 +131,7 @@ def open_bundle(path: Path | str) -> Bundle:
     """Open a bundle and verify every file that its manifest lists; other files are never opened.
 
     Raises:
-        BundleError: there is no bundle, its manifest is not valid, or a file is missing, changed or not trusted.
+        BundleError: the folder holds no bundle, its manifest is invalid, or a file is missing, changed or not trusted.
 
     >>> import sskt_edge
     >>> bundle = sskt_edge.open_bundle("bundles/tiny")

@@ -220,7 +220,7 @@ def _start(target: str | None, scratch: bool, progress: Progress) -> tuple[str, 
     """The target of a new recipe, the weights that it starts from if any, and the words that say so.
 
     Raises:
-        NetworkError: there is no target of that name.
+        NetworkError: the target's name is unknown.
     """
     from sskt_edge.recipe.new import Start
 

@@ -48,7 +48,7 @@ class Measurements:
 
     Attributes:
         measured: a record for each runner that answered.
-        failed: runner → why there is no record: it refuses the file, or its answers are not finite.
+        failed: runner → why it was not recorded: it refuses the file, or its answers are not finite.
     """
 
     measured: list[Measured]

@@ -29,7 +29,7 @@ class Prediction:
         path: the file of the image, or a folder that has no images.
         classes: the likeliest classes, the likeliest first, and all that the network decides on; empty if there is an
             error.
-        error: why there is no prediction.
+        error: why the prediction failed.
     """
 
     path: Path

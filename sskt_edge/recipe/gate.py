@@ -12,7 +12,7 @@ class GateOptions(Part):
 
     The first three keys judge the source's own logits; the next two judge what a probe makes of them, and count where
     only a probe reads the source. Of a source whose outputs are features, the last key judges the features themselves,
-    beside the two of the probe.
+    in addition to the two of the probe.
     """
 
     kl: float = Field(0.004, ge=0, description="largest mean KL(torch, engine) of the softmax at T = 1, in nats")

@@ -19,7 +19,7 @@ def open_run(part: SourceOptions, device: torch.device) -> TorchSource:
     """The stripped network of a finished run, with the run's own preprocessing.
 
     Raises:
-        RunError: there is no finished run.
+        RunError: the folder holds no finished run.
         NetworkError: its network does not take images, or gives an image several classes.
     """
     run = read_run(Path(part.model.partition("/")[2]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from sskt_edge.common.progress import Progress
 from sskt_edge.convert.fp32_from_run import fp32_from_run
 from sskt_edge.evaluation.bench import Subject, quick_latency
 from sskt_edge.inference.session import Session
+from sskt_edge.machine.conditions import conditions
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.engines import ENGINES, open_onnx_session
 from sskt_edge.sources.zoo import open_source
@@ -113,9 +113,9 @@ def _measured(network: _Network, progress: Progress) -> float:
 
 def _kept(file: Path) -> Latencies:
     """What the file has of this machine."""
+    processor = conditions().processor.name  # platform.processor() says only "x86_64" of every such machine
     here = Latencies(
-        measured_on=f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
-        f"onnxruntime {version_of('onnxruntime')}"
+        measured_on=f"{processor}, {torch.get_num_threads()} threads, onnxruntime {version_of('onnxruntime')}"
     )
     with contextlib.suppress(RunError):  # none yet, or broken: the times are measured again
         found = read_record(file, Latencies, "Remove it.")

@@ -130,7 +130,7 @@ def read_finished(path: Path | str) -> FinishedRun:
     """Read the records of a finished run.
 
     Raises:
-        RunError: there is no run, it is not finished, or a record is missing or was changed.
+        RunError: the folder holds no run, the run is not finished, or a record is missing or was changed.
     """
     path = Path(path)
     folder = RunFolder(path)

@@ -35,7 +35,7 @@ def read_run(path: Path | str) -> TrainedNetwork:
     """Read a finished run.
 
     Raises:
-        RunError: there is no run, it is not finished, or a file is missing or was changed.
+        RunError: the folder holds no run, the run is not finished, or a file is missing or was changed.
 
     >>> import sskt_edge
     >>> run = sskt_edge.read_run("runs/tiny")

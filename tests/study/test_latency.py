@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.common.progress import QUIET
+from sskt_edge.machine.conditions import conditions
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.study.latency import Latencies, latencies
 from sskt_edge.targets.finished_run import NetworkCost
@@ -44,7 +45,8 @@ def test_times_of_another_machine_are_not_taken(tiny_run: TrainedNetwork, tmp_pa
     write_record(kept, Latencies(measured_on="another machine", ms={name: 1e9}))
     (ms,) = latencies({"scratch": tiny_run}, [], [], kept, QUIET).values()
     assert ms < 1e6
-    assert read_record(kept, Latencies, "").measured_on != "another machine"
+    processor = conditions().processor.name
+    assert processor is not None and processor in read_record(kept, Latencies, "").measured_on
 
 
 def test_a_broken_file_is_replaced(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
