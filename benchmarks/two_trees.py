@@ -4,7 +4,7 @@
     python -m benchmarks.two_trees ../before --data FLOWERS [--rounds 5]
 
 Both trees do the same work in turns, in separate processes, with the order reversed every second round: filling a store
-with EfficientNet-Lite0's labels by OpenVINO and training resnet20 at 64 × 64 on them, both timed by `sskt-edge train`;
+with EfficientNet-Lite0's labels by OpenVINO and training resnet20 at 64 × 64 on them with SSKT, both timed by `sskt-edge train`;
 `sskt-edge --help`; and importing the module that opens a bundle. It prints the medians, the median of the rounds'
 ratios with the smallest and the largest, and n.
 """
@@ -28,7 +28,7 @@ from sskt_edge.machine.conditions import conditions
 
 HERE = Path(__file__).parents[1]
 TOLD = (
-    *("data.unlabelled=", "train.epochs=6", "train.precision=fp32"),
+    *("method.name=sskt", "data.unlabelled=", "train.mixing.mixup=0", "train.epochs=6", "train.precision=fp32"),
     *("labels.views=4", "labels.engine=openvino", "labels.precision=fp32"),
 )
 SHORT = {

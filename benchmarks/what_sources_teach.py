@@ -2,7 +2,7 @@
 
     python -m benchmarks.what_sources_teach --data FOLDER --record FILE [--seeds 0 1 2 3] [--set KEY=VALUE …]
 
-It trains recipes/flowers.toml (32 × 32, 40 % for validation; --set overrides values) from scratch, with the source on
+It trains recipes/flowers.toml with SSKT (32 × 32, 40 % for validation; --set overrides values) from scratch, with the source on
 only the labelled images, with the same labelled images a second time in every batch (in place of unlabelled ones, as
 PNG copies), and with some or all of the other images without their labels. The test set is not read.
 
@@ -38,7 +38,10 @@ from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.train import Fitted, fit
 
 RECIPE = "recipes/flowers.toml"
-BASE = ["data.validation=0.4", "data.image_size=32", "train.precision=bf16", "train.validate_every=1000"]
+BASE = [
+    *("method.name=sskt", "data.unlabelled_ratio=1", "train.mixing.mixup=0"),
+    *("data.validation=0.4", "data.image_size=32", "train.precision=bf16", "train.validate_every=1000"),
+]
 SCRATCH, ALONE, TWICE, ALL = "scratch", "labelled alone", "labelled twice", "all others"
 CPU = torch.device("cpu")
 

@@ -53,10 +53,11 @@ def compare(
         raise typer.Exit(1 if found.failed else 0)
     show_study(title_of(found), tables_of(found), notes_of(found))
     elsewhere = studies if studies != Path("studies") else None
-    again = given(method=method, arm=arm, set=set_, seeds=found.seeds_needed, first_seed=first_seed, studies=elsewhere)
+    needed = found.seeds_needed
+    again = given(method=method, arm=arm, set=set_, seeds=needed, first_seed=first_seed, studies=elsewhere)
     show(
         "some training runs failed" if found.failed else "compared",
         {name: str(found.folder / f"compare.{name}") for name in ("md", "json", "png")} if found.spreads else {},
-        [command("compare", recipe_word(recipe), *again)] if found.against and seeds < found.seeds_needed else [],
+        [command("compare", recipe_word(recipe), *again)] if seeds < needed else [],
     )
     raise typer.Exit(1 if found.failed else 0)

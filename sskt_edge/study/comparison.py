@@ -166,8 +166,8 @@ class Comparison:
 
     @property
     def seeds_needed(self) -> int:
-        """The fewest seeds with which an arm could be shown to be better."""
-        return pairs_needed(len(self.against))
+        """The fewest seeds with which an arm could be shown to be better than the first; 0 if none was compared."""
+        return pairs_needed(len(self.against)) if self.against else 0
 
     def refuse_unlike(self) -> None:
         """Refuse runs with the same [data] and [[sources]] that did not see the same images and sources.
@@ -274,6 +274,8 @@ class Comparison:
         )
 
     def _pairs(self) -> str:
+        if len(self.arms) == 1:
+            return "One arm alone is compared with nothing: add others with --method or --arm."
         if not self.against:
             return ""
         fewest, needed = min(one.paired.n for one in self.against), self.seeds_needed

@@ -52,6 +52,19 @@ def test_more_arms_are_added_to_what_is_there_and_a_wild_one_ends_with_1(place: 
 
 
 @pytest.mark.slow
+def test_an_arm_with_nothing_to_compare_it_with_is_still_shown(here: Verb) -> None:
+    code, said, _ = here("compare", "r.toml", "--seeds", "1", "--method", "scratch", *TOLD)
+    assert code == 0
+    assert "One arm alone is compared with nothing: add others with --method or --arm." in said
+    assert "next:" not in said
+
+    words = ("--method", "scratch", "--arm", "wild: train.optimizer.lr=1e30", *TOLD)
+    code, said, _ = here("compare", "r.toml", "--seeds", "1", *words)
+    assert code == 1
+    assert "wild, seed 0, is missing: The loss is not a finite number" in said
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "package"), [("compare", "scipy"), ("sweep", "optuna")])
 def test_without_the_extra_it_says_how_to_get_it(verb: str, package: str, tmp_path: Path) -> None:
     code = (

@@ -17,7 +17,7 @@ class BranchOptions(Part):
     combine: Literal["sum", "mean"] = Field("mean", description="over stages; the paper's text says sum, its code mean")
     loss: Literal["ce", "kd"] = Field("ce", description="equation (2) or (3)")
     kd_reduction: Literal["batchmean", "mean"] = Field("batchmean", description="mean also divides by the classes")
-    # Chosen on validation images of the shipped flowers recipe; docs/figures.md has the table.
+    # Chosen on validation images of the flowers; benchmarks/results/sskt_method.md has the table.
     temperature: float = Field(1.0, gt=0, description="T of the softmax; 1 in the paper's tables")
     alpha: float = Field(
         3.0, ge=0, description="the weight of the auxiliary losses; 1 in the paper's tables, 0.1 in its published code"
