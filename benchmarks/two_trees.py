@@ -4,9 +4,9 @@
     python -m benchmarks.two_trees ../before --data FLOWERS [--rounds 5]
 
 Both trees do the same work in turns, in separate processes, with the order reversed every second round: filling a store
-with EfficientNet-Lite0's labels by OpenVINO and training resnet20 at 64 × 64 on them with SSKT, both timed by `sskt-edge train`;
-`sskt-edge --help`; and importing the module that opens a bundle. It prints the medians, the median of the rounds'
-ratios with the smallest and the largest, and n.
+with EfficientNet-Lite0's labels by OpenVINO and training resnet20 at 64 × 64 on them with SSKT, both timed by
+`sskt-edge train`; `sskt-edge --help`; and importing the module that opens a bundle. It prints the medians, the median
+of the rounds' ratios with the smallest and the largest, and n.
 """
 
 from __future__ import annotations

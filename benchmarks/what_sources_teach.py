@@ -2,9 +2,9 @@
 
     python -m benchmarks.what_sources_teach --data FOLDER --record FILE [--seeds 0 1 2 3] [--set KEY=VALUE …]
 
-It trains recipes/flowers.toml with SSKT (32 × 32, 40 % for validation; --set overrides values) from scratch, with the source on
-only the labelled images, with the same labelled images a second time in every batch (in place of unlabelled ones, as
-PNG copies), and with some or all of the other images without their labels. The test set is not read.
+It trains recipes/flowers.toml with SSKT (32 × 32, 40 % for validation; --set overrides values) from scratch, with the
+source on only the labelled images, with the same labelled images a second time in every batch (in place of unlabelled
+ones, as PNG copies), and with some or all of the other images without their labels. The test set is not read.
 
 For each training it gives the validation accuracy, and the divergence KL(source ‖ branch) at T = 1 over the unaugmented
 images, both those trained on and the validation images. For comparison, it also gives the divergence on the validation

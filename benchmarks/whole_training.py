@@ -2,10 +2,10 @@
 
     python -m benchmarks.whole_training --data FLOWERS [--epochs 100] [--pairs 6] [--set KEY=VALUE …]
 
-Both sides are the user's command: `sskt-edge train flowers` with SSKT, one source, its transfer module and 16 views, and
-the same with method.name=scratch. They take turns, and the order alternates between pairs. It prints the seconds of each
-command, with the parts for training and for labels (including the trial of the engines), the ratio of each pair, the
-median ratio with its quartiles, n, and each side's peak memory.
+Both sides are the user's command: `sskt-edge train flowers` with SSKT, one source, its transfer module and 16 views,
+and the same with method.name=scratch. They take turns, and the order alternates between pairs. It prints the seconds of
+each command, with the parts for training and for labels (including the trial of the engines), the ratio of each pair,
+the median ratio with its quartiles, n, and each side's peak memory.
 """
 
 from __future__ import annotations
