@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from sskt_edge.common.errors import DivergenceError, Interrupted, RunError, StudyError
 from sskt_edge.common.files import write_atomically
 from sskt_edge.common.json import as_json
+from sskt_edge.common.lock import locked
 from sskt_edge.common.printable import as_utf8
 from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.common.seal import carries_hash, unprotected
@@ -24,7 +25,7 @@ from sskt_edge.study.comparison_text import markdown_of
 from sskt_edge.study.data_guard import TEST, TRAINING, UNLABELLED, DataGuard, tested_sha256
 from sskt_edge.study.draw_comparison import draw_comparison
 from sskt_edge.study.latency import latencies
-from sskt_edge.study.runs import finished_run
+from sskt_edge.study.runs import finished_run, free_first
 from sskt_edge.targets.records import read_record, write_record
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.tasks.task import task_named
@@ -53,10 +54,12 @@ def compare(
 
     The study has a folder in `folder` that is named after the recipe. It holds runs/, and compare.json, compare.md and
     compare.png, which are updated after every training. After an interruption the same call continues the study.
+    Several processes, also on machines that share the folder, can work on one study: each takes a training that no
+    other does, and all end with the same comparison.
 
     Args:
         recipe: the recipe that the arms change.
-        seeds: the seeds; every arm is trained with each of them, seed by seed.
+        seeds: the seeds; every arm is trained with each of them, seed by seed, if one process works alone.
         arms: the arms, from arms_of; by default scratch and sskt.
         folder: the folder of all studies.
         progress: draws bars and lines.
@@ -76,15 +79,16 @@ def compare(
     place = study_folder(recipe, Path(folder))
     precision = _precision_of(recipe, place, progress)
     so_far = Comparison(place, recipe, precision, tuple(seeds), chosen)
-    trainings = [(seed, arm) for seed in seeds for arm in chosen if not arm.missing]
+    arm_named = {arm.name: arm for arm in chosen if not arm.missing}
+    trainings = {(seed, name): _recipe_of(arm, seed, precision) for seed in seeds for name, arm in arm_named.items()}
     present = DataGuard(progress)
     progress.say(f"study {place}")
     for line in so_far.missing:
         progress.say(line)
     with progress.bar("compare", len(trainings)) as bar:
         try:
-            for seed, arm in trainings:
-                so_far = _with_run(so_far, arm, seed, present, progress)
+            for seed, name in free_first(trainings, place / "runs"):
+                so_far = _with_run(so_far, arm_named[name], seed, trainings[seed, name], present, progress)
                 bar.advance()
         except Interrupted as stop:
             done = sum(map(len, so_far.figures.values()))
@@ -114,11 +118,16 @@ def _with_latencies(so_far: Comparison, progress: Progress) -> Comparison:
     return replace(so_far, ms=latencies(runs, so_far.sources, parts, so_far.folder / "latency.json", progress))
 
 
-def _with_run(so_far: Comparison, arm: Arm, seed: int, present: DataGuard, progress: Progress) -> Comparison:
+def _recipe_of(arm: Arm, seed: int, precision: Precision) -> Recipe:
+    """The recipe of one training, with the study's precision unless the arm has its own."""
+    settled = precision if arm.recipe.train.precision == "auto" else arm.recipe.train.precision
+    return with_train(arm.recipe, seed=seed, precision=settled)
+
+
+def _with_run(
+    so_far: Comparison, arm: Arm, seed: int, recipe: Recipe, present: DataGuard, progress: Progress
+) -> Comparison:
     """Add one run, found or trained, to the comparison. It is written if the run was trained."""
-    recipe = with_train(arm.recipe, seed=seed)
-    if recipe.train.precision == "auto":
-        recipe = with_train(recipe, precision=so_far.precision)
     try:
         run, trained = finished_run(recipe, so_far.folder / "runs", progress)
     except DivergenceError as error:
@@ -172,17 +181,22 @@ def _precision_of(recipe: Recipe, place: Path, progress: Progress) -> Precision:
         StudyError: the stored value is broken or was changed.
     """
     file = place / "study.json"
-    if file.is_file():
-        try:
-            kept = read_record(file, Study, "Remove it: precision is then measured again.")
-        except RunError as error:
-            raise StudyError(str(error)) from error
-        if not carries_hash(file.read_bytes()):
-            progress.say(unprotected(f"'{file}'"))
-        return kept.precision
-    precision = settled_precision(recipe, progress)
-    write_record(file, Study(name=recipe.name, recipe_sha256=study_sha256(recipe), precision=precision))
-    return precision
+    with locked(place / ".study.lock", "measures the precision of the same study", progress, remove=True):
+        if file.is_file():
+            return _kept_precision(file, progress)
+        precision = settled_precision(recipe, progress)
+        write_record(file, Study(name=recipe.name, recipe_sha256=study_sha256(recipe), precision=precision))
+        return precision
+
+
+def _kept_precision(file: Path, progress: Progress) -> Precision:
+    try:
+        kept = read_record(file, Study, "Remove it: precision is then measured again.")
+    except RunError as error:
+        raise StudyError(str(error)) from error
+    if not carries_hash(file.read_bytes()):
+        progress.say(unprotected(f"'{file}'"))
+    return kept.precision
 
 
 def _write(comparison: Comparison) -> None:

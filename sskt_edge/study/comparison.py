@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sskt_edge.common.errors import StudyError
 from sskt_edge.recipe.load import recipe_sha256
@@ -24,6 +24,8 @@ from sskt_edge.study.statistics import (
 )
 from sskt_edge.tasks.task import task_named
 from sskt_edge.training.source_answers import SourceAnswers
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,12 @@ class Comparison:
     ms: dict[str, float] = field(default_factory=dict)
 
     def having(self, arm: str, seed: int, found: RunFigures) -> Comparison:
-        """Add the figures of one run."""
-        return replace(self, figures={**self.figures, arm: {**self.figures.get(arm, {}), seed: found}})
+        """Add the figures of one run. Arms keep their order and seeds are sorted, in whatever order the runs end."""
+        return replace(self, figures=self._in_order({**self.figures, arm: {**self.figures.get(arm, {}), seed: found}}))
 
     def failing(self, arm: str, seed: int, why: str) -> Comparison:
         """Add a run that has no figures."""
-        return replace(self, failed={**self.failed, arm: {**self.failed.get(arm, {}), seed: why}})
+        return replace(self, failed=self._in_order({**self.failed, arm: {**self.failed.get(arm, {}), seed: why}}))
 
     @property
     def metric(self) -> str:
@@ -205,6 +207,9 @@ class Comparison:
             "notes": self.notes,
             "missing": self.missing,
         }
+
+    def _in_order(self, by_arm: dict[str, dict[int, T]]) -> dict[str, dict[int, T]]:
+        return {arm.name: dict(sorted(by_arm[arm.name].items())) for arm in self.arms if arm.name in by_arm}
 
     def _differences(self, first: str, other: str) -> dict[int, float]:
         ours, theirs = self.figures.get(other, {}), self.figures.get(first, {})

@@ -14,6 +14,7 @@ from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import DivergenceError, Interrupted, ParityError, StudyError, nearest
 from sskt_edge.common.files import write_atomically
 from sskt_edge.common.json import as_json
+from sskt_edge.common.lock import locked
 from sskt_edge.common.printable import as_utf8
 from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.convert.bundle_from_run import bundle_from_run
@@ -23,7 +24,7 @@ from sskt_edge.study.draw_front import draw_front
 from sskt_edge.study.front_recipes import recipes_of
 from sskt_edge.study.front_result import Front, FrontPoint, SizedTarget, points_of
 from sskt_edge.study.front_text import markdown_of
-from sskt_edge.study.runs import finished_run, is_trained_elsewhere
+from sskt_edge.study.runs import finished_run, free_first
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.spec import check_size
 
@@ -94,7 +95,7 @@ def front(
     recipes = recipes_of(recipe, targets, pretrained, progress)
     with progress.bar("front", len(targets)) as bar:
         try:
-            for target in _free_first(recipes, place):
+            for target in free_first(recipes, place / "runs"):
                 so_far = _with_target(so_far, target, recipes[target], latencies.get(target.name, {}), progress)
                 bar.advance()
         except Interrupted as stop:
@@ -105,11 +106,6 @@ def front(
                 stop.exit_code - 128,
             ) from None
     return so_far
-
-
-def _free_first(recipes: Mapping[SizedTarget, Recipe], place: Path) -> list[SizedTarget]:
-    """The targets in their order, those that another process trains at the end."""
-    return sorted(recipes, key=lambda target: is_trained_elsewhere(recipes[target], place / "runs"))
 
 
 def _with_target(
@@ -136,12 +132,13 @@ def _with_target(
 
 
 def _bundle_of(run: TrainedNetwork, path: Path, progress: Progress) -> Bundle:
-    """The bundle of a run, exported if there is none yet."""
-    if (path / MANIFEST).is_file():
-        bundle = open_bundle(path)
-        if bundle.manifest.lineage.weights_sha256 == run.weights_sha256:
-            return bundle
-    return bundle_from_run(run, path, progress, replace=True)
+    """The bundle of a run, exported if there is none yet. If another process is exporting it, wait for that one."""
+    with locked(path.with_name(f".{path.name}.lock"), "exports the same run", progress, remove=True):
+        if (path / MANIFEST).is_file():
+            bundle = open_bundle(path)
+            if bundle.manifest.lineage.weights_sha256 == run.weights_sha256:
+                return bundle
+        return bundle_from_run(run, path, progress, replace=True)
 
 
 def _latencies(report: Path) -> dict[tuple[str, str], float]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from sskt_edge.common.errors import RunError
 from sskt_edge.common.lock import is_held, locked
@@ -15,6 +16,8 @@ from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import RunFolder, find_runs
 from sskt_edge.training.environment import is_recipe_of, read_environment
 from sskt_edge.training.train import Fitted, fit, train
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def finished_run(recipe: Recipe, runs: Path, progress: Progress) -> tuple[TrainedNetwork, bool]:
@@ -42,19 +45,29 @@ def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
         return fit(recipe, runs, folder.path if folder else None, progress, show_epochs=False)
 
 
-def is_trained_elsewhere(recipe: Recipe, runs: Path) -> bool:
-    """Whether another process is training exactly this recipe in `runs` now."""
-    return is_held(_lock(recipe, runs))
+def free_first(recipes: Mapping[Key, Recipe], runs: Path) -> Iterator[Key]:
+    """The keys in their order, except that a recipe which another process is training in `runs` waits for the others.
+
+    It is decided anew for each key, when the caller asks for it. So processes that work through the same recipes share
+    them, and each recipe comes up in every process, in the end as a finished run.
+    """
+    waiting = list(recipes)
+    while waiting:
+        free = (key for key in waiting if not is_held(training_lock(recipes[key], runs)))
+        key = next(free, waiting[0])
+        waiting.remove(key)
+        yield key
 
 
-def _lock(recipe: Recipe, runs: Path) -> Path:
+def training_lock(recipe: Recipe, runs: Path) -> Path:
+    """The file that is locked while a process trains this recipe in `runs`."""
     return runs / f".{recipe_sha256(recipe)[:16]}.lock"
 
 
 @contextlib.contextmanager
 def _alone(recipe: Recipe, runs: Path, progress: Progress) -> Iterator[RunFolder | None]:
     """Lock the training of this recipe. Yields the folder of its run if there is one."""
-    with locked(_lock(recipe, runs), "trains the same recipe", progress):
+    with locked(training_lock(recipe, runs), "trains the same recipe", progress):
         yield _find(recipe, runs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,16 @@ from PIL import Image
 
 from sskt_edge.common.errors import Interrupted, RunError, StudyError
 from sskt_edge.common.json import as_json
+from sskt_edge.common.lock import locked
+from sskt_edge.common.progress import QUIET, Notes
 from sskt_edge.data.arrays import ArrayReader
 from sskt_edge.recipe import load_recipe
 from sskt_edge.study.arms import arms_of
-from sskt_edge.study.base import study_sha256
+from sskt_edge.study.base import study_sha256, with_train
 from sskt_edge.study.compare import Study, compare
 from sskt_edge.study.comparison import Comparison
 from sskt_edge.study.comparison_text import markdown_of
+from sskt_edge.study.runs import training_lock
 from sskt_edge.targets.records import write_record
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import find_runs
@@ -106,6 +110,29 @@ def test_a_comparison_that_was_stopped_goes_on_and_trains_nothing_twice(
     for name in ("scratch", "sskt"):
         accuracies = [{seed: one.value for seed, one in c.figures[name].items()} for c in (compared, found, more)]
         assert accuracies[0] == accuracies[1] == {seed: accuracies[2][seed] for seed in (0, 1)}
+
+
+def test_a_training_that_another_process_does_waits_and_keeps_its_place(
+    compared: Comparison, studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process ends when this one waits for it."""
+    first = with_train(compared.arms[0].recipe, seed=0, precision=compared.precision)
+    other = ExitStack()
+
+    class Told(Notes):
+        def say(self, line: str) -> None:
+            super().say(line)
+            if line.startswith("Waiting for"):
+                other.close()
+
+    told = Told()
+    with no_training(monkeypatch), other:
+        other.enter_context(locked(training_lock(first, compared.folder / "runs"), "trains the same recipe", QUIET))
+        again = compare(compared.recipe, range(2), folder=studies, progress=told)
+    order = [line.partition(":")[0] for line in told.lines if "seed" in line]
+    assert order == ["sskt, seed 0", "scratch, seed 1", "sskt, seed 1", "scratch, seed 0"]
+    assert again.as_json() == compared.as_json()
+    assert [list(found) for found in again.figures.values()] == [[0, 1], [0, 1]]
 
 
 @pytest.mark.slow

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sskt_edge.common.errors import Interrupted, NetworkError, StudyError
-from sskt_edge.common.lock import locked
-from sskt_edge.common.progress import QUIET
 from sskt_edge.recipe import Recipe
 from sskt_edge.study.front import front, parse_targets
 from sskt_edge.study.front_result import Front, FrontPoint, SizedTarget, pareto
 from sskt_edge.study.front_text import markdown_of
-from sskt_edge.study.runs import is_trained_elsewhere
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.training.train import train
 from tests.conftest import tiny_recipe
@@ -137,25 +133,3 @@ def test_a_report_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"a": 1}')
     with pytest.raises(StudyError, match="is not the output of sskt-edge bench --json"):
         front(tiny_recipe(), TARGETS, tmp_path, {"resnet20@16": tmp_path / "other.json"})
-
-
-def test_what_another_process_trains_comes_last(tmp_path: Path) -> None:
-    recipe = tiny_recipe()
-    assert not is_trained_elsewhere(recipe, tmp_path)
-    (lock,) = tmp_path.glob(".*.lock")
-    held, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with locked(lock, "trains the same recipe", QUIET):
-            held.set()
-            done.wait()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
-    try:
-        assert is_trained_elsewhere(recipe, tmp_path)
-        assert not is_trained_elsewhere(tiny_recipe("train.seed=3"), tmp_path)
-    finally:
-        done.set()
-        thread.join()
