@@ -14,12 +14,12 @@ from sskt_edge.common.shell import command
 
 def compare(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds; fewer than five cannot show a difference.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds; a difference needs at least five.")] = 5,
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"{', '.join(METHODS)}, finetuned or finetuned+METHOD; repeatable (default: scratch and the "
-            "recipe's method)."
+            help=f"An arm: {', '.join(METHODS)}, or, from published weights, finetuned or finetuned+METHOD; "
+            "repeatable (default: scratch and the recipe's method)."
         ),
     ] = None,
     arm: Annotated[
@@ -31,7 +31,11 @@ def compare(
     studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder for studies.")] = Path("studies"),
     json_: JsonFlag = False,
 ) -> None:
-    """Compare methods over seeds. All arms have the same data and views; differences are given with intervals."""
+    """Compare methods over seeds. All arms have the same data and views; differences are given with intervals.
+
+    An interrupted comparison is continued by the same command; several processes can work on one comparison in the same
+    folder.
+    """
     from sskt_edge.cli.study_tables import show_study
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.ready import load_checked

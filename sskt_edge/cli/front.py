@@ -17,8 +17,10 @@ def front(
     targets: Annotated[
         str, typer.Option(metavar="NAME@SIZE,…", help="Targets with the side of their input, such as resnet20@64.")
     ],
-    ms: Annotated[float | None, typer.Option(min=0, help="Name the best file below this many ms an image.")] = None,
-    mb: Annotated[float | None, typer.Option(min=0, help="Name the best file below this many megabytes.")] = None,
+    ms: Annotated[
+        float | None, typer.Option(min=0, help="Name the most accurate file within this many ms per image.")
+    ] = None,
+    mb: Annotated[float | None, typer.Option(min=0, help="Name the most accurate file within this many MB.")] = None,
     bench: Annotated[
         list[str] | None,
         typer.Option(
@@ -27,7 +29,7 @@ def front(
         ),
     ] = None,
     pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Start targets from published weights, where they can be had.")
+        bool, typer.Option("--pretrained", help="Start targets from published weights if available, at a lower rate.")
     ] = False,
     set_: SetOption = None,
     studies: Annotated[Path, typer.Option("--studies", "--out", help="The folder for studies.")] = Path("studies"),

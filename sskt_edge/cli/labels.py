@@ -71,10 +71,10 @@ def fill(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) ->
 
 @app.command("rank")
 def rank(recipe: RecipeName, set_: SetOption = None, json_: JsonFlag = False) -> None:
-    """Rank the recipe's sources by what they know of your classes.
+    """Rank the recipe's sources by how well they predict your classes.
 
-    Nothing is trained but a linear layer on the answers of each source, and of all together; it is scored on labelled
-    images that it has not seen. Missing labels of four views per image are added to the store for later trainings.
+    Only linear layers are fitted, one on each source's answers and one on all together. They are scored on labelled
+    images that they have not seen. Missing labels of four views per image are added to the store for later trainings.
     """
     from sskt_edge.cli.labels_tables import show_ranking
     from sskt_edge.common.progress import QUIET

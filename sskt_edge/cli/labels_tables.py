@@ -95,7 +95,7 @@ def show_ranking(ranked: Sequence[RankedSource], recipe: Sequence[str | Path]) -
     chosen = ["--set", "method.name=probe"]
     if len(ranked) > 1:
         chosen += ["--set", f"method.sources={json.dumps(list(first.sources))}"]
-    measured = f"on {first.score.images:,} labelled images, held out in turn; {first.chance:.1%} by chance"
+    measured = f"on {first.score.images:,} labelled images, cross-validated; chance level {first.chance:.1%}"
     if first.is_better_than_chance:
         show(f"ranked {measured}", {}, [command("train", *recipe, *chosen)])
     else:

@@ -140,8 +140,8 @@ def new(
     target: Annotated[
         str | None,
         typer.Option(
-            help="The target, one that `sskt-edge networks` lists (default: efficientnet_lite0, or resnet20 where no "
-            "pretrained weights can be had)."
+            help="The target, one that `sskt-edge networks` lists (default: efficientnet_lite0, or resnet20 if its "
+            "pretrained weights are not available)."
         ),
     ] = None,
     scratch: Annotated[
@@ -151,7 +151,7 @@ def new(
 ) -> None:
     """Inspect a folder of images and write a commented recipe for it.
 
-    The target starts from pretrained weights if they can be had, from a package, the cache or the network.
+    The target starts from pretrained weights if they are available from a package, the cache or the network.
     """
     from importlib.util import find_spec
 
@@ -174,7 +174,7 @@ def new(
         path,
         target,
         start,
-        counts,
+        seen.train,
         seen.short_sides,
         has_test=seen.test is not None,
         notes=seen.notes,
@@ -211,9 +211,9 @@ def new(
 
 
 def _alternatives(start: Start | None) -> list[str]:
-    """The arms of a comparison with what a user could train instead."""
+    """The options of a comparison with what a user could train instead."""
     arms = ["scratch", "sskt", *(["finetuned", "finetuned+sskt", "finetuned+probe"] if start else ["probe"])]
-    return [word for arm in arms for word in ("--method", arm)]
+    return [*(word for arm in arms for word in ("--method", arm)), "--seeds", "10"]
 
 
 def _start(target: str | None, scratch: bool, progress: Progress) -> tuple[str, Start | None, str]:

@@ -32,8 +32,6 @@ class GateOptions(Part):
         0.004, ge=0, description="where a probe alone reads the source: largest mean KL of the probe's probabilities"
     )
     probe_agreement: float = Field(
-        0.99, ge=0, le=1, description="where a probe alone reads the source: smallest share of equal decisions of it"
+        0.99, ge=0, le=1, description="where a probe alone reads the source: smallest share of equal decisions"
     )
-    cosine: float = Field(
-        0.99, ge=-1, le=1, description="of features: smallest mean cosine between the engine's and torch's"
-    )
+    cosine: float = Field(0.99, ge=-1, le=1, description="for features: smallest mean cosine similarity to torch's")

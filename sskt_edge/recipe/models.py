@@ -160,7 +160,7 @@ class SourceOptions(_Part):
     checkpoint: str | None = Field(None, description="a weights file: .pth, .pth.tar, .pt, .th or .safetensors")
     classes: int | None = Field(None, ge=2, description="number of classes of the checkpoint")
     outputs: Literal["logits", "features"] = Field(
-        "logits", description="features: those before the class layer, for a probe; torchvision/, timm/, package/"
+        "logits", description="features: the vector before the class layer, for a probe; torchvision/, timm/, package/"
     )
     input_size: int | None = Field(None, ge=8, le=1024, description="side of its input; the network's own by default")
     mean: Triple | None = Field(None, description="means of its channels; the network's own by default")

@@ -16,7 +16,7 @@ from sskt_edge.common.printable import is_utf8, printable
 from sskt_edge.common.shell import command
 
 _TEXT = """\
-# {name}: {images} images in {classes} classes, in '{root}'
+# {name}: {images} {kind} in {classes} classes, in '{root}'
 # {train}
 name = "{name}"
 
@@ -26,7 +26,7 @@ root = {root_toml}
 image_size = {size}            # of the target's input; short sides of the images: {small} to {large}, median {middle}
 per_class = 0              # a budget of labelled images per class; 0 = all
 validation = 0.0           # a share of the training images; above 0, train.keep = "best" selects a checkpoint by it
-{split}{skip}# unlabelled = "FOLDER"    # images without labels, of the same classes: flowers gained most from them
+{split}{skip}# unlabelled = "FOLDER"    # more images of these classes, without labels
 augment = {{ crop_padding = 4, horizontal_flip = true }}   # no flip for digits or text
 
 [target]
@@ -51,20 +51,18 @@ seed = 0
 """
 
 _PROBE = """\
-name = "probe"             # a linear layer says what the source sees in your classes, and the target learns that;
+name = "probe"             # a linear layer predicts your classes from the source's answers, and teaches the target;
                            # "scratch" trains the same network without sources, for comparison
-temperature = 2.0          # test them with sskt-edge compare and sweep; alpha = 3 gained on photographs of flowers
+temperature = 2.0          # test them with sskt-edge compare and sweep; alpha = 3 was better on photographs
 alpha = 1.0
 """
 _SSKT = """\
-name = "sskt"              # "probe" needs more images: a class here has fewer than {least}
+name = "sskt"              # a "probe" needs at least {least} images of every class
 transfer_module = false    # a source's branch is one linear layer; true: bottlenecks on every stage of the target
 loss = "ce"
-temperature = 1.0          # from the recipe flowers; test them with sskt-edge compare and sweep
+temperature = 1.0          # chosen on photographs of flowers; try others with sskt-edge sweep
 alpha = 3.0
 """
-# So many images of a class that, after a fifth is held out for a test, two are left for the folds of a probe.
-_LEAST = 4
 
 _PACKAGED = (
     'model = "package/efficientnet_lite0"   # ImageNet weights that come as a Python package: nothing to download'
@@ -117,7 +115,7 @@ def new_recipe(
         file: where the recipe will be written, for the command at its head.
         target: the target's name.
         start: the weights that it starts from; None for new ones.
-        counts: class → number of images, in all parts together.
+        counts: class → number of images, without those of the folder's own test.
         short_sides: smallest, median and largest short side, in pixels.
         has_test: whether the folder has test images of its own.
         notes: notes on the folder, one line each.
@@ -130,11 +128,13 @@ def new_recipe(
     small, middle, large = short_sides
     images = sum(counts.values())
     split = "" if has_test else "test_share = 0.2           # held out for the test, because the folder has no test/\n"
+    least = 2 if has_test else 4  # for a probe: two of a class remain after a fifth is held out
     said = "".join(f"# {printable(note)}\n" for note in notes)
     skip = f"skip_bad = true            # {unreadable} images cannot be read\n" if unreadable else ""
     return _TEXT.format(
         name=re.sub(r"[^A-Za-z0-9._-]+", "_", folder_name(root)).strip("._-") or "images",
         images=images,
+        kind="training images" if has_test else "images",
         classes=len(counts),
         root=printable(str(root)),
         root_toml=json.dumps(str(root), ensure_ascii=False).replace("\x7f", "\\u007f"),
@@ -148,7 +148,7 @@ def new_recipe(
         target=target,
         weights="" if start is None else start.as_toml(),
         source=_PACKAGED if packaged_source else _PUBLISHED,
-        method=_PROBE if min(counts.values()) >= _LEAST else _SSKT.format(least=_LEAST),
+        method=_PROBE if min(counts.values()) >= least else _SSKT.format(least=least),
         epochs=_epochs(images, start),
         rate=0.05 if start is None else 0.01,
         why_rate="" if start is None else "   # a lower rate than from scratch",

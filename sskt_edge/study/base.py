@@ -20,7 +20,7 @@ def refuse_seed(changes: Sequence[str], option: str) -> None:
     """
     for change in changes:
         if change.partition("=")[0].strip() == "train.seed":
-            raise StudyError(f"{option} {change}: every arm and point has the same seeds: --seeds N, --first-seed N.")
+            raise StudyError(f"{option} {change}: a study sets the seeds itself. Use --seeds N and --first-seed N.")
 
 
 def check_seeds(seeds: Sequence[int]) -> None:

@@ -54,13 +54,13 @@ def compare(
 
     The study has a folder in `folder` that is named after the recipe. It holds runs/, and compare.json, compare.md and
     compare.png, which are updated after every training. After an interruption the same call continues the study.
-    Several processes, also on machines that share the folder, can work on one study: each takes a training that no
+    Several processes, also on machines that share the folder, can work on one study: each picks trainings that no
     other does, and all end with the same comparison.
 
     Args:
         recipe: the recipe that the arms change.
         seeds: the seeds; every arm is trained with each of them, seed by seed, if one process works alone.
-        arms: the arms, from arms_of; by default scratch and sskt.
+        arms: the arms; by default those of arms_of(recipe).
         folder: the folder of all studies.
         progress: draws bars and lines.
 

@@ -244,9 +244,9 @@ class Comparison:
 
     def _what_counts(self) -> str:
         kept = {arm.recipe.train.keep for arm in self.arms if not arm.missing}
-        what = {"last": "The last epoch counts", "best": f"The epoch of the best validation {self.metric} counts"}
-        said = what[kept.pop()] if len(kept) == 1 else "train.keep says which epoch counts, and the arms differ in it"
-        return f"{said}; the test images are read once a run, after it."
+        what = {"last": "after its last epoch", "best": f"with the weights of the best validation {self.metric}"}
+        said = what[kept.pop()] if len(kept) == 1 else "with the weights that its own train.keep selects"
+        return f"Each run is tested once, {said}."
 
     def _sampling_error(self) -> str:
         every = [one for found in self.figures.values() for one in found.values()]
@@ -255,8 +255,8 @@ class Comparison:
         one = every[0]
         low, high = one.interval
         return (
-            f"One {self.metric} of {one.value:.1%} on {one.images:,} test images is known, by the choice of the images "
-            f"alone, to lie between {low:.1%} and {high:.1%} (95 %)."
+            f"An {self.metric} of {one.value:.1%} on {one.images:,} test images has a 95 % interval of {low:.1%} to "
+            f"{high:.1%} from the choice of the images alone."
         )
 
     def _made_with(self) -> str:
@@ -264,7 +264,7 @@ class Comparison:
         differing = _differing(every)
         if not differing:
             return ""
-        return f"Not all runs were made in the same way, which alone moves a result: {'; '.join(differing)}."
+        return f"The runs differ in their conditions, which alone can move a result: {'; '.join(differing)}."
 
     def _source_itself(self) -> str:
         """Whether a source itself would be the better answer."""
@@ -272,27 +272,27 @@ class Comparison:
             return ""
         first, best = self.sources[0], max(self.spreads, key=lambda name: self.spreads[name].mean)
         if first.test.value <= self.spreads[best].mean:
-            return f"No source itself, with a linear layer, is better than {best}."
+            return f"No source with a linear layer is better than {best}."
         return (
             f"The source itself is better than every arm: {first.name} with a linear layer, {first.test.value:.1%}. "
-            f"If the device can afford it, ship that instead."
+            f"A device that can afford it does not need a smaller network."
         )
 
     def _pairs(self) -> str:
         if len(self.arms) == 1:
-            return "One arm alone is compared with nothing: add others with --method or --arm."
+            return "There is only one arm, so nothing is compared. Add arms with --method or --arm."
         if not self.against:
             return ""
         fewest, needed = min(one.paired.n for one in self.against), self.seeds_needed
         if fewest >= needed:
             return (
-                "p holds for a number of seeds that was settled beforehand. Adding seeds until the result is better "
+                "p is valid only if the number of seeds was fixed beforehand. Adding seeds until the result is better "
                 "inflates the false-positive rate above one in twenty."
             )
-        arms = f" against {len(self.against)} arms" if needed > FEWEST_PAIRS else ""
+        arms = f" for {len(self.against)} arms" if needed > FEWEST_PAIRS else ""
         return (
-            f"With {fewest} pair{'s' if fewest > 1 else ''} nothing can be shown{arms}: "
-            f"that takes at least {needed} seeds."
+            f"{fewest} pair{'s are' if fewest > 1 else ' is'} too few to show a difference{arms}; "
+            f"at least {needed} seeds are needed."
         )
 
 

@@ -27,10 +27,10 @@ def title_of(comparison: Comparison) -> str:
 def notes_of(comparison: Comparison) -> list[str]:
     """The notes below the tables."""
     explained = (
-        "Differences in percentage points, of pairs with the same seed. 95 %: of their mean, by Student's t over "
-        "pairs; p: one-sided sign-flip test that the arm is better, then that it is worse."
+        "Differences are in percentage points, between runs with the same seed. 95 %: the interval of their mean, by "
+        "Student's t. p: a one-sided sign-flip test that the arm is better, then that it is worse."
     )
-    costs = "Seconds: the mean of a training; of labels, what querying the sources took for all seeds together."
+    costs = "s a training: the mean. s of labels: the time of querying the sources, for all seeds together."
     networks = (
         "A source is its network with a linear layer on top, tested once, with the 95 % interval by the choice of the "
         "images. MACs: multiply-accumulates for an image; ms: the median for one image, ONNX Runtime in fp32, here."

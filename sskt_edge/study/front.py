@@ -1,4 +1,4 @@
-"""Train and export several targets on one store of labels, and find what to ship. A stopped study goes on."""
+"""Train and export several targets on one store of labels, and find what to ship. An interrupted study can go on."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def parse_targets(text: str) -> tuple[SizedTarget, ...]:
         target = SizedTarget(match[1], int(match[2]))
         check_size(target.model, target.size)
         if target in found:
-            raise StudyError(f"--targets: '{part}' is there twice. Leave one out.")
+            raise StudyError(f"--targets: '{part}' is listed twice. Remove one.")
         found.append(target)
     if not found:
         raise StudyError("--targets names no target. Give some, such as --targets resnet20@64,mobilenet_v2@96.")
@@ -71,7 +71,7 @@ def front(
 
     The study has a folder in `folder` that is named after the recipe. It holds runs/, bundles/, and front.json,
     front.md and front.png, which are updated after every target. After an interruption the same call continues. Several
-    processes, also on machines that share the folder, can work on one study: each takes a target that no other trains.
+    processes, also on machines that share the folder, can work on one study: each picks targets that no other does.
 
     Args:
         recipe: the recipe; its target.model and data.image_size are replaced.
@@ -82,7 +82,7 @@ def front(
         progress: draws bars and lines.
 
     Raises:
-        InputError: the recipe names something that is missing or does not fit.
+        InputError: the recipe names something that is missing or does not fit, or a report measures none of its files.
         Interrupted: SIGINT or SIGTERM came; everything is saved.
         WorkError: as for train and export; but a target that diverges, or whose fp32 file does not hold, is listed as
             missing, and the others continue.
@@ -90,13 +90,13 @@ def front(
     progress = SaidOnce(progress)
     place = study_folder(recipe, Path(folder))
     latencies = {name: _latencies(path) for name, path in (reports or {}).items()}
-    so_far = Front(place, recipe, tuple(targets), measured_on=_measured_on(reports or {}))
+    so_far = Front(place, recipe, tuple(targets), measured_on=_measured_on(targets, reports or {}))
     progress.say(f"study {place}")
     recipes = recipes_of(recipe, targets, pretrained, progress)
     with progress.bar("front", len(targets)) as bar:
         try:
             for target in free_first(recipes, place / "runs"):
-                so_far = _with_target(so_far, target, recipes[target], latencies.get(target.name, {}), progress)
+                so_far = _with_target(so_far, target, recipes[target], latencies.get(target.name), progress)
                 bar.advance()
         except Interrupted as stop:
             done = len({point.target for point in so_far.points})
@@ -109,9 +109,13 @@ def front(
 
 
 def _with_target(
-    so_far: Front, target: SizedTarget, recipe: Recipe, latencies: Mapping[tuple[str, str], float], progress: Progress
+    so_far: Front,
+    target: SizedTarget,
+    recipe: Recipe,
+    latencies: Mapping[tuple[str, str], float] | None,
+    progress: Progress,
 ) -> Front:
-    """Add the points of one target, whose run and bundle are found or made."""
+    """Add the points of one target, whose run and bundle are found or made; `latencies` are those of a device."""
     try:
         run, _ = finished_run(recipe, so_far.folder / "runs", progress)
         bundle = _bundle_of(run, so_far.folder / "bundles" / target.name, progress)
@@ -120,8 +124,8 @@ def _with_target(
         found = replace(so_far, missing={**so_far.missing, target.name: str(error)})
     else:
         points = points_of(target, bundle.manifest, bundle.path)
-        if latencies:
-            points = _with_latencies(points, latencies)
+        if latencies is not None:
+            points = _with_latencies(points, latencies, target)
         best = max(points, key=lambda point: point.value)
         progress.say(f"{target.name}: {best.value:.2%}, {len(points)} files by libraries")
         found = replace(so_far, points=(*so_far.points, *points))
@@ -160,17 +164,34 @@ def _latencies(report: Path) -> dict[tuple[str, str], float]:
         ) from error
 
 
-def _with_latencies(points: Sequence[FrontPoint], latencies: Mapping[tuple[str, str], float]) -> list[FrontPoint]:
-    """The points that the report has, with its latencies."""
-    return [
+def _with_latencies(
+    points: Sequence[FrontPoint], latencies: Mapping[tuple[str, str], float], target: SizedTarget
+) -> list[FrontPoint]:
+    """The points that the report has, with its latencies.
+
+    Raises:
+        StudyError: it has none of them.
+    """
+    found = [
         replace(point, latency_ms=latencies[point.precision, point.runner])
         for point in points
         if (point.precision, point.runner) in latencies
     ]
+    if not found:
+        known = ", ".join(f"{point.precision} by {point.runner}" for point in points)
+        given = ", ".join(f"{precision} by {runner}" for precision, runner in latencies) or "no file at batch 1"
+        raise StudyError(
+            f"--bench {target.name}: the report has no file whose accuracy was measured at the export. It has {given}; "
+            f"measured were {known}. Run bench with one of these libraries."
+        )
+    return found
 
 
-def _measured_on(reports: Mapping[str, Path]) -> str:
-    return f"the device of {', '.join(map(str, reports.values()))}" if reports else "this machine"
+def _measured_on(targets: Sequence[SizedTarget], reports: Mapping[str, Path]) -> str:
+    """Where latencies were measured: on this machine, or on the devices of the reports."""
+    places = [f"the device of {report} ({name})" for name, report in reports.items()]
+    here = [] if len(reports) == len(targets) else ["this machine"]
+    return ", ".join([*here, *places])
 
 
 def _write(result: Front) -> None:

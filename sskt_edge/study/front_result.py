@@ -62,7 +62,7 @@ class Front:
         recipe: the recipe that the targets change.
         targets: the targets that were asked for, in order.
         points: every file by every library, in the order of the targets.
-        measured_on: where latencies were measured: "this machine", or the file of a report.
+        measured_on: where latencies were measured: "this machine", the files of reports, or both.
         missing: target → why it has no points.
     """
 

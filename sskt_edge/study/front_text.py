@@ -8,7 +8,7 @@ from sskt_edge.study.front_result import Front, FrontPoint
 
 def title_of(front: Front) -> str:
     """One line that says what was trained, and where latencies were measured."""
-    return f"{front.recipe.name}: {len(front.targets)} targets; latencies of {front.measured_on}"
+    return f"{front.recipe.name}: {len(front.targets)} targets; latencies measured on {front.measured_on}"
 
 
 def fronts_of(front: Front) -> list[Table]:
@@ -32,8 +32,8 @@ def notes_of(front: Front) -> list[str]:
     """The notes below the tables."""
     notes = [
         "Each row of the first two tables is better than all rows before it: for a limit, ship the last row within it.",
-        "Each target was trained once, with the seed of the recipe; another seed moves a value by about its interval. "
-        "Compare the one you choose over several seeds: sskt-edge compare.",
+        "Each target was trained once, with the seed of the recipe, so a difference smaller than the intervals may be "
+        "chance. Compare the target that you choose over several seeds: sskt-edge compare.",
     ]
     return notes + [f"{name} is missing: {why}" for name, why in front.missing.items()]
 

@@ -48,8 +48,8 @@ def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
 def free_first(recipes: Mapping[Key, Recipe], runs: Path) -> Iterator[Key]:
     """The keys in their order, except that a recipe which another process is training in `runs` waits for the others.
 
-    It is decided anew for each key, when the caller asks for it. So processes that work through the same recipes share
-    them, and each recipe comes up in every process, in the end as a finished run.
+    The choice is made again whenever the caller asks for the next key. So processes that work through the same recipes
+    share them, and each recipe comes up in every process, in the end as a finished run.
     """
     waiting = list(recipes)
     while waiting:

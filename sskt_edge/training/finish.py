@@ -127,9 +127,9 @@ def _probe_fact(result: RunResult) -> dict[str, str]:
     if not result.probes:
         return {}
     name, score = next(iter(result.probes.items()))
-    fact = f"{score.metric} {score.value:.2%} on labelled images held out in turn ({name})"
+    fact = f"{score.metric} {score.value:.2%} on the labelled images, cross-validated ({name})"
     if result.test.interval[0] > score.value:
-        fact += "; the target is better than what taught it, so it may be as good without: compare --method scratch"
+        fact += "; the target is better than the probe that taught it, so the probe may not help: sskt-edge compare"
     return {"probe": fact}
 
 

@@ -25,7 +25,7 @@ def place(tiny_run: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) ->
     assert done.returncode == 0, done.stderr
     assert "against scratch" in done.stdout
     assert "indicative: " in done.stdout
-    assert "With 1 pair nothing can be shown: that takes at least 5 seeds." in done.stdout
+    assert "1 pair is too few to show a difference; at least 5 seeds are needed." in done.stdout
     next_command = "sskt-edge compare r.toml --set train.epochs=1 --set labels.views=1 --seeds 5"
     assert f"next: {next_command}" in done.stdout
     return cwd
@@ -55,7 +55,7 @@ def test_more_arms_are_added_to_what_is_there_and_a_wild_one_ends_with_1(place: 
 def test_an_arm_with_nothing_to_compare_it_with_is_still_shown(here: Verb) -> None:
     code, said, _ = here("compare", "r.toml", "--seeds", "1", "--method", "scratch", *TOLD)
     assert code == 0
-    assert "One arm alone is compared with nothing: add others with --method or --arm." in said
+    assert "There is only one arm, so nothing is compared. Add arms with --method or --arm." in said
     assert "next:" not in said
 
     words = ("--method", "scratch", "--arm", "wild: train.optimizer.lr=1e30", *TOLD)
@@ -81,4 +81,4 @@ def test_without_the_extra_it_says_how_to_get_it(verb: str, package: str, tmp_pa
 def test_a_seed_that_would_be_ignored_is_refused(name: str, verb: Verb) -> None:
     code, _, errors = verb(name, "quickstart", "--set", "train.seed=3")
     assert code == 2
-    assert "--set train.seed=3: every arm and point has the same seeds" in errors
+    assert "--set train.seed=3: a study sets the seeds itself" in errors

@@ -89,7 +89,7 @@ def test_a_ranking_is_a_table_of_sources_and_the_command_that_uses_it(place: Pat
     assert code == 0, errors
     assert re.search(r"source +accuracy \(95 %\) +loss +views/s +engine", said)
     assert re.search(r"teacher +\d+\.\d% \(\d+\.\d–\d+\.\d\) +\d\.\d{3} +\S+ +torch-fp32", said)
-    assert "on 16 labelled images, held out in turn; 50.0% by chance" in said
+    assert "on 16 labelled images, cross-validated; chance level 50.0%" in said
     _, told_as_json, _ = here("labels", "rank", "small.toml", *own, "--json")
     (only,) = json.loads(told_as_json)
     assert only["sources"] == ["teacher"] and only["score"]["images"] == 16

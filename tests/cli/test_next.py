@@ -42,7 +42,7 @@ def test_a_new_recipe_is_followed_by_its_training(verb: Verb, tmp_path: Path) ->
     train, compare = next_commands(said)
     assert train == ["sskt-edge", "train", "it's mine.toml"]
     assert compare[:3] == ["sskt-edge", "compare", "it's mine.toml"]
-    assert compare[3:] == ["--method", "scratch", "--method", "sskt", "--method", "probe"]
+    assert compare[3:] == ["--method", "scratch", "--method", "sskt", "--method", "probe", "--seeds", "10"]
     head = (tmp_path / "it's mine.toml").read_text().splitlines()[1]
     assert shlex.split(head.removeprefix("# ")) == ["sskt-edge", "train", "it's mine.toml"]
     assert verb("recipe", "check", "it's mine.toml")[0] == 0

@@ -85,7 +85,8 @@ def test_the_image_size_fits_the_target_and_the_images(target: str, middle: int,
 def test_what_was_seen_stands_in_the_text() -> None:
     text = text_for()
 
-    assert text.startswith("# photos: 100 images in 2 classes, in 'photos'\n# sskt-edge train photos.toml\n")
+    assert text.startswith("# photos: 100 training images in 2 classes, in 'photos'\n# sskt-edge train photos.toml\n")
+    assert text_for(has_test=False).startswith("# photos: 100 images in 2 classes, in 'photos'\n")
     assert "20 to 4000, median 300" in text
 
 
@@ -123,7 +124,10 @@ def test_pretrained_weights_come_with_their_normalisation_and_rate() -> None:
     assert scratch.target.weights is None
 
 
-@pytest.mark.parametrize(("smallest", "method"), [(4, "probe"), (3, "sskt")])
-def test_a_class_too_small_for_a_probe_is_taught_by_branches(smallest: int, method: str) -> None:
-    text = text_for(counts={"cat": smallest, "dog": 60})
+@pytest.mark.parametrize(
+    ("has_test", "smallest", "method"), [(False, 4, "probe"), (False, 3, "sskt"), (True, 2, "probe"), (True, 1, "sskt")]
+)
+def test_a_class_too_small_for_a_probe_is_taught_by_branches(has_test: bool, smallest: int, method: str) -> None:
+    """A probe needs two training images of every class; without a test folder, a fifth is held out."""
+    text = text_for(counts={"cat": smallest, "dog": 60}, has_test=has_test)
     assert parse_recipe(text).method.name == method

@@ -239,8 +239,8 @@ def test_runs_of_other_images_than_are_there_now_are_not_shown(
 
 
 def test_runs_that_were_made_otherwise_are_told(compared: Comparison) -> None:
-    assert not any("Not all runs were made in the same way" in note for note in compared.notes)
+    assert not any("The runs differ in their conditions" in note for note in compared.notes)
     one = compared.figures["sskt"][1]
     other = compared.having("sskt", 1, replace(one, made_with={**one.made_with, "threads": "64"}))
-    (note,) = (note for note in other.notes if "Not all runs were made in the same way" in note)
+    (note,) = (note for note in other.notes if "The runs differ in their conditions" in note)
     assert note.endswith(f"threads {one.made_with['threads']}, 64.")

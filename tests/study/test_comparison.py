@@ -56,21 +56,21 @@ def test_with_two_arms_five_wins_of_five_are_not_enough_and_it_says_so() -> None
     found = comparison(a=low, b=high, c=high)
     assert [one.p_better for one in found.against] == [2 / 32, 2 / 32]
     assert {one.word for one in found.against} == {"no difference shown"}
-    assert "With 5 pairs nothing can be shown against 2 arms: that takes at least 6 seeds." in found.notes
+    assert "5 pairs are too few to show a difference for 2 arms; at least 6 seeds are needed." in found.notes
     more = comparison(a=[*low, 0.5], b=[*high, 0.6], c=[*high, 0.6])
     assert {one.word for one in more.against} == {"better"}
-    assert not any("nothing can be shown" in note for note in more.notes)
+    assert not any("too few to show" in note for note in more.notes)
 
 
 def test_few_pairs_are_indicative_at_most() -> None:
     found = comparison(a=[0.1] * 4, b=[0.9] * 4)
     assert found.against[0].word == "indicative: higher"
-    assert "With 4 pairs nothing can be shown: that takes at least 5 seeds." in markdown_of(found)
+    assert "4 pairs are too few to show a difference; at least 5 seeds are needed." in markdown_of(found)
 
 
 def test_the_error_of_one_accuracy_is_told() -> None:
     found = comparison(a=[0.67], b=[0.7])
-    assert any("67.0% on 736 test images is known" in note for note in found.notes)
+    assert any("67.0% on 736 test images has a 95 % interval of" in note for note in found.notes)
 
 
 def test_markdown_and_json_hold_every_seed() -> None:

@@ -56,7 +56,7 @@ def test_targets_are_read_with_their_sizes() -> None:
         ("resnet20", "expected NAME@SIZE"),
         ("resnet20@0", "expected NAME@SIZE"),
         ("resnet2O@64", "no target 'resnet2O'. Nearest: 'resnet20'"),
-        ("resnet20@64,resnet20@64", "is there twice"),
+        ("resnet20@64,resnet20@64", "is listed twice"),
         (" , ", "names no target"),
     ],
 )
@@ -126,7 +126,11 @@ def test_latencies_of_a_device_take_the_place_of_those_here(found: Front, tmp_pa
     again = front(tiny_recipe("name=front"), TARGETS, found.folder.parent, {"resnet20@16": report})
     (only,) = [one for one in again.points if one.target == TARGETS[0]]
     assert (only.latency_ms, only.runner) == (7.5, "onnxruntime-cpu")
-    assert "device.json" in markdown_of(again)
+    assert f"measured on this machine, the device of {report} (resnet20@16)" in markdown_of(again)
+
+    report.write_text(json.dumps({"measurements": [{**measured, "backend": "tensorrt", "provider": "cuda"}]}))
+    with pytest.raises(StudyError, match=r"--bench resnet20@16: .* has fp32 by tensorrt-cuda; measured were fp32 by"):
+        front(tiny_recipe("name=front"), TARGETS, found.folder.parent, {"resnet20@16": report})
 
 
 def test_a_report_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -57,10 +57,7 @@ class ProbeLearner(SsktLearner):
 
 
 def confidence(probe: Tensor, labelled: int) -> Tensor:
-    """One minus the entropy of the probe's softmax, as a share of the largest; 1 for the first, labelled, images.
-
-    [N,K] → [N].
-    """
+    """The weight of each image: 1 - H(softmax(probe)) / log K, and 1 for the first `labelled` images. [N,K] → [N]."""
     log_shares = torch.log_softmax(probe.float(), dim=1)
     entropy = -(log_shares.exp() * log_shares).sum(dim=1)
     weights = 1 - entropy / math.log(probe.shape[1])

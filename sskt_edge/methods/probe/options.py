@@ -12,7 +12,7 @@ from sskt_edge.tasks.task import Task
 
 
 class ProbeOptions(SourceMethodOptions):
-    """The target learns the sources' opinion in the task's own classes, on labelled and unlabelled images."""
+    """The target learns class probabilities that a linear layer predicts from the sources' answers, on all images."""
 
     fits_probe: ClassVar[bool] = True
     own_terms: ClassVar[tuple[str, ...]] = ("probe",)
@@ -22,13 +22,13 @@ class ProbeOptions(SourceMethodOptions):
     temperature: float = Field(2.0, gt=0, description="T of the probe's and the target's probabilities")
     alpha: float = Field(1.0, ge=0, description="the weight of the probe's term, T² times a KL divergence")
     loss: Literal["kl", "dkd", "dist", "standardised"] = Field(
-        "kl", description="how far the target is from the probe; others than kl are for one class per image"
+        "kl", description="distance between the target and the probe; all but kl require one class per image"
     )
     weighting: Literal["equal", "confidence"] = Field(
-        "equal", description="confidence: an unlabelled image counts less the less sure the probe is of its class"
+        "equal", description="confidence: unlabelled images are weighted by the confidence of the probe"
     )
     branches: BranchOptions | None = Field(
-        None, description="a table with the options of sskt: its branches beside the probe, with their own alpha"
+        None, description="a table with options of sskt: its branches are trained too, with their own alpha"
     )
 
     def check_task(self, task: Task) -> None:

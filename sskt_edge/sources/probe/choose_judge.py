@@ -1,4 +1,4 @@
-"""Which judge an engine gets whose answers only a probe reads."""
+"""Choose the judge of an engine whose answers only a probe reads."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def judge_for_probe(
     if not few:
         probe = ProbeJudge(task, images, classes, rows, gate, outputs)
         return probe if outputs == "logits" else FeaturesJudge(probe, gate)
-    more = f" and {len(few) - 1} more" if len(few) > 1 else ""
+    have = f"and {len(few) - 1} more have" if len(few) > 1 else "has"
     remark = (
-        f"engines are judged by their {outputs} alone, not by a probe: class '{few[0]}'{more} has fewer than two "
+        f"engines are judged by their {outputs} alone, not by a probe: class '{few[0]}' {have} fewer than two "
         f"different images among the gate's {len(rows)} views"
     )
     return LogitsJudge(gate, remark) if outputs == "logits" else FeaturesJudge(None, gate, remark)

@@ -54,7 +54,7 @@ class ProbeFacts(BaseModel):
 
     def __str__(self) -> str:
         """In words, for the log."""
-        return f"{self.score.metric} {self.score}, held out in turn; {self.chance:.1%} by chance"
+        return f"{self.score.metric} {self.score}, cross-validated; chance level {self.chance:.1%}"
 
 
 _LIST_OF_FACTS = TypeAdapter(tuple[ProbeFacts, ...])

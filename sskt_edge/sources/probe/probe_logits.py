@@ -41,7 +41,7 @@ class ProbeLogits:
 
 
 def with_probe(probe: Probe, labels: SoftLabels, is_labelled: bool, kept: tuple[str, ...]) -> SoftLabels:
-    """The soft labels of a probe, beside those of the sources in `kept`."""
+    """The soft labels of a probe, together with those of the sources in `kept`."""
     readers: Mapping[str, LogitsReader] = {
         PROBE: ProbeLogits(probe, labels, is_labelled),
         **{name: labels.readers[name] for name in kept},

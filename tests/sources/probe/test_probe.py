@@ -49,6 +49,6 @@ def test_the_mean_layer_gives_the_mean_of_the_logits() -> None:
 
 def test_its_score_is_told_in_words() -> None:
     assert str(FACTS) == (
-        "accuracy 88.00% (95 % interval 76.0% to 94.0%) of 50 images, held out in turn; 20.0% by chance"
+        "accuracy 88.00% (95 % interval 76.0% to 94.0%) of 50 images, cross-validated; chance level 20.0%"
     )
     assert held_out_scores(PROBE) == {"imagenet + places": SCORE}
