@@ -92,7 +92,7 @@ def test_names_are_told_apart_and_known() -> None:
         arms_of(RECIPE, ["finetune"])
     with pytest.raises(RecipeError, match="'arm a' is not a valid recipe"):
         arms_of(RECIPE, further=["a: method.alpha=-1"])
-    with pytest.raises(StudyError, match="the same seeds: --seeds N"):
+    with pytest.raises(StudyError, match="a study sets the seeds itself"):
         arms_of(RECIPE, further=["a: train.seed=3"])
 
 
