@@ -110,7 +110,9 @@ def test_a_source_that_tells_nothing_apart_is_refused_and_leaves_no_run(
         return np.tile(np.arange(10, dtype=np.float32), (len(batch), 1))
 
     monkeypatch.setattr("sskt_edge.sources.torch_session.TorchSession.run", blind)
-    with pytest.raises(DataError, match=r"The labels of teacher do not tell your classes apart: accuracy .*chance level"):
+    with pytest.raises(
+        DataError, match=r"The labels of teacher do not tell your classes apart: accuracy .*chance level"
+    ):
         train(images.recipe(*PROBE), images.runs)
     assert find_runs(images.runs) == []
 
