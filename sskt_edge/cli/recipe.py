@@ -140,8 +140,8 @@ def new(
     target: Annotated[
         str | None,
         typer.Option(
-            help="The target, one that `sskt-edge networks` lists (default: efficientnet_lite0, or resnet20 if its "
-            "pretrained weights are not available)."
+            help="The target, one that `sskt-edge networks` lists (default: efficientnet_lite0 if its pretrained "
+            "weights are available, else resnet20)."
         ),
     ] = None,
     scratch: Annotated[
