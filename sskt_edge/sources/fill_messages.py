@@ -34,7 +34,9 @@ def _other_conditions(name: str, collection: Collection, store: LabelStore) -> l
     near = store.nearest(collection.facts, collection.top_k)
     if near is not None:
         other, differences = near
-        return [f"the labels in '{other.path.name}' cannot be used: {first_of(differences, _MOST_NAMES, '; ')}"]
+        # Each filling chooses its engine, so the engine is the reason only if nothing else differs.
+        reasons = [line for line in differences if not line.startswith("engine.")] or differences
+        return [f"the labels in '{other.path.name}' cannot be used: {first_of(reasons, _MOST_NAMES, '; ')}"]
     return _another_model(name, collection, store)
 
 

@@ -117,6 +117,17 @@ def test_another_top_k_and_another_square_are_named(store: LabelStore) -> None:
     assert "sees.square: 8 then, 16 now" in said(label_query(small_source(), size=2 * SIZE), store)[0]
 
 
+def test_another_engine_is_named_only_if_it_is_the_only_difference(store: LabelStore) -> None:
+    onnx = EngineChoice(ENGINES["onnxruntime-fp32"], "a test")
+    lines = []
+    for size in (SIZE, 2 * SIZE):
+        query = label_query(small_source(), size=size)
+        lines.append(fill_messages(query, onnx, query.collection(store, onnx.engine), store)[0])
+    assert "engine.backend: torch then, onnxruntime now" in lines[0]
+    assert "cannot be used: sees.square: 8 then, 16 now" in lines[1]
+    assert "engine" not in lines[1]
+
+
 def test_another_model_of_the_same_name_is_told(store: LabelStore) -> None:
     """What the recipe calls a source may become another network."""
     whole = small_source()
