@@ -130,10 +130,12 @@ class Front:
 def pareto(points: Iterable[FrontPoint], cost: Callable[[FrontPoint], float]) -> tuple[FrontPoint, ...]:
     """The points that hold and that no other point surpasses, by rising cost.
 
-    A point is surpassed if another has at least its metric at no higher cost, and is better in one of the two.
+    A point is surpassed if another has at least its metric at no higher cost, and is better in one of the two. Of
+    points that are equal in both, such as one file by two libraries, the quickest one counts, then the smallest.
     """
     found: list[FrontPoint] = []
-    for point in sorted((one for one in points if one.holds), key=lambda one: (cost(one), -one.value)):
+    held = [one for one in points if one.holds]
+    for point in sorted(held, key=lambda one: (cost(one), -one.value, one.latency_ms, one.bytes)):
         if not found or point.value > found[-1].value:
             found.append(point)
     return tuple(found)

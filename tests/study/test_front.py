@@ -79,6 +79,12 @@ def test_no_point_of_the_front_is_surpassed_and_every_other_is() -> None:
     ]
 
 
+def test_of_equal_points_the_quickest_counts_then_the_smallest() -> None:
+    points = [point(0.8, 30, 1.0), point(0.8, 4, 1.0), point(0.7, 2, 3.0), point(0.7, 2, 2.0)]
+    assert pareto(points, lambda one: one.bytes) == (points[1],)
+    assert pareto(points, lambda one: one.latency_ms) == (points[3], points[1])
+
+
 def test_the_best_below_a_limit_is_named() -> None:
     points = (point(0.7, 1, 0.5), point(0.8, 2, 3.0), point(0.9, 5, 9.0), point(0.95, 1, 0.1, holds=False))
     study = Front(Path("s"), tiny_recipe(), (SizedTarget("resnet20", 64),), points)
