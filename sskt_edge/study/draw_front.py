@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
@@ -25,7 +26,9 @@ def draw_front(front: Front) -> bytes:
     left, right = figure.subplots(1, 2, sharey=True)
     _panel(front, left, lambda point: point.latency_ms, front.by_latency)
     _panel(front, right, lambda point: point.bytes / 1e6, front.by_size)
-    left.set_xlabel(f"milliseconds for one image, {front.measured_on}", parse_math=False)
+    # The names of many reports are longer than a panel is wide; front.md has them all.
+    milliseconds = wrap(f"milliseconds for one image, {front.measured_on}", 56, max_lines=2, placeholder=" …")
+    left.set_xlabel("\n".join(milliseconds), parse_math=False)
     right.set_xlabel("megabytes of the file")
     left.set_ylabel(f"test {front.metric}, %")
     figure.legend(handles=_legend(front), loc="outside right center", fontsize=8, frameon=False)

@@ -127,7 +127,8 @@ def _with_target(
         if latencies is not None:
             points = _with_latencies(points, latencies, target)
         best = max(points, key=lambda point: point.value)
-        progress.say(f"{target.name}: {best.value:.2%}, {len(points)} files by libraries")
+        of_best = f"at best {best.value:.2%}, {best.precision} by {best.runner}"
+        progress.say(f"{target.name}: {of_best}; {len(points)} files by libraries")
         found = replace(so_far, points=(*so_far.points, *points))
     order = {target: number for number, target in enumerate(found.targets)}
     found = replace(found, points=tuple(sorted(found.points, key=lambda point: order[point.target])))

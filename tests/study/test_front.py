@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from sskt_edge.common.errors import Interrupted, NetworkError, StudyError
 from sskt_edge.recipe import Recipe
+from sskt_edge.study.draw_front import draw_front
 from sskt_edge.study.front import front, parse_targets
 from sskt_edge.study.front_result import Front, FrontPoint, SizedTarget, pareto
 from sskt_edge.study.front_text import markdown_of
@@ -83,6 +87,13 @@ def test_of_equal_points_the_quickest_counts_then_the_smallest() -> None:
     points = [point(0.8, 30, 1.0), point(0.8, 4, 1.0), point(0.7, 2, 3.0), point(0.7, 2, 2.0)]
     assert pareto(points, lambda one: one.bytes) == (points[1],)
     assert pareto(points, lambda one: one.latency_ms) == (points[3], points[1])
+
+
+def test_names_of_many_reports_are_not_drawn_beyond_the_edge() -> None:
+    places = ", ".join(f"the device of reports/of/a/board/{number}.json" for number in range(8))
+    study = Front(Path("s"), tiny_recipe(), (SizedTarget("resnet20", 64),), (point(0.7, 1),), measured_on=places)
+    picture = np.asarray(Image.open(io.BytesIO(draw_front(study))).convert("L"))
+    assert picture[:, 0].min() == picture[:, -1].min() == picture[-1].min() == 255
 
 
 def test_the_best_below_a_limit_is_named() -> None:
