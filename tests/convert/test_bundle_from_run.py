@@ -196,7 +196,8 @@ def test_other_libraries_may_not_differ_by_more(tiny_run: TrainedNetwork, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", [1e-9, 0.999])
+# Other threads and batches may change the last bits of the difference, so the larger share leaves them room.
+@pytest.mark.parametrize("share", [1e-9, 0.5])
 def test_an_onnx_file_out_of_tolerance_leaves_the_older_bundle_whole(
     tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path, share: float
 ) -> None:
