@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from benchmarks.turns import Taken, serve, take_turns
 from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.evaluation.bench import Runs, Subject
-from sskt_edge.evaluation.bench_bundle import usable_cores
 from sskt_edge.evaluation.timing import Budget, repeat
 from sskt_edge.inference.open_session import open_session
 from sskt_edge.inference.session import Session
 from sskt_edge.machine.conditions import conditions
+from sskt_edge.machine.cores import usable_cores
 
 Feeds = list[NDArray[np.uint8]]
 

@@ -29,6 +29,7 @@ from sskt_edge.cli.output import show_error, show_json
 from sskt_edge.common.errors import Interrupted, MissingExtraError, SsktEdgeError, WorkError
 from sskt_edge.common.packages import extra_with, install_hint
 from sskt_edge.common.version import __version__
+from sskt_edge.machine.cores import threads_for
 
 app = typer.Typer(
     name="sskt-edge",
@@ -76,6 +77,8 @@ def main() -> NoReturn:
     streams.prepare()
     if sys.platform == "win32":  # libraries start programs by bare name: do not look in the current folder
         os.environ.setdefault("NoDefaultCurrentDirectoryInExePath", "1")
+    if threads := threads_for(0):  # torch and NumPy do not know of a container's CPU quota
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stopped)
     code = _run()

@@ -64,7 +64,10 @@ def _here(run: FinishedRun, searched: NDArray[np.uint8] | None, progress: Progre
 
 @contextmanager
 def _started() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that runs `serve`. It is ended with the context, whatever happens inside."""
+    """A process that runs `serve`. It is ended with the context, whatever happens inside.
+
+    If a signal interrupts the start itself, the process is out of reach; it is sent no run and ends by itself.
+    """
     # Use exactly the import path of this process: python -c would look into the current folder first.
     code = f"import sys; sys.path = {sys.path!r}; from {__name__} import serve; serve()"
     with subprocess.Popen(

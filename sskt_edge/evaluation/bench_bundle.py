@@ -21,8 +21,8 @@ from sskt_edge.evaluation.effort import DEFAULT, AtLeast, Effort, Exactly
 from sskt_edge.evaluation.timing import Clock, Contender, Timing, timing_from_seconds
 from sskt_edge.images.read import JPEG_QUALITY, find_reader
 from sskt_edge.inference.open_sessions import open_sessions
-from sskt_edge.machine.conditions import Conditions, Processor, conditions
-from sskt_edge.machine.cores import kept_on_cores
+from sskt_edge.machine.conditions import Conditions, conditions
+from sskt_edge.machine.cores import kept_on_cores, usable_cores
 
 READING = "read a JPEG"
 
@@ -183,12 +183,6 @@ def _checked(batches: Sequence[int], limits: Batch) -> list[int]:
         if not limits.min <= batch <= limits.max:
             raise InputError(f"--batch {batch}: this bundle takes {limits.min} to {limits.max} images per run.")
     return sorted(set(batches))
-
-
-def usable_cores(processor: Processor) -> int:
-    """The number of cores that this process may use, limited by the CPU quota of its container."""
-    quota = processor.core_quota
-    return processor.cores if quota is None else max(1, min(processor.cores, int(quota)))
 
 
 def batches_of(batch: Batch) -> list[int]:

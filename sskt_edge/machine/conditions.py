@@ -73,7 +73,7 @@ def conditions(root: Path = Path("/")) -> Conditions:
         kernel=platform.release(),
         architecture=platform.machine(),
         memory_mib=int(memory[1]) // 1024 if memory else None,
-        processor=_processor(root),
+        processor=read_processor(root),
         gpus=gpus,
         jetson=find_jetson(root),
         gpu_fault=fault,
@@ -86,7 +86,12 @@ def _system() -> str:
     return platform.system()
 
 
-def _processor(root: Path) -> Processor:
+def read_processor(root: Path = Path("/")) -> Processor:
+    """The processor, and how much of it this process may use. It never raises.
+
+    Args:
+        root: the folder that holds proc and sys.
+    """
     named = re.search(r"^model name\s*: *(.+)", text_of(root / "proc/cpuinfo") or "", re.MULTILINE)
     clocks = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq"))
     governors = {text_of(clock / "scaling_governor") for clock in clocks} - {None}

@@ -1,4 +1,4 @@
-"""Pin a measurement to some of the CPU's cores, so that the system does not move it to others."""
+"""The cores that this process may use, and how a measurement is kept on some of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,28 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sskt_edge.machine.conditions import Processor, read_processor
 from sskt_edge.machine.probe import number_of, text_of
+
+
+def usable_cores(processor: Processor) -> int:
+    """The number of cores that this process may use, limited by the CPU quota of its container."""
+    quota = processor.core_quota
+    return processor.cores if quota is None else max(1, min(processor.cores, int(quota)))
+
+
+def threads_for(asked: int, root: Path = Path("/")) -> int:
+    """The number of threads to request of a library; 0 leaves it to the library.
+
+    ONNX Runtime starts a thread for every core of the machine even if this process may use only some of them, and the
+    threads then wait for each other. So such a process requests one thread for each core that it may use.
+
+    Args:
+        asked: what the user requests; 0 if nothing.
+        root: the folder that holds proc and sys.
+    """
+    usable = usable_cores(read_processor(root))
+    return asked or (usable if usable < (os.cpu_count() or 1) else 0)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,6 +40,25 @@ def test_no_verb_shows_the_help(verb: Verb) -> None:
 
 def test_the_version_is_said(verb: Verb) -> None:
     assert verb("--version")[:2] == (0, f"sskt-edge {version('sskt-edge')}\n")
+
+
+@pytest.mark.parametrize(("told", "threads"), [({}, "2"), ({"OMP_NUM_THREADS": "3"}, "3")])
+def test_torch_is_held_to_the_quota_of_a_container(
+    told: dict[str, str], threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+import os, sys
+from sskt_edge.cli import main
+main.threads_for = lambda asked: 2
+try:
+    main.main()
+except SystemExit:
+    print(os.environ["OMP_NUM_THREADS"])
+"""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    command = [sys.executable, "-c", code, "--version"]
+    done = subprocess.run(command, env={**os.environ, **told}, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[1:] == [threads], done.stderr
 
 
 def test_an_unknown_verb_is_an_error_of_input(one_message: Callable[..., None]) -> None:

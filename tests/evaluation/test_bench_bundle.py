@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -16,13 +15,14 @@ from sskt_edge.bundle.bundle import Bundle, open_bundle
 from sskt_edge.bundle.manifest import Batch
 from sskt_edge.common.errors import InputError, Interrupted
 from sskt_edge.common.json import as_json
-from sskt_edge.evaluation.bench_bundle import batches_of, bench_bundle, reading, usable_cores
+from sskt_edge.evaluation.bench_bundle import batches_of, bench_bundle, reading
 from sskt_edge.evaluation.effort import Exactly
 from sskt_edge.evaluation.timing import Budget, repeat
 from sskt_edge.images import read
 from sskt_edge.images.decode import decode
 from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
 from sskt_edge.machine.conditions import conditions
+from sskt_edge.machine.cores import usable_cores
 from tests.bundle.tiny import SIDE, tiny_golden, tiny_onnx, write_bundle
 from tests.evaluation.test_timing import Watch
 
@@ -163,13 +163,6 @@ def test_no_library_leaves_the_cores_that_it_is_kept_on(bundle: Bundle) -> None:
     pytest.importorskip("openvino")
     done = subprocess.run([sys.executable, "-c", KEPT, str(bundle.path)], capture_output=True, text=True, check=False)
     assert done.stdout == "fp32 onnxruntime-cpu fp32 openvino-cpu\n", done.stderr
-
-
-@pytest.mark.parametrize(
-    ("cores", "quota", "usable"), [(4, None, 4), (4, 2.0, 2), (4, 2.9, 2), (4, 0.5, 1), (4, 16.0, 4)]
-)
-def test_a_container_has_no_more_cores_than_its_quota(cores: int, quota: float | None, usable: int) -> None:
-    assert usable_cores(dataclasses.replace(conditions().processor, cores=cores, core_quota=quota)) == usable
 
 
 def test_an_unknown_backend_is_an_error(bundle: Bundle) -> None:

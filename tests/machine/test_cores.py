@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from sskt_edge.machine.cores import choose_cores, kept_on_cores
+from sskt_edge.machine.conditions import conditions
+from sskt_edge.machine.cores import choose_cores, kept_on_cores, threads_for, usable_cores
 
 needs_affinity = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no such call")
 
@@ -81,3 +83,34 @@ def test_where_the_system_refuses_nothing_is_kept(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "sched_setaffinity", refuse)
     with kept_on_cores(1) as cores:
         assert cores == ()
+
+
+@pytest.mark.parametrize(
+    ("cores", "quota", "usable"), [(4, None, 4), (4, 2.0, 2), (4, 2.9, 2), (4, 0.5, 1), (4, 16.0, 4)]
+)
+def test_a_container_has_no_more_cores_than_its_quota(cores: int, quota: float | None, usable: int) -> None:
+    assert usable_cores(dataclasses.replace(conditions().processor, cores=cores, core_quota=quota)) == usable
+
+
+@pytest.mark.parametrize(("asked", "requested"), [(0, 1), (3, 3)])
+def test_a_library_is_held_to_the_quota_unless_the_user_asks_for_more(
+    asked: int, requested: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup/cpu.max").write_text("100000 100000\n")
+    assert threads_for(asked, tmp_path) == requested
+
+
+@needs_affinity
+def test_a_process_on_some_of_the_cores_requests_a_thread_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    with kept_on_cores(1):
+        assert threads_for(0) == 1
+
+
+def test_a_library_chooses_itself_on_a_machine_that_is_all_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: conditions(tmp_path).processor.cores)
+    assert threads_for(0, tmp_path) == 0

@@ -15,6 +15,7 @@ from sskt_edge.common.packages import install_hint
 from sskt_edge.common.text import first_line
 from sskt_edge.inference.backends.onnxruntime.versions import PROVIDERS, library, versions
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
+from sskt_edge.machine.cores import threads_for
 
 # The lists are tried in order until one opens; within a list, a node that one provider does not support falls to the
 # next. "cuda" and "tensorrt" accept only their first list: the others show whether it was the provider that failed to
@@ -39,7 +40,8 @@ class OnnxRuntimeSession:
         max_batch: the largest batch; more images are run in several batches.
         provider: "cpu", "cuda", "tensorrt" (with CUDA for the nodes that TensorRT does not support), or "auto": CUDA if
             available, else the CPU. "cuda" and "tensorrt" leave nothing to the CPU; "auto" may.
-        threads: the number of threads of one run; 0 leaves it to ONNX Runtime.
+        threads: the number of threads of one run; 0 leaves it to ONNX Runtime, within the cores that this
+            process may use.
         precision: the precision that the graph computes in; it is only recorded.
         fixed_batch: run exactly max_batch images every time.
 
@@ -135,7 +137,7 @@ def open_on(ort: ModuleType, content: bytes, threads: int, names: Sequence[str])
     """A session on these providers. If "cpu" is not among them, a node that falls back to the CPU is an error."""
     options = ort.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads_for(threads)
     # Otherwise bytes that pose as ONNX Runtime's own format would be read as such and bypass the external data check.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     if "cpu" not in names:

@@ -15,6 +15,7 @@ from sskt_edge.bundle.onnx_wire import refuse_untrusted
 from sskt_edge.common.errors import InputError, NetworkError, SsktEdgeError, WorkError
 from sskt_edge.inference.backends.openvino.versions import library, versions
 from sskt_edge.inference.session import check_images, other_form, run_in_parts
+from sskt_edge.machine.cores import threads_for
 
 # By default OpenVINO computes in bf16 wherever the CPU can, even for fp32 graphs.
 _PRECISIONS: dict[str, dict[str, str]] = {
@@ -36,7 +37,8 @@ class OpenVinoSession:
         shape: the shape of one image, channels last: (S,S,3).
         max_batch: the largest batch; more images are run in several batches.
         provider: "cpu", or "auto", which is the same.
-        threads: the number of threads of one run; 0 leaves it to OpenVINO.
+        threads: the number of threads of one run; 0 leaves it to OpenVINO, within the cores that this process
+            may use.
         precision: the precision to compute in, "fp32" or "bf16"; the attribute holds the one that is really used.
         fixed_batch: run exactly max_batch images every time, with the network compiled for that batch.
 
@@ -69,8 +71,8 @@ class OpenVinoSession:
         self._fixed_batch = fixed_batch
         self.versions = versions()
         settings: dict[str, str | int] = {**_PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
-        if threads:
-            settings["INFERENCE_NUM_THREADS"] = threads
+        if number := threads_for(threads):
+            settings["INFERENCE_NUM_THREADS"] = number
         core = _core()
         with _errors(NetworkError, "OpenVINO does not support the network"):
             model = _read(content)

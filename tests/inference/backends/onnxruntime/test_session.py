@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -213,3 +215,22 @@ def test_bytes_are_never_read_as_onnxruntimes_own_format() -> None:
     with pytest.raises(NetworkError, match="does not support the network") as caught:
         open_tiny(b"\x32" + struct.pack("B", len(body)) + body)
     assert "ORT model" not in str(caught.value)
+
+
+STARTED = """
+import os, sys
+from sskt_edge.inference.backends.onnxruntime.session import OnnxRuntimeSession
+from tests.bundle.tiny import SIDE, tiny_onnx
+
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+before = set(os.listdir("/proc/self/task"))
+session = OnnxRuntimeSession(tiny_onnx(), (SIDE, SIDE, 3), 1, provider="cpu")
+print(len(set(os.listdir("/proc/self/task")) - before))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.cpu_count() == 1, reason="threads are counted by /proc")
+def test_a_process_on_one_core_starts_no_further_thread() -> None:
+    root = Path(__file__).parents[4]
+    done = subprocess.run([sys.executable, "-c", STARTED], cwd=root, capture_output=True, text=True, check=False)
+    assert done.stdout == "0\n", done.stderr
