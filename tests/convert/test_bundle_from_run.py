@@ -200,6 +200,7 @@ def test_an_onnx_file_out_of_tolerance_leaves_the_older_bundle_whole(
     tiny_run: TrainedNetwork, tiny_bundle: Bundle, tmp_path: Path, share: float
 ) -> None:
     judged = next(one for one in tiny_bundle.manifest.precisions["fp32"].measured if one.runner == "onnxruntime-cpu")
+    assert judged.max_abs is not None
     measured = judged.max_abs / max(1, float(np.abs(open_images(tiny_run, QUIET).test.logits).max()))
     older = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
     before = files_in(older)
