@@ -1,7 +1,7 @@
 # Not built and not run yet: no Jetson has been at hand.
 # How to build and to run it: README.md in this folder. The build context holds the package's wheel and nothing else.
 # JetPack 6.1 and 6.2: as it stands, with CUDA 12.6, TensorRT 10.3 and Python 3.10 in the image.
-# JetPack 7: there is no l4t-jetpack of it; the image for Arm servers takes its place, with PINS for CUDA 13 (README.md).
+# JetPack 7 has no l4t-jetpack image; use the image for Arm servers, with PINS for CUDA 13 (README.md).
 # To hold the base image, name it by digest: --build-arg BASE=nvcr.io/nvidia/l4t-jetpack:r36.4.0@sha256:...
 ARG BASE=nvcr.io/nvidia/l4t-jetpack:r36.4.0
 FROM ${BASE}

@@ -196,7 +196,8 @@ def _collections(store: Path) -> list[Collection]:
 
     if not store.is_dir():
         raise DataError(
-            f"There is no label store '{store}'. Name yours with --store, or create one: sskt-edge labels fill RECIPE."
+            f"Label store '{store}' does not exist. Name yours with --store, or create one: "
+            f"sskt-edge labels fill RECIPE."
         )
     found = LabelStore(store)
     found.remove_left_over_locks()

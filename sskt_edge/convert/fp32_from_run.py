@@ -24,7 +24,7 @@ def from_torch(
 
     Args:
         run: the run whose network is exported.
-        searched: the search images, uint8 [N,*shape]; None if there is no search.
+        searched: the search images, uint8 [N,*shape]; None without a search.
         progress: draws the bars.
 
     Returns:

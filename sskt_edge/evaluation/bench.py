@@ -106,7 +106,7 @@ def bench(
         are left out.
 
     Raises:
-        InputError: there is no subject, two have the same name, a batch is larger than a session runs at once, or
+        InputError: no subject is given, two have the same name, a batch is larger than a session runs at once, or
             the effort has less time than one run takes.
         DataError: the images have another shape than a session takes.
         WorkError: logits are not finite numbers: a broken network is not measured.
@@ -126,7 +126,7 @@ def quick_latency(
     """The median seconds of one image for each subject's name, measured in the same turns, with the budget `QUICK`.
 
     Raises:
-        InputError: there is no subject, or two have the same name.
+        InputError: no subject is given, or two have the same name.
         DataError: the images have another shape than a session takes.
         WorkError: logits are not finite numbers.
     """

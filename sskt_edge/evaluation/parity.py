@@ -64,7 +64,7 @@ def compare_logits(reference: Logits, other: Logits, task: Task) -> Parity:
         task: the task, which derives decisions from them.
 
     Raises:
-        ParityError: the shapes differ, or there are no images.
+        ParityError: the shapes differ, or no images are given.
     """
     if reference.shape != other.shape or reference.ndim != 2 or reference.size == 0:
         raise ParityError(

@@ -52,7 +52,7 @@ def read_table(path: Path, separator: str) -> TableFile:
     if path.is_dir() or (read is None and path.exists()):
         raise DataError(f"'{printable(path)}' is not a table. Name a file that ends in {', '.join(_KINDS)}.")
     if read is None or not path.is_file():
-        raise DataError(f"There is no table '{printable(path)}'. Name a CSV or Parquet file.")
+        raise DataError(f"Table '{printable(path)}' does not exist. Name a CSV or Parquet file.")
     try:
         found = read(path, separator)
     except OSError as error:

@@ -167,7 +167,7 @@ def _paths(rows: _Rows, column: int, folder: Path, faults: Faults) -> list[Path]
         if before != number:
             faults.add(number, f"'{printable(cells[column])}' is also the file of {faults.table.unit} {before}")
         elif not os.path.isfile(path):  # noqa: PTH113 — Path.is_file raises where a name is too long
-            faults.add(number, f"there is no file '{printable(path)}'")
+            faults.add(number, f"file '{printable(path)}' does not exist")
     return found
 
 

@@ -21,7 +21,7 @@ class Processor:
     Attributes:
         name: the vendor's name for it; on Arm, which has none, the name of the board.
         cores: the number of cores that this process may use.
-        core_quota: the CPU time, in cores, that its container may use; None if there is no limit.
+        core_quota: the CPU time, in cores, that its container may use; None without a limit.
         governor: the kernel's frequency governor, such as "performance"; all of them if the cores differ.
         clock_mhz: the current clock of the fastest core.
         max_clock_mhz: the highest clock that the fastest core may have.

@@ -46,7 +46,7 @@ class MethodOptions(Part):
             raise ValueError(f"sources: {', '.join(some)} and {last} are reserved names; rename the source")
         for name in self.taking_part or ():
             if name not in names:
-                raise ValueError(f"method.sources: there is no source '{name}'; sources: {list(names)}")
+                raise ValueError(f"method.sources: unknown source '{name}'; sources: {list(names)}")
 
     def check_task(self, task: Task) -> None:
         """Check that the options fit the task; by default every method works with every task.

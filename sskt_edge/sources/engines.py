@@ -138,7 +138,7 @@ def open_onnx_session(
     if engine.precision == "int8":
         if calibration is None:
             raise NetworkError(
-                f"Engine '{engine.name}' runs a quantised file, and there are no images to calibrate it."
+                f"Engine '{engine.name}' runs a quantised file, and no images were given to calibrate it."
             )
         content = int8_from_source(content, calibration)
     # A TensorRT engine computes in the types of its graph.

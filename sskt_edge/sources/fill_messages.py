@@ -70,7 +70,7 @@ def _new(query: LabelQuery, collection: Collection) -> list[str]:
 
 
 def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """The differences in the kind of view; fewer views of the same kind are no difference."""
+    """The differences in the kind of view; fewer views of the same kind do not count."""
     of_both = then.get("views"), now["views"]
     fewer = all(isinstance(views, int) for views in of_both) and of_both[0] >= of_both[1]
     differ = [key for key in now if then.get(key) != now[key] and not (key == "views" and fewer)]

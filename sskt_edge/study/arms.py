@@ -57,7 +57,7 @@ def _changes_of(recipe: Recipe, name: str) -> list[str]:
     """The changes that make the recipe an arm of method_arms.
 
     Raises:
-        NetworkError: there are no published weights.
+        NetworkError: the target has no published weights.
         DownloadError: published weights could not be fetched.
         MissingExtraError: the package that contains them is not installed.
     """

@@ -46,7 +46,7 @@ def parse_targets(text: str) -> tuple[SizedTarget, ...]:
             raise StudyError(f"--targets '{part}': expected NAME@SIZE, such as resnet20@64.")
         if match[1] not in TARGETS:
             raise StudyError(
-                f"--targets '{part}': there is no target '{match[1]}'. {nearest(match[1], TARGETS)}"
+                f"--targets '{part}': unknown target '{match[1]}'. {nearest(match[1], TARGETS)}"
                 f"Known: {', '.join(TARGETS)}."
             )
         target = SizedTarget(match[1], int(match[2]))

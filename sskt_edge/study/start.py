@@ -20,7 +20,7 @@ def weights_changes(recipe: Recipe) -> list[str]:
     The weights are fetched now rather than hours later.
 
     Raises:
-        NetworkError: there are no such weights.
+        NetworkError: no weights have that name.
         DownloadError: they could not be fetched.
         MissingExtraError: the package that contains them is not installed.
     """

@@ -24,7 +24,7 @@ def build_target(target: TargetOptions, classes: int, seed: int) -> nn.Module:
         CheckpointError: the weights do not fit.
         DownloadError: published weights could not be fetched.
         MissingExtraError: the package that contains the weights is not installed.
-        NetworkError: there are no published weights of that name.
+        NetworkError: no published weights have that name.
         RecipeError: the recipe leaves out the mean and std of the weights that it names, and the defaults are others.
     """
     spec = target_spec(target.model)

@@ -36,7 +36,7 @@ class PretrainedWeights(Protocol):
             CheckpointError: the weights are not a plain weights file, or belong to another network.
             DownloadError: they are not on this machine and could not be fetched.
             MissingExtraError: the package that contains them is not installed.
-            NetworkError: there are no weights of that name.
+            NetworkError: no weights have that name.
         """
 
 

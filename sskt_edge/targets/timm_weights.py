@@ -77,7 +77,7 @@ class TimmWeights:
             CheckpointError: the file is broken, or is not a plain weights file.
             DownloadError: the weights could not be fetched.
             MissingExtraError: the package is not installed.
-            NetworkError: there are no weights of that name.
+            NetworkError: no weights have that name.
         """
         refuse_unknown("timm", self.network, name, self.names())
         if name in self.packaged:

@@ -292,7 +292,7 @@ def _run(
 def _labels(
     sources: Sources, choices: Mapping[str, EngineChoice], folder: RunFolder, log: RunLog
 ) -> Sequence[SoftLabels]:
-    """Get the soft labels. If a signal comes, there is no state to save, but the stored labels are kept."""
+    """Get the soft labels. A signal finds no state to save; the labels stored so far are kept."""
     try:
         return sources.labels(choices, log.say_once)
     except StopRequested as request:

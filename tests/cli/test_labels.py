@@ -179,9 +179,9 @@ def test_collections_are_pruned_by_name_or_by_age(place: Path, here: Verb) -> No
     ("words", "said"),
     [
         (("fill", "nothing.toml"), "nothing.toml"),
-        (("list", "--store", "nowhere"), "no label store 'nowhere'."),
-        (("verify", "--store", "nowhere"), "no label store 'nowhere'."),
-        (("prune", "x", "--store", "nowhere"), "no label store 'nowhere'."),
+        (("list", "--store", "nowhere"), "Label store 'nowhere' does not exist"),
+        (("verify", "--store", "nowhere"), "Label store 'nowhere' does not exist"),
+        (("prune", "x", "--store", "nowhere"), "Label store 'nowhere' does not exist"),
         (("prune",), "No collections were chosen"),
         (("prune", "run-resnet"), "'labels' has no collection 'run-resnet'."),
     ],

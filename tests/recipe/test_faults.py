@@ -80,7 +80,7 @@ def test_every_wrong_key_is_named_at_once_and_only_once() -> None:
         (SCRATCH, ["train.optimizer={nesterov=true, dampening=0.5}"], "nesterov needs momentum > 0 and dampening = 0"),
         (SCRATCH, ["method.name=sskt"], "method.name = 'sskt' needs at least one [[sources]]"),
         (TEXT, ["method.sources=[]"], "method.name = 'sskt' needs at least one [[sources]]"),
-        (TEXT, ['method.sources=["imagenet", "flowers"]'], "method.sources: there is no source 'flowers'"),
+        (TEXT, ['method.sources=["imagenet", "flowers"]'], "method.sources: unknown source 'flowers'"),
         (TEXT, ["sources.1.name=imagenet"], "sources: every source needs a name of its own"),
         (TEXT, ["sources.1.name=total"], "sources: 'primary', 'total' and 'correct' are reserved"),
         (SCRATCH, ["target.weights=A", "target.checkpoint=B"], "target: weights and checkpoint exclude each other"),

@@ -59,7 +59,7 @@ def test_targets_are_read_with_their_sizes() -> None:
     [
         ("resnet20", "expected NAME@SIZE"),
         ("resnet20@0", "expected NAME@SIZE"),
-        ("resnet2O@64", "no target 'resnet2O'. Nearest: 'resnet20'"),
+        ("resnet2O@64", "unknown target 'resnet2O'. Nearest: 'resnet20'"),
         ("resnet20@64,resnet20@64", "is listed twice"),
         (" , ", "names no target"),
     ],

@@ -1,7 +1,7 @@
 """Views: a few integers that describe a region of an image, drawn from the image's content, not from a state.
 
 The generator is counter-based: view seed, view number and the image's content hash go through a keyed BLAKE2b, and the
-words of the digest are the random numbers. There is no state, so workers, order and resuming cannot change a view.
+words of the digest are the random numbers. No state is kept, so workers, order and resuming cannot change a view.
 """
 
 from __future__ import annotations
