@@ -160,5 +160,5 @@ def test_a_column_of_classes_is_not_taken_for_weights_or_parts(tmp_path: Path) -
 
 def test_a_path_that_no_file_can_have_is_a_fault_of_its_row(tmp_path: Path) -> None:
     path = table(tmp_path, "path,classes", "img/00.png,cat", f"{'long ' * 80},dog")
-    with pytest.raises(DataError, match="line 3: file .* does not exist"):
+    with pytest.raises(DataError, match=r"line 3: file .* does not exist"):
         rows(path)
