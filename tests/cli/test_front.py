@@ -43,7 +43,7 @@ def test_a_front_ends_with_what_to_ship(verb: Verb, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--targets", "resnet2O@16"), "no target 'resnet2O'"),
+        (("--targets", "resnet2O@16"), "unknown target 'resnet2O'"),
         (("--targets", TARGETS, "--bench", "a.json"), "expected NAME@SIZE=FILE"),
         (("--targets", TARGETS, "--bench", "resnet20@64=a.json"), "with one of resnet20@16"),
     ],

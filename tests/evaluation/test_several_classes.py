@@ -114,7 +114,7 @@ def test_of_a_divided_table_the_test_rows_are_read(bundle_path: Path, tmp_path: 
 def test_a_folder_of_classes_is_refused_for_a_table(bundle_path: Path, images_path: Path) -> None:
     with pytest.raises(DataError, match=r"one class.*--data labels\.csv"):
         of(bundle_path, images_path)
-    with pytest.raises(DataError, match=r"no table 'gone\.csv'"):
+    with pytest.raises(DataError, match=r"Table 'gone\.csv' does not exist"):
         of(bundle_path, Path("gone.csv"))
 
 

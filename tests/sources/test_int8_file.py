@@ -105,7 +105,7 @@ def test_it_is_offered_only_where_it_is_fast_and_can_be_made(monkeypatch: pytest
 
 def test_a_session_without_images_to_calibrate_with_is_refused(source: TorchSource) -> None:
     if HERE:
-        with pytest.raises(NetworkError, match="no images to calibrate"):
+        with pytest.raises(NetworkError, match="no images were given to calibrate"):
             source.open(HERE[0], SIDE, 4)
 
 
