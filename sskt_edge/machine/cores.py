@@ -28,8 +28,10 @@ def threads_for(asked: int, root: Path = Path("/")) -> int:
         asked: what the user requests; 0 if nothing.
         root: the folder that holds proc and sys.
     """
+    if asked:
+        return asked
     usable = usable_cores(read_processor(root))
-    return asked or (usable if usable < (os.cpu_count() or 1) else 0)
+    return usable if usable < (os.cpu_count() or 1) else 0
 
 
 @contextmanager
