@@ -10,7 +10,7 @@ from sskt_edge.common.progress import Progress
 from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.engines import ENGINES, SourceEngine, engine_facts
 from sskt_edge.sources.fill_record import fill_records
-from sskt_edge.sources.gate import GateVerdict, speed_of_engine, try_engines
+from sskt_edge.sources.gate import GateVerdict, IsEnough, speed_of_engine, try_engines
 from sskt_edge.sources.label_query import GATE_VIEWS, LabelQuery
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
@@ -83,7 +83,7 @@ class EngineSelector:
             f"{self._query.source.name}: up to {self._query.views:,} views to query; {_names(allowed)} {are} tried on "
             f"{GATE_VIEWS} of them first"
         )
-        return self.fastest(self._try(allowed), allowed)
+        return self.fastest(self._try_while_it_pays(allowed), allowed)
 
     def survey(self) -> EngineChoice:
         """The choice that `choose` would make, with a verdict on every engine that the recipe allows.
@@ -169,14 +169,27 @@ class EngineSelector:
         speed = speed_of_engine(query.source.name, query.open, choice.engine, one_batch, self._progress)
         return replace(choice, images_per_second=speed)
 
-    def _try(self, engines: Sequence[SourceEngine]) -> list[GateVerdict]:
+    def _try_while_it_pays(self, engines: Sequence[SourceEngine]) -> list[GateVerdict]:
+        """Try the reference and `engines`, until another one could not save the time that the trials have taken."""
+        views, name = self._query.views, self._query.source.name
+        verdicts = self._try(engines, lambda known, seconds: trials_suffice(known, engines, views, seconds))
+        tried = {verdict.engine for verdict in verdicts}
+        left = [engine for engine in engines if engine not in tried]
+        if left:
+            are = "is" if len(left) == 1 else "are"
+            self._progress.say(
+                f"{name}: {_names(left)} {are} not tried, since the labels take no longer than the trials so far"
+            )
+        return verdicts
+
+    def _try(self, engines: Sequence[SourceEngine], is_enough: IsEnough | None = None) -> list[GateVerdict]:
         """Try the reference and `engines` on real views. Returns their verdicts, with speeds."""
         query, judge = self._query, self._rules.judge
         reference = query.source.engines()[0]
         tried = [reference, *(engine for engine in engines if engine != reference)]
         if judge.remark:
             self._progress.say(f"{query.source.name}: {judge.remark}")
-        return try_engines(query.source.name, query.open, tried, query.sample(), judge, self._progress)
+        return try_engines(query.source.name, query.open, tried, query.sample(), judge, self._progress, is_enough)
 
     def _pinned_engine(self, name: str) -> SourceEngine:
         """The engine of this name.
@@ -231,6 +244,23 @@ class EngineSelector:
             f"({self._rules.judge.limits}). {reasons}. Set labels.engine and labels.precision "
             f"to 'auto', or widen labels.gate."
         )
+
+
+def trials_suffice(
+    verdicts: Sequence[GateVerdict], allowed: Sequence[SourceEngine], views: int, seconds: float
+) -> bool:
+    """Whether the fastest allowed engine that passed needs no longer for all views than the trials have taken.
+
+    Another engine could then save less time than was spent on trials.
+
+    Args:
+        verdicts: the verdicts so far.
+        allowed: the engines that the recipe allows.
+        views: how many views are to be queried.
+        seconds: how long the trials have taken.
+    """
+    speeds = [it.images_per_second for it in verdicts if it.passed and it.engine in allowed]
+    return bool(speeds) and views <= max(speeds) * seconds
 
 
 def _compared(fastest: GateVerdict, verdicts: Sequence[GateVerdict]) -> str:

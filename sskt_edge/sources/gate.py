@@ -63,6 +63,9 @@ class GateVerdict:
         return f"{cosine}KL {self.kl:.2g}, {self.agreement:.1%} agree"
 
 
+IsEnough = Callable[[Sequence[GateVerdict], float], bool]
+
+
 @dataclass(frozen=True)
 class _Trial:
     """The logits of an engine for every batch, or the reason why there are none."""
@@ -81,6 +84,7 @@ def try_engines(
     batches: Sequence[NDArray[np.uint8]],
     judge: Judge,
     progress: Progress,
+    is_enough: IsEnough | None = None,
 ) -> list[GateVerdict]:
     """A verdict on each of `engines`, in the same order. If an engine fails, its verdict says why.
 
@@ -91,12 +95,16 @@ def try_engines(
         batches: uint8 [B,size,size,3] each, all of one size. They are real views: noise says little about real views.
         judge: compares their answers, and knows the limits.
         progress: draws a bar for each trial.
+        is_enough: whether to stop before the next engine, given the verdicts so far and the seconds that they took.
     """
+    start = time.perf_counter()
     first = _try(name, open_, engines[0], batches, progress)
     distance_of = None if first.logits is None else judge.against(first.logits)
     shape = None if first.logits is None else first.logits.shape
     verdicts = [_verdict(engines[0], first, distance_of, shape, judge, is_reference=True)]
     for engine in engines[1:]:
+        if is_enough is not None and is_enough(verdicts, time.perf_counter() - start):
+            break
         trial = _try(name, open_, engine, batches, progress)
         verdicts.append(_verdict(engine, trial, distance_of, shape, judge, is_reference=False))
     return verdicts

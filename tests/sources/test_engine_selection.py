@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sskt_edge.common.errors import MissingExtraError, NetworkError, ParityError, RecipeError, RunError
 from sskt_edge.common.progress import QUIET, Quiet
 from sskt_edge.sources.engine_rules import EngineRules
-from sskt_edge.sources.engine_selection import EngineChoice, EngineSelector
+from sskt_edge.sources.engine_selection import EngineChoice, EngineSelector, trials_suffice
 from sskt_edge.sources.engines import ENGINES, SourceEngine
 from sskt_edge.sources.fill import fill, record_of
 from sskt_edge.sources.gate import GateVerdict
@@ -85,12 +85,35 @@ def test_an_engine_without_a_trial_is_timed_before_much_is_asked(whole: TorchSou
 @pytest.mark.slow
 def test_the_fastest_engine_that_passes_is_taken(whole: TorchSource) -> None:
     spoil: dict[SourceEngine, Spoil] = {engine: slow for engine in whole.engines() if engine != ONNX}
-    choice = chosen(label_query(Counted(whole, spoil), view_schedule(MANY)), rules())
+    choice = chosen(label_query(Counted(whole, spoil), view_schedule(MANY, views=100, passes=100)), rules())
     assert choice.engine == ONNX
-    assert {verdict.engine for verdict in choice.verdicts} == set(whole.engines())
     assert choice.verdict is not None
     assert choice.verdict.passed
     assert "× torch-fp32" in choice.why
+
+
+def test_trials_end_when_the_labels_take_no_longer_than_they_did() -> None:
+    def verdict(engine: SourceEngine, speed: float, passed: bool = True) -> GateVerdict:
+        return GateVerdict(engine, "cpu", speed, 0, 1, 1, 0, passed, "", 0)
+
+    known, both = [verdict(TORCH, 100), verdict(ONNX, 400, passed=False)], (TORCH, ONNX)
+    assert trials_suffice(known, both, views=1000, seconds=10)
+    assert not trials_suffice(known, both, views=1001, seconds=10)
+    assert not trials_suffice(known, (ONNX,), views=1000, seconds=1000)
+    assert trials_suffice([*known, verdict(ONNX, 200)], both, views=2000, seconds=10)
+
+
+def test_the_engines_that_were_not_tried_are_named(whole: TorchSource) -> None:
+    said = list[str]()
+
+    class Heard(Quiet):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    choice = EngineSelector(label_query(whole, view_schedule(MANY)), rules(), None, Heard()).choose()
+    left = set(whole.engines()) - {verdict.engine for verdict in choice.verdicts}
+    assert {line.count("not tried") for line in said[1:]} == ({1} if left else set())
+    assert all(engine.name in said[1] for engine in left)
 
 
 def test_a_trial_is_announced_before_a_view_is_asked(whole: TorchSource) -> None:
