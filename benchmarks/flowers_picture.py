@@ -19,19 +19,26 @@ DOCS = Path(__file__).parents[1] / "docs"
 TEST_IMAGES = 736
 
 
-def accuracies_in(page: str) -> dict[str, dict[int, float]]:
+def accuracies_in(page: str, target: str = "") -> dict[str, dict[int, float]]:
     """Row → seed → accuracy, 0 to 1, of a page's table that begins with "| seed | 0 |".
 
     An accuracy is a number of test images, so what the table's two decimals lost comes back. Rows of differences
-    between two others are left out.
+    between two others are left out, and so are columns that are not a seed's.
 
-    >>> accuracies_in("| seed | 0 | 1 |\\n|---|---|---|\\n| probe | 75.00 |  |\\n| probe over scratch | +11.14 |  |")
+    Args:
+        page: the page's text.
+        target: the table begins with "| <target>, seed | 0 |" instead.
+
+    >>> accuracies_in("| seed | 0 | 1 | sd |\\n|---|---|---|---|\\n| probe | 75.00 |  | 1 |\\n| it over all | +1 |  | 1 |")
     {'probe': {0: 0.75}}
     """
-    lines = page[page.index("| seed | 0 |") :].split("\n\n", maxsplit=1)[0].splitlines()
+    begin = f"| {target}, seed | 0 |" if target else "| seed | 0 |"
+    lines = page[page.index(begin) :].split("\n\n", maxsplit=1)[0].splitlines()
     seeds, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {
-        row[0]: {int(seed): _of_images(float(cell)) for seed, cell in zip(seeds[1:], row[1:], strict=True) if cell}
+        row[0]: {
+            int(seed): _of_images(float(cell)) for seed, cell in zip(seeds, row, strict=True) if seed.isdigit() and cell
+        }
         for row in rows
         if not re.search(r" over ", row[0])
     }

@@ -96,7 +96,7 @@ class EngineSelector:
         choice = self._without_trial(allowed)
         runs = [verdict.engine for verdict in verdicts if verdict.images_per_second > 0]
         if choice is None or (choice.engine not in runs and choice.stored is None):
-            choice = self.fastest(verdicts, allowed)
+            choice = self.fastest(self._tried_by_choose(verdicts, allowed), allowed)
         return replace(choice, verdicts=tuple(verdicts))
 
     def fastest(self, verdicts: Sequence[GateVerdict], allowed: Sequence[SourceEngine]) -> EngineChoice:
@@ -171,16 +171,23 @@ class EngineSelector:
 
     def _try_while_it_pays(self, engines: Sequence[SourceEngine]) -> list[GateVerdict]:
         """Try the reference and `engines`, until another one could not save the time that the trials have taken."""
-        views, name = self._query.views, self._query.source.name
-        verdicts = self._try(engines, lambda known, seconds: trials_suffice(known, engines, views, seconds))
+        verdicts = self._try(engines, lambda known: trials_suffice(known, engines, self._query.views))
         tried = {verdict.engine for verdict in verdicts}
         left = [engine for engine in engines if engine not in tried]
         if left:
             are = "is" if len(left) == 1 else "are"
             self._progress.say(
-                f"{name}: {_names(left)} {are} not tried, since the labels take no longer than the trials so far"
+                f"{self._query.source.name}: {_names(left)} {are} not tried, since the labels take no longer than the "
+                f"trials so far"
             )
         return verdicts
+
+    def _tried_by_choose(
+        self, verdicts: Sequence[GateVerdict], allowed: Sequence[SourceEngine]
+    ) -> Sequence[GateVerdict]:
+        """Those of the verdicts on all engines that `choose` would wait for."""
+        firsts = (verdicts[:count] for count in range(1, len(verdicts) + 1))
+        return next((known for known in firsts if trials_suffice(known, allowed, self._query.views)), verdicts)
 
     def _try(self, engines: Sequence[SourceEngine], is_enough: IsEnough | None = None) -> list[GateVerdict]:
         """Try the reference and `engines` on real views. Returns their verdicts, with speeds."""
@@ -246,9 +253,7 @@ class EngineSelector:
         )
 
 
-def trials_suffice(
-    verdicts: Sequence[GateVerdict], allowed: Sequence[SourceEngine], views: int, seconds: float
-) -> bool:
+def trials_suffice(verdicts: Sequence[GateVerdict], allowed: Sequence[SourceEngine], views: int) -> bool:
     """Whether the fastest allowed engine that passed needs no longer for all views than the trials have taken.
 
     Another engine could then save less time than was spent on trials.
@@ -257,8 +262,8 @@ def trials_suffice(
         verdicts: the verdicts so far.
         allowed: the engines that the recipe allows.
         views: how many views are to be queried.
-        seconds: how long the trials have taken.
     """
+    seconds = sum(it.seconds_to_open + GATE_VIEWS / it.images_per_second for it in verdicts if it.images_per_second)
     speeds = [it.images_per_second for it in verdicts if it.passed and it.engine in allowed]
     return bool(speeds) and views <= max(speeds) * seconds
 

@@ -63,7 +63,7 @@ class GateVerdict:
         return f"{cosine}KL {self.kl:.2g}, {self.agreement:.1%} agree"
 
 
-IsEnough = Callable[[Sequence[GateVerdict], float], bool]
+IsEnough = Callable[[Sequence[GateVerdict]], bool]
 
 
 @dataclass(frozen=True)
@@ -95,15 +95,14 @@ def try_engines(
         batches: uint8 [B,size,size,3] each, all of one size. They are real views: noise says little about real views.
         judge: compares their answers, and knows the limits.
         progress: draws a bar for each trial.
-        is_enough: whether to stop before the next engine, given the verdicts so far and the seconds that they took.
+        is_enough: whether to stop before the next engine, given the verdicts so far.
     """
-    start = time.perf_counter()
     first = _try(name, open_, engines[0], batches, progress)
     distance_of = None if first.logits is None else judge.against(first.logits)
     shape = None if first.logits is None else first.logits.shape
     verdicts = [_verdict(engines[0], first, distance_of, shape, judge, is_reference=True)]
     for engine in engines[1:]:
-        if is_enough is not None and is_enough(verdicts, time.perf_counter() - start):
+        if is_enough is not None and is_enough(verdicts):
             break
         trial = _try(name, open_, engine, batches, progress)
         verdicts.append(_verdict(engine, trial, distance_of, shape, judge, is_reference=False))

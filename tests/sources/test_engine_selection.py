@@ -92,15 +92,17 @@ def test_the_fastest_engine_that_passes_is_taken(whole: TorchSource) -> None:
     assert "× torch-fp32" in choice.why
 
 
-def test_trials_end_when_the_labels_take_no_longer_than_they_did() -> None:
-    def verdict(engine: SourceEngine, speed: float, passed: bool = True) -> GateVerdict:
-        return GateVerdict(engine, "cpu", speed, 0, 1, 1, 0, passed, "", 0)
+def verdict_on(engine: SourceEngine, speed: float, seconds: float, passed: bool = True) -> GateVerdict:
+    """A verdict whose trial took this many seconds in all."""
+    return GateVerdict(engine, "cpu", speed, 0, 1, 1, 0, passed, "", seconds - GATE_VIEWS / speed)
 
-    known, both = [verdict(TORCH, 100), verdict(ONNX, 400, passed=False)], (TORCH, ONNX)
-    assert trials_suffice(known, both, views=1000, seconds=10)
-    assert not trials_suffice(known, both, views=1001, seconds=10)
-    assert not trials_suffice(known, (ONNX,), views=1000, seconds=1000)
-    assert trials_suffice([*known, verdict(ONNX, 200)], both, views=2000, seconds=10)
+
+def test_trials_end_when_the_labels_take_no_longer_than_they_did() -> None:
+    known, both = [verdict_on(TORCH, 100, seconds=4), verdict_on(ONNX, 400, seconds=6, passed=False)], (TORCH, ONNX)
+    assert trials_suffice(known, both, views=1000)
+    assert not trials_suffice(known, both, views=1001)
+    assert not trials_suffice(known, (ONNX,), views=1)
+    assert trials_suffice([*known, verdict_on(ONNX, 200, seconds=10)], both, views=4000)
 
 
 def test_the_engines_that_were_not_tried_are_named(whole: TorchSource) -> None:
