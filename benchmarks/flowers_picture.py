@@ -29,7 +29,7 @@ def accuracies_in(page: str, target: str = "") -> dict[str, dict[int, float]]:
         page: the page's text.
         target: the table begins with "| <target>, seed | 0 |" instead.
 
-    >>> accuracies_in("| seed | 0 | 1 | sd |\\n|---|---|---|---|\\n| probe | 75.00 |  | 1 |\\n| it over all | +1 |  | 1 |")
+    >>> accuracies_in("| seed | 0 | 1 | d |\\n|---|---|---|---|\\n| probe | 75.00 |  | 1 |\\n| a over b | +1 | | |")
     {'probe': {0: 0.75}}
     """
     begin = f"| {target}, seed | 0 |" if target else "| seed | 0 |"
