@@ -64,6 +64,7 @@ class GateVerdict:
 
 
 IsEnough = Callable[[Sequence[GateVerdict]], bool]
+"""Whether the verdicts so far are enough, so that no further engine is tried."""
 
 
 @dataclass(frozen=True)

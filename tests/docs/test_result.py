@@ -37,6 +37,16 @@ def test_means_and_deviations_are_those_of_the_seeds(page: str, method: str) -> 
     assert in_percent(of_seeds.sd) in row
 
 
+@pytest.mark.parametrize("page", ["README.md", "recipes/README.md"])
+def test_the_rows_of_mobilenet_v2_are_those_of_its_seeds(page: str) -> None:
+    (row,) = re.findall(r"(?m)^\| mobilenet_v2 at 96 × 96 \| \D*\d.*$", text_of(REPOSITORY / page))
+    for values in accuracies_in(FIGURES, "mobilenet_v2").values():
+        of_seeds = spread(list(values.values()))
+        assert of_seeds.sd is not None
+        assert in_percent(of_seeds.mean) in row
+        assert in_percent(of_seeds.sd) in row
+
+
 def test_the_difference_is_that_of_the_pairs() -> None:
     common = VALUES["from scratch"].keys() & VALUES["probe"].keys()
     found = paired([VALUES["probe"][seed] - VALUES["from scratch"][seed] for seed in sorted(common)])
