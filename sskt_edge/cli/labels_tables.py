@@ -99,7 +99,7 @@ def show_ranking(ranked: Sequence[RankedSource], recipe: Sequence[str | Path]) -
     if first.is_better_than_chance:
         show(f"ranked {measured}", {}, [command("train", *recipe, *chosen)])
     else:
-        show(f"no source tells your classes apart, {measured}", {}, [command("networks")])
+        show(f"no source is clearly better than chance, {measured}", {}, [command("networks")])
 
 
 def show_collections(store: Path, collections: Sequence[Collection]) -> None:

@@ -67,7 +67,7 @@ class DataOptions(_Part):
     )
     unlabelled: str = Field(
         "",
-        description="images for the auxiliary losses only: rest (beyond per_class), unlabeled (STL10's), or a folder",
+        description="images used without labels: rest (those beyond per_class), unlabeled (STL10's), or a folder",
     )
     unlabelled_ratio: float = Field(
         1.0, gt=0, description="number of unlabelled images for each labelled one in a batch"

@@ -13,7 +13,7 @@ from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.manifest import Facts, plain
 from sskt_edge.sources.store.store import LabelStore
 
-# The largest share of views that an engine without a verdict may have left to query, so that a first try on few images
+# The largest number of views that an engine without a verdict may have left to query, so that a first try on few images
 # does not settle the choice.
 MOST_UNJUDGED = 8 * GATE_VIEWS
 # A gate's verdict counts if it was on these images, or on a set that included at least this share of them.

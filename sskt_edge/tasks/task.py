@@ -264,7 +264,7 @@ class Task(Protocol):
         """
 
     def chance(self, labels: Labels, classes: int) -> float:
-        """The metric of answers that do not depend on the image, 0…1."""
+        """The metric that answers which do not depend on the image can be expected to have, 0…1."""
 
     def fit_linear(self, inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, strength: float) -> Linear:
         """Fit a linear layer by logistic regression. Images without a label must be left out before.

@@ -34,7 +34,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """Images that take part only in the auxiliary losses.
+    """Images that take part only in the losses that need no labels.
 
     Attributes:
         images: the M images.

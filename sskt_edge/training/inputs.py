@@ -19,6 +19,7 @@ from sskt_edge.data.readers import Reader, open_data
 from sskt_edge.methods.learner import TaughtBy
 from sskt_edge.recipe.models import Recipe, SourceOptions
 from sskt_edge.sources.batchnorm import recalibrate
+from sskt_edge.sources.probe.folds import folds_of
 from sskt_edge.sources.source import Source, TorchSource
 from sskt_edge.sources.views.source_view import SourceView, source_view
 from sskt_edge.sources.zoo import open_source
@@ -36,7 +37,7 @@ class Inputs:
         reader: the data set, whose test images have not been read yet.
         images: the training images, in the sizes of the target and of each source view.
         validation: the validation images in the target's size, or None.
-        unlabelled: the images for the auxiliary losses only, or None.
+        unlabelled: the images whose labels are unknown or not used, or None.
         sources: the sources that take part.
         taught_by: source → the facts about it that a learner needs.
         source_views: source → its view.
@@ -98,6 +99,8 @@ def open_inputs(recipe: Recipe, device: torch.device, progress: Progress) -> Inp
     task.check(images.labels, len(reader.classes))
     if len(images) < 2:
         raise DataError(f"data: got {len(images)} training image, but BatchNorm needs at least two. Add images.")
+    if recipe.method.fits_probe:
+        folds_of(task, images, reader.classes)  # a class with too few images is found before any label is queried
     if validation is not None and not task.class_counts(validation.labels, len(reader.classes)).any():
         raise DataError(
             f"data.validation: none of its {len(validation)} images has a class, so they cannot choose anything. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sskt_edge.common.errors import Interrupted, RecipeError
@@ -59,17 +59,17 @@ def rank_sources(recipe: Recipe, progress: Progress = QUIET) -> list[RankedSourc
     """
     if not recipe.sources:
         raise RecipeError("This recipe has no source to rank. Add [[sources]]; the kinds: sskt-edge networks.")
-    recipe = with_probes(recipe)
-    few = _with_few_views(recipe)
+    probed = _with_probe_method(recipe)
     device, stop = choose_device(recipe.train.device), StopSignal()
     progress = Stoppable(progress, stop.raise_if_set)
     with repeatable(device):
-        inputs = open_inputs(recipe, device, progress)
-        sources = sources_of(few, inputs, device, progress)
+        inputs = open_inputs(probed, device, progress)
+        labelled = replace(inputs, unlabelled=None)
+        sources = sources_of(_with_few_views(probed), labelled, device, progress)
         try:
             with stop.catching():
-                # The engines that a training would choose, so that it finds their labels.
-                choices = sources_of(recipe, inputs, device, progress).choose(pinned={})
+                # The engines that a training of all images and views would choose, so that it finds their labels.
+                choices = sources_of(probed, inputs, device, progress).choose(pinned={})
                 labels = sources.labels(choices, progress.say)[0]
                 probe = fit_probes(inputs.task, inputs.images, inputs.reader.classes, labels, progress)
         except StopRequested as request:
@@ -98,9 +98,14 @@ def with_probes(recipe: Recipe) -> Recipe:
     Raises:
         RecipeError: it keeps no labels, or only some logits.
     """
+    tree = _with_probe_method(recipe).model_dump(mode="json", exclude_none=True)
+    tree["data"]["unlabelled"] = ""
+    return apply_overrides(tree, (), "the recipe")
+
+
+def _with_probe_method(recipe: Recipe) -> Recipe:
     tree = recipe.model_dump(mode="json", exclude_none=True)
     tree["method"] = {"name": "probe"}
-    tree["data"]["unlabelled"] = ""
     return apply_overrides(tree, (), "the recipe")
 
 

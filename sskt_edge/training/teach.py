@@ -48,10 +48,16 @@ def soft_labels(
         probe = fit_probes(inputs.task, inputs.images, inputs.reader.classes, labels[0], progress)
     for line in probe_lines(probe):
         log.say_once(line)
-    if not probe.facts[0].is_better_than_chance:
+    best = probe.facts[0]
+    if best.is_at_chance:
         raise DataError(
-            f"The labels of {probe.facts[0].name} do not tell your classes apart: {probe.facts[0]}. Choose another "
-            f"source (sskt-edge networks), or set method.name = 'scratch'."
+            f"The labels of {best.name} do not tell your classes apart: {best}. Choose another source "
+            f"(sskt-edge networks), or set method.name = 'scratch'."
+        )
+    if not best.is_better_than_chance:
+        log.say_once(
+            f"the chance level is within the interval of the probe of {best.name}: it may not tell your classes apart; "
+            f"sskt-edge compare shows if it helps"
         )
     if not folder.probe.is_file():
         write_atomically(folder.probe, probe.as_bytes())

@@ -34,6 +34,16 @@ def ignoring(labels: NDArray[np.int8], share: float = 0.15) -> NDArray[np.int8]:
     return found
 
 
+def test_the_chance_level_is_the_map_of_random_scores() -> None:
+    """It is well above the share of images that have a class, where these are few."""
+    random = np.random.default_rng(5)
+    labels = np.zeros((354, 20), dtype=np.int8)
+    labels[:20] = 1
+    drawn = [TASK.value(random.standard_normal(labels.shape).astype(np.float32), labels) for _ in range(30)]
+    assert TASK.chance(labels, 20) == pytest.approx(float(np.mean(drawn)), rel=0.05)
+    assert TASK.chance(labels, 20) > 1.3 * 20 / 354
+
+
 def test_the_entry_gives_the_task() -> None:
     assert TASK is MULTI_LABEL and (TASK.name, TASK.metric) == ("multi_label", "mAP")
 

@@ -6,9 +6,11 @@ import pytest
 
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe import Recipe, parse_recipe
+from sskt_edge.sources.engine_selection import EngineChoice, EngineSelector
 from sskt_edge.training.plan import plan_labels
 from sskt_edge.training.rank_sources import rank_sources
 from sskt_edge.training.train import train
+from tests.data.small import write_classes
 from tests.training.labelled import Asked, Images
 
 ENGINE = ("labels.engine=torch", "labels.precision=fp32", "labels.views=2")
@@ -40,6 +42,26 @@ def test_a_ranking_again_asks_nothing_and_a_training_uses_its_labels(
     run = train(images.recipe(*ENGINE, "method.name=probe", "train.epochs=2"), images.runs)
     assert asked.batches == 0
     assert run.result.probes["teacher"] == first[0].facts.score
+
+
+def test_the_engine_is_chosen_for_all_views_of_a_training(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So its labels are those that the training looks for, and it finds them."""
+    write_classes(images.root.parent / "more", {"any": 9}, first=300)
+    unlabelled = f"data.unlabelled={images.root.parent / 'more'}"
+    recipe = images.recipe(unlabelled, "method.name=probe", "labels.views=6", "train.epochs=6")
+    views: list[int] = []
+    choose = EngineSelector.choose
+
+    def watched(selector: EngineSelector, pinned: str | None = None) -> EngineChoice:
+        views.append(selector._query.views)
+        return choose(selector, pinned)
+
+    monkeypatch.setattr(EngineSelector, "choose", watched)
+    ranked = rank_sources(recipe)
+    assert ranked[0].facts.views == 16 * 4
+    train(recipe, images.runs)
+    ranking, training = views
+    assert ranking == training > 16 * 6
 
 
 def test_a_plan_shows_the_ranking_once_the_labels_are_stored(images: Images) -> None:

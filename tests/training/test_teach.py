@@ -15,10 +15,12 @@ import sskt_edge
 from sskt_edge.common.errors import DataError, RecipeError, RunError
 from sskt_edge.methods.probe.learner import ProbeLearner
 from sskt_edge.recipe import parse_recipe
-from sskt_edge.sources.probe.probe import probe_from_bytes
+from sskt_edge.sources.probe.probe import ProbeFacts, probe_from_bytes
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.targets.run_layout import find_runs
+from sskt_edge.training.plan import plan_labels
+from sskt_edge.training.rank_sources import rank_sources
 from sskt_edge.training.train import train
 from tests.conftest import RECIPE
 from tests.data.small import write_classes
@@ -117,13 +119,23 @@ def test_a_source_that_tells_nothing_apart_is_refused_and_leaves_no_run(
     assert find_runs(images.runs) == []
 
 
-def test_a_class_with_one_image_leaves_no_run(images: Images) -> None:
-    root = write_classes(images.root.parent / "few", {"a": 8, "b": 1}, first=200)
-    (root / "test").mkdir()
-    told = (f"data.root={root}", "data.test_share=0.2", "method.name=probe")
-    with pytest.raises(DataError):
-        train(images.recipe(*told), images.runs)
-    assert find_runs(images.runs) == []
+def test_a_source_that_may_know_nothing_is_named_in_the_log(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProbeFacts, "is_better_than_chance", False)
+    run = train(images.recipe(*PROBE, "train.epochs=1"), images.runs)
+    said = run.folder.log.read_text()
+    assert "the chance level is within the interval of the probe of teacher" in said
+
+
+def test_a_class_with_one_image_leaves_no_run_and_asks_nothing(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = images.root.parent / "few"
+    write_classes(root / "train", {"a": 8, "b": 1}, first=200)
+    write_classes(root / "test", {"a": 2, "b": 2}, first=300)
+    told = (f"data.root={root}", "method.name=probe")
+    asked = Asked(monkeypatch)
+    for verb in (lambda recipe: train(recipe, images.runs), rank_sources, plan_labels):
+        with pytest.raises(DataError, match="at least two different labelled images of every class"):
+            verb(images.recipe(*told))
+    assert find_runs(images.runs) == [] and asked.batches == 0
 
 
 @pytest.mark.parametrize(

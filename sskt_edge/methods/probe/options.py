@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sskt_edge.methods.sskt.options import BranchOptions
 from sskt_edge.recipe.method import SourceMethodOptions
@@ -25,11 +25,21 @@ class ProbeOptions(SourceMethodOptions):
         "kl", description="distance between the target and the probe; all but kl require one class per image"
     )
     weighting: Literal["equal", "confidence"] = Field(
-        "equal", description="confidence: unlabelled images are weighted by the confidence of the probe"
+        "equal",
+        description="confidence: unlabelled images are weighted by the confidence of the probe; not with loss dist",
     )
     branches: BranchOptions | None = Field(
         None, description="a table with options of sskt: its branches are trained too, with their own alpha"
     )
+
+    @model_validator(mode="after")
+    def _weighs_images(self) -> ProbeOptions:
+        if self.loss == "dist" and self.weighting == "confidence":
+            raise ValueError(
+                "loss = 'dist' compares the classes over a whole batch, so its images cannot be weighted; set "
+                "weighting = 'equal', or another loss"
+            )
+        return self
 
     def check_task(self, task: Task) -> None:
         """Only the task's own divergence, with equal weights, is defined for several classes per image.

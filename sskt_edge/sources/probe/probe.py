@@ -48,9 +48,14 @@ class ProbeFacts(BaseModel):
         return " + ".join(self.sources)
 
     @property
+    def is_at_chance(self) -> bool:
+        """Whether it is no better than answers that do not depend on the image."""
+        return self.score.value <= self.chance
+
+    @property
     def is_better_than_chance(self) -> bool:
-        """Whether it is better than answers that do not depend on the image."""
-        return self.score.value > self.chance
+        """Whether its whole 95 % interval is above the chance level."""
+        return self.score.interval[0] > self.chance
 
     def __str__(self) -> str:
         """In words, for the log."""

@@ -74,6 +74,11 @@ def test_unlabelled_images_count_by_how_sure_the_probe_is() -> None:
     assert 0.1 < weights[3] < 0.3
 
 
+def test_a_loss_of_the_whole_batch_cannot_weigh_its_images() -> None:
+    with pytest.raises(RecipeError, match="its images cannot be weighted"):
+        parse_recipe(TEXT + '[method]\nname = "probe"\nloss = "dist"\nweighting = "confidence"\n')
+
+
 @pytest.mark.parametrize(("key", "value"), [("loss", "dkd"), ("weighting", "confidence")])
 def test_what_is_for_one_class_per_image_is_refused_for_several(key: str, value: str) -> None:
     text = TEXT.replace('name = "digits"', 'name = "table"\nroot = "t.csv"\nimage_size = 32') + (

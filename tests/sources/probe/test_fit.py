@@ -11,7 +11,7 @@ from sskt_edge.sources.probe.probe_logits import PROBE, with_probe
 from sskt_edge.sources.soft_labels import SoftLabels
 from sskt_edge.tasks.multi_label import MULTI_LABEL
 from sskt_edge.tasks.single_label import SINGLE_LABEL
-from sskt_edge.tasks.task import Linear
+from sskt_edge.tasks.task import Linear, Task
 from tests.sources.probe.sets import SOURCE_CLASSES, VIEWS, Logits, image_set, logits_of, one_hot, soft_labels
 
 LABELS = np.arange(120) % 3
@@ -33,6 +33,20 @@ def test_noise_does_not_pass_for_knowledge() -> None:
     probe = fit_probes(SINGLE_LABEL, images, "abc", soft_labels(images, np.zeros((36, 3)), 1.0), QUIET)
     assert probe.facts[0].score.value < 0.6
     assert probe.facts[0].loss > 0.95 * np.log(3)
+
+
+@pytest.mark.parametrize("task", [SINGLE_LABEL, MULTI_LABEL])
+def test_noise_is_not_better_than_chance(task: Task) -> None:
+    """Its value is above the chance level in half of the draws, but its whole interval hardly ever is."""
+    found = []
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        has = (random.random((60, 3)) < 0.2).astype(np.int8)
+        images = image_set(np.arange(60) % 3 if task is SINGLE_LABEL else has)
+        noise = soft_labels(images, random.standard_normal((60, 3)), 1.0)
+        found.append(fit_probes(task, images, "abc", noise, QUIET).facts[0])
+    assert sum(facts.is_better_than_chance for facts in found) <= 1
+    assert any(facts.is_at_chance for facts in found)
 
 
 def test_held_out_answers_are_calibrated() -> None:
