@@ -48,7 +48,7 @@ def test_the_engine_is_chosen_for_all_views_of_a_training(images: Images, monkey
     """So its labels are those that the training looks for, and it finds them."""
     write_classes(images.root.parent / "more", {"any": 9}, first=300)
     unlabelled = f"data.unlabelled={images.root.parent / 'more'}"
-    recipe = images.recipe(unlabelled, "method.name=probe", "labels.views=6", "train.epochs=6")
+    recipe = images.recipe(*ENGINE, unlabelled, "method.name=probe", "labels.views=6", "train.epochs=6")
     views: list[int] = []
     choose = EngineSelector.choose
 
