@@ -29,6 +29,9 @@ class PretrainedWeights(Protocol):
     def size(self, name: str) -> int:
         """The side of the images that the weights of that name were trained on."""
 
+    def is_local(self, name: str) -> bool:
+        """Whether this machine has a file of that name's weights, so that reading them needs no network."""
+
     def read(self, name: str) -> dict[str, Tensor]:
         """The state dict of the whole network, including its last layer, with the names that the target uses.
 

@@ -40,6 +40,10 @@ class TorchvisionWeights:
         """The side that torchvision's own preprocessing crops images to."""
         return int(torchvision_weights(self.network, name).transforms().crop_size[0])
 
+    def is_local(self, name: str) -> bool:
+        """Whether torch's cache has the file."""
+        return _cached(torchvision_weights(self.network, name)).is_file()
+
     def read(self, name: str) -> dict[str, Tensor]:
         """The state dict with 1000 classes, from the local cache or the network.
 
@@ -82,9 +86,14 @@ def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
                 f"Remove it; it is then fetched again."
             ) from error
         why = first_line(error)
-        where = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         raise DownloadError(
             f"The weights {weights} are not on this machine and could not be fetched from {weights.url}: {why}. "
-            f"Fetch the file elsewhere and put it at '{where}', or name it as checkpoint = FILE in the recipe."
+            f"Fetch the file elsewhere and put it at '{_cached(weights)}', or name it as checkpoint = FILE in the "
+            f"recipe."
         ) from error
     return network
+
+
+def _cached(weights: models.WeightsEnum) -> Path:
+    """Where torchvision keeps a fetched file."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name

@@ -28,19 +28,24 @@ class FoundWeights(NamedTuple):
 def find_weights(target: str) -> FoundWeights | str:
     """The first weights of a target that can be had: from a package, the cache, or the network; or why there are none.
 
-    They are read, so that a recipe does not name what cannot be had.
+    They are read, so that a recipe does not name what cannot be had. Once the network has failed, only cached ones are
+    looked for.
     """
     weights, why = target_spec(target).weights, f"{target} has no published weights"
-    names = () if weights is None else weights.names()
+    if weights is None:
+        return why
+    names, is_offline = weights.names(), False
     for name in names:
-        assert weights is not None
+        if is_offline and not weights.is_local(name):
+            continue
         try:
             weights.read(name)
         except MissingExtraError as error:
             why = str(error)
             continue
-        except DownloadError as error:  # others would come from the same place
-            return str(error)
+        except DownloadError as error:
+            why, is_offline = why if is_offline else str(error), True
+            continue
         others = tuple(one for one in names if one != name)
         return FoundWeights(name, weights.normalisation(name), weights.size(name), others)
     return why

@@ -13,6 +13,9 @@ from sskt_edge.common.text import first_line
 from sskt_edge.targets.pretrained import Normalisation, refuse_unknown
 from sskt_edge.targets.weights import no_pickles
 
+# The names that timm looks for in a repository of the hub.
+_FILES = ("model.safetensors", "pytorch_model.bin")
+
 
 @dataclass(frozen=True)
 class Packaged:
@@ -69,6 +72,18 @@ class TimmWeights:
         own = timm.get_pretrained_cfg(f"{self.network}.{name}")
         assert own is not None, "timm lists every tag of `names`"
         return int(own.input_size[-1])
+
+    def is_local(self, name: str) -> bool:
+        """Whether the hub's cache has a file of the tag. A package never needs the network: it is installed or not."""
+        import timm
+        from huggingface_hub import try_to_load_from_cache  # timm depends on it
+
+        if name in self.packaged:
+            return True
+        own = timm.get_pretrained_cfg(f"{self.network}.{name}")
+        assert own is not None, "timm lists every tag of `names`"
+        found = [try_to_load_from_cache(own.hf_hub_id, file) for file in _FILES] if own.hf_hub_id else []
+        return any(isinstance(path, str) for path in found)
 
     def read(self, name: str) -> dict[str, Tensor]:
         """The state dict with timm's names and 1000 classes; a tag is fetched from the local cache or the network.
