@@ -30,7 +30,8 @@ from sskt_edge.targets.records import read_record, write_record
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.tasks.task import task_named
 from sskt_edge.training.environment import Environment, read_environment
-from sskt_edge.training.source_answers import source_answers
+from sskt_edge.training.rank_sources import with_probes
+from sskt_edge.training.source_answers import SourceAnswers, source_answers
 from sskt_edge.training.train import settled_precision
 
 
@@ -103,9 +104,19 @@ def compare(
 
 
 def _with_sources(so_far: Comparison, progress: Progress) -> Comparison:
-    """Add the answers of the sources themselves, if an arm fits a probe on them."""
-    probed = [arm.recipe for arm in so_far.arms if not arm.missing and arm.recipe.method.fits_probe]
-    return replace(so_far, sources=tuple(source_answers(probed[0], progress))) if probed else so_far
+    """Add the answers of the sources themselves, if an arm fits a probe on them: once for arms with the same ones."""
+    probed: dict[str, Recipe] = {}
+    for arm in so_far.arms:
+        if not arm.missing and arm.recipe.method.fits_probe:
+            recipe = with_probes(arm.recipe)
+            if not any((recipe.sources, recipe.data) == (one.sources, one.data) for one in probed.values()):
+                probed[arm.name] = recipe
+    answers: list[SourceAnswers] = []
+    for name, recipe in probed.items():
+        known = {one.name for one in answers}
+        found = source_answers(recipe, progress)
+        answers += [replace(one, name=f"{one.name} of {name}") if one.name in known else one for one in found]
+    return replace(so_far, sources=tuple(sorted(answers, key=lambda one: -one.test.value)))
 
 
 def _with_latencies(so_far: Comparison, progress: Progress) -> Comparison:
@@ -114,8 +125,7 @@ def _with_latencies(so_far: Comparison, progress: Progress) -> Comparison:
         return so_far
     first = {arm: next(iter(found.values())).run for arm, found in so_far.figures.items() if found}
     runs = {arm: read_run(so_far.folder / "runs" / run) for arm, run in first.items()}
-    parts = so_far.recipe.sources
-    return replace(so_far, ms=latencies(runs, so_far.sources, parts, so_far.folder / "latency.json", progress))
+    return replace(so_far, ms=latencies(runs, so_far.sources, so_far.folder / "latency.json", progress))
 
 
 def _recipe_of(arm: Arm, seed: int, precision: Precision) -> Recipe:

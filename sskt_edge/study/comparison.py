@@ -271,11 +271,17 @@ class Comparison:
         if not self.sources or not self.spreads:
             return ""
         first, best = self.sources[0], max(self.spreads, key=lambda name: self.spreads[name].mean)
+        low, high = first.test.interval
+        said = f"{first.name} with a linear layer, {first.test.value:.1%} ({low:.1%} to {high:.1%})"
         if first.test.value <= self.spreads[best].mean:
-            return f"No source with a linear layer is better than {best}."
+            return f"No source itself is better than {best}. The best is {said}."
+        if low <= self.spreads[best].mean:
+            return f"The source itself is about as good as the best arm, {best}: {said}."
+        times = [self.ms.get(name) for name in (first.name, best)]
+        slower = f" It takes {times[0]:.2f} ms for one image here, and {best} {times[1]:.2f} ms." if all(times) else ""
         return (
-            f"The source itself is better than every arm: {first.name} with a linear layer, {first.test.value:.1%}. "
-            f"A device that can afford it does not need a smaller network."
+            f"The source itself is better than every arm: {said}. A device that can afford it does not need a smaller "
+            f"network.{slower}"
         )
 
     def _pairs(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,6 @@ class _Network:
 def latencies(
     runs: Mapping[str, TrainedNetwork],
     sources: Sequence[SourceAnswers],
-    parts: Sequence[SourceOptions],
     kept: Path,
     progress: Progress,
 ) -> dict[str, float]:
@@ -67,7 +67,6 @@ def latencies(
     Args:
         runs: arm → one of its runs.
         sources: the sources that were tested.
-        parts: the recipe's entries of all sources.
         kept: the file that keeps the times.
         progress: draws the bars.
 
@@ -75,20 +74,19 @@ def latencies(
         StorageError: the file cannot be written.
     """
     of_arms = {arm: _of_run(run) for arm, run in runs.items()}
-    options = {part.name: part for part in parts}
-    of_sources = {name: _of_source(options[name], side) for one in sources for name, side in one.sizes.items()}
+    of_sources = {one.name: [_of_source(part, side) for part, side in one.shown] for one in sources}
     before = _kept(kept)
     ms = dict(before.ms)
-    for network in (*of_arms.values(), *of_sources.values()):
+    for network in (*of_arms.values(), *chain.from_iterable(of_sources.values())):
         if network.name not in ms:
             with contextlib.suppress(InputError, WorkError):
                 ms[network.name] = _measured(network, progress)
     if ms != before.ms:
         write_record(kept, before.model_copy(update={"ms": ms}))
     found = {arm: ms[network.name] for arm, network in of_arms.items() if network.name in ms}
-    for one in sources:
-        times = [ms.get(of_sources[name].name) for name in one.sizes]
-        found |= {one.name: sum(filter(None, times))} if all(times) else {}
+    for name, networks in of_sources.items():
+        times = [ms.get(network.name) for network in networks]
+        found |= {name: sum(filter(None, times))} if all(times) else {}
     return found
 
 

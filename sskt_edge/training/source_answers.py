@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ import torch
 from sskt_edge.common.errors import Interrupted
 from sskt_edge.common.progress import Progress, Stoppable
 from sskt_edge.data.inputs.input import ViewPolicy
-from sskt_edge.recipe.models import Recipe
+from sskt_edge.recipe.models import Recipe, SourceOptions
 from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.probe.fit import fit_each
 from sskt_edge.sources.soft_labels import SoftLabels
@@ -39,13 +40,18 @@ class SourceAnswers:
         name: the source's name, or the names of all.
         test: the score on the test images.
         cost: parameters, and multiply-accumulates for an image as the source is shown it; None for an ONNX file.
-        sizes: each of the sources → the side of the images that it is shown.
+        shown: the recipe's entry of each of the sources, with the side of the images that it is shown.
     """
 
     name: str
     test: Score
     cost: NetworkCost | None
-    sizes: dict[str, int]
+    shown: tuple[tuple[SourceOptions, int], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; of a source its model and the side."""
+        shown = {part.name: {"model": part.model, "size": side} for part, side in self.shown}
+        return {"name": self.name, "test": self.test, "cost": self.cost, "sources": shown}
 
 
 def source_answers(recipe: Recipe, progress: Progress) -> list[SourceAnswers]:
@@ -72,13 +78,14 @@ def source_answers(recipe: Recipe, progress: Progress) -> list[SourceAnswers]:
         probes = fit_each(inputs.task, inputs.images, inputs.reader.classes, labelled, progress)
         answers = {name: reader.read(np.arange(tested.schedule.count)) for name, reader in tested.readers.items()}
         labels, classes = tested.schedule.images.labels, len(inputs.reader.classes)
+        parts = {part.name: part for part in recipe.sources}
         costs = {source.name: _cost(source, inputs.source_views[source.name].size, device) for source in inputs.sources}
         found = [
             SourceAnswers(
                 probe.facts[0].name,
                 score_from(inputs.task.scores(probe.mean.logits(probe.inputs(answers)), labels, classes)),
                 _sum([costs[name] for name in probe.sources]),
-                {name: inputs.source_views[name].size for name in probe.sources},
+                tuple((parts[name], inputs.source_views[name].size) for name in probe.sources),
             )
             for probe in probes
         ]

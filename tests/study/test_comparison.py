@@ -20,6 +20,8 @@ from sskt_edge.study.arms import Arm
 from sskt_edge.study.comparison import Comparison, RunFigures
 from sskt_edge.study.comparison_text import markdown_of
 from sskt_edge.study.draw_comparison import draw_comparison
+from sskt_edge.tasks.score import Score
+from sskt_edge.training.source_answers import SourceAnswers
 
 RECIPE = load_recipe("flowers")
 ONE = RunFigures(
@@ -43,6 +45,23 @@ def test_only_pairs_of_one_seed_are_held_against_each_other() -> None:
     assert one.differences == {0: pytest.approx(0.1), 3: pytest.approx(-0.1)}
     assert one.paired.n == 2
     assert one.paired.mean == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.90, "The source itself is better than every arm: s with a linear layer, 90.0% (88.0% to 92.0%). A device"),
+        (0.81, "The source itself is about as good as the best arm, b: s with a linear layer, 81.0% (79.0% to 83.0%)."),
+        (0.79, "No source itself is better than b. The best is s with a linear layer, 79.0% (77.0% to 81.0%)."),
+    ],
+)
+def test_a_source_is_better_only_if_its_interval_is(value: float, said: str) -> None:
+    score = Score(metric="accuracy", images=736, value=value, interval=(value - 0.02, value + 0.02))
+    answers = SourceAnswers("s", score, None, ())
+    found = replace(comparison(a=[0.7, 0.7], b=[0.8, 0.8]), sources=(answers,), ms={"s": 9.0, "b": 1.5})
+    (note,) = [note for note in found.notes if "linear layer" in note]
+    assert note.startswith(said)
+    assert ("It takes 9.00 ms for one image here, and b 1.50 ms." in note) == (value == 0.90)
 
 
 def test_five_wins_of_five_are_better_and_their_mirror_worse() -> None:

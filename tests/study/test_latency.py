@@ -25,25 +25,26 @@ def test_networks_are_measured_once_and_sources_together_take_the_sum(tiny_run: 
     model = f"run/{tiny_run.folder.path.as_posix()}"
     parts = [SourceOptions(name=name, model=model) for name in "ab"]
     sizes = {"a": 16, "b": 24}
-    answers = [SourceAnswers(name, SCORE, COST, {name: sizes[name]}) for name in "ab"]
-    answers.append(SourceAnswers("a + b", SCORE, COST, sizes))
+    shown = tuple((part, sizes[part.name]) for part in parts)
+    answers = [SourceAnswers(part.name, SCORE, COST, ((part, side),)) for part, side in shown]
+    answers.append(SourceAnswers("a + b", SCORE, COST, shown))
     runs, kept = {"scratch": tiny_run, "sskt": tiny_run}, tmp_path / "latency.json"
 
-    found = latencies(runs, answers, parts, kept, QUIET)
+    found = latencies(runs, answers, kept, QUIET)
 
     assert found["scratch"] == found["sskt"]
     assert found["a + b"] == found["a"] + found["b"]
     assert min(found.values()) > 0
     written = read_record(kept, Latencies, "")
     assert set(written.ms) == {f"{tiny_run.recipe.target.model}@{tiny_run.shape[0]}", f"{model}@16", f"{model}@24"}
-    assert latencies(runs, answers, parts, kept, QUIET) == found
+    assert latencies(runs, answers, kept, QUIET) == found
 
 
 def test_times_of_another_machine_are_not_taken(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     kept = tmp_path / "latency.json"
     name = f"{tiny_run.recipe.target.model}@{tiny_run.shape[0]}"
     write_record(kept, Latencies(measured_on="another machine", ms={name: 1e9}))
-    (ms,) = latencies({"scratch": tiny_run}, [], [], kept, QUIET).values()
+    (ms,) = latencies({"scratch": tiny_run}, [], kept, QUIET).values()
     assert ms < 1e6
     processor = conditions().processor.name
     assert processor is not None and processor in read_record(kept, Latencies, "").measured_on
@@ -52,5 +53,5 @@ def test_times_of_another_machine_are_not_taken(tiny_run: TrainedNetwork, tmp_pa
 def test_a_broken_file_is_replaced(tiny_run: TrainedNetwork, tmp_path: Path) -> None:
     kept = tmp_path / "latency.json"
     kept.write_text("{")
-    assert latencies({"scratch": tiny_run}, [], [], kept, QUIET)["scratch"] > 0
+    assert latencies({"scratch": tiny_run}, [], kept, QUIET)["scratch"] > 0
     assert read_record(kept, Latencies, "").ms

@@ -35,12 +35,24 @@ def test_a_comparison_says_when_the_source_is_the_better_answer(images: Images, 
     found = compare(recipe, [0], arms_of(recipe, ["scratch", "probe"]), tmp_path / "studies")
     assert [one.name for one in found.sources] == ["teacher"]
     text = markdown_of(found)
-    assert "The source itself is better than every arm: teacher with a linear layer, 100.0%" in text
+    assert "The source itself is better than every arm: teacher with a linear layer, 100.0% (51.0% to 100.0%)" in text
     assert "| source teacher | 100.00 (" in text
     # The teacher is the same network at the same size.
     assert found.ms.keys() == {"scratch", "probe", "teacher"} and found.ms["scratch"] == found.ms["probe"] > 0
     again = compare(recipe, [0], arms_of(recipe, ["scratch", "probe"]), tmp_path / "studies")
     assert again.ms == found.ms and markdown_of(again) == text
+
+
+def test_arms_with_other_sources_have_those_tested(images: Images, tmp_path: Path) -> None:
+    recipe = images.recipe(*ENGINE, "train.epochs=1", "labels.views=1")
+    model = recipe.sources[0].model
+    others = [f"renamed: sources=[{{name='heavy',model='{model}'}}]", "dim: sources.teacher.std=[0.5,0.5,0.5]"]
+    found = compare(recipe, [0], arms_of(recipe, ["probe"], others), tmp_path / "studies")
+    answers = {one.name: one for one in found.sources}
+    assert answers.keys() == {"teacher", "heavy", "teacher of dim"}
+    assert answers["teacher"].test == answers["heavy"].test
+    assert answers["teacher of dim"].shown[0][0].std == (0.5, 0.5, 0.5)
+    assert found.ms.keys() >= answers.keys()
 
 
 def test_without_a_probe_no_source_is_tested(images: Images, tmp_path: Path) -> None:
