@@ -42,6 +42,7 @@ class Benchmark:
             read for this kind of input.
         measurements: in the order of the batch sizes, then of the subjects.
         precisions: subject's name → precision of the bundle.
+        sha256: precision → the hash of its file in the bundle, also where an engine made from it was measured.
         unavailable: what could not be opened here, and why.
         left_out: what was opened but not measured, and why.
         method: how it was measured, in a few sentences.
@@ -57,6 +58,7 @@ class Benchmark:
     preprocessing: Timing | None
     measurements: tuple[Measurement, ...]
     precisions: dict[str, str]
+    sha256: dict[str, str]
     unavailable: dict[str, str]
     left_out: dict[str, str]
     method: tuple[str, ...]
@@ -74,7 +76,9 @@ class Benchmark:
             "method": self.method,
             "preprocessing": self.preprocessing,
             "measurements": [
-                {"precision": self.precisions[one.subject.name], **one.as_json()} for one in self.measurements
+                {"precision": precision, "sha256": self.sha256[precision], **one.as_json()}
+                for one in self.measurements
+                for precision in [self.precisions[one.subject.name]]
             ],
             "unavailable": self.unavailable,
             "left_out": self.left_out,
@@ -139,6 +143,7 @@ def bench_bundle(
         ),
         measurements=tuple(measurements_of(entries)),
         precisions={one.name: one.precision for one in opened},
+        sha256={name: record.sha256 for name, record in bundle.manifest.precisions.items()},
         unavailable=unavailable,
         left_out=planned.left_out | (_unmeasured(planned) if stopped else {}),
         method=_method(effort, given, cores, images.shape[1] if readers else 0, len(subjects)),

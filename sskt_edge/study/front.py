@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from sskt_edge.bundle.bundle import MANIFEST, Bundle, open_bundle
 from sskt_edge.catalogue.targets import TARGETS
@@ -20,9 +19,10 @@ from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.convert.bundle_from_run import bundle_from_run
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.base import study_folder
+from sskt_edge.study.device_report import DeviceLatency, read_report, with_latencies
 from sskt_edge.study.draw_front import draw_front
 from sskt_edge.study.front_recipes import recipes_of
-from sskt_edge.study.front_result import Front, FrontPoint, SizedTarget, points_of
+from sskt_edge.study.front_result import Front, SizedTarget, points_of
 from sskt_edge.study.front_text import markdown_of
 from sskt_edge.study.runs import finished_run, free_first
 from sskt_edge.targets.run_folder import TrainedNetwork
@@ -82,14 +82,14 @@ def front(
         progress: draws bars and lines.
 
     Raises:
-        InputError: the recipe names something that is missing or does not fit, or a report measures none of its files.
+        InputError: the recipe names something that is missing or does not fit, or a report is about other files.
         Interrupted: SIGINT or SIGTERM came; everything is saved.
         WorkError: as for train and export; but a target that diverges, or whose fp32 file does not hold, is listed as
             missing, and the others continue.
     """
     progress = SaidOnce(progress)
     place = study_folder(recipe, Path(folder))
-    latencies = {name: _latencies(path) for name, path in (reports or {}).items()}
+    latencies = {name: read_report(path) for name, path in (reports or {}).items()}
     so_far = Front(place, recipe, tuple(targets), measured_on=_measured_on(targets, reports or {}))
     progress.say(f"study {place}")
     recipes = recipes_of(recipe, targets, pretrained, progress)
@@ -112,7 +112,7 @@ def _with_target(
     so_far: Front,
     target: SizedTarget,
     recipe: Recipe,
-    latencies: Mapping[tuple[str, str], float] | None,
+    latencies: Sequence[DeviceLatency] | None,
     progress: Progress,
 ) -> Front:
     """Add the points of one target, whose run and bundle are found or made; `latencies` are those of a device."""
@@ -125,7 +125,7 @@ def _with_target(
     else:
         points = points_of(target, bundle.manifest, bundle.path)
         if latencies is not None:
-            points = _with_latencies(points, latencies, target)
+            points = with_latencies(points, latencies, bundle.manifest, target)
         best = max(points, key=lambda point: point.value)
         of_best = f"at best {best.value:.2%}, {best.precision} by {best.runner}"
         progress.say(f"{target.name}: {of_best}; {len(points)} files by libraries")
@@ -144,48 +144,6 @@ def _bundle_of(run: TrainedNetwork, path: Path, progress: Progress) -> Bundle:
             if bundle.manifest.lineage.weights_sha256 == run.weights_sha256:
                 return bundle
         return bundle_from_run(run, path, progress, replace=True)
-
-
-def _latencies(report: Path) -> dict[tuple[str, str], float]:
-    """(precision, runner) → milliseconds for one image, from the output of `bench --json`.
-
-    Raises:
-        StudyError: it cannot be read, or is not such a report.
-    """
-    try:
-        raw: Any = json.loads(report.read_text(encoding="utf-8"))
-        return {
-            (str(one["precision"]), f"{one['backend']}-{one['provider']}"): float(one["latency"]["p50_ms"])
-            for one in raw["measurements"]
-            if one["batch"] == 1
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StudyError(
-            f"--bench: '{report}' is not the output of sskt-edge bench --json ({type(error).__name__}: {error})."
-        ) from error
-
-
-def _with_latencies(
-    points: Sequence[FrontPoint], latencies: Mapping[tuple[str, str], float], target: SizedTarget
-) -> list[FrontPoint]:
-    """The points that the report has, with its latencies.
-
-    Raises:
-        StudyError: it has none of them.
-    """
-    found = [
-        replace(point, latency_ms=latencies[point.precision, point.runner])
-        for point in points
-        if (point.precision, point.runner) in latencies
-    ]
-    if not found:
-        known = ", ".join(f"{point.precision} by {point.runner}" for point in points)
-        given = ", ".join(f"{precision} by {runner}" for precision, runner in latencies) or "no file at batch 1"
-        raise StudyError(
-            f"--bench {target.name}: the report has no file whose accuracy was measured at the export. It has {given}; "
-            f"measured were {known}. Run bench with one of these libraries."
-        )
-    return found
 
 
 def _measured_on(targets: Sequence[SizedTarget], reports: Mapping[str, Path]) -> str:

@@ -33,13 +33,14 @@ class FrontPoint:
     Attributes:
         target: the target with its size.
         precision: the file's precision.
-        runner: the library and what it ran on, such as "onnxruntime-cpu".
+        runner: the library and what it ran on, such as "onnxruntime-cpu", when the latency was measured.
         value: the task's metric of this file on the test images, from 0 to 1.
         interval: its 95 % interval.
         latency_ms: the median time for one image, in milliseconds.
         bytes: the size of the file.
         holds: whether its answers are within tolerance, as far as the images can tell.
         bundle: the bundle's folder.
+        scored_by: the library, and what it ran on, that the metric was measured with.
     """
 
     target: SizedTarget
@@ -51,6 +52,7 @@ class FrontPoint:
     bytes: int
     holds: bool
     bundle: Path
+    scored_by: str
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class Front:
                     "front_by_latency": point in self.by_latency,
                     "front_by_size": point in self.by_size,
                     "bundle": point.bundle,
+                    "scored_by": point.scored_by,
                 }
                 for point in self.points
             ],
@@ -154,6 +157,7 @@ def points_of(target: SizedTarget, manifest: Manifest, bundle: Path) -> list[Fro
             bytes=record.bytes,
             holds=not one.reasons,
             bundle=bundle,
+            scored_by=one.runner,
         )
         for precision, record in manifest.precisions.items()
         for one in record.measured

@@ -35,6 +35,12 @@ def notes_of(front: Front) -> list[str]:
         "Each target was trained once, with the seed of the recipe, so a difference smaller than the intervals may be "
         "chance. Compare the target that you choose over several seeds: sskt-edge compare.",
     ]
+    otherwise = {f"{point.runner} ({point.scored_by})" for point in front.points if point.scored_by != point.runner}
+    if otherwise:
+        notes.append(
+            f"Measured at the export by another library than the one that ran on the device: the {front.metric} of "
+            f"{', '.join(sorted(otherwise))}. sskt-edge eval on the device shows if it answers the same."
+        )
     return notes + [f"{name} is missing: {why}" for name, why in front.missing.items()]
 
 

@@ -77,7 +77,7 @@ def benchmark(place: Path) -> Shown:
     ]
     closed = {f"fp16 {LONG}": f"it is not here: {LONG}"}
     method = (f"so: {LONG}",)
-    found = Benchmark("tiny", here, here, 1, (), Exactly(1), times, tuple(measured), {}, closed, {}, method, 0)
+    found = Benchmark("tiny", here, here, 1, (), Exactly(1), times, tuple(measured), {}, {}, closed, {}, method, 0)
     values = [*names, "1234", "1237", "123.5", f"not run: fp16 {LONG}", closed[f"fp16 {LONG}"], f"so: {LONG}"]
     return lambda: show_benchmark(found, Path(LONG)), values
 

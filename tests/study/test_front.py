@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sskt_edge.bundle.bundle import open_bundle
 from sskt_edge.common.errors import Interrupted, NetworkError, StudyError
 from sskt_edge.recipe import Recipe
 from sskt_edge.study.draw_front import draw_front
@@ -26,7 +27,9 @@ TARGETS = parse_targets("resnet20@16,resnet32@12")
 
 def point(value: float, ms: float, mb: float = 1.0, holds: bool = True) -> FrontPoint:
     target = SizedTarget("resnet20", 64)
-    return FrontPoint(target, "fp32", "onnxruntime-cpu", value, (0.0, 1.0), ms, int(mb * 1e6), holds, Path("b"))
+    return FrontPoint(
+        target, "fp32", "onnxruntime-cpu", value, (0.0, 1.0), ms, int(mb * 1e6), holds, Path("b"), "onnxruntime-cpu"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -129,28 +132,50 @@ def test_a_study_again_trains_and_exports_nothing(found: Front, monkeypatch: pyt
     assert again.points == found.points
 
 
-@pytest.mark.slow
-def test_latencies_of_a_device_take_the_place_of_those_here(found: Front, tmp_path: Path) -> None:
-    report = tmp_path / "device.json"
+def report_of(bundle: Path, file: Path, **changes: Any) -> Path:
+    """A report of bench on a device: the fp32 file with one image in 7.5 ms, and with eight in 50."""
     measured = {
         "precision": "fp32",
+        "sha256": open_bundle(bundle).manifest.precisions["fp32"].sha256,
         "backend": "onnxruntime",
         "provider": "cpu",
         "batch": 1,
         "latency": {"p50_ms": 7.5},
+        **changes,
     }
-    report.write_text(json.dumps({"measurements": [measured, {**measured, "batch": 8, "latency": {"p50_ms": 50}}]}))
+    file.write_text(json.dumps({"measurements": [measured, {**measured, "batch": 8, "latency": {"p50_ms": 50}}]}))
+    return file
+
+
+@pytest.mark.slow
+def test_latencies_of_a_device_take_the_place_of_those_here(found: Front, tmp_path: Path) -> None:
+    report = report_of(found.points[0].bundle, tmp_path / "device.json")
     again = front(tiny_recipe("name=front"), TARGETS, found.folder.parent, {"resnet20@16": report})
     (only,) = [one for one in again.points if one.target == TARGETS[0]]
-    assert (only.latency_ms, only.runner) == (7.5, "onnxruntime-cpu")
-    assert f"measured on this machine, the device of {report} (resnet20@16)" in markdown_of(again)
+    assert (only.latency_ms, only.runner, only.scored_by) == (7.5, "onnxruntime-cpu", "onnxruntime-cpu")
+    said = markdown_of(again)
+    assert f"measured on this machine, the device of {report} (resnet20@16)" in said
+    assert "by another library" not in said
 
-    report.write_text(json.dumps({"measurements": [{**measured, "backend": "tensorrt", "provider": "cuda"}]}))
-    with pytest.raises(StudyError, match=r"--bench resnet20@16: .* has fp32 by tensorrt-cuda; measured were fp32 by"):
+
+@pytest.mark.slow
+def test_a_library_that_only_the_device_has_takes_the_accuracy_of_the_export(found: Front, tmp_path: Path) -> None:
+    report = report_of(found.points[0].bundle, tmp_path / "device.json", backend="tensorrt", provider="cuda")
+    again = front(tiny_recipe("name=front"), TARGETS, found.folder.parent, {"resnet20@16": report})
+    (only,) = [one for one in again.points if one.target == TARGETS[0]]
+    assert (only.latency_ms, only.runner, only.scored_by) == (7.5, "tensorrt-cuda", "onnxruntime-cpu")
+    assert only.value == found.points[0].value
+    assert "the accuracy of tensorrt-cuda (onnxruntime-cpu). sskt-edge eval on the device shows" in markdown_of(again)
+
+
+@pytest.mark.slow
+def test_a_report_of_another_bundle_is_refused(found: Front, tmp_path: Path) -> None:
+    report = report_of(found.points[-1].bundle, tmp_path / "other.json")
+    with pytest.raises(StudyError, match=r"--bench resnet20@16: the report is about another fp32 file than the one in"):
         front(tiny_recipe("name=front"), TARGETS, found.folder.parent, {"resnet20@16": report})
 
 
 def test_a_report_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"a": 1}')
-    with pytest.raises(StudyError, match="is not the output of sskt-edge bench --json"):
+    with pytest.raises(StudyError, match="is not the output of this version's sskt-edge bench --json"):
         front(tiny_recipe(), TARGETS, tmp_path, {"resnet20@16": tmp_path / "other.json"})
