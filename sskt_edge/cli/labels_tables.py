@@ -29,7 +29,9 @@ def show_plan(plan: Plan, recipe: Sequence[str | Path]) -> None:
             f"{source.choice.engine.name}: {source.choice.why}. {source.missing:,} of {source.views:,} views to query, "
             f"{short_time(source.filling)}, {short_time(source.opening)} to prepare the engine{where}"
         )
-    rows |= {f"probe of {facts.name}": str(facts) for facts in plan.probes}
+    if plan.probes == ():
+        rows["probe"] = f"not known yet: {command('labels', 'rank', *recipe)}"
+    rows |= {f"probe of {facts.name}": str(facts) for facts in plan.probes or ()}
     rows["one epoch"] = (
         f"{short_time(plan.stored_epoch)} with stored labels, {short_time(plan.online_epoch)} without "
         f"({plan.images:,} images)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from sskt_edge.training.device import choose_device, choose_precision
 from sskt_edge.training.inputs import Inputs, open_inputs
 from sskt_edge.training.label_queries import sources_of
 from sskt_edge.training.learner import build_learner
+from sskt_edge.training.rank_sources import with_few_views
 from sskt_edge.training.repeatable import repeatable
 from sskt_edge.training.trial import blank_batch, trial_step
 
@@ -89,8 +90,8 @@ class Plan:
         asking_epochs: the epochs in which a training without a store queries: only the first if an image has one view.
         images: the number of images that the target sees in an epoch, including unlabelled ones.
         stored_epoch: the seconds of an epoch with stored labels: forward and backward of the target with its branches.
-        probes: what a probe of each source knows, if the method fits one and the labels of the labelled images are
-            stored already; see `labels rank`.
+        probes: what a probe of each source knows, as `labels rank` finds it, if the labels that it needs are stored;
+            None if the method fits no probe.
     """
 
     sources: tuple[SourcePlan, ...]
@@ -98,7 +99,7 @@ class Plan:
     asking_epochs: int
     images: int
     stored_epoch: float
-    probes: tuple[ProbeFacts, ...] = ()
+    probes: tuple[ProbeFacts, ...] | None = None
 
     @property
     def online_epoch(self) -> float:
@@ -144,7 +145,7 @@ class Plan:
                 "training_online": self.training_online,
             },
             "break_even_epochs": self.break_even,
-            "probes": {facts.name: facts for facts in self.probes},
+            "probes": None if self.probes is None else {facts.name: facts for facts in self.probes},
             "sources": {
                 plan.name: {
                     "engine": plan.choice.engine.name,
@@ -179,7 +180,7 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
         inputs = open_inputs(recipe, device, progress)
         sources = sources_of(recipe, inputs, device, progress)
         plans = tuple(_plan(query, sources) for query in sources.queries)
-        probes = _probes(inputs, sources, plans, progress) if recipe.method.fits_probe else ()
+        probes = _probes(recipe, inputs, plans, device, progress) if recipe.method.fits_probe else None
         unlabelled = recipe.data.unlabelled_ratio if inputs.unlabelled is not None else 0.0
         images = len(inputs.images) + sum(joining(len(inputs.images), recipe.train.batch_size, unlabelled))
         classes = len(inputs.reader.classes)
@@ -190,9 +191,10 @@ def plan_labels(recipe: Recipe, progress: Progress = QUIET) -> Plan:
 
 
 def _probes(
-    inputs: Inputs, sources: Sources, plans: Sequence[SourcePlan], progress: Progress
+    recipe: Recipe, inputs: Inputs, plans: Sequence[SourcePlan], device: torch.device, progress: Progress
 ) -> tuple[ProbeFacts, ...]:
-    """The facts of the probes, the best first; none if a label of a labelled image is missing."""
+    """The facts of the probes, the best first; none if a label is missing that `rank_sources` would query."""
+    sources = sources_of(with_few_views(recipe), replace(inputs, unlabelled=None), device, progress)
     schedule, readers = sources.schedules[0], {}
     for query, plan in zip(sources.queries, plans, strict=True):
         collection = sources.collection(query, plan.choice)

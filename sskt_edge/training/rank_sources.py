@@ -65,7 +65,7 @@ def rank_sources(recipe: Recipe, progress: Progress = QUIET) -> list[RankedSourc
     with repeatable(device):
         inputs = open_inputs(probed, device, progress)
         labelled = replace(inputs, unlabelled=None)
-        sources = sources_of(_with_few_views(probed), labelled, device, progress)
+        sources = sources_of(with_few_views(probed), labelled, device, progress)
         try:
             with stop.catching():
                 # The engines that a training of all images and views would choose, so that it finds their labels.
@@ -109,7 +109,8 @@ def _with_probe_method(recipe: Recipe) -> Recipe:
     return apply_overrides(tree, (), "the recipe")
 
 
-def _with_few_views(recipe: Recipe) -> Recipe:
+def with_few_views(recipe: Recipe) -> Recipe:
+    """The recipe with as many views of an image as a ranking needs."""
     views = recipe.labels.views
     few = min(views, _VIEWS) if isinstance(views, int) else _VIEWS
     labels = recipe.labels.model_copy(update={"views": few})

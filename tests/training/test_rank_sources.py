@@ -64,8 +64,10 @@ def test_the_engine_is_chosen_for_all_views_of_a_training(images: Images, monkey
     assert ranking == training > 16 * 6
 
 
-def test_a_plan_shows_the_ranking_once_the_labels_are_stored(images: Images) -> None:
-    recipe = images.recipe(*ENGINE, "method.name=probe", "train.epochs=2")
+def test_a_plan_shows_the_ranking_once_its_labels_are_stored(images: Images) -> None:
+    """Those of four views, of which there are more in a training."""
+    recipe = images.recipe(*ENGINE, "method.name=probe", "labels.views=6", "train.epochs=6")
+    assert plan_labels(images.recipe(*ENGINE)).probes is None
     assert plan_labels(recipe).probes == ()
     ranked = rank_sources(recipe)
     assert plan_labels(recipe).probes == tuple(one.facts for one in ranked)
