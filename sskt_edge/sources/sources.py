@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from sskt_edge.common.errors import StorageError
 from sskt_edge.common.progress import Progress
@@ -56,6 +57,11 @@ class Sources:
         self._rules, self._store = rules, store
         self._recipe, self._temperature, self._progress = recipe, temperature, progress
         self.seconds = 0.0
+
+    def for_views(self, schedules: Sequence[ViewSchedule]) -> Sources:
+        """The same sources, with other views."""
+        queries = [replace(query, schedules=tuple(schedules)) for query in self.queries]
+        return Sources(queries, schedules, self._rules, self._store, self._recipe, self._temperature, self._progress)
 
     def selector(self, query: LabelQuery) -> EngineSelector:
         """The selector of a source's engine."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,9 @@ from sskt_edge.common.errors import Interrupted
 from sskt_edge.common.progress import Progress, Stoppable
 from sskt_edge.data.inputs.input import ViewPolicy
 from sskt_edge.recipe.models import Recipe, SourceOptions
-from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.probe.fit import fit_each
 from sskt_edge.sources.soft_labels import SoftLabels
 from sskt_edge.sources.source import Source, TorchSource
-from sskt_edge.sources.sources import Sources
-from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.view_schedule import LabelPlan, ViewSchedule
 from sskt_edge.targets.cost import network_cost
 from sskt_edge.targets.finished_run import NetworkCost
@@ -96,12 +92,7 @@ def _labels(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Prog
     """The soft labels of the labelled images, and of one view of every test image."""
     usual = sources_of(recipe, inputs, device, progress)
     choices = usual.choose(pinned={})
-    schedules = (usual.schedules[0], _whole_images(recipe, inputs, progress))
-    queries = [replace(query, schedules=schedules) for query in usual.queries]
-    assert recipe.labels.store, "with_probes refuses a recipe that keeps no labels"
-    store = LabelStore(Path(recipe.labels.store))
-    rules = {query.source.name: EngineRules() for query in queries}
-    asked = Sources(queries, schedules, rules, store, recipe.name, 1.0, progress)
+    asked = usual.for_views([usual.schedules[0], _whole_images(recipe, inputs, progress)])
     return asked.labels(choices, progress.say)
 
 
