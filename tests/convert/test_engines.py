@@ -1,6 +1,7 @@
 """TensorRT for RTX takes a target of every kind of block, in every precision, and a source.
 
-The other targets repeat these blocks; tests/convert/test_onnx_from_module.py lints the file of each.
+The other targets are deeper or wider networks of these blocks; tests/convert/test_onnx_from_module.py lints the file of
+each.
 """
 
 from __future__ import annotations
@@ -27,8 +28,16 @@ pytestmark = pytest.mark.slow
 
 pytest.importorskip("tensorrt_rtx")
 BATCH = Batch(min=1, opt=8, max=64)
-# Squeeze-and-excitation with hard swish; padding that differs at each side; channels that are shuffled.
-OF_OTHER_BLOCKS = ("mobilenet_v3_small", "efficientnet_lite0", "shufflenet_v2_x1_0")
+# Squeeze-and-excitation with hard swish; padding that differs at each side; channels that are shuffled; universal
+# inverted bottlenecks; squeeze-and-excitation with a sigmoid between grouped convolutions.
+OF_OTHER_BLOCKS = (
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "efficientnet_lite0",
+    "shufflenet_v2_x1_0",
+    "mobilenetv4_conv_small",
+    "regnet_y_400mf",
+)
 
 
 def built(content: bytes, side: int, precision: str) -> Built:
