@@ -22,6 +22,7 @@ ROWS = {  # page, method → the pattern of the row that has the method's mean
     "docs/figures.md": {name: rf"(?m)^\| \**{name}\** \| \d+ \|.*$" for name in accuracies_in(FIGURES)},
 }
 VALUES = accuracies_in(FIGURES)
+MOBILENET_SCRATCH, MOBILENET_PROBE = "from scratch, random crops, mixup", "probe, random crops, mixup"
 
 
 def in_percent(value: float) -> str:
@@ -40,16 +41,22 @@ def test_means_and_deviations_are_those_of_the_seeds(page: str, method: str) -> 
 @pytest.mark.parametrize("page", ["README.md", "recipes/README.md"])
 def test_the_rows_of_mobilenet_v2_are_those_of_its_seeds(page: str) -> None:
     (row,) = re.findall(r"(?m)^\| mobilenet_v2 at 96 × 96 \| \D*\d.*$", text_of(REPOSITORY / page))
-    for values in accuracies_in(FIGURES, "mobilenet_v2").values():
-        of_seeds = spread(list(values.values()))
+    rows = accuracies_in(FIGURES, "mobilenet_v2")
+    for name in (MOBILENET_SCRATCH, "SSKT", MOBILENET_PROBE):
+        of_seeds = spread(list(rows[name].values()))
         assert of_seeds.sd is not None
         assert in_percent(of_seeds.mean) in row
         assert in_percent(of_seeds.sd) in row
 
 
-def test_the_difference_is_that_of_the_pairs() -> None:
-    common = VALUES["from scratch"].keys() & VALUES["probe"].keys()
-    found = paired([VALUES["probe"][seed] - VALUES["from scratch"][seed] for seed in sorted(common)])
+@pytest.mark.parametrize(
+    ("target", "scratch", "probe"),
+    [("", "from scratch", "probe"), ("mobilenet_v2", MOBILENET_SCRATCH, MOBILENET_PROBE)],
+)
+def test_the_difference_is_that_of_the_pairs(target: str, scratch: str, probe: str) -> None:
+    values = accuracies_in(FIGURES, target)
+    common = values[scratch].keys() & values[probe].keys()
+    found = paired([values[probe][seed] - values[scratch][seed] for seed in sorted(common)])
     assert found.interval is not None
     low, high = (f"+{in_percent(edge)}" for edge in found.interval)
     expected = f"+{in_percent(found.mean)} points, {low} to {high} | {found.n}, p = {found.p_better:.3f} |"
