@@ -17,8 +17,9 @@ from sskt_edge.tasks.linear_fit import one_by_one
 from sskt_edge.tasks.mean_ap import METRIC, RankingScores, mean_ap, mean_ap_drop, ranking_scores
 from sskt_edge.tasks.task import Agreement, Drop, Labels, Linear, Logits, Predicted
 
-# The orders that the chance level is the mean of. Its standard error is a few per cent of it.
-_ORDERS = 20
+# The orders that the chance level is the mean of, at most, and the labels that they order in all: of many images, fewer
+# orders say as much. Its standard error is then at most a few per cent of it.
+_ORDERS, _ORDERED = 20, 2_000_000
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -160,15 +161,15 @@ class MultiLabel:
         return mean_ap(logits, labels)
 
     def chance(self, labels: Labels, classes: int) -> float:
-        """The mAP of a random order of the images: the mean over 20 drawn orders, which are always the same.
+        """The mAP of a random order of the images: the mean over up to 20 drawn orders, which are always the same.
 
         It is larger than the share of images that have a class, since a ranking's first images count in several places.
 
         >>> round(MULTI_LABEL.chance(np.array([[1, 1], [0, -1], [0, 1], [0, 0]]), classes=2), 2)
         0.71
         """
-        random = np.random.default_rng(0)
-        drawn = (random.random((len(labels), classes), dtype=np.float32) for _ in range(_ORDERS))
+        random, orders = np.random.default_rng(0), max(min(_ORDERS, _ORDERED // labels.size), 1)
+        drawn = (random.random((len(labels), classes), dtype=np.float32) for _ in range(orders))
         return float(np.mean([mean_ap(logits, labels) for logits in drawn]))
 
     def fit_linear(self, inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, strength: float) -> Linear:
