@@ -28,7 +28,8 @@ from sskt_edge.machine.conditions import conditions
 
 HERE = Path(__file__).parents[1]
 TOLD = (
-    *("method.name=sskt", "data.unlabelled=", "train.mixing.mixup=0", "train.epochs=6", "train.precision=fp32"),
+    *("method.name=sskt", "data.unlabelled=", "train.mixing.mixup=0", "train.epochs=6", "train.batch_size=32"),
+    "train.precision=fp32",
     *("labels.views=4", "labels.engine=openvino", "labels.precision=fp32"),
 )
 SHORT = {

@@ -39,7 +39,7 @@ from sskt_edge.training.train import Fitted, fit
 
 RECIPE = "recipes/flowers.toml"
 BASE = [
-    *("method.name=sskt", "data.unlabelled_ratio=1", "train.mixing.mixup=0"),
+    *("method.name=sskt", "data.unlabelled_ratio=1", "train.mixing.mixup=0", "train.batch_size=32"),
     *("data.validation=0.4", "data.image_size=32", "train.precision=bf16", "train.validate_every=1000"),
 ]
 SCRATCH, ALONE, TWICE, ALL = "scratch", "labelled alone", "labelled twice", "all others"
