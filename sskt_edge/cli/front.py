@@ -81,10 +81,12 @@ def _reports(given_: list[str] | tuple[str, ...], targets: list[str]) -> dict[st
     Raises:
         StudyError: a word is not of this form, or is about another target.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for word in given_:
         name, equals, file = word.partition("=")
         if not equals or name not in targets:
             raise StudyError(f"--bench {word}: expected NAME@SIZE=FILE with one of {', '.join(targets)}.")
+        if name in found:
+            raise StudyError(f"--bench {word}: '{name}' already has the report '{found[name]}'.")
         found[name] = Path(file)
     return found

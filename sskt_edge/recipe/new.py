@@ -103,6 +103,7 @@ def new_recipe(
     counts: dict[str, int],
     short_sides: tuple[int, int, int],
     *,
+    fewest: int,
     has_test: bool,
     notes: Sequence[str],
     unreadable: int,
@@ -117,6 +118,7 @@ def new_recipe(
         start: the weights that it starts from; None for new ones.
         counts: class → number of images, without those of the folder's own test.
         short_sides: smallest, median and largest short side, in pixels.
+        fewest: the number of different images that can be read, of the class with the fewest.
         has_test: whether the folder has test images of its own.
         notes: notes on the folder, one line each.
         unreadable: how many images cannot be read; if any, they are skipped.
@@ -148,7 +150,7 @@ def new_recipe(
         target=target,
         weights="" if start is None else start.as_toml(),
         source=_PACKAGED if packaged_source else _PUBLISHED,
-        method=_PROBE if min(counts.values()) >= least else _SSKT.format(least=least),
+        method=_PROBE if fewest >= least else _SSKT.format(least=least),
         epochs=_epochs(images, start),
         rate=0.05 if start is None else 0.01,
         why_rate="" if start is None else "   # a lower rate than from scratch",

@@ -85,6 +85,14 @@ def _facts(network: nn.Module) -> dict[str, Any]:
 
 
 def _timms_names(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights in their authors' own names, such as DINOv2's, in timm's; by timm's own rules for the network."""
+    """Weights in their authors' own names, such as DINOv2's, in timm's; by timm's own rules for the network.
+
+    Weights that the rules are not made for stay as they are.
+    """
     rules = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
-    return weights if rules is None else dict(rules(weights, network))
+    if rules is None:
+        return weights
+    try:
+        return dict(rules(weights, network))
+    except Exception:  # whatever a network's rules stumble over in another network's file
+        return weights

@@ -22,7 +22,7 @@ from sskt_edge.study.arms import Arm, arms_of
 from sskt_edge.study.base import check_seeds, study_folder, study_sha256, with_train
 from sskt_edge.study.comparison import Comparison, RunFigures
 from sskt_edge.study.comparison_text import markdown_of
-from sskt_edge.study.data_guard import TEST, TRAINING, UNLABELLED, DataGuard, tested_sha256
+from sskt_edge.study.data_guard import DataGuard, seen_by
 from sskt_edge.study.draw_comparison import draw_comparison
 from sskt_edge.study.latency import latencies
 from sskt_edge.study.runs import finished_run, free_first
@@ -158,11 +158,7 @@ def _with_run(
 
 
 def _figures(run: TrainedNetwork) -> RunFigures:
-    result, golden = run.result, run.golden()
-    tested = tested_sha256(golden.test_pixels, golden.test_labels)
-    inputs = {TRAINING: result.data_sha256, TEST: tested, **result.sources}
-    if result.unlabelled_sha256 is not None:  # a run from scratch reads none; not a change
-        inputs[UNLABELLED] = result.unlabelled_sha256
+    result = run.result
     return RunFigures(
         run=run.folder.path.name,
         value=result.test.value,
@@ -172,7 +168,7 @@ def _figures(run: TrainedNetwork) -> RunFigures:
         label_seconds=result.label_seconds,
         parameters=result.primary.parameters,
         macs=result.primary.macs,
-        inputs=inputs,
+        inputs={**seen_by(run), **result.sources},
         made_with=_made_with(read_environment(run.folder)),
     )
 

@@ -14,6 +14,7 @@ from sskt_edge.common.progress import Progress
 from sskt_edge.data.images import labelled_sha256, unlabelled_sha256
 from sskt_edge.data.readers import open_data
 from sskt_edge.recipe.models import DataOptions
+from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.tasks.task import Labels, Task
 
 TRAINING, TEST, UNLABELLED = "the training images", "the test images", "the unlabelled images"
@@ -22,6 +23,15 @@ TRAINING, TEST, UNLABELLED = "the training images", "the test images", "the unla
 def tested_sha256(pixels: NDArray[np.uint8], labels: Labels) -> str:
     """The hash that identifies test images: of their pixels' hashes, uint8 [N,32], and their labels [N], in order."""
     return hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+
+
+def seen_by(run: TrainedNetwork) -> dict[str, str]:
+    """TRAINING, TEST and, if there are any, UNLABELLED → the hash of what a run was trained and tested on."""
+    result, golden = run.result, run.golden()
+    seen = {TRAINING: result.data_sha256, TEST: tested_sha256(golden.test_pixels, golden.test_labels)}
+    if result.unlabelled_sha256 is not None:  # a run from scratch reads none; not a change
+        seen[UNLABELLED] = result.unlabelled_sha256
+    return seen
 
 
 class DataGuard:

@@ -19,6 +19,7 @@ from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.convert.bundle_from_run import bundle_from_run
 from sskt_edge.recipe.models import Recipe
 from sskt_edge.study.base import study_folder
+from sskt_edge.study.data_guard import DataGuard, seen_by
 from sskt_edge.study.device_report import DeviceLatency, read_report, with_latencies
 from sskt_edge.study.draw_front import draw_front
 from sskt_edge.study.front_recipes import recipes_of
@@ -27,6 +28,7 @@ from sskt_edge.study.front_text import markdown_of
 from sskt_edge.study.runs import finished_run, free_first
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.spec import check_size
+from sskt_edge.tasks.task import task_named
 
 
 def parse_targets(text: str) -> tuple[SizedTarget, ...]:
@@ -70,8 +72,9 @@ def front(
     """Train the recipe with every target, export each run, and gather accuracy, latency and size of all files.
 
     The study has a folder in `folder` that is named after the recipe. It holds runs/, bundles/, and front.json,
-    front.md and front.png, which are updated after every target. After an interruption the same call continues. Several
-    processes, also on machines that share the folder, can work on one study: each picks targets that no other does.
+    front.md and front.png, which are updated after every new target and at the end. After an interruption the same call
+    continues. Several processes, also on machines that share the folder, can work on one study: each picks targets that
+    no other does.
 
     Args:
         recipe: the recipe; its target.model and data.image_size are replaced.
@@ -82,7 +85,8 @@ def front(
         progress: draws bars and lines.
 
     Raises:
-        InputError: the recipe names something that is missing or does not fit, or a report is about other files.
+        InputError: the recipe names something that is missing or does not fit, images changed since a run was trained,
+            or a report is about other files.
         Interrupted: SIGINT or SIGTERM came; everything is saved.
         WorkError: as for train and export; but a target that diverges, or whose fp32 file does not hold, is listed as
             missing, and the others continue.
@@ -91,12 +95,13 @@ def front(
     place = study_folder(recipe, Path(folder))
     latencies = {name: read_report(path) for name, path in (reports or {}).items()}
     so_far = Front(place, recipe, tuple(targets), measured_on=_measured_on(targets, reports or {}))
+    present = DataGuard(progress)
     progress.say(f"study {place}")
     recipes = recipes_of(recipe, targets, pretrained, progress)
     with progress.bar("front", len(targets)) as bar:
         try:
             for target in free_first(recipes, place / "runs"):
-                so_far = _with_target(so_far, target, recipes[target], latencies.get(target.name), progress)
+                so_far = _with_target(so_far, target, recipes[target], latencies.get(target.name), present, progress)
                 bar.advance()
         except Interrupted as stop:
             done = len({point.target for point in so_far.points})
@@ -105,6 +110,7 @@ def front(
                 f"Run the same command to continue.",
                 stop.exit_code - 128,
             ) from None
+    _write(so_far)
     return so_far
 
 
@@ -113,12 +119,22 @@ def _with_target(
     target: SizedTarget,
     recipe: Recipe,
     latencies: Sequence[DeviceLatency] | None,
+    present: DataGuard,
     progress: Progress,
 ) -> Front:
-    """Add the points of one target, whose run and bundle are found or made; `latencies` are those of a device."""
+    """Add the points of one target, whose run and bundle are found or made; `latencies` are those of a device.
+
+    The result is written if a bundle was made.
+    """
+    made = True
     try:
-        run, _ = finished_run(recipe, so_far.folder / "runs", progress)
-        bundle = _bundle_of(run, so_far.folder / "bundles" / target.name, progress)
+        run, trained = finished_run(recipe, so_far.folder / "runs", progress)
+        if not trained:
+            remedy = f"remove '{so_far.folder}' and run the same command again"
+            present.check_unchanged(
+                recipe.data, task_named(recipe.task.name), seen_by(run), f"'{run.folder.path.name}' was trained", remedy
+            )
+        bundle, made = _bundle_of(run, so_far.folder / "bundles" / target.name, progress)
     except (DivergenceError, ParityError) as error:
         progress.say(f"{target.name}: {error}")
         found = replace(so_far, missing={**so_far.missing, target.name: str(error)})
@@ -126,24 +142,25 @@ def _with_target(
         points = points_of(target, bundle.manifest, bundle.path)
         if latencies is not None:
             points = with_latencies(points, latencies, bundle.manifest, target)
-        best = max(points, key=lambda point: point.value)
+        best = max(points, key=lambda point: (point.holds, point.value))
         of_best = f"at best {best.value:.2%}, {best.precision} by {best.runner}"
         progress.say(f"{target.name}: {of_best}; {len(points)} files by libraries")
         found = replace(so_far, points=(*so_far.points, *points))
     order = {target: number for number, target in enumerate(found.targets)}
     found = replace(found, points=tuple(sorted(found.points, key=lambda point: order[point.target])))
-    _write(found)
+    if made:
+        _write(found)
     return found
 
 
-def _bundle_of(run: TrainedNetwork, path: Path, progress: Progress) -> Bundle:
-    """The bundle of a run, exported if there is none yet. If another process is exporting it, wait for that one."""
+def _bundle_of(run: TrainedNetwork, path: Path, progress: Progress) -> tuple[Bundle, bool]:
+    """The bundle of a run, and whether it was exported now. If another process is exporting it, wait for that one."""
     with locked(path.with_name(f".{path.name}.lock"), "exports the same run", progress, remove=True):
         if (path / MANIFEST).is_file():
             bundle = open_bundle(path)
             if bundle.manifest.lineage.weights_sha256 == run.weights_sha256:
-                return bundle
-        return bundle_from_run(run, path, progress, replace=True)
+                return bundle, False
+        return bundle_from_run(run, path, progress, replace=True), True
 
 
 def _measured_on(targets: Sequence[SizedTarget], reports: Mapping[str, Path]) -> str:

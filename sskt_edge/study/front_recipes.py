@@ -37,13 +37,20 @@ def _recipe_for(recipe: Recipe, target: SizedTarget, pretrained: bool, progress:
     changes = [f"target.model={target.model}", f"data.image_size={target.size}"]
     if target.model != recipe.target.model or (pretrained and not own_weights(recipe)):
         wanted = pretrained or own_weights(recipe) is not None
-        plain = recipe.model_copy(update={"target": TargetOptions(model=target.model)})
+        plain = recipe.model_copy(update={"target": _new(recipe, target.model)})
         started, said = _start(recipe, plain, wanted)
         changes += started
         recipe = plain
         if said:
             progress.say(f"{target.name}: {said}")
     return with_overrides(recipe, changes, f"--targets {target.name}")
+
+
+def _new(recipe: Recipe, model: str) -> TargetOptions:
+    """A target from new weights. The recipe's normalisation is kept, except if it is that of the recipe's weights."""
+    if own_weights(recipe):
+        return TargetOptions(model=model)
+    return TargetOptions(model=model, mean=recipe.target.mean, std=recipe.target.std)
 
 
 def _start(recipe: Recipe, plain: Recipe, wanted: bool) -> tuple[list[str], str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -73,19 +75,24 @@ def fetch_torchvision(name: str, weights: models.WeightsEnum) -> nn.Module:
     A downloaded file is checked against its hash. A cached file is not, but it cannot run code.
 
     Raises:
-        CheckpointError: the cached file is not a plain weights file.
+        CheckpointError: the cached file is broken, or is not a plain weights file.
         DownloadError: they are not cached and could not be fetched.
     """
     try:
-        with no_pickles():
+        # torch.hub names the file on standard output, which is for results.
+        with no_pickles(), contextlib.redirect_stdout(sys.stderr):
             network: nn.Module = models.get_model(name, weights=weights)
-    except (URLError, OSError, RuntimeError) as error:
+    except (URLError, OSError, RuntimeError, EOFError) as error:
         if "loading state_dict" in str(error):
             raise CheckpointError(
                 f"The cached file of {weights} in '{torch.hub.get_dir()}' holds another network's weights. "
                 f"Remove it; it is then fetched again."
             ) from error
-        why = first_line(error)
+        why = first_line(error) or type(error).__name__
+        if _cached(weights).is_file():
+            raise CheckpointError(
+                f"The cached file '{_cached(weights)}' cannot be read: {why}. Remove it; it is then fetched again."
+            ) from error
         raise DownloadError(
             f"The weights {weights} are not on this machine and could not be fetched from {weights.url}: {why}. "
             f"Fetch the file elsewhere and put it at '{_cached(weights)}', or name it as checkpoint = FILE in the "

@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sskt_edge.common.errors import CheckpointError, DownloadError
@@ -112,9 +113,9 @@ def fetch_timm(name: str) -> nn.Module:
 
     try:
         network: nn.Module = timm.create_model(name, pretrained=True)
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, SafetensorError, EOFError) as error:
         raise CheckpointError(
-            f"The cached file of timm's '{name}' was not opened: it is not a plain weights file. "
+            f"The cached file of timm's '{name}' was not opened: it is broken, or not a plain weights file. "
             f"Remove it from the cache."
         ) from error
     except Exception as error:  # the hub's client and its HTTP library share no base class

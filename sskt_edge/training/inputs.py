@@ -132,9 +132,12 @@ def _open_sources(parts: Sequence[SourceOptions], device: torch.device, progress
 
 
 def _in_batches(images: NDArray[np.uint8], size: int, name: str, progress: Progress) -> Iterator[NDArray[np.uint8]]:
-    """The images, `size` at a time."""
+    """The images, `size` at a time; a last one alone, which some BatchNorm cannot take, joins the batch before it."""
+    starts = list(range(0, len(images), size))
+    if len(starts) > 1 and len(images) - starts[-1] == 1:
+        starts.pop()
     with progress.bar(f"{name}, BatchNorm", len(images)) as bar:
-        for start in range(0, len(images), size):
-            batch = images[start : start + size]
+        for start, end in zip(starts, [*starts[1:], len(images)], strict=True):
+            batch = images[start:end]
             yield batch
             bar.advance(len(batch))

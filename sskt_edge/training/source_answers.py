@@ -91,9 +91,8 @@ def source_answers(recipe: Recipe, progress: Progress) -> list[SourceAnswers]:
 def _labels(recipe: Recipe, inputs: Inputs, device: torch.device, progress: Progress) -> Sequence[SoftLabels]:
     """The soft labels of the labelled images, and of one view of every test image."""
     usual = sources_of(recipe, inputs, device, progress)
-    choices = usual.choose(pinned={})
     asked = usual.for_views([usual.schedules[0], _whole_images(recipe, inputs, progress)])
-    return asked.labels(choices, progress.say)
+    return asked.labels(asked.choose(pinned={}), progress.say)
 
 
 def _whole_images(recipe: Recipe, inputs: Inputs, progress: Progress) -> ViewSchedule:

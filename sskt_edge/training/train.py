@@ -119,11 +119,11 @@ def train(
         with repeatable(done.context.device):
             golden = recipe.export.golden
             finish(recipe.name, golden, done.reader, done.learner, done.context, done.state, done.folder, progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted) as stop:  # the command line turns a signal into the second
         raise Interrupted(
             "Stopped while the test images were read; the training is done and saved. "
             f"Continue with: {command('train', done.folder.path, '--resume')}",
-            signal.SIGINT,
+            stop.signum if isinstance(stop, Interrupted) else signal.SIGINT,
         ) from None
     return read_run(done.folder.path)
 
@@ -276,9 +276,10 @@ def _run(
             trainer.run(feed, log, progress)
             stop.raise_if_set()
     except StopRequested as request:
-        log.say(f"stopped by signal {request.signum}; the state is saved")
+        saved = "the state is saved" if trainer.folder.last.is_file() else "the labels are kept"
+        log.say(f"stopped by signal {request.signum}; {saved}")
         raise Interrupted(
-            f"Stopped after {trainer.state.epoch} of {recipe.train.epochs} epochs; the state is saved. "
+            f"Stopped after {trainer.state.epoch} of {recipe.train.epochs} epochs; {saved}. "
             f"Continue with: {command('train', trainer.folder.path, '--resume')}",
             request.signum,
         ) from None

@@ -46,6 +46,10 @@ def test_a_front_ends_with_what_to_ship(verb: Verb, tmp_path: Path) -> None:
         (("--targets", "resnet2O@16"), "unknown target 'resnet2O'"),
         (("--targets", TARGETS, "--bench", "a.json"), "expected NAME@SIZE=FILE"),
         (("--targets", TARGETS, "--bench", "resnet20@64=a.json"), "with one of resnet20@16"),
+        (
+            ("--targets", TARGETS, "--bench", "resnet20@16=a.json", "--bench", "resnet20@16=b.json"),
+            "already has the report 'a.json'",
+        ),
     ],
 )
 def test_what_front_does_not_take_is_one_message(words: tuple[str, ...], said: str, verb: Verb, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sskt_edge.cli.recipe import app
-from sskt_edge.common.errors import RecipeError
+from sskt_edge.common.errors import NetworkError, RecipeError
 from sskt_edge.recipe.shipped import shipped_recipes
 from tests.cli.run import Verb
 from tests.data.small import write_classes
@@ -64,6 +64,30 @@ def test_new_says_which_classes_and_folders_it_found_and_what_it_left(
     assert (len(plain["train"]), len(plain["test"])) == (12, 12)
     assert "VAL/ is the test set" in plain["notes"][0] and "1 .cr2" in plain["not_taken"]
     assert "# VAL/ is the test set" in Path("photos.toml").read_text()
+
+
+def test_new_refuses_a_target_that_is_none_before_it_reads_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_classes(Path("photos"), {"cat": 2, "dog": 2})
+    monkeypatch.setattr("sskt_edge.data.survey.survey", None)
+    for words in ([], ["--scratch"]):
+        done = CliRunner().invoke(app, ["new", "--data", "photos", "--target", "mobilenet_v4", *words])
+        assert isinstance(done.exception, NetworkError)
+        assert str(done.exception).startswith("--target mobilenet_v4: unknown. Nearest: 'mobilenet_v")
+    assert not Path("photos.toml").exists()
+
+
+def test_new_proposes_no_comparison_with_a_probe_that_cannot_be_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, fewest in (("few", 1), ("enough", 2)):
+        write_classes(Path(name, "train"), {"cat": 4, "dog": fewest})
+        write_classes(Path(name, "test"), {"cat": 1, "dog": 1}, first=50)
+        said = " ".join(new_recipe(capsys, "--data", name, "--scratch").split())
+        assert "sskt-edge compare" in said and ("--method probe" in said) == (fewest == 2)
 
 
 @pytest.fixture

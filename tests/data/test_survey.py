@@ -51,6 +51,18 @@ def test_unreadable_images_are_counted_and_told(tmp_path: Path) -> None:
     assert len(seen.unreadable) == 1 and "broken.jpg" in seen.unreadable[0]
 
 
+def test_the_fewest_are_counted_without_copies_and_without_what_cannot_be_read(tmp_path: Path) -> None:
+    """A probe of a class needs two images that it can tell apart."""
+    write_classes(tmp_path, {"cat": 3, "dog": 2})
+    for number in range(2):
+        (tmp_path / "cat" / f"broken {number}.jpg").write_bytes(b"\xff\xd8nothing")
+        shutil.copy(tmp_path / "dog" / "001.png", tmp_path / "dog" / f"copy {number}.png")
+
+    seen = survey(tmp_path)
+
+    assert (seen.train, seen.fewest) == ({"cat": 5, "dog": 4}, 2)
+
+
 def test_a_class_without_a_readable_image_is_an_error(tmp_path: Path) -> None:
     write_classes(tmp_path, {"dog": 2})
     (tmp_path / "cat").mkdir()

@@ -16,6 +16,7 @@ def text_for(root: str = "photos", target: str = "resnet20", **changed: Any) -> 
         "start": None,
         "counts": {"cat": 40, "dog": 60},
         "short_sides": (20, 300, 4000),
+        "fewest": 40,
         "has_test": True,
         "notes": (),
         "unreadable": 0,
@@ -129,5 +130,5 @@ def test_pretrained_weights_come_with_their_normalisation_and_rate() -> None:
 )
 def test_a_class_too_small_for_a_probe_is_taught_by_branches(has_test: bool, smallest: int, method: str) -> None:
     """A probe needs two training images of every class; without a test folder, a fifth is held out."""
-    text = text_for(counts={"cat": smallest, "dog": 60}, has_test=has_test)
+    text = text_for(fewest=smallest, has_test=has_test)
     assert parse_recipe(text).method.name == method

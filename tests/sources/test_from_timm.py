@@ -82,6 +82,13 @@ def test_a_file_in_dinov2s_own_names_is_read(tmp_path: Path) -> None:
     assert source.license is None  # whose file it is, nobody knows
 
 
+def test_features_of_another_networks_file_are_one_message(tmp_path: Path) -> None:
+    """Timm's own rules for a network's file end in a KeyError here."""
+    torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"w\.pth"):
+        opened("convnext_atto", checkpoint=str(tmp_path / "w.pth"), outputs="features")
+
+
 def test_a_network_without_classes_is_no_source_of_logits(tmp_path: Path) -> None:
     torch.save(timm.create_model("test_vit", num_classes=0).state_dict(), tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match="head"):

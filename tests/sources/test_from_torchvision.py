@@ -42,6 +42,23 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub" / "checkpoints"
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a download that was cut off"])
+def test_a_broken_file_in_the_cache_is_named(content: bytes, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was reported as one that could not be fetched, or ended in a traceback."""
+    file = cache / Path(models.ResNet18_Weights.DEFAULT.url).name
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"The cached file '{file}' cannot be read: .*\. Remove it"):
+        opened("resnet18", weights="IMAGENET1K_V1")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_download_says_nothing_on_standard_output(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the results of --json go."""
+    with pytest.raises(DownloadError):
+        opened("resnet18", weights="IMAGENET1K_V1")
+    assert capsys.readouterr().out == ""
+
+
 def test_the_published_format_of_places365_is_read(tmp_path: Path) -> None:
     net = random_network("resnet18", 365)
     state = {f"module.{k}": v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}

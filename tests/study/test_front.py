@@ -14,6 +14,7 @@ from PIL import Image
 from sskt_edge.bundle.bundle import open_bundle
 from sskt_edge.common.errors import Interrupted, NetworkError, StudyError
 from sskt_edge.recipe import Recipe
+from sskt_edge.study.data_guard import DataGuard
 from sskt_edge.study.draw_front import draw_front
 from sskt_edge.study.front import front, parse_targets
 from sskt_edge.study.front_result import Front, FrontPoint, SizedTarget, pareto
@@ -130,6 +131,17 @@ def test_a_study_again_trains_and_exports_nothing(found: Front, monkeypatch: pyt
     monkeypatch.setattr("sskt_edge.study.runs.train", never)
     again = front(tiny_recipe("name=front"), TARGETS, found.folder.parent)
     assert again.points == found.points
+
+
+@pytest.mark.slow
+def test_images_that_changed_since_a_training_are_refused_and_the_tables_stay(found: Front) -> None:
+    """As in a comparison. A target trained on other images would stand beside those trained on these."""
+    before = {path.name: path.read_bytes() for path in found.folder.glob("front.*")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DataGuard, "_training", lambda *_: "other images")
+        with pytest.raises(StudyError, match=r"The training images changed since 'front-.*' was trained"):
+            front(tiny_recipe("name=front"), TARGETS, found.folder.parent)
+    assert {path.name: path.read_bytes() for path in found.folder.glob("front.*")} == before
 
 
 def report_of(bundle: Path, file: Path, **changes: Any) -> Path:

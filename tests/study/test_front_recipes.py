@@ -62,7 +62,8 @@ def test_on_request_targets_start_from_their_weights() -> None:
 
 def test_without_request_all_targets_of_a_recipe_for_new_weights_are_new() -> None:
     said = Notes()
-    recipe = tiny_recipe()
+    recipe = tiny_recipe("target.mean=[0.1,0.1,0.1]", "target.std=[0.3,0.3,0.3]")
     found = recipes_of(recipe, [LITE0, SizedTarget("resnet32", 16)], progress=said)
     assert all(one.target.weights is None and one.train == recipe.train for one in found.values())
+    assert all((one.target.mean, one.target.std) == ((0.1,) * 3, (0.3,) * 3) for one in found.values())
     assert said.lines == []

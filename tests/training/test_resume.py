@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
+from sskt_edge.cli.main import _stopped
 from sskt_edge.common.errors import Interrupted, RunError
 from sskt_edge.common.progress import Bar, Quiet
 from sskt_edge.recipe.load import load_recipe
@@ -98,9 +100,21 @@ class _StopsAtTheTest(Quiet):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("handler", [signal.default_int_handler, _stopped], ids=["Python's", "the command line's"])
 def test_a_stop_while_the_test_images_are_read_says_how_to_go_on(
-    tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
+    handler: Callable[[int, FrameType | None], object],
+    tiny_run: TrainedNetwork,
+    whole: bytes,
+    tmp_path: Path,
 ) -> None:
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        stopped_at_the_test(tiny_run, whole, tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def stopped_at_the_test(tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="training is done and saved") as why:
         train(recipe(tiny_run.folder.path, *TOLD), tmp_path / "my runs", progress=_StopsAtTheTest())
     (folder,) = find_runs(tmp_path / "my runs")
