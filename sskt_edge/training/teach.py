@@ -56,7 +56,7 @@ def soft_labels(
         )
     if not best.is_better_than_chance:
         log.say_once(
-            f"the chance level is within the interval of the probe of {best.name}: it may not tell your classes apart; "
+            f"the probe of {best.name} is not clearly better than chance: it may not tell your classes apart; "
             f"sskt-edge compare shows if it helps"
         )
     if not folder.probe.is_file():

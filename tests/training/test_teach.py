@@ -123,7 +123,7 @@ def test_a_source_that_may_know_nothing_is_named_in_the_log(images: Images, monk
     monkeypatch.setattr(ProbeFacts, "is_better_than_chance", False)
     run = train(images.recipe(*PROBE, "train.epochs=1"), images.runs)
     said = run.folder.log.read_text()
-    assert "the chance level is within the interval of the probe of teacher" in said
+    assert "the probe of teacher is not clearly better than chance" in said
 
 
 def test_a_class_with_one_image_leaves_no_run_and_asks_nothing(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sskt_edge.common.errors import DataError
 from sskt_edge.common.progress import Bar, Progress
 from sskt_edge.data.images import ImageSet
-from sskt_edge.sources.probe.folds import folds_of
+from sskt_edge.sources.probe.folds import folds_of, rarest_strata
 from sskt_edge.sources.probe.probe import Probe, ProbeFacts
+from sskt_edge.sources.probe.views_to_fit import views_to_fit
 from sskt_edge.sources.soft_labels import SoftLabels
 from sskt_edge.tasks.score import score_from
 from sskt_edge.tasks.task import Labels, Linear, Task
@@ -22,6 +23,8 @@ from sskt_edge.tasks.task import Labels, Linear, Task
 _STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 # With this many views the search for the strength takes seconds, and more would hardly change the choice.
 _SEARCHED = 2_500
+# With this many images it is known well enough whether a probe knows anything.
+_GAINS = 2_000
 # With more views the layer itself hardly changes either.
 _MOST = 16_384
 _TEMPERATURES = np.geomspace(0.2, 20, 93)  # 5 % apart
@@ -51,7 +54,7 @@ def fit_each(
     folds = folds_of(task, images, classes)
     slots = np.arange(labels.schedule.count)
     slots = slots[folds[labels.schedule.rows(slots)] >= 0]
-    slots = slots[_whole_passes(len(slots), int((folds >= 0).sum()), _MOST)]
+    slots = slots[views_to_fit(labels.schedule.rows(slots), rarest_strata(task, images.labels), _MOST)]
     rows = labels.schedule.rows(slots)
     logits = {name: _finite(name, reader.read(slots)) for name, reader in labels.readers.items()}
     candidates = [(name,) for name in logits] + ([tuple(logits)] if len(logits) > 1 else [])
@@ -101,16 +104,6 @@ def _steps(probes: int, folds: NDArray[np.intp]) -> int:
     return probes * (len(_STRENGTHS) + 1) * (int(folds.max()) + 1)
 
 
-def _whole_passes(views: int, images: int, most: int) -> NDArray[np.intp]:
-    """At most `most` of the views, which are in the order of their numbers: the first views of every image.
-
-    If there are more images than that, it is one view of images that are spread evenly.
-    """
-    if images > most:
-        return np.linspace(0, images - 1, most).astype(np.intp)
-    return np.arange(min(views, most // images * images))
-
-
 def _finite(name: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """The same logits.
 
@@ -153,11 +146,14 @@ class _Views:
         answered = np.unique(self.rows)
         answers = self._by_image(held_out / np.float32(temperature))
         scores = self.task.scores(answers[answered], self.labels[answered], self.classes)
+        gain, gain_error = self._gain(held_out / np.float32(temperature))
         facts = ProbeFacts(
             sources=tuple(logits),
             score=score_from(scores),
             chance=self.task.chance(self.labels[answered], self.classes),
             loss=loss,
+            gain=gain,
+            gain_error=gain_error,
             temperature=temperature,
             strength=strength,
             views=len(self.rows),
@@ -177,7 +173,7 @@ class _Views:
 
     def _strength(self, inputs: NDArray[np.float32], bar: Bar) -> tuple[float, list[Linear]]:
         """The strength with the lowest held-out loss on the first views, and the layer of each fold with it."""
-        searched = _whole_passes(len(self.rows), len(np.unique(self.rows)), _SEARCHED)
+        searched = views_to_fit(self.rows, rarest_strata(self.task, self.labels), _SEARCHED)
         best: tuple[float, float, list[Linear]] | None = None
         layers = [Linear.zeros(inputs.shape[1], self.classes) for _ in self._folds]
         for strength in _STRENGTHS:
@@ -197,11 +193,17 @@ class _Views:
         start: Linear,
         bar: Bar,
     ) -> Linear:
-        """The layer that has not seen a fold, fitted on the others of these views."""
-        others = views[self.folds[self.rows[views]] != fold]
-        layer = self.task.fit_linear(inputs[others], self.labels[self.rows[others]], start, strength / len(others))
+        """The layer that has not seen a fold, as one step of the bar."""
+        layer = self._layer(inputs, views, fold, strength, start)
         bar.advance()
         return layer
+
+    def _layer(
+        self, inputs: NDArray[np.float32], views: NDArray[np.intp], fold: int, strength: float, start: Linear
+    ) -> Linear:
+        """A layer fitted on these views, except those of a fold."""
+        others = views[self.folds[self.rows[views]] != fold]
+        return self.task.fit_linear(inputs[others], self.labels[self.rows[others]], start, strength / len(others))
 
     def _held_out(self, inputs: NDArray[np.float32], layers: Sequence[Linear]) -> NDArray[np.float32]:
         """The logits of each view by the layer that has not seen its image, [n,K]."""
@@ -210,6 +212,23 @@ class _Views:
             here = self.folds[self.rows] == fold
             logits[here] = layer.logits(inputs[here])
         return logits
+
+    def _gain(self, logits: NDArray[np.float32]) -> tuple[float, float]:
+        """How much lower the held-out loss is than that of the classes' frequencies, with its standard error."""
+        blank = np.zeros((len(self.rows), 1), dtype=np.float32)
+        start, views = Linear.zeros(1, self.classes), np.arange(len(self.rows))
+        frequencies = self._held_out(blank, [self._layer(blank, views, fold, 1.0, start) for fold in self._folds])
+        order = np.argsort(self.rows, kind="stable")
+        of_images = np.split(order, np.flatnonzero(np.diff(self.rows[order])) + 1)
+        gains = [
+            self._loss(frequencies[own], self.rows[own]) - self._loss(logits[own], self.rows[own])
+            for own in of_images[:: -(-len(of_images) // _GAINS)]
+        ]
+        return float(np.mean(gains)), float(np.std(gains, ddof=1) / np.sqrt(len(gains)))
+
+    def _loss(self, logits: NDArray[np.float32], rows: NDArray[np.intp]) -> float:
+        """The task's mean loss on views of these images."""
+        return float(self.task.loss(torch.from_numpy(logits), torch.from_numpy(self.labels[rows])))
 
     def _by_image(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """The mean logits of each image's views, [N,K]; 0 for an image without any."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,7 @@ def folds_of(task: Task, images: ImageSet, classes: Sequence[str]) -> NDArray[np
     number = min(MOST_FOLDS, int(task.class_counts(images.labels[once], len(classes)).min()))
     fold_of_group = np.full(groups.max() + 1, -1, dtype=np.intp)
     drawn = once[rank(images.hashes[once], seed=0)]
-    order = drawn[np.argsort(_rarest(task.strata(images.labels))[drawn], kind="stable")]  # one stratum after the other
+    order = drawn[np.argsort(rarest_strata(task, images.labels)[drawn], kind="stable")]  # one stratum after the other
     fold_of_group[groups[order]] = np.arange(len(order)) % number
     return np.where(known, fold_of_group[groups], -1)
 
@@ -63,8 +62,9 @@ def _first_of_each(groups: NDArray[np.intp], known: NDArray[np.bool_]) -> NDArra
     return rows[np.unique(groups[rows], return_index=True)[1]]
 
 
-def _rarest(strata: NDArray[Any]) -> NDArray[np.intp]:
-    """The stratum of each image; of several, the one with the fewest images. [N] or bool [N,S] → [N]."""
+def rarest_strata(task: Task, labels: Labels) -> NDArray[np.intp]:
+    """The stratum of each image; of several, the one with the fewest images. Labels → [N]."""
+    strata = task.strata(labels)
     if strata.ndim == 1:
         return strata.astype(np.intp)
     rare = np.where(strata, strata.sum(axis=0), len(strata) + 1)

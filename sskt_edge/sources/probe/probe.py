@@ -28,6 +28,8 @@ class ProbeFacts(BaseModel):
             of its views' logits.
         chance: the metric of answers that do not depend on the image.
         loss: the task's mean loss on the held-out views, after calibration, in nats.
+        gain: how much lower that is than the held-out loss of the classes' frequencies.
+        gain_error: its standard error, by the choice of the images.
         temperature: the logits were divided by it, so that the held-out loss is lowest.
         strength: the inverse of the regularisation.
         views: the number of views that it was fitted on.
@@ -38,6 +40,8 @@ class ProbeFacts(BaseModel):
     score: Score
     chance: float
     loss: float
+    gain: float
+    gain_error: float
     temperature: float
     strength: float
     views: int
@@ -49,13 +53,16 @@ class ProbeFacts(BaseModel):
 
     @property
     def is_at_chance(self) -> bool:
-        """Whether it is no better than answers that do not depend on the image."""
-        return self.score.value <= self.chance
+        """Whether it is no better than answers that do not depend on the image, by the metric and by the loss.
+
+        Where one class is far more frequent than the others, its accuracy alone can be at chance.
+        """
+        return self.score.value <= self.chance and self.gain <= 0
 
     @property
     def is_better_than_chance(self) -> bool:
-        """Whether its whole 95 % interval is above the chance level."""
-        return self.score.interval[0] > self.chance
+        """Whether that is clear: by the whole 95 % interval of the metric, or by the loss."""
+        return self.score.interval[0] > self.chance or self.gain > 1.96 * self.gain_error
 
     def __str__(self) -> str:
         """In words, for the log."""

@@ -49,6 +49,17 @@ def test_noise_is_not_better_than_chance(task: Task) -> None:
     assert any(facts.is_at_chance for facts in found)
 
 
+def test_a_rare_class_is_known_by_the_loss_though_the_accuracy_is_at_chance() -> None:
+    """As with defects: the probe says more than the frequencies do, and still decides for the frequent class."""
+    random = np.random.default_rng(0)
+    labels = (np.arange(600) % 25 == 0).astype(np.int64)
+    images = image_set(labels)
+    signal = 0.5 * one_hot(labels, 2) + 0.7 * random.standard_normal((600, 2))
+    facts = fit_probes(SINGLE_LABEL, images, "ab", soft_labels(images, signal, 0.5), QUIET).facts[0]
+    assert facts.score.value <= facts.chance + 0.005
+    assert facts.gain > 0 and facts.is_better_than_chance and not facts.is_at_chance
+
+
 def test_held_out_answers_are_calibrated() -> None:
     probe = fit_probes(SINGLE_LABEL, IMAGES, "abc", soft_labels(IMAGES, one_hot(LABELS, 3), 1.0), QUIET)
     labels = soft_labels(IMAGES, one_hot(LABELS, 3), 1.0)

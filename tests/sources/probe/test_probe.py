@@ -10,7 +10,15 @@ from sskt_edge.tasks.task import Linear
 
 SCORE = Score(metric="accuracy", images=50, value=0.88, interval=(0.76, 0.94))
 FACTS = ProbeFacts(
-    sources=("imagenet", "places"), score=SCORE, chance=0.2, loss=0.3, temperature=1.5, strength=3.0, views=200
+    sources=("imagenet", "places"),
+    score=SCORE,
+    chance=0.2,
+    loss=0.3,
+    gain=1.0,
+    gain_error=0.1,
+    temperature=1.5,
+    strength=3.0,
+    views=200,
 )
 RANDOM = np.random.default_rng(0)
 LAYERS = tuple(
