@@ -89,4 +89,4 @@ class TableIn:
 
 
 def _written(table: BaseModel, info: SerializationInfo) -> dict[str, Any]:
-    return table.model_dump(mode=info.mode, exclude_none=info.exclude_none)
+    return table.model_dump(mode=info.mode, exclude_none=info.exclude_none, exclude_unset=info.exclude_unset)

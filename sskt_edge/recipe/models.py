@@ -81,12 +81,12 @@ class DataOptions(_Part):
     augment: AugmentOptions = AugmentOptions()
     table: TableOptions | None = Field(None, description="the columns of name = 'table'")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _own_size(cls, given: object) -> object:
-        if isinstance(given, dict) and not given.get("image_size") and str(given.get("name")) in DATA_SETS:
-            return {**given, "image_size": DATA_SETS[given["name"]].size}
-        return given
+    @model_validator(mode="after")
+    def _own_size(self) -> DataOptions:
+        if not self.image_size:
+            # Not as a key that the author gave: with another data set it is that one's size.
+            object.__setattr__(self, "image_size", DATA_SETS[self.name].size)
+        return self
 
     @model_validator(mode="after")
     def _something_is_left(self) -> DataOptions:

@@ -18,9 +18,12 @@ def test_a_recipe_with_nothing_laid_over_it_is_itself(name: str) -> None:
 
 def test_defaults_follow_what_is_laid_over() -> None:
     """The digits' own size is 32, STL10's is 96: a size that the author left open is still open."""
-    recipe = load_recipe("quickstart", ["sources.0.weights='X'"])
-    changed = with_overrides(recipe, ["train.optimizer={name='adamw'}", "method.name=scratch"], "x")
-    assert changed.train.optimizer.name == "adamw"
+    recipe = load_recipe("quickstart", ["sources.0.weights='X'", "data={name='mnist5k'}", "train.optimizer={lr=0.05}"])
+    assert recipe.data.image_size == 32
+    changes = ["train.optimizer.name=adamw", "train.schedule={name='steps',milestones=[2]}", "method.name=scratch"]
+    changed = with_overrides(recipe, [*changes, "data.name=stl10"], "x")
+    assert changed.train.optimizer.name == "adamw" and changed.train.schedule.name == "steps"
+    assert changed.data.image_size == 96
     assert changed.method.name == "scratch"
     assert changed.sources == recipe.sources
 
