@@ -132,14 +132,16 @@ class Trainer:
                     self._epoch(feed, bar)
                     seconds = time.perf_counter() - start
                     self.state.seconds += seconds
-                    line = self._finish_epoch(len(feed.images), seconds)
+                    line = self._finish_epoch(len(feed.images), feed.steps, self.state.epoch_seconds + seconds)
                     log.metrics(line)
                     log.epoch(table.row(line))
                     self._note_rate(line["lr"], log)
                     self._save()
         except StopRequested:
             self._read_pending()
-            self.state.seconds += time.perf_counter() - start
+            seconds = time.perf_counter() - start
+            self.state.seconds += seconds
+            self.state.epoch_seconds += seconds
             self._save()
             raise
         if self._averaged is not None:  # only here: the state that is saved needs both
@@ -164,9 +166,8 @@ class Trainer:
         step = self.state.epoch * steps + self.state.step
         # Dropout draws from a generator that is seeded for each step, so no random state has to be saved.
         torch.manual_seed(int(np.random.SeedSequence([context.train.seed, step]).generate_state(1, np.uint64)[0] >> 1))
-        rate = self._schedule.rate(Place(step, steps, context.train.epochs), self.state.schedule)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self._rate(step, steps)
         outputs, mix = self._outputs(batch, step)
         terms, labels = mixed_terms(mix, self._taught(batch), lambda taught: self._terms(outputs, taught))
         self._optimizer.zero_grad(set_to_none=True)
@@ -177,6 +178,10 @@ class Trainer:
             self._average.update(step + 1)
         correct = context.task.correct(outputs.primary.detach()[: len(labels)], labels)
         self._pending.append({name: term.detach() * len(labels) for name, term in terms.items()} | {"correct": correct})
+
+    def _rate(self, step: int, steps: int) -> float:
+        """The learning rate of a step of the training, with `steps` steps in an epoch."""
+        return self._schedule.rate(Place(step, steps, self._context.train.epochs), self.state.schedule)
 
     def _outputs(self, batch: Batch, step: int) -> tuple[Outputs, Mix | None]:
         """The learner's outputs for a batch as train.input and train.mixing change it, and how it was mixed."""
@@ -221,14 +226,15 @@ class Trainer:
             f"--set train.precision=fp32; or a smaller method.alpha. The log is in '{self.folder.path}'."
         )
 
-    def _finish_epoch(self, count: int, seconds: float) -> dict[str, Any]:
-        """Validate, move to the next epoch, and return the figures of this one, which had `count` images."""
+    def _finish_epoch(self, count: int, steps: int, seconds: float) -> dict[str, Any]:
+        """Validate, move to the next epoch, and return the figures of this one: of `count` images, in `steps` steps."""
         state = self.state
-        line: dict[str, Any] = {"epoch": state.epoch + 1, "lr": self._optimizer.param_groups[0]["lr"]}
+        last = (state.epoch + 1) * steps - 1
+        line: dict[str, Any] = {"epoch": state.epoch + 1, "lr": self._rate(last, steps)}
         line["loss"] = state.sums["total"] / count
         line |= {f"loss_{name}": value / count for name, value in state.sums.items() if name != "total"}
         line |= {"train_correct": state.correct / count, "seconds": seconds, "images_per_second": count / seconds}
-        state.epoch, state.step, state.sums, state.correct = state.epoch + 1, 0, {}, 0
+        state.epoch, state.step, state.sums, state.correct, state.epoch_seconds = state.epoch + 1, 0, {}, 0, 0.0
         train = self._context.train
         due = state.epoch % train.validate_every == 0 or state.epoch == train.epochs
         if self._context.validation is not None and due:

@@ -26,6 +26,7 @@ class TrainState(BaseModel):
     Attributes:
         sums: the sum of each loss term, times the images of its batch, over this epoch so far.
         correct: the number of training images of this epoch so far that were classified fully correctly.
+        epoch_seconds: the time of this epoch so far, in earlier sessions.
         seconds: the time of training in all sessions.
         label_seconds: the time of choosing engines and filling the store, in all sessions that reached a first step.
         scaler: the state of the loss scaling, if fp16 needs it.
@@ -39,6 +40,7 @@ class TrainState(BaseModel):
     step: int = 0
     sums: dict[str, float] = {}
     correct: int = Field(0, validation_alias=AliasChoices("correct", "right"))  # "right" in older states
+    epoch_seconds: float = 0.0
     seconds: float = 0.0
     label_seconds: float = 0.0
     scaler: dict[str, float] = {}

@@ -52,13 +52,15 @@ def recipe(source: Path, *overrides: str) -> Recipe:
     return parse_recipe(text(source), overrides)
 
 
-def stop_within_epoch(epoch: int, small: Recipe, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Train until a SIGINT comes in the second step of this epoch (from 0); the run's folder."""
+def stop_within_epoch(
+    epoch: int, small: Recipe, runs: Path, monkeypatch: pytest.MonkeyPatch, step_of_it: int = 1
+) -> Path:
+    """Train until a SIGINT comes in this step of this epoch (both from 0); the run's folder."""
     original = Trainer.step
 
     def step(trainer: Trainer, *rest: Any) -> None:
         original(trainer, *rest)
-        if (trainer.state.epoch, trainer.state.step) == (epoch, 1):
+        if (trainer.state.epoch, trainer.state.step) == (epoch, step_of_it):
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
