@@ -45,4 +45,4 @@ class MixingOptions(Part):
     cutmix: float = Field(
         0.0, ge=0, le=100, description="paste a rectangle, its share of the area drawn from Beta(this, this); 0 = none"
     )
-    batches: float = Field(1.0, ge=0, le=1, description="share of the batches that are mixed")
+    batches: float = Field(1.0, gt=0, le=1, description="share of the batches that are mixed")

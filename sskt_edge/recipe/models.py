@@ -174,6 +174,12 @@ class SourceOptions(_Part):
     )
     alpha: float | None = Field(None, ge=0, description="its weight in the loss; method.alpha by default")
 
+    @model_validator(mode="after")
+    def _features_have_no_classes(self) -> SourceOptions:
+        if self.outputs == "features" and self.classes is not None:
+            raise ValueError("classes is the number of a source's logits, and outputs = 'features'; leave it out")
+        return self
+
     @field_validator("model")
     @classmethod
     def _known_kind(cls, model: str) -> str:

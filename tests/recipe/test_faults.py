@@ -78,6 +78,7 @@ def test_every_wrong_key_is_named_at_once_and_only_once() -> None:
         (SCRATCH, ["train.optimizer={dampening=0.5, momentum=0}"], "dampening = 0.5 has no effect"),
         (SCRATCH, ["train.optimizer={nesterov=true, momentum=0}"], "nesterov needs momentum > 0"),
         (SCRATCH, ["train.optimizer={nesterov=true, dampening=0.5}"], "nesterov needs momentum > 0 and dampening = 0"),
+        (TEXT, ["sources.0.outputs=features", "sources.0.classes=5"], "classes is the number of a source's logits"),
         (SCRATCH, ["method.name=sskt"], "method.name = 'sskt' needs at least one [[sources]]"),
         (TEXT, ["method.sources=[]"], "method.name = 'sskt' needs at least one [[sources]]"),
         (TEXT, ['method.sources=["imagenet", "flowers"]'], "method.sources: unknown source 'flowers'"),

@@ -30,6 +30,7 @@ def test_every_change_is_off_unless_a_recipe_asks_for_it() -> None:
         ("train.mixing.mixup=-1", "train.mixing.mixup: .*greater than or equal to 0"),
         ("train.mixing.cutmix='yes'", "train.mixing.cutmix: .*valid number.*'yes'"),
         ("train.mixing.batches=1.1", "train.mixing.batches: .*less than or equal to 1"),
+        ("train.mixing.batches=0", "train.mixing.batches: .*greater than 0"),
         ("train.mixing.mix_up=1", "train.mixing.mix_up: unknown key.*'mixup'"),
     ],
 )
