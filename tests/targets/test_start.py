@@ -41,6 +41,7 @@ def test_offline_the_weights_in_the_cache_are_found_if_the_default_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no way to the net
     cached = tmp_path / "hub" / "checkpoints" / "mobilenet_v2-b0353104.pth"
     cached.parent.mkdir(parents=True)
     torch.save(models.mobilenet_v2().state_dict(), cached)
