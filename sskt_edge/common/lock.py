@@ -108,17 +108,32 @@ class _HeldError(Exception):
     """Another process has the lock."""
 
 
-def is_held(path: Path) -> bool:
-    """Whether a running process holds the lock at `path`."""
+@contextmanager
+def locked_if_free(path: Path) -> Iterator[bool]:
+    """Hold the lock at `path` if no other process does. Yields whether this process has it; it never waits.
+
+    Raises:
+        StorageError: as for locked.
+    """
 
     def give_up() -> None:
         raise _HeldError
 
     try:
-        with locked(path, "", Stoppable(QUIET, give_up)):
-            return False
+        descriptor = _held_descriptor(path, "", Stoppable(QUIET, give_up))
     except _HeldError:
-        return True
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a running process holds the lock at `path`."""
+    with locked_if_free(path) as is_free:
+        return not is_free
 
 
 def remove_if_free(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from sskt_edge.study.comparison_text import markdown_of
 from sskt_edge.study.data_guard import DataGuard, seen_by
 from sskt_edge.study.draw_comparison import draw_comparison
 from sskt_edge.study.latency import latencies
-from sskt_edge.study.runs import finished_run, free_first
+from sskt_edge.study.runs import claimed, finished_run
 from sskt_edge.targets.records import read_record, write_record
 from sskt_edge.targets.run_folder import TrainedNetwork, read_run
 from sskt_edge.tasks.task import task_named
@@ -88,9 +89,10 @@ def compare(
         progress.say(line)
     with progress.bar("compare", len(trainings)) as bar:
         try:
-            for seed, name in free_first(trainings, place / "runs"):
-                so_far = _with_run(so_far, arm_named[name], seed, trainings[seed, name], present, progress)
-                bar.advance()
+            with closing(claimed(trainings, place / "runs", progress)) as claims:
+                for seed, name in claims:
+                    so_far = _with_run(so_far, arm_named[name], seed, trainings[seed, name], present, progress)
+                    bar.advance()
         except Interrupted as stop:
             done = sum(map(len, so_far.figures.values()))
             raise Interrupted(

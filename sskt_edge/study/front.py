@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from sskt_edge.catalogue.targets import TARGETS
 from sskt_edge.common.errors import DivergenceError, Interrupted, ParityError, StudyError, nearest
 from sskt_edge.common.files import write_atomically
 from sskt_edge.common.json import as_json
-from sskt_edge.common.lock import locked
 from sskt_edge.common.printable import as_utf8
 from sskt_edge.common.progress import QUIET, Progress, SaidOnce
 from sskt_edge.convert.bundle_from_run import bundle_from_run
@@ -25,7 +25,7 @@ from sskt_edge.study.draw_front import draw_front
 from sskt_edge.study.front_recipes import recipes_of
 from sskt_edge.study.front_result import Front, SizedTarget, points_of
 from sskt_edge.study.front_text import markdown_of
-from sskt_edge.study.runs import finished_run, free_first
+from sskt_edge.study.runs import claimed, finished_run
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.spec import check_size
 from sskt_edge.tasks.task import task_named
@@ -100,9 +100,11 @@ def front(
     recipes = recipes_of(recipe, targets, pretrained, progress)
     with progress.bar("front", len(targets)) as bar:
         try:
-            for target in free_first(recipes, place / "runs"):
-                so_far = _with_target(so_far, target, recipes[target], latencies.get(target.name), present, progress)
-                bar.advance()
+            with closing(claimed(recipes, place / "runs", progress)) as claims:
+                for target in claims:
+                    of_device = latencies.get(target.name)
+                    so_far = _with_target(so_far, target, recipes[target], of_device, present, progress)
+                    bar.advance()
         except Interrupted as stop:
             done = len({point.target for point in so_far.points})
             raise Interrupted(
@@ -154,13 +156,12 @@ def _with_target(
 
 
 def _bundle_of(run: TrainedNetwork, path: Path, progress: Progress) -> tuple[Bundle, bool]:
-    """The bundle of a run, and whether it was exported now. If another process is exporting it, wait for that one."""
-    with locked(path.with_name(f".{path.name}.lock"), "exports the same run", progress, remove=True):
-        if (path / MANIFEST).is_file():
-            bundle = open_bundle(path)
-            if bundle.manifest.lineage.weights_sha256 == run.weights_sha256:
-                return bundle, False
-        return bundle_from_run(run, path, progress, replace=True), True
+    """The bundle of a run, and whether it was exported now."""
+    if (path / MANIFEST).is_file():
+        bundle = open_bundle(path)
+        if bundle.manifest.lineage.weights_sha256 == run.weights_sha256:
+            return bundle, False
+    return bundle_from_run(run, path, progress, replace=True), True
 
 
 def _measured_on(targets: Sequence[SizedTarget], reports: Mapping[str, Path]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Generator, Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from sskt_edge.common.errors import RunError
-from sskt_edge.common.lock import is_held, locked
+from sskt_edge.common.lock import locked, locked_if_free
 from sskt_edge.common.progress import Progress
 from sskt_edge.recipe.load import recipe_sha256
 from sskt_edge.recipe.models import Recipe
@@ -18,18 +18,36 @@ from sskt_edge.training.environment import is_recipe_of, read_environment
 from sskt_edge.training.train import Fitted, fit, train
 
 Key = TypeVar("Key", bound=Hashable)
+_DOING = "trains the same recipe"
+
+
+def claimed(recipes: Mapping[Key, Recipe], runs: Path, progress: Progress) -> Generator[Key, None, None]:
+    """The keys in their order, each while this process holds the lock of its recipe's training in `runs`.
+
+    A recipe that another process holds waits for the others, and at last for that process. So processes that work
+    through the same recipes share them, and each recipe comes up in every process, in the end as a finished run.
+    """
+    waiting = list(recipes)
+    while waiting:
+        with contextlib.ExitStack() as stack:
+            free = (key for key in waiting if stack.enter_context(locked_if_free(training_lock(recipes[key], runs))))
+            key = next(free, None)
+            if key is None:
+                key = waiting[0]
+                stack.enter_context(locked(training_lock(recipes[key], runs), _DOING, progress))
+            waiting.remove(key)
+            yield key
 
 
 def finished_run(recipe: Recipe, runs: Path, progress: Progress) -> tuple[TrainedNetwork, bool]:
-    """The finished run of exactly this recipe in `runs`, and whether it was trained now.
-
-    If another process is training it, wait for that process and use its run.
+    """The finished run of exactly this recipe in `runs`, and whether it was trained now. See `claimed`.
 
     Raises:
         RunError: the run is broken, or was started with other images.
         WorkError, Interrupted: as for train.
     """
-    with _alone(recipe, runs, progress) as folder, _saying_what_to_remove(folder):
+    folder = _find(recipe, runs)
+    with _saying_what_to_remove(folder):
         if folder is not None and folder.result.is_file():
             return read_run(folder.path), False
         return train(recipe, runs, folder.path if folder else None, progress, show_epochs=False), True
@@ -38,37 +56,20 @@ def finished_run(recipe: Recipe, runs: Path, progress: Progress) -> tuple[Traine
 def fitted_run(recipe: Recipe, runs: Path, progress: Progress) -> Fitted:
     """Like finished_run, for a training that never reads the test set. A training that is done is only opened.
 
+    If another process is training it, wait for that process and use its run.
+
     Raises:
         RunError, WorkError, Interrupted: as for finished_run.
     """
-    with _alone(recipe, runs, progress) as folder, _saying_what_to_remove(folder):
-        return fit(recipe, runs, folder.path if folder else None, progress, show_epochs=False)
-
-
-def free_first(recipes: Mapping[Key, Recipe], runs: Path) -> Iterator[Key]:
-    """The keys in their order, except that a recipe which another process is training in `runs` waits for the others.
-
-    The choice is made again whenever the caller asks for the next key. So processes that work through the same recipes
-    share them, and each recipe comes up in every process, in the end as a finished run.
-    """
-    waiting = list(recipes)
-    while waiting:
-        free = (key for key in waiting if not is_held(training_lock(recipes[key], runs)))
-        key = next(free, waiting[0])
-        waiting.remove(key)
-        yield key
+    with locked(training_lock(recipe, runs), _DOING, progress):
+        folder = _find(recipe, runs)
+        with _saying_what_to_remove(folder):
+            return fit(recipe, runs, folder.path if folder else None, progress, show_epochs=False)
 
 
 def training_lock(recipe: Recipe, runs: Path) -> Path:
     """The file that is locked while a process trains this recipe in `runs`."""
     return runs / f".{recipe_sha256(recipe)[:16]}.lock"
-
-
-@contextlib.contextmanager
-def _alone(recipe: Recipe, runs: Path, progress: Progress) -> Iterator[RunFolder | None]:
-    """Lock the training of this recipe. Yields the folder of its run if there is one."""
-    with locked(training_lock(recipe, runs), "trains the same recipe", progress):
-        yield _find(recipe, runs)
 
 
 def _find(recipe: Recipe, runs: Path) -> RunFolder | None:
