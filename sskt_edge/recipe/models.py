@@ -66,8 +66,7 @@ class DataOptions(_Part):
         0.0, description="share of the training images held out for validation; rest: those beyond per_class"
     )
     unlabelled: str = Field(
-        "",
-        description="images used without labels: rest (those beyond per_class), unlabeled (STL10's), or a folder",
+        "", description="images used without labels: rest (beyond per_class), unlabeled (STL10's), or a folder"
     )
     unlabelled_ratio: float = Field(
         1.0, gt=0, description="number of unlabelled images for each labelled one in a batch"
@@ -83,8 +82,7 @@ class DataOptions(_Part):
 
     @model_validator(mode="after")
     def _own_size(self) -> DataOptions:
-        if not self.image_size:
-            # Not as a key that the author gave: with another data set it is that one's size.
+        if not self.image_size:  # not as a key that the author gave: another data set has another size
             object.__setattr__(self, "image_size", DATA_SETS[self.name].size)
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,3 +54,16 @@ def recalibrate(source: Source, batches: Iterable[NDArray[np.uint8]]) -> None:
     if not seen:
         raise DataError(f"Source '{source.name}' got no images to compute BatchNorm statistics from. Check data.root.")
     source.facts = {**source.facts, "batchnorm": "recalibrated", "images": digest.hexdigest()}
+
+
+def batches_for(images: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:
+    """The images, `size` at a time; a last one alone, which some BatchNorm cannot take, joins the batch before it.
+
+    >>> [len(batch) for batch in batches_for(np.zeros((9, 2, 2, 3), dtype=np.uint8), size=4)]
+    [4, 5]
+    """
+    starts = list(range(0, len(images), size))
+    if len(starts) > 1 and len(images) - starts[-1] == 1:
+        starts.pop()
+    for start, end in zip(starts, [*starts[1:], len(images)], strict=True):
+        yield images[start:end]

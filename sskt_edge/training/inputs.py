@@ -18,7 +18,7 @@ from sskt_edge.data.inputs.pixels import Pixels
 from sskt_edge.data.readers import Reader, open_data
 from sskt_edge.methods.learner import TaughtBy
 from sskt_edge.recipe.models import Recipe, SourceOptions
-from sskt_edge.sources.batchnorm import recalibrate
+from sskt_edge.sources.batchnorm import batches_for, recalibrate
 from sskt_edge.sources.probe.folds import folds_of
 from sskt_edge.sources.source import Source, TorchSource
 from sskt_edge.sources.views.source_view import SourceView, source_view
@@ -132,12 +132,8 @@ def _open_sources(parts: Sequence[SourceOptions], device: torch.device, progress
 
 
 def _in_batches(images: NDArray[np.uint8], size: int, name: str, progress: Progress) -> Iterator[NDArray[np.uint8]]:
-    """The images, `size` at a time; a last one alone, which some BatchNorm cannot take, joins the batch before it."""
-    starts = list(range(0, len(images), size))
-    if len(starts) > 1 and len(images) - starts[-1] == 1:
-        starts.pop()
+    """The images in batches, with a bar."""
     with progress.bar(f"{name}, BatchNorm", len(images)) as bar:
-        for start, end in zip(starts, [*starts[1:], len(images)], strict=True):
-            batch = images[start:end]
+        for batch in batches_for(images, size):
             yield batch
             bar.advance(len(batch))

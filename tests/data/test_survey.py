@@ -51,7 +51,7 @@ def test_unreadable_images_are_counted_and_told(tmp_path: Path) -> None:
     assert len(seen.unreadable) == 1 and "broken.jpg" in seen.unreadable[0]
 
 
-def test_the_fewest_are_counted_without_copies_and_without_what_cannot_be_read(tmp_path: Path) -> None:
+def test_the_fewest_are_counted_without_copies_and_unreadable_images(tmp_path: Path) -> None:
     """A probe of a class needs two images that it can tell apart."""
     write_classes(tmp_path, {"cat": 3, "dog": 2})
     for number in range(2):

@@ -6,11 +6,9 @@ import torch
 from torch import nn
 
 from sskt_edge.common.errors import DataError, NetworkError
-from sskt_edge.common.progress import QUIET
 from sskt_edge.data.inputs.pixels import Pixels
-from sskt_edge.sources.batchnorm import recalibrate
+from sskt_edge.sources.batchnorm import batches_for, recalibrate
 from sskt_edge.sources.source import TorchSource
-from sskt_edge.training.inputs import _in_batches
 from tests.sources.small import CPU, answers, images, network
 
 
@@ -40,7 +38,7 @@ def test_every_image_weighs_the_same_however_the_batches_are_cut() -> None:
 @pytest.mark.parametrize(("count", "sizes"), [(9, [4, 5]), (8, [4, 4]), (10, [4, 4, 2]), (1, [1]), (3, [3])])
 def test_no_image_is_left_alone_in_a_batch(count: int, sizes: list[int]) -> None:
     """BatchNorm behind global pooling, as in MobileNetV4, takes no batch of one."""
-    assert [len(batch) for batch in _in_batches(images(count), 4, "small", QUIET)] == sizes
+    assert [len(batch) for batch in batches_for(images(count), 4)] == sizes
 
 
 def test_a_recalibrated_source_is_frozen_again() -> None:

@@ -135,7 +135,7 @@ def test_without_the_package_a_finetuned_arm_takes_the_weights_of_the_net(
     assert arm.recipe.target.weights == "in1k" and arm.recipe.target.mean == (0.5, 0.5, 0.5)
 
 
-def test_without_the_package_and_the_net_a_finetuned_arm_says_what_to_install(
+def test_without_package_and_net_a_finetuned_arm_says_what_to_install(
     without_package: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(_: str) -> None:

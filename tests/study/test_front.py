@@ -14,7 +14,6 @@ from PIL import Image
 from sskt_edge.bundle.bundle import open_bundle
 from sskt_edge.common.errors import Interrupted, NetworkError, StudyError
 from sskt_edge.recipe import Recipe
-from sskt_edge.study.data_guard import DataGuard
 from sskt_edge.study.draw_front import draw_front
 from sskt_edge.study.front import front, parse_targets
 from sskt_edge.study.front_result import Front, FrontPoint, SizedTarget, pareto
@@ -134,11 +133,11 @@ def test_a_study_again_trains_and_exports_nothing(found: Front, monkeypatch: pyt
 
 
 @pytest.mark.slow
-def test_images_that_changed_since_a_training_are_refused_and_the_tables_stay(found: Front) -> None:
+def test_changed_images_are_refused_and_the_tables_stay(found: Front) -> None:
     """As in a comparison. A target trained on other images would stand beside those trained on these."""
     before = {path.name: path.read_bytes() for path in found.folder.glob("front.*")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DataGuard, "_training", lambda *_: "other images")
+        patch.setattr("sskt_edge.study.data_guard.labelled_sha256", lambda *_: "other images")
         with pytest.raises(StudyError, match=r"The training images changed since 'front-.*' was trained"):
             front(tiny_recipe("name=front"), TARGETS, found.folder.parent)
     assert {path.name: path.read_bytes() for path in found.folder.glob("front.*")} == before
@@ -171,7 +170,7 @@ def test_latencies_of_a_device_take_the_place_of_those_here(found: Front, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_library_that_only_the_device_has_takes_the_accuracy_of_the_export(found: Front, tmp_path: Path) -> None:
+def test_a_library_of_the_device_alone_takes_the_accuracy_of_the_export(found: Front, tmp_path: Path) -> None:
     report = report_of(found.points[0].bundle, tmp_path / "device.json", backend="tensorrt", provider="cuda")
     again = front(tiny_recipe("name=front"), TARGETS, found.folder.parent, {"resnet20@16": report})
     (only,) = [one for one in again.points if one.target == TARGETS[0]]

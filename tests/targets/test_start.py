@@ -37,7 +37,7 @@ def test_weights_that_cannot_be_had_are_said(monkeypatch: pytest.MonkeyPatch) ->
     assert asked == ["package", "in1k"]
 
 
-def test_offline_the_weights_in_the_cache_are_found_if_the_default_is_not_there(
+def test_offline_weights_in_the_cache_are_found_though_not_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sskt_edge.common.errors import RecipeError
 from sskt_edge.recipe import Recipe, parse_recipe
-from sskt_edge.sources.engine_selection import EngineChoice, EngineSelector
+from sskt_edge.sources.engine_selection import EngineSelector
+from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.training.plan import plan_labels
 from sskt_edge.training.rank_sources import rank_sources
 from sskt_edge.training.train import train
@@ -50,13 +53,13 @@ def test_the_engine_is_chosen_for_all_views_of_a_training(images: Images, monkey
     unlabelled = f"data.unlabelled={images.root.parent / 'more'}"
     recipe = images.recipe(*ENGINE, unlabelled, "method.name=probe", "labels.views=6", "train.epochs=6")
     views: list[int] = []
-    choose = EngineSelector.choose
+    create = EngineSelector.__init__
 
-    def watched(selector: EngineSelector, pinned: str | None = None) -> EngineChoice:
-        views.append(selector._query.views)
-        return choose(selector, pinned)
+    def watched(selector: EngineSelector, query: LabelQuery, *rest: Any) -> None:
+        views.append(query.views)
+        create(selector, query, *rest)
 
-    monkeypatch.setattr(EngineSelector, "choose", watched)
+    monkeypatch.setattr(EngineSelector, "__init__", watched)
     ranked = rank_sources(recipe)
     assert ranked[0].facts.views == 16 * 4
     train(recipe, images.runs)

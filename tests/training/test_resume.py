@@ -9,14 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
-from sskt_edge.cli.main import _stopped
 from sskt_edge.common.errors import Interrupted, RunError
 from sskt_edge.common.progress import Bar, Quiet
 from sskt_edge.recipe.load import load_recipe
@@ -89,34 +87,26 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_run: TrainedNetwork, whol
 
 
 class _StopsAtTheTest(Quiet):
-    """As Ctrl-C while the test images go through the network."""
+    """As Ctrl-C while the test images go through the network: raises what the signal's handler does."""
+
+    def __init__(self, raised: BaseException) -> None:
+        self._raised = raised
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Bar]:
         if what == "torch, fp32":
-            signal.raise_signal(signal.SIGINT)
+            raise self._raised
         with super().bar(what, total) as bar:
             yield bar
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("handler", [signal.default_int_handler, _stopped], ids=["Python's", "the command line's"])
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), Interrupted("Stopped.", signal.SIGINT)])
 def test_a_stop_while_the_test_images_are_read_says_how_to_go_on(
-    handler: Callable[[int, FrameType | None], object],
-    tiny_run: TrainedNetwork,
-    whole: bytes,
-    tmp_path: Path,
+    raised: BaseException, tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path
 ) -> None:
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        stopped_at_the_test(tiny_run, whole, tmp_path)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def stopped_at_the_test(tiny_run: TrainedNetwork, whole: bytes, tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="training is done and saved") as why:
-        train(recipe(tiny_run.folder.path, *TOLD), tmp_path / "my runs", progress=_StopsAtTheTest())
+        train(recipe(tiny_run.folder.path, *TOLD), tmp_path / "my runs", progress=_StopsAtTheTest(raised))
     (folder,) = find_runs(tmp_path / "my runs")
     assert str(why.value).endswith(f"sskt-edge train '{folder.path}' --resume")
     assert why.value.exit_code == 130
@@ -180,20 +170,6 @@ def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_weights(
     assert logged_epochs(resumed) == [1, 2, 3, 4]
     if "plateau" in change:
         assert figures[0][2]["lr"] < figures[0][0]["lr"]  # lowered before the stop
-
-
-def test_an_epoch_stopped_in_its_last_step_has_the_figures_of_a_whole_one(
-    tiny_run: TrainedNetwork, trained: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing is left of it to train, so its rate is not that of a new optimizer, nor its time that of one session."""
-    small = recipe(tiny_run.folder.path, "train.epochs=4")
-    whole = trained(small).folder
-    folder = stop_within_epoch(2, small, tmp_path / "stopped", monkeypatch, step_of_it=3)
-    resumed = train(small, resume=folder).folder
-    ours, theirs = ([json.loads(line) for line in run.metrics.read_text().splitlines()] for run in (resumed, whole))
-    assert [one["lr"] for one in ours] == [one["lr"] for one in theirs]
-    assert ours[2]["seconds"] > 0.1 * theirs[2]["seconds"]
-    assert resumed.primary.read_bytes() == whole.primary.read_bytes()
 
 
 @pytest.mark.slow

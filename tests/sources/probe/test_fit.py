@@ -49,7 +49,7 @@ def test_noise_is_not_better_than_chance(task: Task) -> None:
     assert any(facts.is_at_chance for facts in found)
 
 
-def test_a_rare_class_is_known_by_the_loss_though_the_accuracy_is_at_chance() -> None:
+def test_a_rare_class_is_known_by_the_loss_if_not_by_the_accuracy() -> None:
     """As with defects: the probe says more than the frequencies do, and still decides for the frequent class."""
     random = np.random.default_rng(0)
     labels = (np.arange(600) % 25 == 0).astype(np.int64)
