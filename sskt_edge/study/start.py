@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from sskt_edge.common.errors import DownloadError, MissingExtraError
 from sskt_edge.recipe.models import Recipe
-from sskt_edge.targets.pretrained import PretrainedWeights
 from sskt_edge.targets.spec import pretrained_weights
+from sskt_edge.targets.start import readable_weights
 
 # Published weights are changed by smaller steps than new ones.
 _GENTLER = 10
@@ -17,10 +16,9 @@ def own_weights(recipe: Recipe) -> str | None:
 
 
 def weights_changes(recipe: Recipe) -> list[str]:
-    """The changes that start a recipe's target from its default weights, with the normalisation that they need.
+    """The changes that start a recipe's target from published weights, with the normalisation that they need.
 
-    If the default weights are in a package that is not installed, the next ones are taken. They are fetched now rather
-    than hours later.
+    They are the first that `readable_weights` finds: they are fetched now rather than hours later.
 
     Raises:
         NetworkError: the target has no published weights.
@@ -28,25 +26,10 @@ def weights_changes(recipe: Recipe) -> list[str]:
         MissingExtraError: all are in packages that are not installed.
     """
     weights = pretrained_weights(recipe.target.model)
-    default = _first_readable(weights)
+    default = readable_weights(weights)
     own, target = weights.normalisation(default), recipe.target
     other = [] if own == (target.mean, target.std) else [f"target.mean={[*own.mean]}", f"target.std={[*own.std]}"]
     return [f"target.weights={default}", *other]
-
-
-def _first_readable(weights: PretrainedWeights) -> str:
-    missing: MissingExtraError | None = None
-    for name in weights.names():
-        try:
-            weights.read(name)
-        except MissingExtraError as error:
-            missing = missing or error
-        except DownloadError as error:
-            raise DownloadError(f"{missing} {error}" if missing else str(error)) from error
-        else:
-            return name
-    assert missing is not None, "published weights have at least one name"
-    raise missing
 
 
 def new_weights_changes(recipe: Recipe) -> list[str]:

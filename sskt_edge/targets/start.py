@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sskt_edge.common.errors import DownloadError, MissingExtraError
-from sskt_edge.targets.pretrained import Normalisation
+from sskt_edge.targets.pretrained import Normalisation, PretrainedWeights
 from sskt_edge.targets.spec import target_spec
 
 
@@ -26,26 +26,42 @@ class FoundWeights(NamedTuple):
 
 
 def find_weights(target: str) -> FoundWeights | str:
-    """The first weights of a target that can be had: from a package, the cache, or the network; or why there are none.
-
-    They are read, so that a recipe does not name what cannot be had. Once the network has failed, only cached ones are
-    looked for.
-    """
-    weights, why = target_spec(target).weights, f"{target} has no published weights"
+    """The first weights of a target that can be had, as `readable_weights` finds them; or why there are none."""
+    weights = target_spec(target).weights
     if weights is None:
-        return why
-    names, is_offline = weights.names(), False
-    for name in names:
-        if is_offline and not weights.is_local(name):
+        return f"{target} has no published weights"
+    try:
+        name = readable_weights(weights)
+    except (DownloadError, MissingExtraError) as error:
+        return str(error)
+    others = tuple(one for one in weights.names() if one != name)
+    return FoundWeights(name, weights.normalisation(name), weights.size(name), others)
+
+
+def readable_weights(weights: PretrainedWeights) -> str:
+    """The name of the first weights that can be read, from a package, the cache, or the network.
+
+    They are read now, so that no recipe names what cannot be had. Once the network has failed, only cached ones are
+    looked for.
+
+    Raises:
+        DownloadError: they could not be fetched.
+        MissingExtraError: all are in packages that are not installed.
+    """
+    missing: MissingExtraError | None = None
+    offline: DownloadError | None = None
+    for name in weights.names():
+        if offline and not weights.is_local(name):
             continue
         try:
             weights.read(name)
         except MissingExtraError as error:
-            why = str(error)
-            continue
+            missing = missing or error
         except DownloadError as error:
-            why, is_offline = why if is_offline else str(error), True
-            continue
-        others = tuple(one for one in names if one != name)
-        return FoundWeights(name, weights.normalisation(name), weights.size(name), others)
-    return why
+            offline = offline or error
+        else:
+            return name
+    if offline:
+        raise DownloadError(f"{missing} {offline}" if missing else str(offline)) from offline
+    assert missing is not None, "published weights have at least one name"
+    raise missing

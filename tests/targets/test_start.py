@@ -33,7 +33,7 @@ def test_weights_that_cannot_be_had_are_said(monkeypatch: pytest.MonkeyPatch) ->
         raise MissingExtraError("no package.") if name == "package" else DownloadError("no network.")
 
     monkeypatch.setattr("sskt_edge.targets.timm_weights.TimmWeights.read", read)
-    assert find_weights("efficientnet_lite0") == "no network."
+    assert find_weights("efficientnet_lite0") == "no package. no network."
     assert asked == ["package", "in1k"]
 
 
