@@ -50,7 +50,7 @@ def _of_images(percent: float) -> float:
 
 def main() -> None:
     values = accuracies_in((DOCS / "figures.md").read_text(encoding="utf-8"))
-    named = {name.replace("from scratch, ", "scratch\n").replace("from ", ""): found for name, found in values.items()}
+    named = {name.replace("from ", "").replace(", batches", ",\nbatches"): found for name, found in values.items()}
     # Text stays text, and the same table gives the same file.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "flowers"}):
         figure = figure_of_arms(named, "accuracy", "resnet20 at 64 × 64")
