@@ -24,7 +24,7 @@ from sskt_edge.targets.cost import network_cost
 from sskt_edge.targets.finished_run import NetworkCost, RunResult, write_result
 from sskt_edge.targets.reference import reference_facts, reference_logits
 from sskt_edge.targets.run_layout import RunFolder
-from sskt_edge.tasks.score import score_from
+from sskt_edge.tasks.score import Score, score_from
 from sskt_edge.tasks.task import Task
 from sskt_edge.training.environment import read_environment
 from sskt_edge.training.loop import TrainContext
@@ -111,7 +111,31 @@ def finish(
         reference=reference_facts(),
     )
     write_result(folder, result)
-    note_result(folder, "; ".join(f"{name} {value}" for name, value in result_facts(result).items()))
+    warning = chance_warning(result.test, context.task.chance(golden.test_labels, len(reader.classes)))
+    if warning:
+        progress.say(warning)
+    facts = [f"{name} {value}" for name, value in result_facts(result).items()]
+    note_result(folder, "; ".join([*facts, *filter(None, [warning])]))
+
+
+def chance_warning(test: Score, chance: float) -> str | None:
+    """What to say of a network whose score, by its 95 % interval, may be that of answers that ignore the image.
+
+    Args:
+        test: the score on the test images.
+        chance: the metric that such answers can be expected to have.
+
+    >>> score = Score(metric="accuracy", value=0.55, interval=(0.45, 0.65), images=100, further={})
+    >>> print(str(chance_warning(score, 0.5)).partition(":")[0])
+    the network is not clearly better than chance (accuracy 50.0%)
+    >>> chance_warning(score, 0.2)
+    """
+    if test.interval[0] > chance:
+        return None
+    return (
+        f"the network is not clearly better than chance ({test.metric} {chance:.1%}): train it longer (train.epochs), "
+        f"or change its rate (train.optimizer.lr)"
+    )
 
 
 def result_facts(result: RunResult) -> dict[str, str]:

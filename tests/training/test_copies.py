@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sskt_edge.common.errors import RunError
-from sskt_edge.common.progress import Quiet
+from sskt_edge.common.progress import Notes
 from sskt_edge.recipe import Recipe, parse_recipe
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
@@ -27,16 +27,6 @@ train = { device = "cpu", precision = "fp32", epochs = 1, batch_size = 8 }
 """
 
 
-class Lines(Quiet):
-    """Progress that keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
-
-
 def own(root: Path, *overrides: str) -> Recipe:
     write_classes(root / "train", {"cat": 5, "dog": 4})
     write_classes(root / "test", {"cat": 2, "dog": 2}, first=50)
@@ -47,13 +37,13 @@ def test_copies_and_a_budget_above_the_classes_are_said_and_recorded(tmp_path: P
     recipe = own(tmp_path / "images", "data.per_class=1000")
     shutil.copy(tmp_path / "images/train/cat/000.png", tmp_path / "images/test/cat/again.png")
     shutil.copy(tmp_path / "images/train/cat/001.png", tmp_path / "images/train/dog/again.png")
-    progress = Lines()
+    progress = Notes()
 
     run = fit(recipe, tmp_path / "runs", progress=progress)
 
-    (shared,) = [line for line in progress.said if "test image is a copy" in line]
-    (classes,) = [line for line in progress.said if "another class" in line]
-    (short,) = [line for line in progress.said if "data.per_class" in line]
+    (shared,) = [line for line in progress.lines if "test image is a copy" in line]
+    (classes,) = [line for line in progress.lines if "another class" in line]
+    (short,) = [line for line in progress.lines if "data.per_class" in line]
     assert "test/cat/again.png = train/cat/000.png" in shared
     assert "train/dog/again.png = train/cat/001.png" in classes
     assert "2 of 2 classes" in short

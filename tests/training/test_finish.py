@@ -1,16 +1,19 @@
-"""The end of a training where most test images have none of the classes."""
+"""The end of a training: what it records, and what it says of the result."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from sskt_edge.common.progress import Notes
 from sskt_edge.recipe import parse_recipe
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.tasks.multi_label import MULTI_LABEL
 from sskt_edge.tasks.score import Score
-from sskt_edge.training.finish import result_facts
+from sskt_edge.training.finish import chance_warning, result_facts
 from sskt_edge.training.train import train
 from tests.data.small import picture
 
@@ -63,3 +66,27 @@ def test_a_target_that_is_better_than_its_probe_says_so(run: TrainedNetwork) -> 
     assert told(0.86, 0.85) == told(0.80, 0.85)  # within the interval of the test
     assert told(0.90, 0.85).endswith("so the probe may not help: sskt-edge compare")
     assert "probe" not in result_facts(run.result)
+
+
+def test_a_network_at_chance_is_said_with_what_to_do(tmp_path: Path) -> None:
+    """The classes have nothing to do with the images."""
+    rng = np.random.default_rng(0)
+    rows = ["path,classes,split"]
+    for number in range(48):
+        Image.fromarray(picture(number)).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{rng.choice(['a', 'b'])},{'test' if number < 40 else 'train'}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    recipe = RECIPE.replace('task.name = "multi_label"\n', "") % (tmp_path / "labels.csv").as_posix()
+    progress = Notes()
+    run = train(parse_recipe(recipe), tmp_path / "runs", progress=progress)
+    (said,) = [line for line in progress.lines if "better than chance" in line]
+    assert "train.epochs" in said and "train.optimizer.lr" in said
+    *_, result = run.folder.log.read_text(encoding="utf-8").splitlines()
+    assert result.endswith(said)
+
+
+def test_a_network_that_is_clearly_better_than_chance_is_not_warned_of() -> None:
+    facts = {"metric": "accuracy", "images": 100, "further": {}}
+    assert chance_warning(Score.model_validate({**facts, "value": 0.6, "interval": (0.51, 0.69)}), 0.5) is None
+    at_the_edge = Score.model_validate({**facts, "value": 0.6, "interval": (0.5, 0.69)})
+    assert "accuracy 50.0%" in str(chance_warning(at_the_edge, 0.5))
