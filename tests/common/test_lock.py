@@ -7,8 +7,8 @@ import pytest
 
 from sskt_edge.common.errors import Interrupted, StorageError
 from sskt_edge.common.lock import is_held, locked, remove_if_free
-from sskt_edge.common.progress import QUIET, Stoppable
-from tests.sources.store.small import Heard, start
+from sskt_edge.common.progress import QUIET, Notes, Stoppable
+from tests.sources.store.small import start
 
 HOLD = """
 from sskt_edge.common.lock import locked
@@ -19,7 +19,7 @@ with locked(Path(sys.argv[1]), "works", Quiet()):
 
 
 def test_a_second_process_waits_and_says_for_whom(tmp_path: Path) -> None:
-    heard, looks = Heard(), 0
+    heard, looks = Notes(), 0
     with start(HOLD, tmp_path / "lock") as other:
         assert other.stdout and other.stdin and other.stdout.readline() == "held\n"
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sskt_edge.common.errors import MissingExtraError, NetworkError, ParityError, RecipeError, RunError
-from sskt_edge.common.progress import QUIET, Quiet
+from sskt_edge.common.progress import QUIET, Notes, Quiet
 from sskt_edge.sources.engine_rules import EngineRules
 from sskt_edge.sources.engine_selection import EngineChoice, EngineSelector, trials_suffice
 from sskt_edge.sources.engines import ENGINES, SourceEngine
@@ -107,15 +107,10 @@ def test_trials_end_when_the_labels_take_no_longer_than_they_did() -> None:
 
 def test_the_engines_that_were_not_tried_are_named(whole: TorchSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sskt_edge.sources.engine_selection.trials_suffice", lambda known, *_: len(known) == 2)
-    said = list[str]()
-
-    class Heard(Quiet):
-        def say(self, line: str) -> None:
-            said.append(line)
-
-    choice = EngineSelector(label_query(whole, view_schedule(MANY)), rules(), None, Heard()).choose()
+    notes = Notes()
+    choice = EngineSelector(label_query(whole, view_schedule(MANY)), rules(), None, notes).choose()
     left = set(whole.engines()) - {verdict.engine for verdict in choice.verdicts}
-    (_, line) = said
+    (_, line) = notes.lines
     assert left and len(choice.verdicts) == 2
     assert "not tried" in line and all(engine.name in line for engine in left)
 

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sskt_edge.common.errors import NetworkError, RecipeError, StorageError
-from sskt_edge.common.progress import QUIET, Progress, Stoppable
+from sskt_edge.common.progress import QUIET, Notes, Progress, Stoppable
 from sskt_edge.inference.session import Session
 from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.engines import ENGINES, SourceEngine
@@ -29,7 +29,6 @@ from sskt_edge.sources.store.label_format import kl_of_top_k, smallest_k
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.sources.top_k import TOP_K_LIMIT
 from tests.sources.queries import BATCH, COUNT, SIZE, Counted, image_set, label_query, small_source, view_schedule
-from tests.sources.store.small import Heard
 
 TORCH = ENGINES["torch-fp32"]
 CHOICE = EngineChoice(TORCH, "a test")
@@ -104,7 +103,7 @@ def test_what_was_asked_before_an_interrupt_is_kept(tmp_path: Path) -> None:
 
 def test_what_another_process_asks_is_waited_for_and_not_asked_again(tmp_path: Path) -> None:
     source, other = Counted(small_source()), small_source()
-    query, heard = label_query(source), Heard()
+    query, heard = label_query(source), Notes()
     theirs = collection_of(query, tmp_path)
     lock = theirs.held()
     lock.__enter__()
@@ -200,7 +199,7 @@ def test_a_top_k_is_judged_again_at_another_temperature(tmp_path: Path) -> None:
 
 
 def test_what_a_top_k_loses_is_said_and_it_is_judged_once_a_temperature(tmp_path: Path) -> None:
-    source, heard = telling(), Heard()
+    source, heard = telling(), Notes()
     query = label_query(source)
     filled(replace(query, top_k=19), tmp_path, progress=heard)
     source.batches.clear()

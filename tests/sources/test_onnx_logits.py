@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from sskt_edge.common.errors import NetworkError
-from sskt_edge.common.progress import Quiet
+from sskt_edge.common.progress import Notes
 from sskt_edge.recipe.models import SourceOptions
 from sskt_edge.sources.from_onnx import OnnxSource
 from sskt_edge.sources.judge import divergence
@@ -234,18 +234,11 @@ def test_the_facts_of_logits_stay_as_they_were(tmp_path: Path) -> None:
 
 
 def test_it_is_said_once_when_the_sources_are_opened(tmp_path: Path) -> None:
-    class Lines(Quiet):
-        def __init__(self) -> None:
-            self.lines: list[str] = []
-
-        def say(self, line: str) -> None:
-            self.lines.append(line)
-
     sources = ", ".join(
         f'{{name = "{name}", model = "{write(tmp_path / f"{name}.onnx", tail)}"}}'
         for name, tail in {"plain": LOGITS, "soft": SOFTMAX}.items()
     )
-    said = Lines()
+    said = Notes()
     open_inputs(tiny_recipe("method.name=sskt", f"sources=[{sources}]"), CPU, said)
     assert [line for line in said.lines if "Softmax" in line] == said.lines
     assert len(said.lines) == 1 and said.lines[0].startswith("soft: ")

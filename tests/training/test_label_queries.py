@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sskt_edge.common.progress import QUIET, Quiet
+from sskt_edge.common.progress import QUIET, Notes
 from sskt_edge.data.images import ImageSet
 from sskt_edge.recipe import Recipe
 from sskt_edge.sources.engines import ENGINES
@@ -60,22 +60,18 @@ def test_engines_are_judged_by_what_the_method_reads(told: tuple[str, ...], judg
 
 
 def test_a_class_with_one_image_among_the_views_is_said(images: Images) -> None:
-    class Heard(Quiet):
-        def say(self, text: str) -> None:
-            lines.append(text)
-
-    lines: list[str] = []
-    recipe = images.recipe(*TORCH, PROBE)
+    notes, recipe = Notes(), images.recipe(*TORCH, PROBE)
     inputs = open_inputs(recipe, CPU, QUIET)
     # As if no other image of b were among the views.
     rows = np.flatnonzero((inputs.images.labels == 0) | (np.cumsum(inputs.images.labels == 1) == 1))
     names = tuple(inputs.images.names[row] for row in rows)
     resized = {size: array[rows] for size, array in inputs.images.resized.items()}
     few = ImageSet(resized, inputs.images.labels[rows], inputs.images.hashes[rows], names)
-    sources = sources_of(recipe, replace(inputs, images=few), CPU, Heard())
+    sources = sources_of(recipe, replace(inputs, images=few), CPU, notes)
     (verdict,) = sources.selector(sources.queries[0]).survey().verdicts
     assert verdict.judge == "logits"
-    assert "teacher: engines are judged by their logits alone, not by a probe: class 'b' has fewer than two" in lines[0]
+    told = "teacher: engines are judged by their logits alone, not by a probe: class 'b' has fewer than two"
+    assert told in notes.lines[0]
 
 
 @pytest.mark.slow

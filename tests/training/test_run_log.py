@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sskt_edge.common.progress import QUIET
+from sskt_edge.common.progress import QUIET, Notes
 from sskt_edge.targets.run_layout import RunFolder
 from sskt_edge.training.run_log import RunLog, note_result
-from tests.sources.store.small import Heard
 
 
 def test_a_resumed_run_repeats_no_line(tmp_path: Path) -> None:
@@ -61,7 +60,7 @@ def test_the_log_of_a_resumed_run_repeats_no_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shown", [True, False])
 def test_a_study_keeps_the_lines_of_epochs_to_the_log(shown: bool, tmp_path: Path) -> None:
-    heard = Heard()
+    heard = Notes()
     log = RunLog(RunFolder(tmp_path), heard, 0, show_epochs=shown)
     log.say("run x")
     log.epoch(" 1/3 a")

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from sskt_edge.common.errors import Interrupted, ParityError, RecipeError, StorageError
-from sskt_edge.common.progress import Bar
+from sskt_edge.common.progress import Bar, Notes
 from sskt_edge.sources.store.store import LabelStore
 from sskt_edge.targets.run_folder import TrainedNetwork
 from sskt_edge.targets.run_layout import RunFolder
@@ -23,7 +23,6 @@ from sskt_edge.training.fill_store import fill_store
 from sskt_edge.training.plan import plan_labels
 from sskt_edge.training.train import train
 from tests.data.small import picture
-from tests.sources.store.small import Heard
 from tests.training.labelled import Asked, Images
 from tests.training.small import stop_within_epoch
 
@@ -115,7 +114,7 @@ def test_a_store_of_another_run_serves_more_epochs_views_and_images(images: Imag
 
 def test_a_further_image_costs_its_views_alone_and_is_named(images: Images, asked: Asked) -> None:
     fill_store(images.recipe())
-    before, asked.batches, heard = rows(images), 0, Heard()
+    before, asked.batches, heard = rows(images), 0, Notes()
     Image.fromarray(picture(500)).save(images.root / "train" / "b" / "new.png")
     filled = fill_store(images.recipe(), heard)["teacher"]
     assert filled["asked"] == rows(images) - before == filled["views"] - before
@@ -127,14 +126,14 @@ def test_a_further_image_costs_its_views_alone_and_is_named(images: Images, aske
 def test_a_changed_image_costs_its_views_alone_and_is_named(images: Images) -> None:
     fill_store(images.recipe())
     Image.fromarray(picture(500)).save(images.root / "train" / "a" / "003.png")
-    heard = Heard()
+    heard = Notes()
     assert 1 <= fill_store(images.recipe(), heard)["teacher"]["asked"] <= 2
     assert heard.lines[0] == "teacher: no labels yet of 1 of 16 images: train/a/003.png"
 
 
 def test_other_views_cost_only_those_that_are_new(images: Images) -> None:
     fill_store(images.recipe("data.augment.horizontal_flip=false"))
-    heard = Heard()
+    heard = Notes()
     filled = fill_store(images.recipe(), heard)["teacher"]
     assert 0 < filled["asked"] < filled["views"]
     assert "teacher: other views than before: flip False then, True now" in heard.lines
@@ -148,7 +147,7 @@ def test_a_changed_source_is_named_and_asked_again(images: Images, tiny_run: Tra
         ("sources.0.mean=[0.5,0.5,0.5]", "source.mean: "),
         ("labels.batch_size=8", "batch: 4 then, 8 now"),
     ):
-        heard = Heard()
+        heard = Notes()
         filled = fill_store(images.recipe(change), heard)["teacher"]
         assert filled["asked"] == filled["views"]
         assert "cannot be used: " + difference in heard.lines[0]
@@ -181,7 +180,7 @@ def test_a_fill_that_is_interrupted_keeps_its_labels_and_goes_on(images: Images,
 def test_a_training_interrupted_while_it_fills_ends_in_the_same_weights(images: Images, asked: Asked) -> None:
     online, asked.batches, asked.interrupt_at = images.weights(ONLINE), 0, TIMED + 2
     shutil.rmtree(images.runs)
-    heard = Heard()
+    heard = Notes()
     with pytest.raises(Interrupted, match="Stopped while the soft labels were made; those so far are kept") as why:
         train(images.recipe(), images.runs, progress=heard)
     (folder,) = map(RunFolder, images.runs.iterdir())
@@ -204,7 +203,7 @@ def test_a_training_whose_store_is_pruned_asks_the_same_engine_again(
     folder = stop_within_epoch(1, images.recipe(*named), images.runs, monkeypatch)
     assert read_environment(RunFolder(folder)).engines == {"teacher": "onnxruntime-fp32"}
     LabelStore(images.store).collections()[0].prune()
-    heard = Heard()
+    heard = Notes()
     resumed = train(images.recipe(*named), resume=folder, progress=heard)
     assert resumed.folder.primary.read_bytes() == whole
     assert any("with onnxruntime-fp32 (as the run began)" in line for line in heard.lines)
@@ -223,7 +222,7 @@ def flip_a_bit(images: Images, tensor: str = "logits") -> Path:
 @pytest.mark.parametrize("tensor", ["logits", "keys"])
 def test_a_damaged_shard_is_named_and_asked_again(tensor: str, images: Images, asked: Asked) -> None:
     whole = images.weights()
-    damaged, asked.batches, heard = flip_a_bit(images, tensor), 0, Heard()
+    damaged, asked.batches, heard = flip_a_bit(images, tensor), 0, Notes()
     assert train(images.recipe(), images.runs, progress=heard).folder.primary.read_bytes() == whole
     assert f"'{damaged}': its content changed. Its {rows(images)} labels are computed again." in heard.lines
     one = int(tensor == "keys")  # that key is missed before its shard is verified
@@ -243,7 +242,7 @@ def test_labels_that_will_not_fit_are_refused_before_any_source_is_asked(
 
 
 def test_a_disk_that_damages_whatever_is_written_ends_with_a_message(images: Images) -> None:
-    class Damaging(Heard):
+    class Damaging(Notes):
         @contextmanager
         def bar(self, what: str, total: int) -> Iterator[Bar]:
             if what == "verify labels":
@@ -336,7 +335,7 @@ def test_what_all_sources_cost_is_said_before_the_first_is_asked(
 ) -> None:
     paths = [run.folder.path for run in (tiny_teacher, tiny_run)]
     both = ", ".join(f"{{name='s{number}', model='run/{path}'}}" for number, path in enumerate(paths))
-    heard, asked.interrupt_at = Heard(), 2 * TIMED + 1
+    heard, asked.interrupt_at = Notes(), 2 * TIMED + 1
     with pytest.raises(Interrupted):
         fill_store(images.recipe(f"sources=[{both}]"), heard)
     assert [line[:3] for line in heard.lines if "views to query" in line] == ["s0:", "s1:"]

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sskt_edge.common.progress import Quiet
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.keys import Keys, view_keys
 from sskt_edge.sources.store.store import LabelStore
@@ -47,16 +46,6 @@ def holds(collection: Collection, rows: Sequence[int] | NDArray[np.intp]) -> boo
     """Whether it opens with these rows and gives the labels that were stored."""
     stored = collection.open(keys_of(rows))
     return stored is not None and bool((stored.read(np.arange(len(rows))) == logits_of(rows)).all())
-
-
-class Heard(Quiet):
-    """Progress that keeps the lines that are said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def start(code: str, *arguments: Path) -> subprocess.Popen[str]:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from sskt_edge.common.errors import DataError
+from sskt_edge.common.progress import Notes
 from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.manifest import FILE_NAME
 from sskt_edge.sources.store.store import LabelStore
 from tests.sealed import of_before
-from tests.sources.store.small import CLASSES, FACTS, Heard, add, collection_in, holds, keys_of, logits_of
+from tests.sources.store.small import CLASSES, FACTS, add, collection_in, holds, keys_of, logits_of
 
 
 def test_nothing_is_on_the_disk_before_it_is_held(tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ DAMAGE = ["gone", "cut", "header", "label", "key"]
 def test_damage_is_found_before_a_label_is_used_and_asked_again(how: str, tmp_path: Path) -> None:
     add(collection_in(tmp_path), range(30))
     name = damage(collection_in(tmp_path), how)
-    collection, heard = collection_in(tmp_path), Heard()
+    collection, heard = collection_in(tmp_path), Notes()
     assert collection.open(keys_of(range(30)), heard) is None
     missing = np.flatnonzero(collection_in(tmp_path).missing(keys_of(range(30))))
     assert missing.tolist() == list(range(10, 20))

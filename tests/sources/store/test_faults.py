@@ -125,6 +125,7 @@ collection_in(Path(sys.argv[1])).prune()
 
 
 FILL = """
+from sskt_edge.common.progress import Quiet
 class Loud(Quiet):
     def say(self, line): print(line, flush=True)
 collection, keys = collection_in(Path(sys.argv[1])), keys_of(range(100))
