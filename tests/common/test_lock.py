@@ -12,7 +12,8 @@ from tests.sources.store.small import start
 
 HOLD = """
 from sskt_edge.common.lock import locked
-with locked(Path(sys.argv[1]), "works", Quiet()):
+from sskt_edge.common.progress import QUIET
+with locked(Path(sys.argv[1]), "works", QUIET):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -114,7 +115,7 @@ def test_a_lock_that_is_removed_at_the_end_is_still_held_by_one_alone(tmp_path: 
     def interrupt() -> None:
         raise Interrupted("held", 2)
 
-    with start(HOLD.replace("Quiet()", "Quiet(), remove=True"), lock) as other:
+    with start(HOLD.replace("QUIET)", "QUIET, remove=True)"), lock) as other:
         assert other.stdout and other.stdin and other.stdout.readline() == "held\n"
 
         def let_go() -> None:
