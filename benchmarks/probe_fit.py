@@ -1,6 +1,6 @@
 """How long does it take to fit a probe?
 
-    OMP_NUM_THREADS=1 python -m benchmarks.probe_fit [--images 500] [--views 16] [--outputs 1000] [--rounds 5]
+    python -m benchmarks.probe_fit [--images 500] [--views 16] [--outputs 1000] [--rounds 5]
 
 The logits are drawn: each class has a random centre, and each image and each view are spread around it, so that a probe
 is right on most images but not on all. It prints, for each number of classes, the median seconds of a fit with their

@@ -28,7 +28,7 @@ DEVICE = ROOMS[: ROOMS.index("doctor") + 1]
 HEAVY = (
     *("torch", "torchvision", "onnx", "onnxruntime", "openvino", "onnxscript", "timm", "tensorboard"),
     *("tensorrt", "tensorrt_rtx", "cuda"),
-    *("sklearn", "mlxtend", "optuna", "scipy", "matplotlib", "imagehash", "pyarrow"),
+    *("sklearn", "threadpoolctl", "mlxtend", "optuna", "scipy", "matplotlib", "imagehash", "pyarrow"),
 )
 VERBS = "train|export|eval|bench|predict|compare|sweep|labels|recipe|networks|doctor"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

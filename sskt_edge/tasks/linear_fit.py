@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,19 @@ def one_by_one(inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, s
         found = _fit(inputs[known], has, *row, strength)
         weights[:, number], bias[number] = found[0][0], found[1][0]
     return Linear(weights, bias)
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """A context in which NumPy and SciPy multiply matrices on one thread.
+
+    A fit consists of thousands of products that take less than a millisecond each. Two threads take up to five times as
+    long for them as one does, since they wait for each other after each product.
+    """
+    import sklearn.linear_model  # noqa: F401  only libraries that are loaded can be limited
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
+    return limits
 
 
 def _fit(

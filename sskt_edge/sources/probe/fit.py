@@ -16,6 +16,7 @@ from sskt_edge.sources.probe.folds import folds_of, rarest_strata
 from sskt_edge.sources.probe.probe import Probe, ProbeFacts
 from sskt_edge.sources.probe.views_to_fit import views_to_fit
 from sskt_edge.sources.soft_labels import SoftLabels
+from sskt_edge.tasks.linear_fit import one_blas_thread
 from sskt_edge.tasks.score import score_from
 from sskt_edge.tasks.task import Labels, Linear, Task
 
@@ -58,7 +59,7 @@ def fit_each(
     rows = labels.schedule.rows(slots)
     logits = {name: _finite(name, reader.read(slots)) for name, reader in labels.readers.items()}
     candidates = [(name,) for name in logits] + ([tuple(logits)] if len(logits) > 1 else [])
-    with progress.bar("fit probe", _steps(len(candidates), folds)) as bar:
+    with progress.bar("fit probe", _steps(len(candidates), folds)) as bar, one_blas_thread():
         fits = [
             _Views(task, images.labels, folds, rows, len(classes), labels.features).fit(
                 {name: logits[name] for name in names}, bar
@@ -95,7 +96,7 @@ def fit_probe_on(
     """
     views = folds[rows] >= 0
     inputs = {name: _finite(name, part[views]) for name, part in logits.items()}
-    with progress.bar("fit probe", _steps(1, folds)) as bar:
+    with progress.bar("fit probe", _steps(1, folds)) as bar, one_blas_thread():
         return _Views(task, labels, folds, rows[views], len(classes), frozenset(features)).fit(inputs, bar)
 
 

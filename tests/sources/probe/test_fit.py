@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from sskt_edge.common.errors import DataError
-from sskt_edge.common.progress import QUIET
+from sskt_edge.common.progress import QUIET, Stoppable
 from sskt_edge.sources.probe.fit import fit_probes
 from sskt_edge.sources.probe.probe_logits import PROBE, with_probe
 from sskt_edge.sources.soft_labels import SoftLabels
@@ -18,12 +19,28 @@ LABELS = np.arange(120) % 3
 IMAGES = image_set(LABELS)
 
 
+def blas_threads() -> set[int]:
+    """The numbers of threads that the loaded BLAS libraries use."""
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
 def test_a_source_that_knows_the_classes_tells_them_apart() -> None:
     probe = fit_probes(SINGLE_LABEL, IMAGES, "abc", soft_labels(IMAGES, 3 * one_hot(LABELS, 3), 0.3), QUIET)
     (facts,) = probe.facts
     assert facts.score.value > 0.95 and facts.score.images == 120
     assert facts.chance == pytest.approx(1 / 3) and facts.is_better_than_chance
     assert facts.views == VIEWS * 120
+
+
+def test_a_fit_multiplies_on_one_thread() -> None:
+    """On two threads, products as small as these take up to five times as long."""
+    seen: list[set[int]] = []
+    with threadpool_limits(2, user_api="blas"):
+        progress = Stoppable(QUIET, lambda: seen.append(blas_threads()))
+        fit_probes(SINGLE_LABEL, IMAGES, "abc", soft_labels(IMAGES, one_hot(LABELS, 3), 0.3), progress)
+        assert blas_threads() == {2}, "the limit ends with the fit"
+    assert seen[0] == {2}, "the bar is opened before the fit"
+    assert len(seen) > 10 and all(threads == {1} for threads in seen[1:])
 
 
 def test_noise_does_not_pass_for_knowledge() -> None:
