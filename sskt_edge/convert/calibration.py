@@ -73,3 +73,24 @@ def ranges(model: onnx.ModelProto, images: NDArray[np.uint8], method: Method, pr
                 calibrator.collect_data(_OneBatch({name: batch}))
                 bar.advance(len(batch))
         return calibrator.compute_data()
+
+
+class Calibrated:
+    """A network with the ranges of its tensors, which are computed once for each method, when they are first needed.
+
+    Args:
+        model: a prepared fp32 network with one input, images as uint8.
+        images: uint8 [N,*shape], N at least 1.
+        progress: draws the bars.
+    """
+
+    def __init__(self, model: onnx.ModelProto, images: NDArray[np.uint8], progress: Progress) -> None:
+        self.model = model
+        self._images, self._progress = images, progress
+        self._tables: dict[Method, Any] = {}
+
+    def ranges(self, method: Method) -> Any:
+        """The table of `ranges` by this method."""
+        if method not in self._tables:
+            self._tables[method] = ranges(self.model, self._images, method, self._progress)
+        return self._tables[method]

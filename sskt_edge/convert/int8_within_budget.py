@@ -17,9 +17,9 @@ import onnx
 
 from sskt_edge.common.errors import ParityError
 from sskt_edge.common.progress import Progress
-from sskt_edge.convert.calibration import METHODS, Method, ranges
-from sskt_edge.convert.evaluation_set import EvaluationSet, Images
-from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, prepared, quantised
+from sskt_edge.convert.calibration import METHODS, Calibrated, Method
+from sskt_edge.convert.evaluation_set import EvaluationSet
+from sskt_edge.convert.int8_from_fp32 import Form, Layer, layers, quantised
 from sskt_edge.convert.sensitivity import by_sensitivity
 from sskt_edge.evaluation.verdict import verdict
 from sskt_edge.inference.runners import Runner
@@ -56,18 +56,18 @@ class Trial:
 
 
 def int8_within_budget(
-    content: bytes,
-    images: Images,
+    network: Calibrated,
+    search: EvaluationSet,
     form: Form,
     runners: tuple[Runner, ...],
     tolerances: Tolerances,
     progress: Progress,
 ) -> Trial:
-    """Make the int8 file of an fp32 file, with as few layers in fp32 as the budget allows.
+    """Make an int8 file of an fp32 network, with as few layers in fp32 as the budget allows.
 
     Args:
-        content: the fp32 ONNX file.
-        images: the images for calibration and search.
+        network: the fp32 network and the ranges of its tensors.
+        search: the images for the search.
         form: the form of the quantisation.
         runners: the runners on which the answers must stay within the budget.
         tolerances: the budget.
@@ -76,21 +76,21 @@ def int8_within_budget(
     Raises:
         ParityError: it is shown to exceed the budget even with half of the layers in fp32.
     """
-    model = prepared(content)
+    model = network.model
     found = layers(model)
     if not found:
         raise ParityError("No layer of the network can be int8: it has no convolution and no matrix product.")
     first: list[tuple[Trial, Any]] = []
     for method in METHODS:
-        table = ranges(model, images.calibration, method, progress)
-        trial = _trial(model, table, form, images.search, runners, found, method, (), tolerances)
+        table = network.ranges(method)
+        trial = _trial(model, table, form, search, runners, found, method, (), tolerances)
         if _fits(trial, tolerances):
             return trial
         first.append((trial, table))
     # Compare by the mean over all runners: the lowest could be due to one runner's problem with a single layer.
     best, table = max(first, key=lambda pair: pair[0].mean_agreement)
-    ranking = by_sensitivity(model, table, form, images.search, runners, progress)
-    attempt = partial(_trial, model, table, form, images.search, runners, found, best.method)
+    ranking = by_sensitivity(model, table, form, search, runners, progress)
+    attempt = partial(_trial, model, table, form, search, runners, found, best.method)
     return _fewest(lambda count: attempt(tuple(ranking[:count]), tolerances), found, best, tolerances, progress)
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from sskt_edge.bundle.manifest import Calibration, PrecisionName
 from sskt_edge.common.errors import NetworkError, ParityError, WorkError
 from sskt_edge.common.progress import Progress
+from sskt_edge.convert.calibration import Calibrated
 from sskt_edge.convert.evaluation_set import Images
 from sskt_edge.convert.fp16_from_fp32 import fp16_from_fp32
-from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form
+from sskt_edge.convert.int8_from_fp32 import CPU, TENSORRT, Form, prepared
 from sskt_edge.convert.int8_within_budget import int8_within_budget
 from sskt_edge.convert.lint_for_tensorrt import lint_for_tensorrt
 from sskt_edge.inference.runners import Runner, runners_of
@@ -57,9 +58,11 @@ def precisions_from_fp32(
     candidates = Candidates({"fp32": fp32})
     if "fp16" in wanted and images is not None:
         candidates.files["fp16"] = fp16_from_fp32(fp32)
-    for form in (TENSORRT, CPU):
-        if form.name in wanted and images is not None:
-            _add_int8(candidates, form, run, images, runners, progress)
+    forms = [form for form in (TENSORRT, CPU) if form.name in wanted]
+    if forms and images is not None:
+        network = Calibrated(prepared(fp32), images.calibration, progress)
+        for form in forms:
+            _add_int8(candidates, form, network, run, images, runners, progress)
     if "tensorrt" in run.recipe.export.devices:
         _lint(candidates)
     return candidates
@@ -74,6 +77,7 @@ def asked_for(export: ExportOptions) -> set[PrecisionName]:
 def _add_int8(
     candidates: Candidates,
     form: Form,
+    network: Calibrated,
     run: FinishedRun,
     images: Images,
     runners: tuple[Runner, ...],
@@ -81,7 +85,7 @@ def _add_int8(
 ) -> None:
     judges = runners_of(form.name, runners)
     try:
-        trial = int8_within_budget(candidates.files["fp32"], images, form, judges, run.recipe.export.parity, progress)
+        trial = int8_within_budget(network, images.search, form, judges, run.recipe.export.parity, progress)
     except (ParityError, NetworkError, WorkError) as error:
         candidates.refused[form.name] = str(error)
         return

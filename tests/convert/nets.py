@@ -12,8 +12,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from sskt_edge.common.progress import QUIET
-from sskt_edge.convert.calibration import ranges
-from sskt_edge.convert.evaluation_set import EvaluationSet, Images
+from sskt_edge.convert.calibration import Calibrated, ranges
+from sskt_edge.convert.evaluation_set import EvaluationSet
 from sskt_edge.convert.int8_from_fp32 import Form, layers, prepared, quantised
 from sskt_edge.inference.runners import Runner
 from sskt_edge.inference.session import run_batches
@@ -190,19 +190,9 @@ def evaluation_set_of(
     return EvaluationSet(images, own if labels is None else labels, logits_of(content, images), BATCH, SINGLE_LABEL)
 
 
-class Untouchable(EvaluationSet):
-    """Test images that nobody may look at."""
-
-    def __init__(self) -> None:
-        """Nothing in it."""
-
-    def __getattribute__(self, name: str) -> Any:
-        raise AssertionError(f"the test images were asked for {name}")
-
-
-def images_of(search: EvaluationSet, calibration: int = 48) -> Images:
-    """Calibration pictures, and `search`; the test images are out of reach."""
-    return Images(pictures(calibration, seed=3)[0], ["0" * 64] * calibration, search, Untouchable())
+def calibrated(content: bytes) -> Calibrated:
+    """The network of an fp32 file, with ranges from 48 pictures."""
+    return Calibrated(prepared(content), pictures(48, seed=3)[0], QUIET)
 
 
 def graph_of(content: bytes) -> onnx.GraphProto:

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 from sskt_edge.common.progress import QUIET
-from sskt_edge.convert.calibration import METHODS, QUANTISED_OPS, Method, ranges
+from sskt_edge.convert.calibration import METHODS, QUANTISED_OPS, Calibrated, Method, ranges
 from sskt_edge.convert.int8_from_fp32 import prepared
 from tests.convert.nets import CLASSES, WIDTH, Net, conv_weights, pictures, random_weights, trained
 
@@ -170,3 +170,12 @@ def test_the_bar_counts_every_image(network: onnx.ModelProto) -> None:
     progress = Counted()
     ranges(network, pictures(37)[0], "minmax", progress)
     assert progress.bars == [[37, 37]]
+
+
+def test_a_calibrated_network_computes_its_ranges_once(network: onnx.ModelProto) -> None:
+    progress = Counted()
+    calibrated = Calibrated(network, pictures(4)[0], progress)
+    assert not progress.bars, "nothing is computed before it is needed"
+    for method in (*METHODS, *METHODS):
+        calibrated.ranges(method)
+    assert progress.bars == [[4, 4]] * len(METHODS)

@@ -23,9 +23,9 @@ from tests.convert.nets import (
     ORT,
     WIDTH,
     Net,
+    calibrated,
     conv_weights,
     evaluation_set_of,
-    images_of,
     logits_of,
     random_weights,
     trained,
@@ -79,7 +79,8 @@ def unsure() -> bytes:
 
 def search(judged: EvaluationSet, **limits: float) -> Trial:
     """The int8 file of the network that is unsure."""
-    return int8_within_budget(unsure(), images_of(judged), TENSORRT, (ORT,), Tolerances.model_validate(limits), QUIET)
+    tolerances = Tolerances.model_validate(limits)
+    return int8_within_budget(calibrated(unsure()), judged, TENSORRT, (ORT,), tolerances, QUIET)
 
 
 def unlabelled(judged: EvaluationSet, rows: npt.NDArray[np.bool_]) -> EvaluationSet:
