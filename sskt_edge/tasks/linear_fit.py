@@ -52,8 +52,8 @@ def one_by_one(inputs: npt.NDArray[np.float32], labels: Labels, start: Linear, s
 def one_blas_thread() -> AbstractContextManager[object]:
     """A context in which NumPy and SciPy multiply matrices on one thread.
 
-    A fit consists of thousands of products that take less than a millisecond each. Two threads take up to five times as
-    long for them as one does, since they wait for each other after each product.
+    A fit consists of thousands of products that take a few milliseconds at most. Two threads were up to five times as
+    slow with them as one, since they wait for each other after each product.
     """
     import sklearn.linear_model  # noqa: F401  only libraries that are loaded can be limited
     from threadpoolctl import threadpool_limits
