@@ -14,6 +14,15 @@ from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
 
 _MOST_NAMES = 3
+# What labels were made with, by the table of their facts.
+_MADE_WITH = {
+    "sees": "other views of the images",
+    "source": "other weights or another input of the source",
+    "engine": "another engine",
+    "batch": "another batch size",
+    "pillow": "another version of Pillow",
+    "top_k": "another top_k",
+}
 
 
 def fill_messages(query: LabelQuery, choice: EngineChoice, collection: Collection, store: LabelStore) -> list[str]:
@@ -36,7 +45,7 @@ def _other_conditions(name: str, collection: Collection, store: LabelStore) -> l
         other, differences = near
         # Each filling chooses its engine, so the engine is the reason only if nothing else differs.
         reasons = [line for line in differences if not line.startswith("engine.")] or differences
-        return [f"the labels in '{other.path.name}' cannot be used: {first_of(reasons, _MOST_NAMES, '; ')}"]
+        return [_not_used(other, reasons)]
     return _another_model(name, collection, store)
 
 
@@ -47,10 +56,17 @@ def _another_model(name: str, collection: Collection, store: LabelStore) -> list
     if not asked:
         return []
     last = max(asked, key=lambda one: one.used)
-    return [
-        f"the labels in '{last.path.name}' cannot be used: model: {last.facts['model']} then, "
-        f"{collection.facts['model']} now"
-    ]
+    return [_not_used(last, [f"model: {last.facts['model']} then, {collection.facts['model']} now"])]
+
+
+def _not_used(other: Collection, reasons: list[str]) -> str:
+    """Why labels are made although there are some: "top_k: 0 then, 3 now" and the like, and what that means."""
+    tables = [reason.split(":")[0].split(".")[0] for reason in reasons]
+    made_with = list(dict.fromkeys(_MADE_WITH.get(table, f"another {table}") for table in tables))
+    return (
+        f"new labels are needed, since those in '{other.path.name}' were made with {' and '.join(made_with)} "
+        f"({first_of(reasons, _MOST_NAMES, '; ')})"
+    )
 
 
 def _new(query: LabelQuery, collection: Collection) -> list[str]:
