@@ -142,15 +142,16 @@ def test_other_views_cost_only_those_that_are_new(images: Images) -> None:
 @pytest.mark.slow
 def test_a_changed_source_is_named_and_asked_again(images: Images, tiny_run: TrainedNetwork) -> None:
     fill_store(images.recipe())
-    for change, difference in (
-        (f"sources.0.model=run/{tiny_run.folder.path}", "source.weights: "),
-        ("sources.0.mean=[0.5,0.5,0.5]", "source.mean: "),
-        ("labels.batch_size=8", "batch: 4 then, 8 now"),
+    source = "other weights or another input of the source"
+    for change, made_with, difference in (
+        (f"sources.0.model=run/{tiny_run.folder.path}", source, "source.weights: "),
+        ("sources.0.mean=[0.5,0.5,0.5]", source, "source.mean: "),
+        ("labels.batch_size=8", "another batch size", "batch: 4 then, 8 now"),
     ):
         heard = Notes()
         filled = fill_store(images.recipe(change), heard)["teacher"]
         assert filled["asked"] == filled["views"]
-        assert "cannot be used: " + difference in heard.lines[0]
+        assert f"were made with {made_with} ({difference}" in heard.lines[0]
 
 
 def test_fresh_views_that_repeat_are_asked_once(images: Images, asked: Asked) -> None:
