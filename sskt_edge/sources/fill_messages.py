@@ -14,14 +14,12 @@ from sskt_edge.sources.store.collection import Collection
 from sskt_edge.sources.store.store import LabelStore
 
 _MOST_NAMES = 3
-# What labels were made with, by the table of their facts.
+# What labels were made with, by the table of their facts, where "another <table>" does not say it.
 _MADE_WITH = {
     "sees": "other views of the images",
     "source": "other weights or another input of the source",
-    "engine": "another engine",
     "batch": "another batch size",
     "pillow": "another version of Pillow",
-    "top_k": "another top_k",
 }
 
 

@@ -108,14 +108,15 @@ def test_another_source_of_the_same_name_is_told_by_what_changed(
     changed, cost = said(label_query(source), store)  # type: ignore[arg-type]
     (path,) = (one.path.name for one in store.collections())
     made_with = "other weights or another input of the source"
-    assert changed.startswith(f"small: new labels are needed, since those in '{path}' were made with {made_with} (")
-    assert f"({difference}" in changed
+    assert changed.startswith(
+        f"small: new labels are needed, since those in '{path}' were made with {made_with} ({difference}"
+    )
     assert ";" not in changed
     assert cost.startswith("small: 20 of 20 views")
 
 
 def test_another_top_k_and_another_square_are_named(store: LabelStore) -> None:
-    assert "top_k: 0 then, 3 now" in said(label_query(small_source(), top_k=3), store)[0]
+    assert "another top_k (top_k: 0 then, 3 now)" in said(label_query(small_source(), top_k=3), store)[0]
     another_square = said(label_query(small_source(), size=2 * SIZE), store)[0]
     assert another_square.endswith("were made with other views of the images (sees.square: 8 then, 16 now)")
 
@@ -126,7 +127,7 @@ def test_another_engine_is_named_only_if_it_is_the_only_difference(store: LabelS
     for size in (SIZE, 2 * SIZE):
         query = label_query(small_source(), size=size)
         lines.append(fill_messages(query, onnx, query.collection(store, onnx.engine), store)[0])
-    assert "engine.backend: torch then, onnxruntime now" in lines[0]
+    assert "another engine (engine.backend: torch then, onnxruntime now" in lines[0]
     assert "(sees.square: 8 then, 16 now)" in lines[1]
     assert "engine" not in lines[1]
 
