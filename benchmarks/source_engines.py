@@ -96,7 +96,7 @@ def views(data: str | None, count: int) -> NDArray[np.uint8]:
     if not data:
         return np.random.default_rng(0).integers(0, 256, (count, NATIVE, NATIVE, 3), dtype=np.uint8)
     text = f'name="x"\n[data]\nname="imagefolder"\nroot="{data}"\nimage_size={TARGET}'
-    recipe = parse_recipe(f'{text}\n[target]\nmodel="resnet20"\n[sskt]\nmethod="scratch"')
+    recipe = parse_recipe(f'{text}\n[target]\nmodel="resnet20"\n[method]\nname="scratch"')
     images = open_data(recipe.data).training([TARGET, NATIVE], QUIET)[0]
     rows = np.random.default_rng(0).permutation(len(images))[:count]
     drawn = draw_views(images.hashes[rows], ViewPolicy(TARGET, 4, None, True), 0, 0)

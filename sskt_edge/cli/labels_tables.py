@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ def show_plan(plan: Plan, recipe: Sequence[str | Path]) -> None:
             f"{source.choice.engine.name}: {source.choice.why}. {source.missing:,} of {source.views:,} views to query, "
             f"{short_time(source.filling)}, {short_time(source.opening)} to prepare the engine{where}"
         )
+    rows |= _licenses({source.name: source.license for source in plan.sources if source.license})
     if plan.probes == ():
         rows["probe"] = f"not known yet: {command('labels', 'rank', *recipe)}"
     rows |= {f"probe of {facts.name}": str(facts) for facts in plan.probes or ()}
@@ -86,22 +87,31 @@ def show_ranking(ranked: Sequence[RankedSource], recipe: Sequence[str | Path]) -
     console = Console()
     console.print(f"{first.score.metric} of a linear layer on the answers of each source", style="bold")
     metric = f"{first.score.metric} (95 %)"
-    columns = [Column("source"), *(Column(name, right=True) for name in (metric, "loss", "views/s")), Column("engine")]
+    columns = [Column("source"), *(Column(name, right=True) for name in (metric, "loss", "views/s", "to fill"))]
+    columns.append(Column("engine"))
     rows = []
     for one in ranked:
         facts, speed = one.facts, one.images_per_second
         low, high = facts.score.interval
         scored = f"{facts.score.value:.1%} ({low * 100:.1f}–{high * 100:.1f})"
-        rows.append([facts.name, scored, f"{facts.loss:.3f}", f"{speed:.0f}" if speed else "–", ", ".join(one.engines)])
+        costs = [f"{speed:.0f}" if speed else "–", "–" if one.filling is None else short_time(one.filling)]
+        rows.append([facts.name, scored, f"{facts.loss:.3f}", *costs, ", ".join(one.engines)])
     Table(console, columns, rows, styles=["bold", *[""] * (len(rows) - 1)]).show()
-    chosen = ["--set", "method.name=probe"]
+    licenses = _licenses({name: license_ for one in ranked for name, license_ in one.licenses.items()})
+    chosen = [] if "method.name=probe" in recipe else ["--set", "method.name=probe"]
     if len(ranked) > 1:
         chosen += ["--set", f"method.sources={json.dumps(list(first.sources))}"]
     measured = f"on {first.score.images:,} labelled images, cross-validated; chance level {first.chance:.1%}"
     if first.is_better_than_chance:
-        show(f"ranked {measured}", {}, [command("train", *recipe, *chosen)])
+        show(f"ranked {measured}", licenses, [command("train", *recipe, *chosen)])
     else:
-        show(f"no source is clearly better than chance, {measured}", {}, [command("networks")])
+        show(f"no source is clearly better than chance, {measured}", licenses, [command("networks")])
+
+
+def _licenses(licenses: Mapping[str, str]) -> dict[str, str]:
+    """One row with the license of each source's weights; none if no license is known."""
+    named = ", ".join(f"{name} {license_}" for name, license_ in licenses.items())
+    return {"licenses": f"{named} (of the weights)"} if named else {}
 
 
 def show_collections(store: Path, collections: Sequence[Collection]) -> None:

@@ -47,6 +47,7 @@ class SourcePlan:
         asked_online: the number of queries of a training without a store, which queries the same view repeatedly.
         bytes: the size of the missing labels on the disk.
         path: their collection's folder; None without a store.
+        license: the license of the source's weights, where it is known.
     """
 
     name: str
@@ -57,6 +58,7 @@ class SourcePlan:
     asked_online: int
     bytes: int
     path: str | None
+    license: str | None = None
 
     @property
     def speed(self) -> float:
@@ -155,6 +157,7 @@ class Plan:
                     "seconds_to_open": plan.opening,
                     "bytes": plan.bytes,
                     "path": plan.path,
+                    "license": plan.license,
                     "engines": {verdict.engine.name: verdict for verdict in plan.verdicts},
                 }
                 for plan in self.sources
@@ -221,6 +224,7 @@ def _plan(query: LabelQuery, sources: Sources) -> SourcePlan:
         asked_online=sum(views_asked(schedule) for schedule in query.schedules),
         bytes=0 if collection is None else missing * collection.row_bytes,
         path=None if collection is None else str(collection.path),
+        license=query.source.license,
     )
 
 

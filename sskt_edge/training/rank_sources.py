@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sskt_edge.common.errors import Interrupted, RecipeError
 from sskt_edge.common.progress import QUIET, Progress, Stoppable
 from sskt_edge.recipe.load import apply_overrides
 from sskt_edge.recipe.models import Recipe
+from sskt_edge.sources.engine_selection import EngineChoice
 from sskt_edge.sources.fill_record import speed_of
+from sskt_edge.sources.label_query import LabelQuery
 from sskt_edge.sources.probe.fit import fit_probes
 from sskt_edge.sources.probe.probe import ProbeFacts
+from sskt_edge.sources.sources import Sources
 from sskt_edge.training.device import choose_device
 from sskt_edge.training.inputs import open_inputs
 from sskt_edge.training.label_queries import sources_of
@@ -30,11 +34,15 @@ class RankedSource:
         facts: the facts of its probe.
         engines: the names of the engines that answered.
         images_per_second: how many views are answered in a second; None if it was never measured.
+        filling: the seconds to query the labels that a training of this recipe still lacks; None if no speed is known.
+        licenses: source → the license of its weights, where it is known.
     """
 
     facts: ProbeFacts
     engines: tuple[str, ...]
     images_per_second: float | None
+    filling: float | None
+    licenses: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -42,6 +50,8 @@ class RankedSource:
             **self.facts.model_dump(mode="json"),
             "engines": list(self.engines),
             "images_per_second": self.images_per_second,
+            "seconds_to_fill": self.filling,
+            "licenses": self.licenses,
         }
 
 
@@ -69,27 +79,40 @@ def rank_sources(recipe: Recipe, progress: Progress = QUIET) -> list[RankedSourc
         try:
             with stop.catching():
                 # The engines that a training of all images and views would choose, so that it finds their labels.
-                choices = sources_of(probed, inputs, device, progress).choose(pinned={})
+                whole = sources_of(probed, inputs, device, progress)
+                choices = whole.choose(pinned={})
                 labels = sources.labels(choices, progress.say)[0]
                 probe = fit_probes(inputs.task, inputs.images, inputs.reader.classes, labels, progress)
         except StopRequested as request:
             raise Interrupted(
                 "Stopped; the labels so far are kept. Run the same command to continue.", request.signum
             ) from None
-    speeds = {
-        query.source.name: choice.images_per_second or speed_of(sources.collection(query, choice))
-        for query in sources.queries
-        for choice in [choices[query.source.name]]
-    }
-    return [
-        _ranked(facts, {name: choice.engine.name for name, choice in choices.items()}, speeds) for facts in probe.facts
-    ]
+        costs = {query.source.name: _cost(query, whole, choices[query.source.name]) for query in whole.queries}
+    return [_ranked(facts, costs, inputs.licenses) for facts in probe.facts]
 
 
-def _ranked(facts: ProbeFacts, engines: dict[str, str], speeds: dict[str, float | None]) -> RankedSource:
-    known = [speed for name in facts.sources if (speed := speeds[name])]
-    together = 1 / sum(1 / speed for speed in known) if len(known) == len(facts.sources) else None
-    return RankedSource(facts, tuple(dict.fromkeys(engines[name] for name in facts.sources)), together)
+class _Cost(NamedTuple):
+    """What a source costs: its engine, the views that are missing for a training, and views a second if known."""
+
+    engine: str
+    missing: int
+    speed: float | None
+
+
+def _cost(query: LabelQuery, sources: Sources, choice: EngineChoice) -> _Cost:
+    collection = sources.collection(query, choice)
+    missing = query.views if collection is None else query.missing(collection)
+    return _Cost(choice.engine.name, missing, choice.images_per_second or speed_of(collection))
+
+
+def _ranked(facts: ProbeFacts, costs: Mapping[str, _Cost], licenses: Mapping[str, str]) -> RankedSource:
+    own = [costs[name] for name in facts.sources]
+    known = [cost.speed for cost in own if cost.speed]
+    together = 1 / sum(1 / speed for speed in known) if len(known) == len(own) else None
+    filling = sum(cost.missing / speed for cost, speed in zip(own, known, strict=True)) if together else None
+    engines = tuple(dict.fromkeys(cost.engine for cost in own))
+    own_licenses = {name: licenses[name] for name in facts.sources if name in licenses}
+    return RankedSource(facts, engines, together, filling, own_licenses)
 
 
 def with_probes(recipe: Recipe) -> Recipe:

@@ -87,8 +87,8 @@ def test_a_ranking_is_a_table_of_sources_and_the_command_that_uses_it(place: Pat
     own = (*told, "--set", f"labels.store={tmp_path / 'ranked'}")
     code, said, errors = here("labels", "rank", "small.toml", *own, columns=80)
     assert code == 0, errors
-    assert re.search(r"source +accuracy \(95 %\) +loss +views/s +engine", said)
-    assert re.search(r"teacher +\d+\.\d% \(\d+\.\d–\d+\.\d\) +\d\.\d{3} +\S+ +torch-fp32", said)
+    assert re.search(r"source +accuracy \(95 %\) +loss +views/s +to fill +engine", said)
+    assert re.search(r"teacher +\d+\.\d% \(\d+\.\d–\d+\.\d\) +\d\.\d{3} +\d+ +\d\.\d s +torch-fp32", said)
     assert "on 16 labelled images, cross-validated; chance level 50.0%" in said
     _, told_as_json, _ = here("labels", "rank", "small.toml", *own, "--json")
     (only,) = json.loads(told_as_json)
@@ -126,6 +126,8 @@ def test_features_are_ranked_beside_logits_and_listed_as_such(here: Verb, tmp_pa
     code, said, errors = here("labels", "rank", "small.toml", *store)
     assert code == 0, errors
     assert all(re.search(rf"^ *{name} +\d+\.\d%", said, re.MULTILINE) for name in ("seen", "said", r"seen \+ said"))
+    assert re.search(r"licenses +\w+ Apache-2.0, \w+ Apache-2.0 \(of the weights\)", said)
+    assert said.count("method.name=probe") == 1  # in the next command, which repeats what was given
     code, said, errors = here("labels", "list", "--store", str(tmp_path / "two"))
     assert code == 0, errors
     assert re.search("all 1280 features", said) and re.search("all 1000 logits", said)

@@ -98,12 +98,12 @@ def plan(_: Path) -> Shown:
     other = dataclasses.replace(other, judge="features", cosine=0.98766)
     sources = [
         SourcePlan(
-            name, (reference, other), EngineChoice(reference.engine, LONG), 100, 10, 100, 12345, f"labels/{name}"
+            name, (reference, other), EngineChoice(reference.engine, LONG), 100, 10, 100, 12345, f"labels/{name}", "MIT"
         )
         for name in NAMES
     ]
     made = Plan(tuple(sources), 100, 1, 16, 1.0)
-    values = ["torch-fp32", "onnxruntime-fp16", "12345", "0.9877", "100.0%", "chosen", other.why, *NAMES, LONG]
+    values = ["torch-fp32", "onnxruntime-fp16", "12345", "0.9877", "100.0%", "chosen", other.why, *NAMES, LONG, "MIT"]
     return lambda: show_plan(made, ["r.toml"]), values
 
 

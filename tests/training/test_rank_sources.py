@@ -42,6 +42,7 @@ def test_a_ranking_again_asks_nothing_and_a_training_uses_its_labels(
     first = rank_sources(recipe)
     asked = Asked(monkeypatch)
     assert [one.facts for one in rank_sources(recipe)] == [one.facts for one in first]
+    assert first[0].filling == 0  # two views of an image are all that a training needs
     run = train(images.recipe(*ENGINE, "method.name=probe", "train.epochs=2"), images.runs)
     assert asked.batches == 0
     assert run.result.probes["teacher"] == first[0].facts.score
@@ -73,7 +74,10 @@ def test_a_plan_shows_the_ranking_once_its_labels_are_stored(images: Images) -> 
     assert plan_labels(images.recipe(*ENGINE)).probes is None
     assert plan_labels(recipe).probes == ()
     ranked = rank_sources(recipe)
-    assert plan_labels(recipe).probes == tuple(one.facts for one in ranked)
+    plan = plan_labels(recipe)
+    assert plan.probes == tuple(one.facts for one in ranked)
+    (source,), (only,) = plan.sources, ranked
+    assert only.filling == pytest.approx(source.missing / (only.images_per_second or 0)) and source.missing > 0
 
 
 def test_the_recipes_own_method_does_not_matter(images: Images) -> None:
