@@ -82,6 +82,24 @@ def test_a_file_in_dinov2s_own_names_is_read(tmp_path: Path) -> None:
     assert source.license is None  # whose file it is, nobody knows
 
 
+def test_a_file_in_siglips_own_names_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As open_clip publishes it: the image tower under visual.trunk, beside the text tower. One block, for speed."""
+    name, create = "vit_base_patch16_siglip_224", timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda *args, **more: create(*args, depth=1, **more))
+    with torch.random.fork_rng(devices=[]):
+        net = timm.create_model(name).eval()
+    text = {"logit_scale": torch.zeros(1), "text.positional_embedding": torch.zeros(64, 768)}
+    of_both = {f"visual.trunk.{key}": value for key, value in net.state_dict().items()} | text
+    torch.save(of_both, tmp_path / "siglip.pth")
+    source = opened(name, checkpoint=str(tmp_path / "siglip.pth"), outputs="features", input_size=64)
+    shots = images(2, 64)
+    net.set_input_size((64, 64))  # type: ignore[operator]
+    with torch.no_grad():
+        expected = net(source.pixels(torch.from_numpy(shots))).numpy()
+    assert expected.shape == (2, 768) and source.pixels.mean == (0.5, 0.5, 0.5)
+    np.testing.assert_allclose(answers(source, shots), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_features_of_another_networks_file_are_one_message(tmp_path: Path) -> None:
     """Timm's own rules for a network's file end in a KeyError here."""
     torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "w.pth")
