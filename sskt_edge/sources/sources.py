@@ -111,6 +111,11 @@ class Sources:
             return choice.stored
         return query.collection(self._store, choice.engine)
 
+    def missing(self, query: LabelQuery, choice: EngineChoice) -> int:
+        """The number of distinct views that the collection lacks; all of them if nothing is kept."""
+        collection = self.collection(query, choice)
+        return query.views if collection is None else query.missing(collection)
+
     def check_top_k(self, query: LabelQuery, choice: EngineChoice, session: Session | None = None) -> None:
         """Refuse a labels.top_k that keeps too little of a source's answers.
 

@@ -214,7 +214,7 @@ def _plan(query: LabelQuery, sources: Sources) -> SourcePlan:
     choice = sources.selector(query).survey()
     sources.check_top_k(query, choice)
     collection = sources.collection(query, choice)
-    missing = query.views if collection is None else query.missing(collection)
+    missing = sources.missing(query, choice)
     return SourcePlan(
         name=query.source.name,
         verdicts=choice.verdicts,

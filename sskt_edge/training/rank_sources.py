@@ -100,9 +100,8 @@ class _Cost(NamedTuple):
 
 
 def _cost(query: LabelQuery, sources: Sources, choice: EngineChoice) -> _Cost:
-    collection = sources.collection(query, choice)
-    missing = query.views if collection is None else query.missing(collection)
-    return _Cost(choice.engine.name, missing, choice.images_per_second or speed_of(collection))
+    speed = choice.images_per_second or speed_of(sources.collection(query, choice))
+    return _Cost(choice.engine.name, sources.missing(query, choice), speed)
 
 
 def _ranked(facts: ProbeFacts, costs: Mapping[str, _Cost], licenses: Mapping[str, str]) -> RankedSource:
